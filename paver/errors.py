@@ -1,0 +1,92 @@
+"""What went wrong, why, what to do, and how the process ends.
+
+Every error that a user may meet is a `PaverError`; its subclasses differ in the exit code only, so that
+one function (`exit_code`) maps any exception to the stable contract of `docs/reference/exit-codes.md`:
+
+    PaverError           1  failed
+    ├── ChangesPending   2  changes pending, or drift
+    ├── BadInput         3  the site file, an argument or an artefact is wrong
+    ├── Refused          4  stale, not approved, locked, blocked, foreign
+    ├── PartlyDone       5  some of it is done, the rest needs another step
+    ├── Unobservable     1  something that should be there could not be asked
+    └── Interrupted    130  the user stopped it
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PaverError(Exception):
+    """Something failed; `what` happened, `why`, and what to `do` about it.
+
+    Args:
+        what: one line that names the object by the name that the user gave it.
+        why: the cause as far as it is known, or empty.
+        do: the next step for the user, or empty.
+        seen: what was observed, or empty. Never a secret.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, why: str = "", do: str = "", seen: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.do = do
+        self.seen = seen
+
+    def lines(self) -> list[str]:
+        """Returns the error as the lines a terminal shows, without colour."""
+        shown = [f"error: {self.what}"]
+        shown += [
+            f"  {label:<5} {line if index == 0 else line.strip()}"
+            for label, text in (("seen", self.seen), ("why", self.why), ("do", self.do))
+            for index, line in enumerate(text.splitlines())
+        ]
+        return shown
+
+
+class ChangesPending(PaverError):
+    """The world differs from what is wished, and the command was only to look."""
+
+    exit_code = 2
+
+
+class BadInput(PaverError):
+    """What the user handed in cannot be used."""
+
+    exit_code = 3
+
+
+class Refused(PaverError):
+    """Paver could, but must not: the plan is stale, not approved, locked or blocked."""
+
+    exit_code = 4
+
+
+class PartlyDone(PaverError):
+    """What could be done is done; the rest needs a step that the message names."""
+
+    exit_code = 5
+
+
+class Unobservable(PaverError):
+    """An endpoint that should answer did not; this never counts as "absent"."""
+
+
+class Interrupted(PaverError):
+    """The user stopped the run; what is journalled holds, the same command resumes."""
+
+    exit_code = 130
+
+
+def exit_code(error: BaseException | None) -> int:
+    """Returns the process's exit code for `error` (None: done)."""
+    if error is None:
+        return 0
+    if isinstance(error, PaverError):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    return 1
