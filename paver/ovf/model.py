@@ -1,0 +1,111 @@
+"""What an OVF says, as frozen data. Reading it is in `descriptor`, writing it in `write`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+STREAM_OPTIMIZED = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class File:
+    """A file that the descriptor refers to; `size` is in bytes, None where the descriptor doesn't say."""
+
+    id: str
+    href: str
+    size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Disk:
+    """A virtual disk: `capacity` and `populated` in bytes; `file` is None for an empty one."""
+
+    id: str
+    capacity: int
+    file: File | None = None
+    populated: int | None = None
+    format: str = STREAM_OPTIMIZED
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network that wants to be mapped to a port group."""
+
+    name: str
+    description: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Item:
+    """An element of the virtual hardware, by CIM's resource type (3 CPU, 4 memory, 10 NIC, 17 disk …).
+
+    Attributes:
+        configurations: the deployment configurations it belongs to; empty: to all.
+        quantity: CPUs, or memory in bytes; None where it has none.
+    """
+
+    type: int
+    instance: str
+    name: str = ""
+    subtype: str = ""
+    quantity: int | None = None
+    connection: str = ""
+    host_resource: str = ""
+    parent: str = ""
+    configurations: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Property:
+    """A setting that the appliance takes at its first boot; `key` is as whoever deploys it writes it."""
+
+    key: str
+    type: str = "string"
+    value: str = ""
+    label: str = ""
+    description: str = ""
+    user_configurable: bool = True
+    password: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Product:
+    """Who made what, in which version."""
+
+    name: str = ""
+    vendor: str = ""
+    version: str = ""
+    full_version: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """A deployment configuration, such as vCenter's sizes."""
+
+    id: str
+    label: str = ""
+    description: str = ""
+    default: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Descriptor:
+    """An OVF descriptor.
+
+    Attributes:
+        text: the XML itself, as CreateImportSpec wants it.
+        hardware: the virtual hardware families it may run on, such as `vmx-17`.
+        transport: how properties reach the guest, such as `com.vmware.guestInfo`.
+    """
+
+    name: str
+    text: str
+    files: tuple[File, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    networks: tuple[Network, ...] = ()
+    items: tuple[Item, ...] = ()
+    properties: tuple[Property, ...] = ()
+    products: tuple[Product, ...] = ()
+    configurations: tuple[Configuration, ...] = ()
+    hardware: tuple[str, ...] = ()
+    transport: tuple[str, ...] = ()
