@@ -15,7 +15,12 @@ from paver.ovf.model import STREAM_OPTIMIZED, Network, Product, Property
 from paver.ovf.vmdk_write import Written
 
 HARDWARE = "vmx-17"
-_OS_IDS = {"debian11_64Guest": 96, "debian12_64Guest": 96, "other3xLinux64Guest": 101, "other5xLinux64Guest": 101}
+_OS_IDS = {
+    "debian11_64Guest": 96,
+    "debian12_64Guest": 96,
+    "other3xLinux64Guest": 101,
+    "other5xLinux64Guest": 101,
+}
 _LINUX_64 = 101
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -62,14 +67,16 @@ def render(system: System, disk_name: str, disk: Written) -> bytes:
     lines += ["  <References>"]
     lines += [f'    <File ovf:href="{disk_name}" ovf:id="file1" ovf:size="{disk.size}"/>']
     lines += ["  </References>", "  <DiskSection>", "    <Info>Virtual disks</Info>"]
-    lines += [
-        f'    <Disk ovf:capacity="{disk.capacity}" ovf:capacityAllocationUnits="byte" ovf:diskId="vmdisk1" '
-        f'ovf:fileRef="file1" ovf:format="{STREAM_OPTIMIZED}" ovf:populatedSize="{disk.populated}"/>'
-    ]
+    capacity = f'ovf:capacity="{disk.capacity}" ovf:capacityAllocationUnits="byte" ovf:diskId="vmdisk1"'
+    content = f'ovf:fileRef="file1" ovf:format="{STREAM_OPTIMIZED}" ovf:populatedSize="{disk.populated}"'
+    lines += [f"    <Disk {capacity} {content}/>"]
     lines += ["  </DiskSection>", "  <NetworkSection>", "    <Info>Networks</Info>"]
     for network in system.networks:
         lines += [f'    <Network ovf:name="{_text(network.name)}">']
-        lines += [f"      <Description>{_text(network.description or network.name)}</Description>", "    </Network>"]
+        lines += [
+            f"      <Description>{_text(network.description or network.name)}</Description>",
+            "    </Network>",
+        ]
     lines += ["  </NetworkSection>", f'  <VirtualSystem ovf:id="{system.name}">']
     lines += ["    <Info>A virtual machine</Info>", f"    <Name>{system.name}</Name>"]
     os_id = _OS_IDS.get(system.guest, _LINUX_64)
@@ -153,5 +160,7 @@ def _text(value: str) -> str:
         BadInput: it has a character that XML 1.0 cannot carry.
     """
     if _NO_XML.search(value):
-        raise BadInput(f"{value!r} has a character that an OVF cannot carry", do="leave out control characters")
+        raise BadInput(
+            f"{value!r} has a character that an OVF cannot carry", do="leave out control characters"
+        )
     return html.escape(value, quote=True)

@@ -75,9 +75,22 @@ def parse_header(data: bytes) -> Header:
     Raises:
         ValueError: it isn't one; the message says in which respect.
     """
-    magic, version, flags, capacity, grain, at, size, entries, _, directory, overhead, _, newlines, algorithm = (
-        _HEADER.unpack(data)
-    )
+    (
+        magic,
+        version,
+        flags,
+        capacity,
+        grain,
+        at,
+        size,
+        entries,
+        _,
+        directory,
+        overhead,
+        _,
+        newlines,
+        algorithm,
+    ) = _HEADER.unpack(data)
     if magic != MAGIC:
         raise ValueError("it does not start with a VMDK's signature (KDMV)")
     if flags & NEWLINES and newlines != NEWLINE_TEST:
@@ -112,6 +125,14 @@ def little_endian(table: array[int]) -> bytes:
         table = array(table.typecode, table)
         table.byteswap()
     return table.tobytes()
+
+
+def from_little_endian(data: bytes) -> array[int]:
+    """Returns the 32-bit sector numbers of a table."""
+    table = array("I", data)
+    if sys.byteorder == "big":
+        table.byteswap()
+    return table
 
 
 def sectors_for(size: int) -> int:

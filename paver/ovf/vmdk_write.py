@@ -92,12 +92,12 @@ def _batches(disk: Path | bytes, length: int) -> Iterator[tuple[int, bytes]]:
             yield offset // layout.GRAIN, disk[offset : offset + BATCH]
         return
     with disk.open("rb", buffering=0) as file:
-        offset = _next_data(file.fileno(), 0)
-        while offset is not None:
-            offset -= offset % BATCH
+        offset = 0
+        while (found := _next_data(file.fileno(), offset)) is not None:
+            offset = found - found % BATCH
             if batch := os.pread(file.fileno(), BATCH, offset):
                 yield offset // layout.GRAIN, batch
-            offset = _next_data(file.fileno(), offset + BATCH)
+            offset += BATCH
 
 
 def _next_data(descriptor: int, offset: int) -> int | None:
@@ -190,4 +190,3 @@ class _Writer:
         self._at += len(data) // layout.SECTOR
         if self._at > layout.MAX_SECTOR:
             raise BadInput("the VMDK would be larger than 2 TiB, which its 32-bit sector numbers cannot hold")
-

@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from paver.errors import BadInput
 from paver.ovf import envelope
@@ -105,7 +105,7 @@ def make_ova(
         file.write(_header(disk_name, written.size))
         file.flush()
         file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = _digest_of(file)
         size = os.fstat(file.fileno()).st_size
     return Made(path=path, size=size, sha256=digest, disk=written)
 
@@ -113,7 +113,7 @@ def make_ova(
 class _Digesting:
     """Passes on what it is given, and digests it."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.sha256 = hashlib.sha256()
 
@@ -123,19 +123,26 @@ class _Digesting:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
     """Yields a new file that takes the place of `path` at the end, or vanishes if anything fails."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    file = tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False)  # noqa: SIM115
     try:
-        with open(descriptor, "w+b", buffering=2**20) as file:
+        with file:
             yield file
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        Path(file.name).replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        Path(file.name).unlink(missing_ok=True)
         raise
+
+
+def _digest_of(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(2**20):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _blocks(size: int) -> int:
