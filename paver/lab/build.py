@@ -1,0 +1,231 @@
+"""Builds the lab's Go programs from the sources in `servers/` and keeps them in the cache.
+
+A program lies at `<cache>/bin/<digest>/<name>`, where the digest covers the module's files, the toolchain's
+version and the flags: other sources, another place, and nothing stale is ever run. Sources are read
+once and built from a copy, so they may lie in a read-only site-packages and may be edited meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from paver.errors import PaverError
+from paver.lab import cache, toolchain
+from paver.lab.programs import PROGRAMS, Program
+
+SERVERS = Path(__file__).parent / "servers"
+_TICK_SECONDS = 0.5
+# What a build needs beside the program itself: modules and compiled packages, at most (minio).
+_ROOM_MEGABYTES = 2500
+
+State = Literal["toolchain", "building", "built", "cached"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a build is: program `index` (from 1) of `total`, for `elapsed` of about `expected` seconds."""
+
+    program: str
+    index: int
+    total: int
+    state: State
+    elapsed: float
+    expected: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a build will do: programs to build, seconds on 2 cores at most, megabytes of disk at most."""
+
+    missing: tuple[str, ...]
+    seconds: int
+    megabytes: int
+    toolchain: str
+
+
+@dataclass(frozen=True)
+class _Source:
+    program: Program
+    files: Mapping[str, bytes]
+    binary: Path
+
+
+def silent(_: Progress) -> None:
+    """Reports nothing."""
+
+
+def estimate(names: Iterable[str], folder: Path | None = None) -> Estimate:
+    """Returns what `build(names)` would have to do, and does none of it."""
+    folder = folder or cache.root()
+    wanted = tuple(names)
+    go = toolchain.choose(_least(wanted), folder)
+    missing = tuple(source.program for source in _sources(wanted, go, folder) if not source.binary.exists())
+    room = (_ROOM_MEGABYTES if missing else 0) + (0 if go.fetched else go.megabytes)
+    return Estimate(
+        missing=tuple(program.name for program in missing),
+        seconds=sum(program.seconds for program in missing) + (0 if go.fetched or not missing else 20),
+        megabytes=sum(program.megabytes for program in missing) + room,
+        toolchain=f"go {go.version}" + ("" if go.fetched else " (from PyPI)"),
+    )
+
+
+def build(
+    names: Iterable[str], *, progress: Callable[[Progress], None] = silent, folder: Path | None = None
+) -> Mapping[str, Path]:
+    """Returns where each program of `names` lies, after building those that are not in the cache.
+
+    Two builders at once are safe: the second waits for the first and finds its work done.
+
+    Raises:
+        PaverError: a program does not build, the toolchain can't be had, or the disk is too full.
+    """
+    folder = folder or cache.root()
+    wanted = tuple(names)
+    go = toolchain.choose(_least(wanted), folder)
+    sources = _sources(wanted, go, folder)
+    for index, source in enumerate(sources, start=1):
+        program = source.program
+        place = (program.name, index, len(sources))
+        if not source.binary.exists():
+            _require_room(folder, program)
+            if not go.fetched:
+                progress(Progress(*place, "toolchain", 0.0, 20))
+                toolchain.fetch(go, folder)
+            started = time.monotonic()
+
+            def tick(
+                place: tuple[str, int, int] = place, begun: float = started, last: int = program.seconds
+            ) -> None:
+                progress(Progress(*place, "building", time.monotonic() - begun, last))
+
+            tick()
+            with cache.locked(folder, f"{source.binary.parent.name}-{program.name}"):
+                if not source.binary.exists():
+                    _compile(source, go.go, folder, tick)
+            progress(Progress(*place, "built", time.monotonic() - started, program.seconds))
+        else:
+            progress(Progress(*place, "cached", 0.0, 0))
+    return {source.program.name: source.binary for source in sources}
+
+
+def module_files(module: Path) -> dict[str, bytes]:
+    """Returns the module's sources by their path inside of it; tests and hidden files don't count."""
+    return {
+        path.relative_to(module).as_posix(): path.read_bytes()
+        for path in sorted(module.rglob("*"))
+        if path.is_file()
+        and not path.name.endswith("_test.go")
+        and not any(part.startswith(".") for part in path.relative_to(module).parts)
+    }
+
+
+def digest(files: Mapping[str, bytes], *, go_version: str, flags: Iterable[str]) -> str:
+    """Returns the key of a program in the cache: other files, toolchain or flags give another one."""
+    total = hashlib.sha256()
+    for part in (
+        go_version,
+        *flags,
+        *(f"{name} {hashlib.sha256(files[name]).hexdigest()}" for name in sorted(files)),
+    ):
+        total.update(part.encode() + b"\0")
+    return total.hexdigest()[:32]
+
+
+def _least(names: Iterable[str]) -> tuple[int, int, int]:
+    # One toolchain for all, so that a program's key does not depend on which others were asked for.
+    modules = {program.module for program in PROGRAMS.values()} | {PROGRAMS[name].module for name in names}
+    found = [SERVERS / module / "go.mod" for module in sorted(modules)]
+    return max(toolchain.minimum(path.read_text()) for path in found if path.exists())
+
+
+def _sources(names: Iterable[str], go: toolchain.Toolchain, folder: Path) -> list[_Source]:
+    known: dict[str, dict[str, bytes]] = {}
+    found = []
+    for program in (PROGRAMS[name] for name in names):
+        files = known.setdefault(program.module, module_files(SERVERS / program.module))
+        key = digest(files, go_version=go.version, flags=_flags(program))
+        found.append(_Source(program, files, folder / "bin" / key / program.name))
+    return found
+
+
+def _flags(program: Program) -> list[str]:
+    return ["-trimpath", "-buildvcs=false", f"-ldflags={program.ldflags}"]
+
+
+def _compile(source: _Source, go: Path, folder: Path, tick: Callable[[], None]) -> None:
+    program, binary = source.program, source.binary
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="paver-build-", dir=_made(folder / "build")) as scratch:
+        module = Path(scratch) / program.module
+        for name, content in source.files.items():
+            _made((module / name).parent).joinpath(Path(name).name).write_bytes(content)
+        output = Path(scratch) / program.name
+        log = Path(scratch) / "log"
+        environment = {
+            **os.environ,
+            "GOFLAGS": "-mod=readonly",
+            "GOTOOLCHAIN": "local",
+            "GOWORK": "off",
+            "CGO_ENABLED": "0",
+            # Go's own scratch goes where the room was checked, not to a small /tmp.
+            "GOTMPDIR": scratch,
+        }
+        argv = [str(go), "build", *_flags(program), "-o", str(output), program.package]
+        with log.open("wb") as sink:
+            running = subprocess.Popen(
+                argv,
+                cwd=module,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                while _waits(running):
+                    tick()
+            finally:
+                if running.poll() is None:
+                    running.kill()
+                    running.wait()
+        if running.returncode != 0:
+            raise PaverError(
+                f"the lab's program {program.name} does not build",
+                seen="\n".join(log.read_text(errors="replace").splitlines()[-20:]),
+                why=f"go build of {program.package} ended with {running.returncode}",
+                do="if modules could not be fetched, make the Go module proxy reachable (GOPROXY) and run it again",
+            )
+        output.chmod(0o755)
+        output.replace(binary)
+
+
+def _waits(running: subprocess.Popen[bytes]) -> bool:
+    try:
+        running.wait(_TICK_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _require_room(folder: Path, program: Program) -> None:
+    free = cache.free_bytes(folder)
+    needed = (program.megabytes * 3 + 300) * 1_000_000
+    if free < needed:
+        raise PaverError(
+            f"too little room to build the lab's program {program.name}",
+            seen=f"{free // 1_000_000} MB free below {folder}",
+            why=f"building it needs about {needed // 1_000_000} MB",
+            do="free some, or set XDG_CACHE_HOME to a larger disk, then run the same command again",
+        )

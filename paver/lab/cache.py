@@ -1,0 +1,55 @@
+"""The lab's cache: where it lies, how two processes share it, how a finished thing appears in it.
+
+Whatever is in the cache can be made again; nothing of a user's is ever kept here. A thing appears under
+its final name by one rename, so a reader never meets half of one, and a writer that is killed leaves only
+a name that starts with a dot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def root() -> Path:
+    """Returns the lab's folder below `$XDG_CACHE_HOME` (`~/.cache` where that is not set)."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "paver" / "lab"
+
+
+@contextlib.contextmanager
+def locked(folder: Path, name: str) -> Iterator[None]:
+    """Holds the lock `name` of the cache `folder`; a second process waits here until the first is done.
+
+    The kernel drops the lock with the process, so a killed builder blocks nobody.
+    """
+    locks = folder / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / f"{name}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def draft(final: Path) -> Iterator[Path]:
+    """Gives an empty folder beside `final` that is renamed to it at the end, or removed on any failure."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        folder.rename(final)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_bytes(folder: Path) -> int:
+    """Returns what an unprivileged user may still write below `folder`, which need not exist yet."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

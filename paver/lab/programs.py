@@ -1,0 +1,81 @@
+"""The Go programs of the lab: which there are, what they cost to build, and which phases need them.
+
+The times are of a cold build (no module downloaded, nothing compiled) on 2 cores; the sizes are of the
+stripped program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program: `package` is built inside `servers/<module>`, whose go.mod pins its version.
+
+    `seconds` is the expected time of a cold build on 2 cores, `megabytes` the size of the program.
+    """
+
+    name: str
+    module: str
+    package: str
+    seconds: int
+    megabytes: int
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def ldflags(self) -> str:
+        """Returns the linker's flags: no symbol table, and the variables that carry the version."""
+        return " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in self.variables)])
+
+
+PROGRAMS: Mapping[str, Program] = MappingProxyType(
+    {
+        program.name: program
+        for program in (
+            Program("vsim", "vsphere", "./cmd/vsim", 35, 25),
+            Program("govc", "vsphere", "./cmd/govc", 25, 35),
+            # Built from a module, bosh calls itself "[DEV BUILD]": the label is what its release build sets.
+            Program(
+                "bosh",
+                "bosh",
+                "github.com/cloudfoundry/bosh-cli/v7",
+                80,
+                30,
+                (("github.com/cloudfoundry/bosh-cli/v7/cmd.VersionLabel", "7.4.0"),),
+            ),
+            Program("crane", "crane", "github.com/google/go-containerregistry/cmd/crane", 5, 12),
+            Program("mc", "mc", "github.com/minio/mc", 40, 30),
+            Program("registry", "registry", "github.com/distribution/distribution/v3/cmd/registry", 75, 55),
+            Program("minio", "minio", "github.com/minio/minio", 210, 105),
+        )
+    }
+)
+
+_SIMULATOR = ("vsim",)
+_BY_PHASE: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "trust": (),
+        "hosts": _SIMULATOR,
+        "jumpbox": _SIMULATOR,
+        "site-services": _SIMULATOR,
+        "vcenter": _SIMULATOR,
+        "inventory": _SIMULATOR,
+        "bucc": ("vsim", "govc", "bosh"),
+        "services": ("vsim", "govc", "bosh", "mc", "crane", "registry", "minio"),
+        "handover": ("vsim", "govc", "bosh", "mc", "crane", "registry", "minio"),
+    }
+)
+
+
+def required(phases: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Returns the programs that a lab needs for `phases` (None: for all), cheapest first.
+
+    A phase that this table does not know needs everything, so a new phase can only cost time.
+    """
+    if phases is None:
+        return tuple(PROGRAMS)
+    needed = {name for phase in phases for name in _BY_PHASE.get(phase, tuple(PROGRAMS))}
+    return tuple(name for name in PROGRAMS if name in needed)
