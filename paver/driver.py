@@ -1,0 +1,90 @@
+"""The public plugin API: what a driver may import, and what it must be. Re-exports, and one protocol.
+
+A driver is registered under the entry point group `paver.drivers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from paver.engine.resource import (
+    Check,
+    Connection,
+    Connector,
+    Endpoint,
+    Facts,
+    Gate,
+    Ground,
+    Lane,
+    Mark,
+    Opaque,
+    Paved,
+    Reader,
+    Resource,
+    Verb,
+    Writer,
+)
+from paver.engine.values import Output, ResourceId, Secret, output, resource_id
+from paver.errors import BadInput, PaverError, Refused, Unobservable
+
+API = 1
+
+__all__ = [
+    "API",
+    "BadInput",
+    "Check",
+    "Connection",
+    "Connector",
+    "Driver",
+    "Endpoint",
+    "Facts",
+    "Gate",
+    "Ground",
+    "Lane",
+    "Mark",
+    "Opaque",
+    "Output",
+    "Paved",
+    "PaverError",
+    "Reader",
+    "Refused",
+    "Resource",
+    "ResourceId",
+    "Secret",
+    "Unobservable",
+    "Verb",
+    "Writer",
+    "output",
+    "resource_id",
+]
+
+
+class Driver(Protocol):
+    """One IaaS.
+
+    Attributes:
+        api: the version of this protocol that the driver was written for.
+        name: what stands under `iaas.driver` in the site file.
+        version: the driver's own version, printed in plans.
+        phases: labels of its resources, in order.
+        settings: the model of everything under `iaas`.
+        kinds: every kind of resource that it makes, in creation order.
+    """
+
+    api: int
+    name: str
+    version: str
+    phases: tuple[str, ...]
+    settings: type[BaseModel]
+    kinds: tuple[type[Resource[Any]], ...]
+
+    def check(self, site: Any) -> Iterable[Any]:
+        """Yields diagnostics (`paver.sitefile.Diagnostic`) that need more than one section of the site file."""
+        ...
+
+    def pave(self, site: Any) -> Paved:
+        """Returns the wish for `site` (a `paver.sitefile.Site`); pure."""
+        ...

@@ -1,0 +1,79 @@
+"""What differs between wish and facts: same-named fields, compared by what they mean.
+
+Sets compare without order, addresses and networks by value, everything else by its canonical form.
+A wished field without a fact of the same name is a fault of the kind, found by the conformance suite.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+from paver.engine.resource import Facts, Resource
+from paver.engine.values import Secret, encode, has_unknown
+from paver.signing.canonical import Json
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One field that differs; `unknown` says that `after` is not known yet."""
+
+    field: str
+    before: Json
+    after: Json
+    unknown: bool = False
+
+
+def same(wished: Json, found: Json) -> bool:
+    """Tells whether two encoded values mean the same."""
+    if wished == found:
+        return type(wished) is type(found) or {type(wished), type(found)} <= {str, int}
+    if isinstance(wished, str) and isinstance(found, str):
+        return _address(wished) is not None and _address(wished) == _address(found)
+    if isinstance(wished, list) and isinstance(found, list):
+        return len(wished) == len(found) and all(same(a, b) for a, b in zip(wished, found, strict=True))
+    if isinstance(wished, dict) and isinstance(found, dict):
+        return wished.keys() == found.keys() and all(same(wished[key], found[key]) for key in wished)
+    return False
+
+
+def changes(
+    resource: Resource[Any], facts: Facts, version: Callable[[Secret], str | None]
+) -> tuple[Change, ...]:
+    """Returns the managed fields in which `facts` differ from the wish, by name."""
+    found = []
+    for name, wished in sorted(resource.wish().items()):
+        if name in resource.unmanaged:
+            continue
+        after = encode(wished, version)
+        before = encode(getattr(facts, name))
+        if isinstance(wished, frozenset | set) and isinstance(before, list):
+            before = encode(frozenset(getattr(facts, name)))
+        if has_unknown(after):
+            found.append(Change(name, before, after, unknown=True))
+        elif not same(after, before):
+            found.append(Change(name, before, after))
+    return tuple(found)
+
+
+def managed(facts: Facts | None) -> Json:
+    """Returns the facts as they enter a digest: all fields but the mark's action, which changes by acting."""
+    if facts is None:
+        return None
+    encoded = encode(facts)
+    if not isinstance(encoded, dict):
+        raise TypeError(type(facts).__name__)
+    if facts.mark is not None:
+        encoded["mark"] = {"complete": facts.mark.complete, "id": facts.mark.id, "site": facts.mark.site}
+    return encoded
+
+
+def _address(text: str) -> object:
+    for parse in (ipaddress.ip_address, ipaddress.ip_network):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return None

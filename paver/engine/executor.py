@@ -1,0 +1,373 @@
+"""The act, held to the plan.
+
+Each action is observed again: as before → act; as after → skip; begun by us and incomplete → converge;
+anything else → drift, refused. Its first line in the journal is on disk before its first call leaves, and
+it is done only when what was read afterwards equals the wish and every proof holds.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from paver.engine.board import Board
+from paver.engine.diff import changes
+from paver.engine.graph import Graph, build
+from paver.engine.journal import Journal
+from paver.engine.plan import WRITES, Action, Plan
+from paver.engine.planner import fingerprint, wish_digest
+from paver.engine.resource import Facts, Ground, Mark, Paved, Resource, Verb
+from paver.engine.scheduler import Scheduler
+from paver.engine.values import ResourceId, Secret, encode, has_unknown, substitute
+from paver.engine.world import Connections, ReadingWorld, WritingWorld
+from paver.errors import Interrupted, PaverError, Refused
+from paver.signing.canonical import Json
+
+MOST_AT_ONCE = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """What a live view is told: `what` is one of begun, doing, done, skipped, failed."""
+
+    what: str
+    action: Action
+    text: str = ""
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended at this station.
+
+    Attributes:
+        done: acted or found in place.
+        failed: with what went wrong, in the order in which it happened.
+        left: not started.
+    """
+
+    done: frozenset[ResourceId]
+    acted: frozenset[ResourceId]
+    failed: tuple[tuple[ResourceId, BaseException], ...]
+    left: tuple[ResourceId, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hands:
+    """What the executor acts with: everything that is not the plan."""
+
+    connections: Connections
+    board: Board
+    journal: Journal
+    versions: Callable[[Secret], str | None]
+    reveal: Callable[[Secret], str]
+    tell: Callable[[Event], None]
+    stop: threading.Event
+
+
+class Executor:
+    """Carries out a plan's actions at one station.
+
+    Args:
+        plan: as approved.
+        paved: rebuilt from the site; refused where a wish is not the planned one.
+        hands: sessions, journal, live view.
+
+    Raises:
+        Refused: if the plan is not of this wish.
+    """
+
+    def __init__(self, plan: Plan, paved: Paved, hands: Hands) -> None:
+        self._plan = plan
+        self._hands = hands
+        self._graph: Graph = build(paved.resources, paved.phases, paved.connectors)
+        self._grounds: dict[tuple[str, str], Ground] = {(g.kind.kind, g.at.name): g for g in paved.grounds}
+        self._kinds: Mapping[str, type[Resource[Any]]] = {g.kind.kind: g.kind for g in paved.grounds}
+        self._actions = {action.resource: action for action in plan.actions}
+        self._reading = ReadingWorld(plan.site, hands.connections, hands.versions)
+        for action in plan.actions:
+            self._same_wish(action)
+
+    def run(self, mine: Callable[[Action], bool], done: Iterable[ResourceId] = ()) -> Outcome:
+        """Acts on all pending actions that are `mine` and whose needs are met; `done` were done elsewhere."""
+        already = set(done) | {a.resource for a in self._plan.actions if not a.writes and not a.implied}
+        todo = [a for a in self._plan.actions if a.verb in WRITES and a.resource not in already]
+        scheduler = Scheduler(
+            [a for a in todo if mine(a) and self._reachable(a, todo, mine)], self._plan.slots
+        )
+        failed: list[tuple[ResourceId, BaseException]] = []
+        acted: set[ResourceId] = set()
+        with concurrent.futures.ThreadPoolExecutor(MOST_AT_ONCE, "act") as pool:
+            busy: dict[concurrent.futures.Future[bool], ResourceId] = {}
+            while True:
+                if self._hands.stop.is_set():
+                    scheduler.drain()
+                for action in scheduler.ready():
+                    busy[pool.submit(self._one, action)] = action.resource
+                if not busy:
+                    break
+                finished, _ = concurrent.futures.wait(
+                    busy, timeout=0.5, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                for future in finished:
+                    id_ = busy.pop(future)
+                    error = future.exception()
+                    scheduler.finished(id_, ok=error is None)
+                    if error is not None:
+                        failed.append((id_, error))
+                        scheduler.drain()
+                    elif future.result():
+                        acted.add(id_)
+        return Outcome(done=scheduler.done, acted=frozenset(acted), failed=tuple(failed), left=scheduler.left)
+
+    def _reachable(self, action: Action, todo: list[Action], mine: Callable[[Action], bool]) -> bool:
+        """An action that waits for another station's is left for the next round."""
+        by_id = {one.resource: one for one in todo}
+        seen: set[ResourceId] = set()
+        stack = [action.resource]
+        while stack:
+            id_ = stack.pop()
+            if id_ in seen or id_ not in by_id:
+                continue
+            seen.add(id_)
+            if not mine(by_id[id_]):
+                return False
+            stack.extend(by_id[id_].needs)
+        return True
+
+    def _same_wish(self, action: Action) -> None:
+        if action.wish is None:
+            return
+        resource = self._graph.resources.get(action.resource)
+        if resource is None or wish_digest(resource) != action.wish:
+            raise Refused(
+                f"the plan's wish for {action.resource} is not the site file's",
+                why="the site file, the driver or paver changed after the plan was made",
+                do="make a new plan, and have it approved",
+            )
+
+    def _one(self, action: Action) -> bool:
+        """Does one action; returns whether it acted. Raises what went wrong, after journalling it."""
+        journal, started = self._hands.journal, time.monotonic()
+        if action.implied:
+            journal.write("done", {"action": action.id, "resource": action.resource, "implied": True})
+            self._hands.board.put(action.resource, None)
+            self._hands.tell(Event("done", action, "went with what it was in"))
+            return False
+        begun = False
+        try:
+            self._hands.connections.forget(action.endpoint)
+            resource = self._wish(action)
+            facts = self._facts(action, resource)
+            verdict = self._verdict(action, resource, facts)
+            if verdict == "skip":
+                journal.write("skipped", {"action": action.id, "resource": action.resource})
+                self._hands.board.put(action.resource, facts)
+                self._hands.tell(Event("skipped", action))
+                return False
+            journal.write("begun", self._begun(action, facts, verdict))
+            begun = True
+            self._hands.tell(Event("begun", action))
+            world = self._world(action)
+            after = self._act(action, resource, facts, world)
+            self._prove(action, resource, after)
+            journal.write(
+                "done",
+                {"action": action.id, "resource": action.resource, "after": fingerprint(after)},
+            )
+            self._hands.board.put(action.resource, after)
+            self._hands.tell(Event("done", action, seconds=time.monotonic() - started))
+        except BaseException as error:
+            what = error.what if isinstance(error, PaverError) else type(error).__name__
+            event = "interrupted" if isinstance(error, Interrupted) else "failed" if begun else "drift"
+            if not isinstance(error, Refused) and event == "drift":
+                event = "failed"
+            journal.write(event, {"action": action.id, "resource": action.resource, "what": what})
+            self._hands.tell(Event("failed", action, what, seconds=time.monotonic() - started))
+            raise
+        return True
+
+    def _begun(self, action: Action, facts: Facts | None, verdict: str) -> dict[str, Json]:
+        return {
+            "action": action.id,
+            "resource": action.resource,
+            "verb": action.verb.value,
+            "found": fingerprint(facts),
+            "converges": verdict == "converge",
+        }
+
+    def _wish(self, action: Action) -> Resource[Any] | None:
+        """Returns the wish with its values put in, held to the plan: what was known may not change."""
+        if action.verb is Verb.DELETE:
+            return None
+        resource: Resource[Any] = substitute(self._graph.resources[action.resource], self._hands.board.known)
+        for name, value in sorted(resource.wish().items()):
+            planned = action.planned.get(name)
+            now = encode(value, self._hands.versions)
+            if has_unknown(now):
+                raise Refused(
+                    f"{action.resource} cannot be made: its {name} is still not known",
+                    why=f"it comes from what was to be done before: {now}",
+                )
+            if not has_unknown(planned) and now != planned:
+                raise Refused(
+                    f"{action.resource}: {name} is not what the plan promised",
+                    seen=f"{now}, planned {planned}",
+                    do="make a new plan",
+                )
+        return resource
+
+    def _facts(self, action: Action, resource: Resource[Any] | None) -> Facts | None:
+        if resource is not None:
+            facts: Facts | None = resource.read(self._reading)
+            return facts
+        wished = self._graph.resources.get(action.resource)
+        if wished is not None:
+            readable: Resource[Any] = substitute(wished, self._hands.board.for_reading)
+            facts = readable.read(self._reading)
+            return facts if facts is None or facts.mark is not None else self._unmarked(action, facts)
+        ground = self._grounds[action.kind, action.endpoint]
+        for found in ground.kind.discover(self._reading, ground.at):
+            if found.mark is not None and found.mark.id == action.resource:
+                orphan: Facts = found
+                return orphan
+        return None
+
+    def _unmarked(self, action: Action, facts: Facts) -> Facts | None:
+        """A setting without a mark is at its baseline already; an object without one is not ours."""
+        if action.setting:
+            return None
+        raise Refused(
+            f"{action.resource} is no longer ours",
+            seen=f"found without paver's mark: {dict(facts.address)}",
+            do="make a new plan",
+        )
+
+    def _verdict(self, action: Action, resource: Resource[Any] | None, facts: Facts | None) -> str:
+        if resource is None and facts is None:
+            return "skip"
+        mark = facts.mark if facts is not None else None
+        ours = mark is not None and mark.id == action.resource
+        if resource is not None and facts is not None:
+            whole = mark.complete if mark is not None and ours else resource.setting and mark is None
+            if whole and not changes(resource, facts, self._hands.versions):
+                return "skip"
+        if fingerprint(facts) == action.before:
+            return "act"
+        if mark is not None and ours and not mark.complete:
+            return "converge"
+        raise Refused(
+            f"{action.resource} changed since the plan was made",
+            seen="it is neither as it was planned from nor as it was planned to be",
+            why="somebody or something else changed it (drift)",
+            do="make a new plan and look at what it says",
+        )
+
+    def _world(self, action: Action) -> WritingWorld:
+        kinds = dict.fromkeys([action.endpoint, *action.also])
+
+        def gate_of(endpoint: str) -> Callable[..., None]:
+            def gate(call: str, target: str = "", detail: Mapping[str, Json] | None = None) -> None:
+                if endpoint not in kinds:
+                    raise Refused(
+                        f"{action.resource} tried to write to {endpoint}",
+                        why="its plan names other endpoints only",
+                    )
+                if call not in action.calls:
+                    raise Refused(
+                        f"{action.resource} tried to call {call} at {endpoint}",
+                        why="its kind does not declare that call",
+                    )
+                self._hands.journal.write(
+                    "call",
+                    {
+                        "action": action.id,
+                        "endpoint": endpoint,
+                        "call": call,
+                        "target": target,
+                        "detail": dict(detail or {}),
+                    },
+                )
+
+            return gate
+
+        def mark(complete: bool) -> Mark:
+            return Mark(self._plan.site, action.resource, action.id, complete)
+
+        def progress(doing: str, done: int, total: int, unit: str) -> None:
+            self._hands.tell(Event("doing", action, doing, done, total, unit))
+
+        return WritingWorld(
+            site=self._plan.site,
+            connections=self._hands.connections,
+            versions=self._hands.versions,
+            gate_of=gate_of,
+            secrets=self._hands.reveal,
+            marker=mark,
+            progress=progress,
+            stop=self._hands.stop.is_set,
+        )
+
+    def _act(
+        self, action: Action, resource: Resource[Any] | None, facts: Facts | None, world: WritingWorld
+    ) -> Facts | None:
+        kind = type(resource) if resource is not None else self._kind(action)
+        endpoint = self._endpoint(action)
+        if action.verb in {Verb.DELETE, Verb.REPLACE} and facts is not None:
+            kind.delete(world, endpoint, facts)
+        if resource is not None:
+            fields = (
+                frozenset(c.field for c in changes(resource, facts, self._hands.versions)) if facts else None
+            )
+            if action.verb is Verb.UPDATE or action.verb is Verb.ADOPT:
+                if facts is None or fields is None:
+                    raise Refused(f"{action.resource} is gone", do="make a new plan")
+                self._in_place(action, resource, fields)
+                resource.update(world, facts, fields)
+            else:
+                resource.create(world)
+        for endpoint_name in (action.endpoint, *action.also):
+            self._hands.connections.forget(endpoint_name)
+        return self._facts(action, resource)
+
+    def _in_place(self, action: Action, resource: Resource[Any], fields: frozenset[str]) -> None:
+        wrong = sorted(fields & resource.replaces)
+        if wrong and action.verb is Verb.UPDATE:
+            raise Refused(
+                f"{action.resource}: {wrong[0]} cannot change in place",
+                why="that became known only now, and the plan does not allow to replace it",
+                do="make a new plan",
+            )
+
+    def _prove(self, action: Action, resource: Resource[Any] | None, after: Facts | None) -> None:
+        if resource is None:
+            if after is not None:
+                raise PaverError(f"{action.resource} is still there after it was deleted")
+            return
+        if after is None:
+            raise PaverError(f"{action.resource} is not there after it was made")
+        for change in changes(resource, after, self._hands.versions):
+            raise PaverError(
+                f"{action.resource}: {change.field} is not what was set",
+                seen=f"{change.before}, wished {change.after}",
+            )
+        if after.mark is not None and not after.mark.complete:
+            raise PaverError(f"{action.resource} was not marked complete")
+        for check in resource.checks(self._reading, after):
+            if not check.ok:
+                raise PaverError(f"{action.resource}: {check.name} does not hold", seen=check.seen)
+
+    def _kind(self, action: Action) -> type[Resource[Any]]:
+        wished = self._graph.resources.get(action.resource)
+        return type(wished) if wished is not None else self._kinds[action.kind]
+
+    def _endpoint(self, action: Action) -> Any:
+        wished = self._graph.resources.get(action.resource)
+        return wished.at if wished is not None else self._grounds[action.kind, action.endpoint].at

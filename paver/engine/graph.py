@@ -1,0 +1,108 @@
+"""Three edges between resources, and the order that they give.
+
+`within` (exists inside), data (an output is used), `after` (order only); an endpoint's provider comes
+before everything that lives at the endpoint. Only `within` and the provider imply absence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import graphlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from paver.engine.resource import META_FIELDS, Resource
+from paver.engine.values import Output, ResourceId, Secret, references
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """The wish as a graph.
+
+    Attributes:
+        resources: by id, in an order in which each comes after all that it needs.
+        needs: the direct predecessors of each.
+        holders: `within` and the endpoint's provider: what implies absence.
+    """
+
+    resources: Mapping[ResourceId, Resource[Any]]
+    needs: Mapping[ResourceId, frozenset[ResourceId]]
+    holders: Mapping[ResourceId, frozenset[ResourceId]]
+
+    def dependents(self) -> dict[ResourceId, set[ResourceId]]:
+        """Returns the direct successors of each."""
+        found: dict[ResourceId, set[ResourceId]] = {id_: set() for id_ in self.resources}
+        for id_, needed in self.needs.items():
+            for one in needed:
+                found[one].add(id_)
+        return found
+
+
+def data_edges(resource: Resource[Any], connector: object = None) -> frozenset[ResourceId]:
+    """Returns whose outputs and generated secrets a wish uses, those of its endpoint's connector included."""
+    used: set[ResourceId] = set()
+    fields = [value for name, value in resource.wish().items() if name not in META_FIELDS]
+    for value in (*fields, connector):
+        for reference in references(value):
+            if isinstance(reference, Output):
+                used.add(reference.of)
+            elif isinstance(reference, Secret) and reference.made_by is not None:
+                used.add(reference.made_by)
+    return frozenset(used)
+
+
+def build(
+    resources: Iterable[Resource[Any]],
+    phases: tuple[str, ...],
+    connectors: Mapping[str, Any] | None = None,
+) -> Graph:
+    """Returns the graph of `resources`.
+
+    Raises:
+        ValueError: for an id twice, an edge to nothing, to a later phase, or a cycle: a driver's fault.
+    """
+    by_id: dict[ResourceId, Resource[Any]] = {}
+    for resource in resources:
+        if resource.id in by_id:
+            msg = f"two resources are called {resource.id}"
+            raise ValueError(msg)
+        by_id[resource.id] = resource
+    rank = {phase: number for number, phase in enumerate(phases)}
+    needs: dict[ResourceId, frozenset[ResourceId]] = {}
+    holders: dict[ResourceId, frozenset[ResourceId]] = {}
+    for id_, resource in by_id.items():
+        holding = {one for one in (resource.within, resource.at.provider) if one is not None and one != id_}
+        used = data_edges(resource, (connectors or {}).get(resource.at.name))
+        needed = frozenset((holding | resource.after | used) - {id_})
+        for one in needed:
+            if one not in by_id:
+                msg = f"{id_} needs {one}, which nobody wishes for"
+                raise ValueError(msg)
+            if rank[by_id[one].phase] > rank[resource.phase]:
+                msg = f"{id_} (phase {resource.phase}) needs {one} of the later phase {by_id[one].phase}"
+                raise ValueError(msg)
+        needs[id_] = needed
+        holders[id_] = frozenset(holding)
+    order = graphlib.TopologicalSorter({id_: sorted(needed) for id_, needed in sorted(needs.items())})
+    try:
+        sequence = tuple(order.static_order())
+    except graphlib.CycleError as error:
+        msg = "resources need each other in a circle: " + " → ".join(error.args[1])
+        raise ValueError(msg) from error
+    position = {id_: number for number, id_ in enumerate(sequence)}
+    ordered = sorted(by_id, key=lambda id_: (rank[by_id[id_].phase], position[id_]))
+    return Graph({id_: by_id[id_] for id_ in ordered}, needs, holders)
+
+
+def closure(
+    start: Iterable[ResourceId], step: Callable[[ResourceId], Iterable[ResourceId]]
+) -> set[ResourceId]:
+    """Returns all that is reached from `start` by `step`, `start` included."""
+    seen: set[ResourceId] = set()
+    todo = list(start)
+    while todo:
+        one = todo.pop()
+        if one not in seen:
+            seen.add(one)
+            todo.extend(step(one))
+    return seen

@@ -1,0 +1,115 @@
+"""The evidence: one file, one writer, hash-chained lines, on disk before the act that they announce.
+
+The journal is never read to decide anything. `begun` and `call` are fsynced before the act; where the
+disk refuses, there is no act. Events are a closed list.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import pathlib
+import threading
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from paver.errors import PaverError
+from paver.signing import chain
+from paver.signing.canonical import Json
+
+SCHEMA = "paver.journal/1"
+EVENTS = frozenset(
+    {
+        "opened",  # the run: plan's digest, site, station, paver's version
+        "begun",  # an action, before its first call
+        "call",  # one write, before it leaves
+        "retry",  # something safe was tried again
+        "done",  # an action, after its proofs
+        "skipped",  # an action that found its end already there
+        "failed",  # an action, with what went wrong
+        "drift",  # an action that found neither its beginning nor its end
+        "handed-off",  # the other station's journal begins
+        "returned",  # the other station's journal ended: its head
+        "interrupted",
+        "closed",
+    }
+)
+DURABLE = frozenset({"opened", "begun", "call", "handed-off"})
+
+
+class JournalError(PaverError):
+    """The journal could not be written: nothing is done that could not be written down first."""
+
+
+def now() -> str:
+    """Returns the time as it stands in journals: UTC, milliseconds."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Journal:
+    """One run's journal, open for appending.
+
+    Args:
+        path: the file, made 0600.
+        clock: returns the time as text.
+    """
+
+    def __init__(self, path: pathlib.Path, clock: Callable[[], str] = now) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._head = chain.Head()
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise JournalError(f"the journal {path} cannot be made", why=str(error)) from error
+
+    @property
+    def head(self) -> chain.Head:
+        """The end of the chain: print it, ship it off the box, or sign it."""
+        return self._head
+
+    @property
+    def path(self) -> pathlib.Path:
+        """Where the journal is."""
+        return self._path
+
+    def write(self, event: str, fields: Mapping[str, Json] | None = None) -> None:
+        """Appends one event.
+
+        Raises:
+            JournalError: if it could not be written, and where it must be durable, synced.
+        """
+        if event not in EVENTS:
+            msg = f"{event} is not an event of {SCHEMA}"
+            raise ValueError(msg)
+        with self._lock:
+            record = {**(fields or {}), "event": event, "time": self._clock()}
+            line, head = chain.link(record, self._head)
+            size = os.fstat(self._file).st_size
+            try:
+                written = os.write(self._file, line)
+                if written != len(line):
+                    raise OSError(28, "only a part of the line was written")  # noqa: TRY301 - same handling
+                if event in DURABLE:
+                    os.fsync(self._file)
+            except OSError as error:
+                os.ftruncate(self._file, size)
+                raise JournalError(
+                    f"the journal cannot be written: {error.strerror}",
+                    seen=str(self._path),
+                    why="what cannot be written down is not done",
+                    do="make room on that file system, then run the same command again",
+                ) from error
+            self._head = head
+
+    def close(self) -> None:
+        """Syncs and closes the file."""
+        os.fsync(self._file)
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,294 @@
+"""What a resource is: a wish, the facts that are read, the verbs, and the sessions that it is handed.
+
+A kind of resource is one small frozen dataclass in one small module. Everything else (order, parallelism,
+plan, diff, approval, resume, journal, destroy, progress) the engine does, once, for every kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+from paver.engine.values import ResourceId, Secret
+from paver.signing.canonical import Json
+
+R = TypeVar("R")
+W = TypeVar("W")
+R_co = TypeVar("R_co", covariant=True)
+W_co = TypeVar("W_co", covariant=True)
+F = TypeVar("F", bound="Facts")
+
+
+class Verb(enum.StrEnum):
+    """What a plan may say of a resource."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    ADOPT = "adopt"
+    KEEP = "keep"
+    BLOCKED = "blocked"
+
+
+class Lane(enum.StrEnum):
+    """Which of an endpoint's slots an action takes: configuration is exclusive, bulk transfers overlap it."""
+
+    CONFIG = "config"
+    BULK = "bulk"
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint(Generic[R, W]):
+    """A place where resources live: a host, vCenter, a machine, the sealed store. A value, named by resources.
+
+    Attributes:
+        name: literal, as in `host:esx-01`; the settings behind it stand in its connector.
+        provider: the resource that brings it into being; planned absent means nobody dials it.
+        slots: how many writers at once.
+    """
+
+    name: str
+    provider: ResourceId | None = None
+    slots: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """Who made a thing: it stands on the thing itself, or in the realm's ledger."""
+
+    site: str
+    id: ResourceId
+    action: str
+    complete: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What was read: managed state only, never free space or uptime.
+
+    Attributes:
+        address: all that deleting it needs.
+        mark: whose it is; None means foreign (for a setting: at its baseline, or not touched by paver).
+    """
+
+    address: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    mark: Mark | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One proof after the act: what was asked, whether it held, what was seen."""
+
+    name: str
+    ok: bool
+    seen: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Opaque:
+    """What a tool that writes by itself is about to do: said in the plan in words, compared afterwards.
+
+    Attributes:
+        tool: the program's name, as in `vcsa-deploy`.
+        argv: its arguments; never a secret.
+        effects: what it is declared to bring about, one sentence each.
+    """
+
+    tool: str
+    argv: tuple[str, ...]
+    effects: tuple[str, ...]
+
+
+class Reader(Protocol):
+    """What reading methods are handed: sessions that cannot write."""
+
+    def session(self, at: Endpoint[R, W]) -> R:
+        """Returns the reading face of the endpoint's session.
+
+        Raises:
+            Unobservable: if the endpoint should answer and does not.
+        """
+        ...
+
+    def version(self, secret: Secret) -> str | None:
+        """Returns the version of a secret in the sealed store, None if it is not there yet."""
+        ...
+
+    @property
+    def site(self) -> str:
+        """The site's name, as it stands in marks."""
+        ...
+
+
+class Writer(Reader, Protocol):
+    """What acting methods are handed while their action is begun."""
+
+    def writing(self, at: Endpoint[R, W]) -> W:
+        """Returns the writing face; each write passes the gate: declared, begun, journalled before it leaves."""
+        ...
+
+    def reveal(self, secret: Secret) -> str:
+        """Returns a secret's value, for the moment of use only."""
+        ...
+
+    def mark(self, *, complete: bool) -> Mark:
+        """Returns the mark that this action leaves on what it makes."""
+        ...
+
+    def stopping(self) -> bool:
+        """Tells whether the user asked to stop: whoever follows a job detaches and raises Interrupted."""
+        ...
+
+    def report(self, doing: str, done: int = 0, total: int = 0, unit: str = "") -> None:
+        """Tells what is being done now, and how much of it (`unit` is `B` for bytes, `%`, or empty)."""
+        ...
+
+
+META_FIELDS = frozenset({"id", "phase", "at", "also", "within", "after", "protected", "adopt"})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resource(Generic[F]):
+    """The wish for one thing. Fields of a subclass are what is wished; None leaves a field unmanaged.
+
+    Attributes:
+        id: from keys of the site file, never from positions.
+        phase: a label; edges alone give order.
+        at: where it lives.
+        also: other endpoints that its acts write to (an appliance's VM stands on a host, its installer's
+            job on the jumpbox).
+        within: it exists inside of that one: absent with it, gone with it.
+        after: order only.
+        protected: replaced or deleted only where plan and command name it.
+        adopt: a foreign thing of the same name becomes ours.
+    """
+
+    kind: ClassVar[str]
+    calls: ClassVar[Mapping[Verb, frozenset[str]]] = {}
+    replaces: ClassVar[frozenset[str]] = frozenset()
+    setting: ClassVar[bool] = False
+    """A setting is set and put back to its baseline; an object (the default) is made and deleted."""
+    lane: ClassVar[Lane] = Lane.CONFIG
+    dies_with_parent: ClassVar[bool] = False
+    """True where deleting `within` takes this along without a call of its own."""
+    unmanaged: ClassVar[frozenset[str]] = frozenset()
+    """Fields that steer how it is made and that cannot be read again; never compared."""
+
+    id: ResourceId
+    phase: str
+    at: Endpoint[Any, Any]
+    also: tuple[Endpoint[Any, Any], ...] = ()
+    within: ResourceId | None = None
+    after: frozenset[ResourceId] = frozenset()
+    protected: bool = False
+    adopt: bool = False
+
+    def read(self, world: Reader) -> F | None:
+        """Returns what is there, None if it is absent; raises Unobservable, never "absent" by accident."""
+        raise NotImplementedError
+
+    def create(self, world: Writer) -> None:
+        """Makes it: idempotent, interruptible, waits until it is ready; `complete` is marked last."""
+        raise NotImplementedError
+
+    def update(self, world: Writer, facts: F, fields: frozenset[str]) -> None:
+        """Changes `fields` in place."""
+        raise NotImplementedError
+
+    def checks(self, world: Reader, facts: F) -> Iterable[Check]:
+        """Yields proofs after the act; reads only."""
+        del world, facts
+        return ()
+
+    def opaque(self) -> Opaque | None:
+        """Returns what a tool will do by itself, if the act is one tool's."""
+        return None
+
+    def estimate(self) -> int:
+        """Returns about how many seconds creating it takes."""
+        return 1
+
+    def says(self) -> str:
+        """Returns the few words that a plan shows beside the name."""
+        return ""
+
+    @classmethod
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[F]:
+        """Yields all of this kind at `at` that bear this site's mark."""
+        del world, at
+        return ()
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: F) -> None:
+        """Deletes it (a setting: puts it back to its baseline); needs no wish."""
+        raise NotImplementedError
+
+    def wish(self) -> dict[str, Any]:
+        """Returns the wished fields by name (unset ones, None, are unmanaged)."""
+        return {
+            field.name: value
+            for field in dataclasses.fields(self)
+            if field.name not in META_FIELDS and (value := getattr(self, field.name)) is not None
+        }
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """Returns this wish with some fields replaced."""
+        return dataclasses.replace(self, **values)
+
+
+class Gate(Protocol):
+    """Every write passes it before it leaves: refuses what is not declared, journals what is."""
+
+    def __call__(self, call: str, target: str = "", detail: Mapping[str, Json] | None = None) -> None:
+        """Lets the call pass or raises Refused."""
+        ...
+
+
+class Connection(Protocol[R_co, W_co]):
+    """One endpoint, connected: thread-safe; `forget` drops what was read, after a write."""
+
+    def reader(self) -> R_co: ...
+    def writer(self, gate: Gate) -> W_co: ...
+    def forget(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Connector(Protocol):
+    """Frozen settings of an endpoint; fields may hold outputs and secrets, put in before `connect`.
+
+    `context` is what the run hands to all connectors (tunnels, secrets, station); the engine passes it on.
+    """
+
+    def connect(self, context: Any) -> Connection[Any, Any]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Ground:
+    """Where a kind is to be discovered: orphans are looked for at `at`; `phase` and `also` as in the wish."""
+
+    kind: type[Resource[Any]]
+    at: Endpoint[Any, Any]
+    phase: str
+    also: tuple[Endpoint[Any, Any], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Paved:
+    """What a pure `pave(site)` returns: the whole wish.
+
+    Attributes:
+        phases: labels in order; no edge may point to a later one.
+        outside: the phases whose writes happen where paver was started; all others on the jumpbox.
+        resources: the wishes.
+        connectors: by endpoint name.
+        grounds: where to look for orphans.
+    """
+
+    phases: tuple[str, ...]
+    outside: frozenset[str]
+    resources: tuple[Resource[Any], ...]
+    connectors: Mapping[str, Connector]
+    grounds: tuple[Ground, ...]

@@ -1,0 +1,122 @@
+"""Sessions for the planner and the executor: one connection an endpoint, opened when first asked for.
+
+The planner holds a `ReadingWorld`, which has no method that leads to a writing face. The executor makes
+one `WritingWorld` an action; its gate knows the action.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from paver.engine.resource import Connection, Connector, Endpoint, Gate, Mark
+from paver.engine.values import Output, Secret, references, substitute
+from paver.errors import Unobservable
+
+
+class Connections:
+    """Opens each endpoint once and keeps it; thread-safe.
+
+    Args:
+        connectors: by endpoint name; their outputs are put in by `known` at the moment of connecting.
+        context: handed to every connector.
+        known: returns the value of an output, or an `Unknown`.
+    """
+
+    def __init__(
+        self, connectors: Mapping[str, Connector], context: object, known: Callable[[Output], object]
+    ) -> None:
+        self._connectors = connectors
+        self._context = context
+        self._known = known
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._open: dict[str, Connection[Any, Any]] = {}
+
+    def get(self, name: str) -> Connection[Any, Any]:
+        """Returns the connection of endpoint `name`.
+
+        Raises:
+            Unobservable: if a setting of it is not known yet, or it does not answer.
+        """
+        with self._lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            if name not in self._open:
+                connector = substitute(self._connectors[name], self._known)
+                missing = [r for r in references(connector) if isinstance(r, Output)]
+                if missing:
+                    raise Unobservable(
+                        f"{name} cannot be asked yet",
+                        why=f"{missing[0].fact} of {missing[0].of} is not known",
+                    )
+                self._open[name] = connector.connect(self._context)
+            return self._open[name]
+
+    def drop(self, name: str) -> None:
+        """Closes one connection; the next `get` opens it anew (its settings may have changed)."""
+        with self._lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            connection = self._open.pop(name, None)
+        if connection is not None:
+            connection.close()
+
+    def forget(self, name: str) -> None:
+        """Drops what was read from one endpoint."""
+        connection = self._open.get(name)
+        if connection is not None:
+            connection.forget()
+
+    def forget_all(self) -> None:
+        """Drops everything that was read: from now on the world is asked again."""
+        for connection in list(self._open.values()):
+            connection.forget()
+
+    def close(self) -> None:
+        """Closes all connections."""
+        for name in list(self._open):
+            self.drop(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadingWorld:
+    """What reading methods are handed."""
+
+    site: str
+    connections: Connections
+    versions: Callable[[Secret], str | None]
+
+    def session(self, at: Endpoint[Any, Any]) -> Any:
+        return self.connections.get(at.name).reader()
+
+    def version(self, secret: Secret) -> str | None:
+        return self.versions(secret)
+
+
+@dataclasses.dataclass(frozen=True)
+class WritingWorld(ReadingWorld):
+    """What acting methods are handed while one action is begun."""
+
+    gate_of: Callable[[str], Gate]
+    secrets: Callable[[Secret], str]
+    marker: Callable[[bool], Mark]
+    progress: Callable[[str, int, int, str], None]
+    stop: Callable[[], bool]
+
+    def writing(self, at: Endpoint[Any, Any]) -> Any:
+        return self.connections.get(at.name).writer(self.gate_of(at.name))
+
+    def reveal(self, secret: Secret) -> str:
+        return self.secrets(secret)
+
+    def mark(self, *, complete: bool) -> Mark:
+        return self.marker(complete)
+
+    def stopping(self) -> bool:
+        return self.stop()
+
+    def report(self, doing: str, done: int = 0, total: int = 0, unit: str = "") -> None:
+        self.progress(doing, done, total, unit)
