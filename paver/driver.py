@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from paver.engine.paved import Paved
 from paver.engine.resource import (
     Check,
     Connection,
@@ -21,12 +22,12 @@ from paver.engine.resource import (
     Lane,
     Mark,
     Opaque,
-    Paved,
     Reader,
     Resource,
     Verb,
     Writer,
 )
+from paver.engine.store import STORE, Entry, Material, StoreReader, StoreWriter
 from paver.engine.values import Output, ResourceId, Secret, output, resource_id
 from paver.errors import BadInput, PaverError, Refused, Unobservable
 
@@ -34,17 +35,20 @@ API = 1
 
 __all__ = [
     "API",
+    "STORE",
     "BadInput",
     "Check",
     "Connection",
     "Connector",
     "Driver",
     "Endpoint",
+    "Entry",
     "Facts",
     "Gate",
     "Ground",
     "Lane",
     "Mark",
+    "Material",
     "Opaque",
     "Output",
     "Paved",
@@ -54,6 +58,8 @@ __all__ = [
     "Resource",
     "ResourceId",
     "Secret",
+    "StoreReader",
+    "StoreWriter",
     "Unobservable",
     "Verb",
     "Writer",

@@ -16,8 +16,9 @@ from paver.engine.board import Board, standing
 from paver.engine.diff import Change, changes, managed
 from paver.engine.graph import Graph, build, closure
 from paver.engine.observe import Seen, discover, observe
+from paver.engine.paved import Paved
 from paver.engine.plan import WRITES, Action, Plan
-from paver.engine.resource import Facts, Paved, Resource, Verb
+from paver.engine.resource import Facts, Resource, Verb
 from paver.engine.values import ResourceId, Secret, encode
 from paver.engine.world import ReadingWorld
 from paver.errors import BadInput, Refused

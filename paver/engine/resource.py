@@ -273,22 +273,3 @@ class Ground:
     at: Endpoint[Any, Any]
     phase: str
     also: tuple[Endpoint[Any, Any], ...] = ()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Paved:
-    """What a pure `pave(site)` returns: the whole wish.
-
-    Attributes:
-        phases: labels in order; no edge may point to a later one.
-        outside: the phases whose writes happen where paver was started; all others on the jumpbox.
-        resources: the wishes.
-        connectors: by endpoint name.
-        grounds: where to look for orphans.
-    """
-
-    phases: tuple[str, ...]
-    outside: frozenset[str]
-    resources: tuple[Resource[Any], ...]
-    connectors: Mapping[str, Connector]
-    grounds: tuple[Ground, ...]

@@ -1,0 +1,65 @@
+"""The whole wish, as a pure `pave(site)` returns it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from paver.engine.resource import Connector, Endpoint, Ground, Resource
+from paver.engine.store import Material
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Paved:
+    """What a driver, the trust and the foundation each contribute; `merge` puts them together.
+
+    Attributes:
+        phases: labels in order; no edge may point to a later one.
+        outside: the phases whose writes happen where paver was started; all others on the jumpbox.
+        resources: the wishes.
+        connectors: by endpoint name.
+        grounds: where to look for orphans, kinds in creation order.
+        material: passwords, keys and certificates that these resources refer to.
+        jumpbox: the machine on which the phases after `outside` run.
+        cpi: the name of BOSH's CPI for this IaaS.
+        cpi_values: BUCC's variables for that CPI, verbatim; values may be outputs and secrets.
+        needs: what must stand before BUCC (resources of the driver).
+    """
+
+    phases: tuple[str, ...] = ()
+    outside: frozenset[str] = frozenset()
+    resources: tuple[Resource[Any], ...] = ()
+    connectors: Mapping[str, Connector] = dataclasses.field(default_factory=dict)
+    grounds: tuple[Ground, ...] = ()
+    material: tuple[Material, ...] = ()
+    jumpbox: Endpoint[Any, Any] | None = None
+    cpi: str = ""
+    cpi_values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    needs: frozenset[str] = frozenset()
+
+
+def merge(phases: tuple[str, ...], *parts: Paved) -> Paved:
+    """Returns the parts as one wish with `phases` in that order.
+
+    Raises:
+        ValueError: if two parts connect the same endpoint differently.
+    """
+    connectors: dict[str, Connector] = {}
+    for part in parts:
+        for name, connector in part.connectors.items():
+            if connectors.setdefault(name, connector) != connector:
+                msg = f"the endpoint {name} is connected in two ways"
+                raise ValueError(msg)
+    return Paved(
+        phases=phases,
+        outside=frozenset().union(*(part.outside for part in parts)),
+        resources=tuple(resource for part in parts for resource in part.resources),
+        connectors=connectors,
+        grounds=tuple(ground for part in parts for ground in part.grounds),
+        material=tuple(item for part in parts for item in part.material),
+        jumpbox=next((part.jumpbox for part in parts if part.jumpbox is not None), None),
+        cpi=next((part.cpi for part in parts if part.cpi), ""),
+        cpi_values={key: value for part in parts for key, value in part.cpi_values.items()},
+        needs=frozenset().union(*(part.needs for part in parts)),
+    )
