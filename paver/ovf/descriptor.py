@@ -1,0 +1,296 @@
+"""Reading an OVF descriptor (DMTF DSP0243, versions 1 and 2) into `model.Descriptor`. Pure.
+
+Elements are told apart by their local names. Attributes are accepted with and without the prefix `ovf:`:
+the vCenter appliance's own OVF writes `configuration="tiny"`, and to overlook that would give it the
+processors and memory of all its sizes at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element, ParseError
+
+import defusedxml.ElementTree
+from defusedxml.common import DefusedXmlException
+
+from paver.errors import BadInput
+from paver.ovf.model import Configuration, Descriptor, Disk, File, Item, Network, Product, Property
+from paver.ovf.names import href_name
+
+LONGEST = 4 * 2**20
+_UNITS = {"byte": 1, "bytes": 1} | {
+    name: 2**power
+    for power, names in (
+        (10, ("kb", "kilobytes", "kilobyte")),
+        (20, ("mb", "megabytes", "megabyte")),
+        (30, ("gb", "gigabytes", "gigabyte")),
+        (40, ("tb", "terabytes", "terabyte")),
+    )
+    for name in names
+}
+_POWER = re.compile(r"byte ?\* ?(2|10|1024) ?\^ ?([0-9]{1,2})")
+_NUMBER = re.compile(r"[0-9]{1,19}")
+_REFERENCE = re.compile(r"\$\{([^}]{1,200})\}")
+_HOST_DISK = re.compile(r"(?:ovf:)?/disk/(.+)")
+_PROCESSOR, _MEMORY = 3, 4
+
+
+def parse(data: bytes, *, where: str) -> Descriptor:
+    """Reads a descriptor.
+
+    Args:
+        data: the XML.
+        where: how errors call it.
+
+    Raises:
+        BadInput: not XML, not an OVF, with entities or a DTD, of several machines, or inconsistent in itself.
+    """
+    root = _xml(data, where)
+    if _local(root) != "Envelope":
+        raise BadInput(f"{where} is not an OVF descriptor: it starts with <{_local(root)[:80]}>")
+    if _child(root, "VirtualSystemCollection") is not None:
+        raise BadInput(
+            f"{where} describes several machines (a vApp); paver deploys one", do="export the machine alone"
+        )
+    system = _child(root, "VirtualSystem")
+    if system is None:
+        raise BadInput(f"{where} describes no virtual machine: it has no <VirtualSystem>")
+    properties = tuple(_properties(system))
+    defaults = {each.key: each.value for each in properties}
+    files = tuple(_file(each, where) for each in _within(root, "References", "File"))
+    descriptor = Descriptor(
+        name=_text(system, "Name") or _attribute(system, "id"),
+        text=data.decode(errors="replace"),
+        files=files,
+        disks=tuple(_disk(each, files, defaults, where) for each in _within(root, "DiskSection", "Disk")),
+        networks=tuple(
+            Network(name=_attribute(each, "name"), description=_text(each, "Description"))
+            for each in _within(root, "NetworkSection", "Network")
+        ),
+        items=tuple(_items(system, where)),
+        properties=properties,
+        products=tuple(_product(each) for each in _children(system, "ProductSection")),
+        configurations=tuple(
+            Configuration(
+                id=_attribute(each, "id"),
+                label=_text(each, "Label"),
+                description=_text(each, "Description"),
+                default=_attribute(each, "default") in {"true", "1"},
+            )
+            for each in _within(root, "DeploymentOptionSection", "Configuration")
+        ),
+        hardware=tuple(_hardware(system)),
+        transport=tuple(
+            word
+            for section in _children(system, "VirtualHardwareSection")
+            for word in _attribute(section, "transport").split()
+        ),
+    )
+    _check(descriptor, where)
+    return descriptor
+
+
+def items_of(descriptor: Descriptor, configuration: str | None = None) -> tuple[Item, ...]:
+    """Returns the hardware of `configuration`; None: of the default one, or what belongs to all.
+
+    Raises:
+        BadInput: there's no such configuration.
+    """
+    known = [each.id for each in descriptor.configurations]
+    if configuration is None and known:
+        configuration = next((each.id for each in descriptor.configurations if each.default), known[0])
+    if configuration is not None and configuration not in known:
+        raise BadInput(
+            f"{descriptor.name} has no deployment configuration {configuration!r}",
+            seen=", ".join(known) or "none at all",
+        )
+    return tuple(
+        item for item in descriptor.items if not item.configurations or configuration in item.configurations
+    )
+
+
+def size_of(descriptor: Descriptor, configuration: str | None = None) -> tuple[int, int]:
+    """Returns (virtual CPUs, bytes of memory) of `configuration`, chosen as in `items_of`."""
+    chosen = items_of(descriptor, configuration)
+    cpus, memory = (
+        sum(item.quantity or 0 for item in chosen if item.type == kind) for kind in (_PROCESSOR, _MEMORY)
+    )
+    return cpus, memory
+
+
+def _xml(data: bytes, where: str) -> Element:
+    if len(data) > LONGEST:
+        raise BadInput(f"{where} has {len(data)} bytes; a descriptor has at most {LONGEST}")
+    try:
+        root: Element = defusedxml.ElementTree.fromstring(data, forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise BadInput(
+            f"{where} declares a document type or entities, which paver does not resolve",
+            why="they can make a parser read local files or fill the memory",
+            do="use a package from a source that you trust",
+        ) from error
+    # An unknown encoding is a LookupError, bytes that contradict it a ValueError.
+    except (ParseError, LookupError, ValueError) as error:
+        raise BadInput(f"{where} is not XML: {error}", do="fetch or export it again") from error
+    return root
+
+
+def _file(element: Element, where: str) -> File:
+    for odd in ("compression", "chunkSize"):
+        if _attribute(element, odd) not in {"", "identity"}:
+            raise BadInput(
+                f"{where}: the file {_attribute(element, 'href')!r} uses {odd}, which paver does not read",
+                do="export it again without",
+            )
+    size = _attribute(element, "size")
+    return File(
+        id=_attribute(element, "id"),
+        href=href_name(_attribute(element, "href"), where=where),
+        size=_number(size, f"{where}: size of a file") if size else None,
+    )
+
+
+def _disk(element: Element, files: tuple[File, ...], defaults: dict[str, str], where: str) -> Disk:
+    name = _attribute(element, "diskId")
+    reference = _attribute(element, "fileRef")
+    file = next((each for each in files if each.id == reference), None)
+    if reference and file is None:
+        raise BadInput(f"{where}: the disk {name!r} refers to the file {reference!r}, which is not listed")
+    capacity = _attribute(element, "capacity")
+    if match := _REFERENCE.fullmatch(capacity):
+        capacity = defaults.get(match[1], "")
+    unit = _unit(_attribute(element, "capacityAllocationUnits") or "byte", where)
+    populated = _attribute(element, "populatedSize")
+    return Disk(
+        id=name,
+        capacity=_number(capacity, f"{where}: capacity of the disk {name!r}") * unit,
+        file=file,
+        populated=_number(populated, f"{where}: populated size of {name!r}") if populated else None,
+        format=_attribute(element, "format"),
+    )
+
+
+def _items(system: Element, where: str) -> Iterator[Item]:
+    for section in _children(system, "VirtualHardwareSection"):
+        for element in section:
+            if _local(element) not in {"Item", "StorageItem", "EthernetPortItem"}:
+                continue
+            kind = _number(_text(element, "ResourceType"), f"{where}: resource type of an item")
+            quantity = _text(element, "VirtualQuantity")
+            count = _number(quantity, f"{where}: quantity of an item") if quantity else None
+            if count is not None and kind == _MEMORY:
+                count *= _unit(_text(element, "AllocationUnits") or "byte", where)
+            yield Item(
+                type=kind,
+                instance=_text(element, "InstanceID"),
+                name=_text(element, "ElementName"),
+                subtype=_text(element, "ResourceSubType"),
+                quantity=count,
+                connection=_text(element, "Connection"),
+                host_resource=_text(element, "HostResource"),
+                parent=_text(element, "Parent"),
+                configurations=frozenset(_attribute(element, "configuration").split()),
+            )
+
+
+def _properties(system: Element) -> Iterator[Property]:
+    for section in _children(system, "ProductSection"):
+        before, after = _attribute(section, "class"), _attribute(section, "instance")
+        for element in _children(section, "Property"):
+            parts = (before, _attribute(element, "key"), after)
+            yield Property(
+                key=".".join(part for part in parts if part),
+                type=_attribute(element, "type") or "string",
+                value=_attribute(element, "value"),
+                label=_text(element, "Label"),
+                description=_text(element, "Description"),
+                user_configurable=_attribute(element, "userConfigurable") in {"true", "1"},
+                password=_attribute(element, "password") in {"true", "1"},
+            )
+
+
+def _product(section: Element) -> Product:
+    return Product(
+        name=_text(section, "Product"),
+        vendor=_text(section, "Vendor"),
+        version=_text(section, "Version"),
+        full_version=_text(section, "FullVersion"),
+    )
+
+
+def _hardware(system: Element) -> Iterator[str]:
+    for element in _within(system, "VirtualHardwareSection", "System"):
+        yield from _text(element, "VirtualSystemType").replace(",", " ").split()
+
+
+def _check(descriptor: Descriptor, where: str) -> None:
+    disks = {disk.id for disk in descriptor.disks}
+    networks = {network.name for network in descriptor.networks}
+    configurations = {each.id for each in descriptor.configurations}
+    for names, what in ((disks, "disk"), (networks, "network"), (configurations, "configuration")):
+        if "" in names:
+            raise BadInput(f"{where}: a {what} has no name")
+    if len({file.id for file in descriptor.files}) < len(descriptor.files) or len(disks) < len(
+        descriptor.disks
+    ):
+        raise BadInput(f"{where}: two files or two disks have the same id")
+    for item in descriptor.items:
+        match = _HOST_DISK.fullmatch(item.host_resource)
+        if match and match[1] not in disks:
+            raise BadInput(f"{where}: {item.name!r} refers to the disk {match[1]!r}, which is not described")
+        if item.connection and item.connection not in networks:
+            raise BadInput(
+                f"{where}: {item.name!r} refers to the network {item.connection!r}, which is not described"
+            )
+        if unknown := item.configurations - configurations:
+            raise BadInput(
+                f"{where}: {item.name!r} belongs to {min(unknown)!r}, which is no deployment configuration"
+            )
+
+
+def _number(text: str, what: str) -> int:
+    if not _NUMBER.fullmatch(text.strip()):
+        raise BadInput(f"{what}: {text[:80]!r} is not a number", do="fetch or export it again")
+    return int(text)
+
+
+def _unit(text: str, where: str) -> int:
+    """Returns the bytes that a unit stands for: `byte * 2^30`, or the older `GigaBytes`."""
+    if match := _POWER.fullmatch(text.strip()):
+        unit: int = int(match[1]) ** int(match[2])
+        return unit
+    try:
+        return _UNITS[text.strip().lower()]
+    except KeyError:
+        raise BadInput(f"{where}: {text[:80]!r} is not a unit of memory") from None
+
+
+def _local(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _children(element: Element, name: str) -> Iterator[Element]:
+    return (child for child in element if _local(child) == name)
+
+
+def _child(element: Element, name: str) -> Element | None:
+    return next(_children(element, name), None)
+
+
+def _within(element: Element, outer: str, inner: str) -> Iterator[Element]:
+    return (child for section in _children(element, outer) for child in _children(section, inner))
+
+
+def _text(element: Element, name: str) -> str:
+    child = _child(element, name)
+    return (child.text or "").strip() if child is not None else ""
+
+
+def _attribute(element: Element, name: str) -> str:
+    """Returns the attribute with OVF's prefix, or the one without any; others' (`vmw:`) don't count."""
+    for key, value in element.attrib.items():
+        space, _, local = key.rpartition("}")
+        if local == name and ("ovf/envelope" in space or "ovf/1/envelope" in space):
+            return value
+    return element.attrib.get(name, "")
