@@ -1,0 +1,289 @@
+"""Everything that stands under `iaas` in the site file of a vSphere site, after `driver: vsphere`.
+
+Models only: what one value may be. What needs two of them is in `check`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from ipaddress import IPv4Address
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from paver.sitefile import credentials, values
+from paver.sitefile.addresses import Address
+from paver.sitefile.credentials import SecretRef
+from paver.sitefile.section import ALIKE, Section
+from paver.sitefile.services import Login
+from paver.sitefile.site import Site
+from paver.sitefile.values import Duration, Label, List, Map, ObjectName, PathText, shown, wrong
+
+VLAN_ADVICE = "A VLAN id is 0 (untagged), 1 to 4094, or 4095 (trunk to the guest)."
+MTU_ADVICE = "An MTU is 1280 to 9000; 1500 unless every switch on the way carries more."
+_UPLINK_ADVICE = "Physical adapters as the host names them: vmnic0."
+_UPLINK = re.compile(r"(?:vmnic|vusb)[0-9]{1,3}\Z")
+
+
+def _vlan(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 4095:
+        raise wrong(f"{shown(value)} is not a VLAN id", VLAN_ADVICE)
+    return value
+
+
+def _mtu(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1280 <= value <= 9000:
+        raise wrong(f"{shown(value)} is not an MTU", MTU_ADVICE)
+    return value
+
+
+def _uplink(value: object) -> object:
+    if not isinstance(value, str) or not _UPLINK.match(value):
+        raise wrong(f"{shown(value)} is not a physical adapter", _UPLINK_ADVICE)
+    return value
+
+
+Vlan = Annotated[int, Field(ge=0, le=4095), BeforeValidator(_vlan)]
+Mtu = Annotated[int, Field(ge=1280, le=9000), BeforeValidator(_mtu)]
+Uplink = Annotated[str, BeforeValidator(_uplink)]
+
+
+def _login_as_root(value: object) -> object:
+    """Lets a mere reference stand for root's login."""
+    if isinstance(value, dict):
+        return {"user": "root"} | value
+    return value if isinstance(value, Login) else {"user": "root", "password": value}
+
+
+class Switch(Section):
+    """A standard switch of a host."""
+
+    uplinks: List[Uplink] = Field(description="Physical adapters, the active ones, in order.")
+    mtu: Mtu = Field(default=1500, description="The largest frame, in bytes.")
+
+
+class PortGroup(Section):
+    """A port group of a standard switch."""
+
+    switch: ObjectName = Field(description="The switch that it is on: a key of `switches`.")
+    vlan: Vlan = Field(default=0, description=VLAN_ADVICE)
+
+
+class HostServices(Section):
+    """Services of a host that are running, or aren't."""
+
+    ssh: bool = Field(default=False, description="SSH to the host.")
+    shell: bool = Field(default=False, description="The shell on the host's console.")
+
+
+class Host(Section):
+    """A bare ESXi host."""
+
+    address: Address = Field(description="Its management address.")
+    fingerprint: credentials.Fingerprint = Field(
+        description="SHA-256 of its certificate, as its console shows it; `paver preflight --show-pins` prints what "
+        "it sees."
+    )
+    login: Annotated[Login, BeforeValidator(_login_as_root)] = Field(
+        description="root's password: a reference, `secret:<name>`; or {user: …, password: secret:…}."
+    )
+    licence: credentials.Secret | None = Field(
+        default=None,
+        description="Reference to the licence key to assign. Left out, the host's own is kept; it must allow writing.",
+    )
+    switches: Map[ObjectName, Switch] = Field(
+        default={"vSwitch0": Switch(uplinks=("vmnic0",))}, description="Standard switches, by name."
+    )
+    port_groups: Map[ObjectName, PortGroup] = Field(default={}, description="Port groups, by name.")
+    datastore: ObjectName = Field(
+        default="datastore1", description="The datastore for what is placed on this host."
+    )
+    services: HostServices = Field(default=HostServices(), description="Services that run, or don't.")
+
+
+Size = Literal[
+    "tiny", "small", "medium", "large", "xlarge",
+    "tiny-lstorage", "small-lstorage", "medium-lstorage", "large-lstorage", "xlarge-lstorage",
+    "tiny-xlstorage", "small-xlstorage", "medium-xlstorage", "large-xlstorage", "xlarge-xlstorage",
+]  # fmt: skip
+"""Deployment options of the appliance's OVF."""
+
+
+class Installer(Section):
+    """Where vCenter's installer is."""
+
+    iso: PathText | None = Field(
+        default=None,
+        description='The ISO: a path on the jumpbox, or "[datastore] path" of the host under `on`.',
+    )
+    tree: PathText | None = Field(default=None, description="The ISO's content, unpacked on the jumpbox.")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.iso is None) == (self.tree is None):
+            many = "both `iso` and `tree`" if self.iso is not None else "neither `iso` nor `tree`"
+            raise wrong(
+                f"the installer has {many}", "Write where the ISO is, or where its content is unpacked."
+            )
+        return self
+
+
+class Passwords(Section):
+    """The appliance's passwords. Made by paver, unless the sealed store has them already."""
+
+    root: credentials.Secret = Field(default=SecretRef("vcenter-root"), description="root of the appliance.")
+    administrator: credentials.Secret = Field(
+        default=SecretRef("vcenter-administrator"), description="administrator of the SSO domain."
+    )
+
+
+class VCenter(Section):
+    """The vCenter appliance."""
+
+    fqdn: values.DomainName = Field(
+        description="Its name, in the site's zone. Its certificate names it alone."
+    )
+    address: Address = Field(description="Its address.")
+    on: str = Field(description="The host that it is placed on: a key of `hosts`.")
+    installer: Installer = Field(description="Where its installer is.")
+    size: Size = Field(
+        default="tiny",
+        description="tiny up to 10 hosts and 100 VMs, small 100 and 1000, medium 400 and 4000, large 1000 and 10000, "
+        "xlarge 2000 and 35000; `-lstorage` and `-xlstorage` have larger disks.",
+    )
+    network: str | None = Field(
+        default=None,
+        description="The network that it stands in, a key of `networks`; the one that holds its address.",
+    )
+    datastore: ObjectName | None = Field(
+        default=None, description="Where its disks lie, if not on the host's own `datastore`."
+    )
+    name: ObjectName | None = Field(
+        default=None, description="The VM's name, if not the first label of `fqdn`."
+    )
+    sso_domain: values.DomainName = Field(
+        default="vsphere.local", description="The domain of its own accounts."
+    )
+    passwords: Passwords = Field(
+        default=Passwords(), description="Names of its passwords in the sealed store."
+    )
+    version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,3}$")] | None = Field(
+        default=None, description='The version that the installer must be of, as far as it is given: "8.0.3".'
+    )
+    ssh: bool = Field(default=False, description="SSH to the appliance.")
+    thin: bool = Field(default=True, description="Its disks take only the room that they use.")
+    timeout: Duration = Field(
+        default=dt.timedelta(hours=3),
+        description="How long the installer may take before it is stopped.",
+    )
+
+    @property
+    def vm_name(self) -> str:
+        """The VM's name."""
+        return self.name or self.fqdn.partition(".")[0]
+
+    @property
+    def administrator(self) -> str:
+        """The full name of the SSO domain's administrator."""
+        return f"administrator@{self.sso_domain}"
+
+
+def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(names))
+
+
+class Cluster(Section):
+    """A cluster of hosts."""
+
+    hosts: Annotated[List[str], Field(min_length=1), AfterValidator(_in_order)] = Field(
+        description="Its hosts: keys of `hosts`."
+    )
+    drs: bool = Field(default=True, description="vCenter spreads VMs over the hosts. Resource pools need it.")
+    ha: bool = Field(default=False, description="VMs of a failed host are started on another one.")
+    azs: Annotated[List[Label], AfterValidator(_in_order)] = Field(
+        default=(),
+        description="Availability zones that it carries; all of the site's, if it is the only cluster.",
+    )
+    resource_pool: ObjectName | None = Field(
+        default=None, description="The pool that BOSH's VMs are put into; made if it is named. Needs `drs`."
+    )
+
+
+class Folders(Section):
+    """Folders for what BOSH makes."""
+
+    vms: ObjectName = Field(default="BOSH_VMs", description="VMs.")
+    templates: ObjectName = Field(default="BOSH_Templates", description="Stemcells.")
+    disks: ObjectName = Field(
+        default="BOSH_Disks", description="Persistent disks: a folder of the datastore."
+    )
+
+
+class CpiAccount(Section):
+    """The account by which BOSH acts on vCenter, with the rights that it needs and no others."""
+
+    user: Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,62}$")] = Field(
+        default="bosh-cpi", description="Its name in the SSO domain."
+    )
+    password: credentials.Secret = Field(
+        default=SecretRef("vcenter-cpi"),
+        description="Its password's name in the sealed store; made by paver.",
+    )
+
+
+class Inventory(Section):
+    """What vCenter is to hold."""
+
+    datacenter: ObjectName = Field(description="The datacenter's name.")
+    clusters: Annotated[Map[ObjectName, Cluster], Field(min_length=1), ALIKE] = Field(
+        description="Clusters, by name."
+    )
+    folders: Folders = Field(default=Folders(), description="Folders for what BOSH makes.")
+    cpi: CpiAccount = Field(default=CpiAccount(), description="The account by which BOSH acts on vCenter.")
+
+
+class Settings(Section):
+    """A vSphere site: from bare hosts to a cluster that BOSH can use."""
+
+    hosts: Annotated[Map[Label, Host], Field(min_length=1), ALIKE] = Field(
+        description="The bare hosts, by name; the name is the host's in the zone, too."
+    )
+    vcenter: VCenter = Field(description="The vCenter appliance.")
+    inventory: Inventory = Field(description="What vCenter is to hold.")
+
+    def cpi_account(self) -> str:
+        """Returns the full name of BOSH's account."""
+        return f"{self.inventory.cpi.user}@{self.vcenter.sso_domain}"
+
+    def clusters_of(self, az: str) -> tuple[str, ...]:
+        """Returns the names of the clusters that carry an availability zone."""
+        clusters = self.inventory.clusters
+        if len(clusters) == 1:
+            (name,) = clusters
+            return (name,) if not clusters[name].azs or az in clusters[name].azs else ()
+        return tuple(sorted(name for name, cluster in clusters.items() if az in cluster.azs))
+
+    def owners(self) -> tuple[tuple[IPv4Address, tuple[str, ...], str], ...]:
+        """Returns every address of hosts and vCenter, with its path in the site file and whose it is."""
+        hosts = (
+            (host.address, ("iaas", "hosts", name, "address"), name) for name, host in self.hosts.items()
+        )
+        return (*hosts, (self.vcenter.address, ("iaas", "vcenter", "address"), "vCenter"))
+
+
+def of(site: Site) -> Settings:
+    """Returns the vSphere settings of a site.
+
+    Raises:
+        TypeError: the site is of another driver; a mistake of the caller.
+    """
+    if not isinstance(site.iaas, Settings):
+        raise TypeError(f"{site.driver} is not vsphere")
+    return site.iaas
+
+
+def vcenter_network(site: Site) -> str:
+    """Returns the name of the network that vCenter stands in."""
+    vcenter = of(site).vcenter
+    return vcenter.network or site.network_of(vcenter.address) or site.jumpbox.network

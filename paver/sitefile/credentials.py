@@ -1,0 +1,127 @@
+"""What proves who somebody is: pins, public keys, and references to secrets. Never a secret itself."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import re
+import struct
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from paver.sitefile.values import shown, written, wrong
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
+_FINGERPRINT_ADVICE = (
+    "`sha256:` and 32 bytes in hexadecimal, as the host's console shows it; `paver preflight --show-pins` prints "
+    "what it sees. Compare the two before you write it down."
+)
+
+
+def _fingerprint(text: str) -> str:
+    kind, colon, value = text.strip().partition(":")
+    plain = value.replace(":", "").lower()
+    if colon and kind.lower() == "sha256" and _FINGERPRINT.match(plain):
+        return "sha256:" + ":".join(plain[i : i + 2] for i in range(0, 64, 2))
+    bare = text.strip().lower().removeprefix("sha1:").replace(":", "")
+    if re.fullmatch(r"[0-9a-f]{40}", bare):
+        raise wrong(
+            "a SHA-1 fingerprint does not identify a host",
+            "SHA-1 can be forged. Use SHA-256: " + _FINGERPRINT_ADVICE,
+        )
+    if re.fullmatch(r"[0-9a-f]{64}", bare):
+        raise wrong("the fingerprint doesn't say its kind", f"Did you mean sha256:{text.strip()}?")
+    raise wrong(f"{shown(text)} is not a fingerprint", _FINGERPRINT_ADVICE)
+
+
+Fingerprint = Annotated[
+    str,
+    *written(
+        _fingerprint, str, "a SHA-256 fingerprint", _FINGERPRINT_ADVICE, r"^[sS][hH][aA]256:[0-9a-fA-F:]+$"
+    ),
+]
+"""`sha256:` and 32 lower-case hexadecimal bytes joined by colons."""
+
+_SSH_ADVICE = "One line as in a `.pub` file: `ssh-ed25519 AAAA… comment`. Never the private key."
+_SSH_KINDS = {
+    "ssh-ed25519",
+    "ssh-rsa",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+}
+
+
+def _ssh_key(text: str) -> str:
+    if "PRIVATE KEY" in text:
+        raise wrong("this is a private key, not a public one", _SSH_ADVICE)
+    words = text.split()
+    if len(words) < 2 or words[0] not in _SSH_KINDS or not text.isprintable():
+        raise wrong(f"{shown(text)} is not a public SSH key", _SSH_ADVICE)
+    try:
+        blob = base64.b64decode(words[1], validate=True)
+        (length,) = struct.unpack(">I", blob[:4])
+    except (binascii.Error, struct.error):
+        length, blob = 0, b""
+    if blob[4 : 4 + length] != words[0].encode():
+        raise wrong(f"the {words[0]} key is cut short or damaged", _SSH_ADVICE)
+    return " ".join(words)
+
+
+SshKey = Annotated[str, *written(_ssh_key, str, "a public SSH key", _SSH_ADVICE)]
+
+
+_SECRET_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._/-]{0,126}[a-z0-9])?\Z")
+LITERAL_ADVICE = (
+    "Write `secret:<name>`, and put the value in the sealed store: `paver secrets set <name>`. If this was a real "
+    "password, change it: the file may already be in a repository."
+)
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class SecretRef:
+    """The name of a value in the sealed store; written `secret:<name>`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"secret:{self.name}"
+
+
+def _secret(value: object) -> SecretRef:
+    if isinstance(value, SecretRef):
+        return value
+    if isinstance(value, str) and value.startswith("secret:"):
+        if not _SECRET_NAME.match(value.removeprefix("secret:")):
+            raise wrong(
+                "this is not the name of a secret",
+                "`secret:` and a name of lower-case letters, digits, `-`, `_`, `.` and `/`.",
+            )
+        return SecretRef(value.removeprefix("secret:"))
+    raise wrong("a value stands where a reference to a secret belongs", LITERAL_ADVICE)
+
+
+Secret = Annotated[
+    SecretRef,
+    BeforeValidator(_secret),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "pattern": "^secret:", "x-paver-type": "reference to a secret"}),
+]
+
+_KEY_FILE_ADVICE = "`file:` and the path of the key file, or `passphrase` to be asked for it."
+
+
+def _key_file(text: str) -> str:
+    if text == "passphrase" or (text.startswith("file:") and len(text) > 5 and text.isprintable()):
+        return text
+    raise wrong("a value stands where the place of the key belongs", _KEY_FILE_ADVICE)
+
+
+KeySource = Annotated[
+    str, *written(_key_file, str, "the place of a key", _KEY_FILE_ADVICE, r"^(file:.+|passphrase)$")
+]
+"""Where the key of the sealed store is: `file:<path>` or `passphrase`."""

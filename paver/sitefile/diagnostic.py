@@ -1,0 +1,82 @@
+"""What is wrong in a site file, and where: data, and its form on a terminal.
+
+Nothing here reads files or knows models. The excerpt arrives already masked: no secret gets this far.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterable
+
+from paver.errors import BadInput
+
+
+class Severity(enum.StrEnum):
+    """Whether the site can be used in spite of it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Diagnostic:
+    """One finding about a site file.
+
+    Attributes:
+        file: the file as the user named it.
+        line: counted from 1.
+        column: counted from 1, in characters.
+        path: keys from the root, joined by dots; empty where YAML itself is wrong.
+        message: what is wrong, in one line, with the user's own names and values, never a secret.
+        advice: what would be right; may be empty.
+        excerpt: the line of the file, secrets masked, control characters replaced, cut if long.
+        caret: the part of `excerpt` to underline, as (start, length) in terminal cells.
+        severity: an error stops the load, a warning does not.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    advice: str = ""
+    excerpt: str = ""
+    caret: tuple[int, int] = (0, 1)
+    severity: Severity = Severity.ERROR
+
+    def lines(self) -> list[str]:
+        """Returns the finding as a terminal shows it, without colour."""
+        place = f"{self.file}:{self.line}:{self.column}: "
+        path = f"{self.path}: " if self.path else ""
+        shown = [f"{self.severity}: {place}{path}{self.message}"]
+        if self.excerpt:
+            start, length = self.caret
+            shown.append(f"{self.line:>5} | {self.excerpt}")
+            shown.append(f"      | {' ' * start}{'^' * length}")
+        shown += [f"  {line}" for line in self.advice.splitlines()]
+        return shown
+
+    def order(self) -> tuple[int, int, str, str]:
+        """Returns the key that sorts findings by where they stand."""
+        return (self.line, self.column, self.path, self.message)
+
+
+class SiteErrors(BadInput):
+    """A site file that cannot be used: every finding, sorted by position (warnings too)."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(sorted(diagnostics, key=Diagnostic.order))
+        errors = [found for found in self.diagnostics if found.severity is Severity.ERROR]
+        name = self.diagnostics[0].file if self.diagnostics else "the site file"
+        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+        super().__init__(f"{name}: {count}", do="correct the file, then run the same command again")
+
+    def lines(self) -> list[str]:
+        """Returns all findings as a terminal shows them, a blank line between two."""
+        shown: list[str] = []
+        for found in self.diagnostics:
+            if shown:
+                shown.append("")
+            shown += found.lines()
+        return shown

@@ -1,0 +1,148 @@
+"""The normalised site: what the user wants, whole and checked. Frozen; every other part of paver starts from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
+
+from pydantic import BaseModel
+
+from paver.signing import canonical
+from paver.sitefile import models
+from paver.sitefile.diagnostic import Diagnostic
+from paver.sitefile.services import Services
+from paver.sitefile.source import Source
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Site:
+    """A site file that was loaded.
+
+    Attributes:
+        name: the site's name, a DNS label.
+        driver: the name of the IaaS driver.
+        iaas: the driver's own settings, an instance of its `settings`.
+        networks: by name.
+        site_services: DNS and time as the user wrote them; `dns` and `ntp` below are the resolved ones.
+        jumpbox: the machine from which the site is paved.
+        bucc: director, UAA, CredHub, Concourse.
+        services: object store, registry, Concourse's teams.
+        trust: extra roots, lifetimes of certificates.
+        secrets: where the sealed store and its key are.
+        moved: old resource ids to new ones.
+        source: the file's text, for messages with positions. No part of the digest.
+        folder: the folder of the site file. No part of the digest.
+        warnings: what was found that doesn't forbid using the site.
+    """
+
+    name: str
+    driver: str
+    iaas: BaseModel
+    networks: Mapping[str, models.Network]
+    site_services: models.SiteServices
+    jumpbox: models.Jumpbox
+    bucc: models.Bucc
+    services: Services
+    trust: models.Trust
+    secrets: models.Secrets
+    moved: Mapping[str, str]
+    source: Source = dataclasses.field(repr=False, compare=False)
+    folder: pathlib.Path = dataclasses.field(compare=False)
+    warnings: tuple[Diagnostic, ...] = dataclasses.field(default=(), compare=False)
+
+    def normalised(self) -> dict[str, object]:
+        """Returns the site as plain data, defaults filled in: what its digest is over."""
+        sections = {
+            field: getattr(self, field).model_dump(mode="json")
+            for field in ("iaas", "site_services", "jumpbox", "bucc", "services", "trust", "secrets")
+        }
+        networks = {name: network.model_dump(mode="json") for name, network in self.networks.items()}
+        return {
+            "format": "paver.site/1",
+            "name": self.name,
+            "driver": self.driver,
+            "networks": networks,
+            "moved": dict(self.moved),
+        } | sections
+
+    def digest(self) -> str:
+        """Returns the SHA-256 of the normalised site; comments, order and formatting don't change it."""
+        return self._digest
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        return canonical.digest(self.normalised())
+
+    @property
+    def zone(self) -> str:
+        """The DNS zone of the site."""
+        return self.site_services.zone
+
+    @property
+    def dns_on_jumpbox(self) -> bool:
+        """Whether the jumpbox serves DNS."""
+        return self.site_services.dns == models.JUMPBOX
+
+    @property
+    def ntp_on_jumpbox(self) -> bool:
+        """Whether the jumpbox serves time."""
+        return self.site_services.ntp == models.JUMPBOX
+
+    @property
+    def dns(self) -> tuple[IPv4Address, ...]:
+        """The DNS servers that every machine of the site asks."""
+        wished = self.site_services.dns
+        return (self.jumpbox.address,) if isinstance(wished, str) else wished
+
+    @property
+    def ntp(self) -> tuple[str, ...]:
+        """The time servers of every machine of the site: names or addresses."""
+        wished = self.site_services.ntp
+        return (str(self.jumpbox.address),) if isinstance(wished, str) else wished
+
+    @property
+    def azs(self) -> tuple[str, ...]:
+        """The availability zones, sorted."""
+        return tuple(sorted({network.az for network in self.networks.values() if network.az}))
+
+    def fqdn(self, label: str) -> str:
+        """Returns the full name of a machine in the site's zone."""
+        return f"{label}.{self.zone}"
+
+    def network_of(self, address: IPv4Address) -> str | None:
+        """Returns the name of the network that holds `address`."""
+        return next((name for name, network in self.networks.items() if address in network.cidr), None)
+
+    def network_dns(self, network: str) -> tuple[IPv4Address, ...]:
+        """Returns the DNS servers of the machines in `network`."""
+        return self.networks[network].dns or self.dns
+
+    def path(self, text: str) -> pathlib.Path:
+        """Returns a path of the site file, absolute: relative ones start at the site file's folder."""
+        return self.folder / pathlib.Path(text).expanduser()
+
+    @property
+    def sealed_file(self) -> pathlib.Path:
+        """The file of the sealed store."""
+        return self.path(self.secrets.file or f"{self.name}.sealed")
+
+    @property
+    def key_file(self) -> pathlib.Path | None:
+        """The key file of the sealed store; None where a passphrase opens it."""
+        kind, _, path = self.secrets.key.partition(":")
+        return self.path(path) if kind == "file" else None
+
+    def addresses(self) -> Iterator[tuple[IPv4Address, tuple[str, ...], str]]:
+        """Yields every address that a machine of the site bears, with its path and whose it is; not the driver's."""
+        for name, network in self.networks.items():
+            yield network.gateway, ("networks", name, "gateway"), f"the gateway of {name}"
+        yield self.jumpbox.address, ("jumpbox", "address"), "the jumpbox"
+        yield self.bucc.address, ("bucc", "address"), "the director"
+        store, registry = self.services.object_store, self.services.registry
+        if store.address:
+            yield store.address, ("services", "object_store", "address"), "the object store"
+        if registry.address:
+            yield registry.address, ("services", "registry", "address"), "the registry"
