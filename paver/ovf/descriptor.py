@@ -19,7 +19,7 @@ from paver.ovf.model import Configuration, Descriptor, Disk, File, Item, Network
 from paver.ovf.names import href_name
 
 LONGEST = 4 * 2**20
-_UNITS = {"byte": 1, "bytes": 1} | {
+_UNITS: dict[str, int] = {"byte": 1, "bytes": 1} | {
     name: 2**power
     for power, names in (
         (10, ("kb", "kilobytes", "kilobyte")),
