@@ -1,0 +1,157 @@
+"""The CPI's way into vCenter: the session, and what the configuration's names stand for there.
+
+Every name is looked up where the real CPI looks for it and refused in its words
+(bosh-vsphere-cpi-release, lib/cloud/vsphere/resources), so that a wrong variable fails here as it would there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyVmomi import SoapStubAdapter, vim, vmodl
+
+from paver.lab.standins.cpi_errors import CloudError
+
+_TASK_SECONDS = 600
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A session, and the one datacenter and cluster that the CPI was given."""
+
+    content: Any
+    context: ssl.SSLContext
+    host: str
+    agent: dict[str, Any]
+    settings: dict[str, Any]
+
+    @property
+    def datacenter(self) -> Any:
+        """The datacenter of the configured name."""
+        name = self.settings["name"]
+        found = self.content.searchIndex.FindByInventoryPath(name)
+        if not isinstance(found, vim.Datacenter):
+            raise CloudError(f"Datacenter '{name}' not found")
+        return found
+
+    @property
+    def cluster(self) -> tuple[Any, dict[str, Any]]:
+        """The cluster of the configured name, and its own settings."""
+        entry = self.settings["clusters"][0]
+        name, own = next(iter(entry.items())) if isinstance(entry, dict) else (entry, {})
+        found = self.content.searchIndex.FindByInventoryPath(f"{self.settings['name']}/host/{name}")
+        if not isinstance(found, vim.ClusterComputeResource):
+            raise CloudError(f"Can't find cluster '{name}'")
+        if not list(found.host):
+            raise CloudError("No valid placement found for VM compute and storage requirement")
+        return found, own or {}
+
+    @property
+    def resource_pool(self) -> Any:
+        """The cluster's root pool, or the pool of the configured name below it."""
+        cluster, own = self.cluster
+        wanted = own.get("resource_pool")
+        if not wanted:
+            return cluster.resourcePool
+        for pool in cluster.resourcePool.resourcePool:
+            if pool.name == wanted:
+                return pool
+        raise CloudError(f"Could not find resource pool {wanted}")
+
+    def datastores(self, key: str = "datastore_pattern") -> list[Any]:
+        """The cluster's datastores whose name matches the pattern under `key`."""
+        pattern = self.settings.get(key) or self.settings["datastore_pattern"]
+        # Ruby's \z is Python's \Z; Ruby's \Z lets a newline pass, which no name has.
+        expression = re.compile(pattern.replace(r"\z", r"\Z"))
+        cluster, _ = self.cluster
+        found = [store for store in cluster.datastore if expression.search(store.name)]
+        if not found:
+            names = ", ".join(sorted(store.name for store in cluster.datastore))
+            raise CloudError(
+                "No valid placement found for VM compute and storage requirement: "
+                f"no datastore of the cluster matches /{pattern}/ (there are: {names})"
+            )
+        return sorted(found, key=lambda store: str(store.name))
+
+    def network(self, name: str) -> Any:
+        """The network of that name in the datacenter."""
+        for network in self.datacenter.network:
+            if network.name == name:
+                return network
+        raise CloudError(f"Unable to find network '{name}'. Verify that the portgroup exists.")
+
+    def folder(self, path: str) -> Any:
+        """The VM folder of that path, made if it isn't there."""
+        here = self.datacenter.vmFolder
+        for part in filter(None, path.split("/")):
+            below = [
+                entry for entry in here.childEntity if isinstance(entry, vim.Folder) and entry.name == part
+            ]
+            here = below[0] if below else here.CreateFolder(part)
+        return here
+
+    def find_vm(self, name: str, folder_key: str = "vm_folder") -> Any | None:
+        """The VM of that name in the folder of the configuration, or None."""
+        path = f"{self.settings['name']}/vm/{self.settings[folder_key]}/{name}"
+        found = self.content.searchIndex.FindByInventoryPath(path)
+        return found if isinstance(found, vim.VirtualMachine) else None
+
+    def wait(self, task: Any) -> Any:
+        """Returns a task's result, or raises its fault."""
+        limit = time.monotonic() + _TASK_SECONDS
+        while time.monotonic() < limit:
+            state = task.info.state
+            if state == vim.TaskInfo.State.success:
+                return task.info.result
+            if state == vim.TaskInfo.State.error:
+                raise task.info.error
+            time.sleep(_POLL_SECONDS)
+        raise CloudError(f"task {task} took longer than {_TASK_SECONDS} seconds")
+
+
+@contextlib.contextmanager
+def connected(properties: dict[str, Any]) -> Iterator[Cloud]:
+    """Logs in with the job's properties and logs out at the end."""
+    vcenter = properties["vcenters"][0]
+    context = _context((vcenter.get("connection_options") or {}).get("ca_cert"))
+    name, _, port = str(vcenter["host"]).partition(":")
+    stub = SoapStubAdapter(
+        host=name, port=int(port or 443), path="/sdk", version="vim.version.v7_0", sslContext=context
+    )
+    content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+    content.sessionManager.Login(vcenter["user"], vcenter["password"], None)
+    try:
+        yield Cloud(content, context, str(vcenter["host"]), properties["agent"], vcenter["datacenters"][0])
+    finally:
+        content.sessionManager.Logout()
+
+
+def words(error: BaseException) -> str:
+    """Returns what an operator reads in the CLI's output for an error of the API, of TLS or of the network."""
+    if isinstance(error, vim.fault.InvalidLogin):
+        return "Cannot complete login due to an incorrect user name or password."
+    if isinstance(error, vim.fault.NoPermission):
+        return f"Permission to perform this operation was denied. NoPermission: {error.privilegeId}"
+    if isinstance(error, vmodl.MethodFault):
+        return f"{type(error).__name__.rpartition('.')[2]}: {error.msg}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"SSL_connect returned=1 errno=0 state=error: certificate verify failed ({error.verify_message})"
+    return f"{type(error).__name__}: {error}"
+
+
+def _context(ca_cert: str | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_cert:
+        context.load_verify_locations(cadata=ca_cert)
+    else:
+        # The real CPI verifies nothing unless connection_options.ca_cert is set.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

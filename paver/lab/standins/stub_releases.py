@@ -1,0 +1,332 @@
+"""The releases that stand for those of BOSH, UAA, CredHub, Concourse, MinIO and the registry.
+
+Their jobs have the real ones' properties (as far as somebody here sets or reads them), so that a manifest
+that lacks one fails where it would fail; their packages hold a line that starts a stand-in, or the real
+program. Versions are those of the refreshed BUCC in the reference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from paver.lab.standins.tarballs import Job, Package, Release
+
+OPERATING_SYSTEM = "ubuntu-noble"
+STEMCELL_VERSION = "1.484"
+_STEMCELL = f"{OPERATING_SYSTEM}/{STEMCELL_VERSION}"
+_NOTHING: Mapping[str, Any] = {}
+
+
+def bucc_releases(interpreter: str, pythonpath: str) -> list[Release]:
+    """Returns the releases of the director's VM; stand-ins run under `interpreter`."""
+
+    def run(module: str) -> tuple[bytes, bool]:
+        return _script(f'export PYTHONPATH={pythonpath}\nexec {interpreter} -m paver.lab.standins.{module} "$@"')
+
+    return [
+        Release(
+            "bosh",
+            "283.1.6",
+            (
+                Job("nats", properties=_specs("nats.address nats.user nats.password nats.tls.ca")),
+                Job("blobstore", properties=_specs("blobstore.port blobstore.director.password blobstore.tls.cert.ca")),
+                Job("health_monitor", properties=_specs("hm.director_account.ca_cert hm.director_account.client_id")),
+                _director(),
+            ),
+            (Package("director", {"bin/director": run("director")}),),
+            _STEMCELL,
+        ),
+        Release("bpm", "1.4.38", (Job("bpm"),), (), _STEMCELL),
+        Release("os-conf", "23.0.2", (Job("user_add", properties=_specs("users")), Job("ca_certs", properties=_specs("certs"))), (), _STEMCELL),
+        Release("postgres", "53", (Job("postgres", properties=_specs("databases.port databases.databases databases.roles")),), (), _STEMCELL),
+        Release("uaa", "79.6.0", (_uaa(),), (Package("uaa", {"bin/uaa": run("uaa")}),), _STEMCELL),
+        Release("credhub", "2.15.19", (_credhub(),), (Package("credhub", {"bin/credhub": run("credhub")}),), _STEMCELL),
+        Release(
+            "concourse",
+            "8.0.1",
+            (_web(), _worker()),
+            (Package("concourse", {"bin/concourse": run("concourse")}),),
+            _STEMCELL,
+        ),
+        Release(
+            "credhub-importer",
+            "1.1.0",
+            (_importer(),),
+            (Package("credhub-importer", {"bin/import": run("credhub_importer")}),),
+            _STEMCELL,
+        ),
+        bosh_dns(),
+        _cpi(interpreter, pythonpath),
+    ]
+
+
+def bosh_dns() -> Release:
+    """Returns the DNS release, which the director needs as well as every VM by a runtime config."""
+    names = (
+        "cache.enabled configure_systemd_resolved disable_recursors override_nameserver records_file "
+        "api.server.tls api.client.tls health.enabled health.server.tls health.client.tls"
+    )
+    defaults = {"cache.enabled": False, "override_nameserver": True, "health.enabled": False}
+    template = '<%= JSON.dump({"api" => p("api.server.tls")["ca"], "client" => p("api.client.tls")["ca"]}) %>\n'
+    job = Job("bosh-dns", {"config/config.json": template}, _specs(names, defaults))
+    return Release("bosh-dns", "1.39.28", (job,))
+
+
+def minio(binary: str) -> Release:
+    """Returns the MinIO release, whose job starts the real server at `binary`."""
+    properties = _specs(
+        "credential.accesskey credential.secretkey port server_config server_cert server_key ca_cert "
+        "enable_bucket_notification browser",
+        {"port": 9000, "browser": "on"},
+    )
+    bpm = """processes:
+- name: minio-server
+  executable: /var/vcap/packages/minio/bin/minio
+  args: [server, --quiet, --address, "<%= spec.ip %>:<%= p('port') %>", --certs-dir, /var/vcap/jobs/minio-server/config/certs, /var/vcap/store/minio-server]
+  env:
+    MINIO_ROOT_USER: <%= p('credential.accesskey').to_json %>
+    MINIO_ROOT_PASSWORD: <%= p('credential.secretkey').to_json %>
+    MINIO_BROWSER: "off"
+    MINIO_UPDATE: "off"
+  lab_ports: [<%= p('port') %>]
+"""
+    templates = {
+        "config/bpm.yml": bpm,
+        "config/certs/public.crt": "<%= p('server_cert') %>\n",
+        "config/certs/private.key": "<%= p('server_key') %>\n",
+        "config/certs/CAs/ca.crt": "<%= p('ca_cert', '') %>\n",
+    }
+    server = Job("minio-server", templates, properties, ("minio",))
+    errands = tuple(
+        Job(name, {"bin/run": "#!/bin/bash\nexit 0\n"}, _specs("port", {"port": 9000}))
+        for name in ("mc", "smoke-tests")
+    )
+    package = Package("minio", {"bin/minio": _script(f'exec "${{PAVER_LAB_MINIO:-{binary}}}" "$@"')})
+    return Release("minio", "2026.02.12", (server, *errands), (package,), _STEMCELL)
+
+
+def docker_registry(binary: str) -> Release:
+    """Returns the registry release: `registry` says where it stores, `proxy` serves it with TLS and passwords.
+
+    In the real release the proxy is nginx; here the registry itself does both, from the proxy's properties.
+    """
+    storage = """version: 0.1
+log: {level: warn, accesslog: {disabled: true}}
+storage:
+  filesystem: {rootdirectory: <%= p('docker.registry.root') %>}
+  delete: {enabled: true}
+  maintenance: {uploadpurging: {enabled: false}}
+http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
+"""
+    passwords = """<% p('docker.proxy.auth_basic').each do |user, entry|
+  raise "docker.proxy.auth_basic of #{user} is no {PLAIN} password" unless entry.start_with?('{PLAIN}')
+  salt = Digest::SHA256.hexdigest(user)[0, 22] -%>
+<%= user %>:<%= entry.delete_prefix('{PLAIN}').crypt('$2y$04$' + salt) %>
+<% end -%>
+"""
+    bpm = """processes:
+- name: proxy
+  executable: /var/vcap/packages/distribution/bin/registry
+  args: [serve, /var/vcap/jobs/registry/config/registry.yml]
+  env:
+    OTEL_TRACES_EXPORTER: none
+    REGISTRY_HTTP_ADDR: "<%= spec.ip %>:443"
+    REGISTRY_HTTP_TLS_CERTIFICATE: /var/vcap/jobs/proxy/tls/cert.pem
+    REGISTRY_HTTP_TLS_KEY: /var/vcap/jobs/proxy/tls/key.pem
+    REGISTRY_AUTH: htpasswd
+    REGISTRY_AUTH_HTPASSWD_REALM: registry
+    REGISTRY_AUTH_HTPASSWD_PATH: /var/vcap/jobs/proxy/config/auth/registry
+  lab_ports: [443]
+"""
+    registry = Job(
+        "registry",
+        {"config/registry.yml": storage},
+        _specs("docker.registry.root docker.registry.cookie", {"docker.registry.root": "/var/vcap/store/registry"}),
+        ("distribution",),
+    )
+    proxy = Job(
+        "proxy",
+        {
+            "config/bpm.yml": bpm,
+            "config/auth/registry": passwords,
+            "tls/cert.pem": "<%= p('docker.proxy.ssl.cert') %>\n",
+            "tls/key.pem": "<%= p('docker.proxy.ssl.key') %>\n",
+        },
+        _specs("docker.proxy.registries docker.proxy.auth_basic docker.proxy.ssl.cert docker.proxy.ssl.key"),
+        ("distribution",),
+    )
+    package = Package("distribution", {"bin/registry": _script(f'exec "${{PAVER_LAB_REGISTRY:-{binary}}}" "$@"')})
+    return Release("docker-registry", "3.5.2", (registry, proxy), (package,), _STEMCELL)
+
+
+def _cpi(interpreter: str, pythonpath: str) -> Release:
+    properties = _specs(
+        "vcenter.address vcenter.host vcenter.user vcenter.password vcenter.datacenters vcenter.default_disk_type "
+        "vcenter.connection_options.ca_cert agent.mbus ntp",
+        {"vcenter.default_disk_type": "preallocated", "ntp": ["0.pool.ntp.org"]},
+    )
+    command = """#!/bin/bash
+exec "${BOSH_PACKAGES_DIR:-/var/vcap/packages}/vsphere_cpi/bin/vsphere_cpi" \\
+    --config "${BOSH_JOBS_DIR:-/var/vcap/jobs}/vsphere_cpi/config/cpi.json"
+"""
+    config = """<%=
+datacenters = p('vcenter.datacenters').map do |datacenter|
+  { 'vm_folder' => 'BOSH_VMs', 'template_folder' => 'BOSH_Templates', 'disk_path' => 'BOSH_Disks' }.merge(datacenter)
+end
+connection = {}
+if_p('vcenter.connection_options.ca_cert') { |ca| connection['ca_cert'] = ca }
+JSON.dump('cloud' => { 'plugin' => 'vsphere', 'properties' => {
+  'vcenters' => [{ 'host' => p(['vcenter.host', 'vcenter.address']), 'user' => p('vcenter.user'),
+                   'password' => p('vcenter.password'), 'default_disk_type' => p('vcenter.default_disk_type'),
+                   'connection_options' => connection, 'datacenters' => datacenters }],
+  'agent' => { 'ntp' => p('ntp'), 'mbus' => p('agent.mbus') } } })
+%>
+"""
+    package = Package(
+        "vsphere_cpi",
+        {
+            "packaging": (b'set -e\nmkdir -p "${BOSH_INSTALL_TARGET}/bin"\ninstall -m 755 vsphere_cpi "${BOSH_INSTALL_TARGET}/bin/"\n', True),
+            "vsphere_cpi": _script(f'export PYTHONPATH={pythonpath}\nexec {interpreter} -m paver.lab.standins.cpi "$@"'),
+        },
+    )
+    job = Job("vsphere_cpi", {"bin/cpi": command, "config/cpi.json": config}, properties, ("vsphere_cpi",))
+    return Release("bosh-vsphere-cpi", "98.0.9", (job,), (package,))
+
+
+def _director() -> Job:
+    names = (
+        "director.name director.address director.port director.workers director.ssl.cert director.ssl.key director.cpi_job "
+        "director.user_management.provider director.user_management.uaa.url director.user_management.uaa.public_key "
+        "director.config_server.enabled director.config_server.url director.config_server.ca_cert "
+        "director.config_server.uaa.url director.config_server.uaa.ca_cert director.config_server.uaa.client_id "
+        "director.config_server.uaa.client_secret director.trusted_certs agent.mbus agent.env.bosh nats.tls.client_ca "
+        "ntp"
+    )
+    defaults: dict[str, Any] = {"director.port": 25555, "director.trusted_certs": "", "director.workers": 3}
+    fields = {
+        "name": "p('director.name')",
+        "address": "p('director.address')",
+        "port": "p('director.port')",
+        "certificate": "p('director.ssl.cert')",
+        "private_key": "p('director.ssl.key')",
+        "cpi_job": "p('director.cpi_job')",
+        "uaa_url": "p('director.user_management.uaa.url')",
+        "uaa_public_key": "p('director.user_management.uaa.public_key')",
+        "credhub_url": "p('director.config_server.url')",
+        "credhub_ca": "p('director.config_server.ca_cert')",
+        "credhub_uaa": "{'url' => p('director.config_server.uaa.url'), 'ca' => p('director.config_server.uaa.ca_cert'), "
+        "'client' => p('director.config_server.uaa.client_id'), 'secret' => p('director.config_server.uaa.client_secret')}",
+        "trusted_certs": "p('director.trusted_certs')",
+        "agent_env": "p('agent.env.bosh')",
+        "agent_ca": "p('nats.tls.client_ca')",
+    }
+    return _service("director", "director", fields, [25555], _specs(names, defaults))
+
+
+def _uaa() -> Job:
+    names = (
+        "uaa.url uaa.port uaa.sslCertificate uaa.sslPrivateKey uaa.jwt.policy.active_key_id uaa.jwt.policy.keys "
+        "uaa.clients uaa.scim.users uaa.scim.groups uaa.zones.internal.hostnames encryption.active_key_label "
+        "encryption.encryption_keys login.saml.activeKeyId login.saml.keys"
+    )
+    fields = {
+        "url": "p('uaa.url')",
+        "port": "p('uaa.port')",
+        "certificate": "p('uaa.sslCertificate')",
+        "private_key": "p('uaa.sslPrivateKey')",
+        "active_key": "p('uaa.jwt.policy.active_key_id')",
+        "keys": "p('uaa.jwt.policy.keys')",
+        "clients": "p('uaa.clients')",
+        "users": "p('uaa.scim.users')",
+        "passphrase": "p('encryption.encryption_keys').first['passphrase']",
+    }
+    return _service("uaa", "uaa", fields, [8443], _specs(names, {"uaa.port": 8443, "uaa.scim.users": []}))
+
+
+def _credhub() -> Job:
+    names = (
+        "credhub.port credhub.tls credhub.authentication.uaa.url credhub.authentication.uaa.verification_key "
+        "credhub.authentication.uaa.ca_certs credhub.authorization.acls.enabled credhub.certificates.concatenate_cas "
+        "credhub.encryption.keys credhub.encryption.providers credhub.data_storage.type"
+    )
+    fields = {
+        "port": "p('credhub.port')",
+        "certificate": "p('credhub.tls')['certificate']",
+        "private_key": "p('credhub.tls')['private_key']",
+        "uaa_url": "p('credhub.authentication.uaa.url')",
+        "verification_key": "p('credhub.authentication.uaa.verification_key')",
+        "acls": "p('credhub.authorization.acls.enabled')",
+        "encryption_password": "p('credhub.encryption.keys').find { |key| key['active'] }['key_properties']['encryption_password']",
+    }
+    defaults = {"credhub.port": 8844, "credhub.authorization.acls.enabled": True}
+    return _service("credhub", "credhub", fields, [8844], _specs(names, defaults))
+
+
+def _web() -> Job:
+    names = (
+        "external_url bind_port tls_bind_port tls_cert tls_key add_local_users main_team.auth.local.users "
+        "main_team.auth.oauth.groups token_signing_key worker_gateway.host_key worker_gateway.authorized_keys "
+        "credhub.url credhub.client_id credhub.client_secret credhub.tls.ca_cert.certificate postgresql.host "
+        "generic_oauth.client_id"
+    )
+    fields = {
+        "external_url": "p('external_url')",
+        "port": "p('tls_bind_port')",
+        "certificate": "p('tls_cert')",
+        "private_key": "p('tls_key')",
+        "users": "p('add_local_users')",
+        "main_team": "p('main_team.auth.local.users')",
+        "signing_key": "p('token_signing_key')['private_key']",
+        "host_key": "p('worker_gateway.host_key')['public_key']",
+        "authorized_keys": "p('worker_gateway.authorized_keys')",
+        "credhub": "{'url' => p('credhub.url'), 'client' => p('credhub.client_id')}",
+    }
+    return _service("web", "concourse", fields, [443], _specs(names))
+
+
+def _worker() -> Job:
+    config = """<%= JSON.dump('key' => p('worker_gateway.worker_key')['public_key'],
+  'host_key' => p('worker_gateway.host_public_key'), 'ephemeral' => p('ephemeral')) %>
+"""
+    names = "ephemeral worker_gateway.worker_key worker_gateway.host_public_key worker_gateway.hosts"
+    return Job("worker", {"config/worker.json": config}, _specs(names, {"ephemeral": False}))
+
+
+def _importer() -> Job:
+    config = """<%= JSON.dump('server' => p('credhub.server'), 'username' => p('credhub.username'),
+  'password' => p('credhub.password'), 'ca' => p('credhub.ca_cert'), 'entries' => p('credhub.import_credentials')) %>
+"""
+    run = """#!/bin/bash
+exec /var/vcap/packages/credhub-importer/bin/import --config /var/vcap/jobs/credhub-importer/config/import.json
+"""
+    names = "credhub.server credhub.username credhub.password credhub.ca_cert credhub.import_credentials"
+    return Job(
+        "credhub-importer",
+        {"config/import.json": config, "bin/post-start": run},
+        _specs(names),
+        ("credhub-importer",),
+    )
+
+
+def _service(
+    job: str, package: str, fields: Mapping[str, str], ports: list[int], properties: Mapping[str, Mapping[str, Any]]
+) -> Job:
+    bpm = f"""processes:
+- name: {job}
+  executable: /var/vcap/packages/{package}/bin/{package}
+  args: [--config, /var/vcap/jobs/{job}/config/{job}.json]
+  lab_ports: {json.dumps(ports)}
+"""
+    lines = ",\n".join(f"  '{name}' => {expression}" for name, expression in fields.items())
+    config = f"<%= JSON.dump({{\n{lines}\n}}) %>\n"
+    return Job(job, {"config/bpm.yml": bpm, f"config/{job}.json": config}, properties, (package,))
+
+
+def _specs(names: str, defaults: Mapping[str, Any] = _NOTHING) -> dict[str, dict[str, Any]]:
+    return {name: {"default": defaults[name]} if name in defaults else {} for name in names.split()}
+
+
+def _script(text: str) -> tuple[bytes, bool]:
+    return (f"#!/bin/bash\n{text}\n".encode(), True)
