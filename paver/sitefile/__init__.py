@@ -11,13 +11,14 @@ from paver.sitefile.credentials import SecretRef
 from paver.sitefile.diagnostic import Diagnostic, Severity, SiteErrors
 from paver.sitefile.section import ALIKE, Section
 from paver.sitefile.services import Login
-from paver.sitefile.site import Site
+from paver.sitefile.site import Machine, Site
 
 __all__ = [
     "ALIKE",
     "AddressRange",
     "Diagnostic",
     "Login",
+    "Machine",
     "SecretRef",
     "Section",
     "Severity",

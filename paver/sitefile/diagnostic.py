@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import textwrap
 from collections.abc import Iterable
 
 from paver.errors import BadInput
@@ -54,7 +55,10 @@ class Diagnostic:
             start, length = self.caret
             shown.append(f"{self.line:>5} | {self.excerpt}")
             shown.append(f"      | {' ' * start}{'^' * length}")
-        shown += [f"  {line}" for line in self.advice.splitlines()]
+        for line in self.advice.splitlines():
+            shown += textwrap.wrap(
+                line, 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+            )
         return shown
 
     def order(self) -> tuple[int, int, str, str]:

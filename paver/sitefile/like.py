@@ -67,8 +67,11 @@ class _Entries:
         other = like.value if isinstance(like, tree.ScalarNode) else None
         path = (*self._path, name, LIKE)
         if not isinstance(other, str) or other not in self._node.entries:
-            near = difflib.get_close_matches(str(other), self._node.entries, 1)
-            advice = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(self._node.entries)}."
+            others = [entry for entry in self._node.entries if entry != name]
+            near = difflib.get_close_matches(str(other), others, 1)
+            advice = f"There are: {', '.join(others)}." if others else "There is no other one."
+            if near:
+                advice = f"Did you mean {near[0]}?"
             text = other if isinstance(other, str) and other.isprintable() else "this"
             self.found.append(self._source.at(path, f"{text} is not in {tree.dotted(self._path)}", advice))
             return None

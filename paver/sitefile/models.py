@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from paver.sitefile import addresses, credentials, values
-from paver.sitefile.addresses import Address, AddressRange
+from paver.sitefile.addresses import Address
 from paver.sitefile.section import Section
 from paver.sitefile.values import Duration, Label, List, PathText
 
@@ -19,11 +19,7 @@ JUMPBOX = "jumpbox"
 _DAY = dt.timedelta(days=1)
 
 
-def _sorted(ranges: tuple[AddressRange, ...]) -> tuple[AddressRange, ...]:
-    return tuple(sorted(ranges))
-
-
-Ranges = Annotated[List[addresses.Range], AfterValidator(_sorted)]
+Ranges = values.Unordered[addresses.Range]
 
 
 def _who_serves(value: object) -> str:

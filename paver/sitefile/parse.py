@@ -302,8 +302,11 @@ class _Builder:
 
 def _mark(event: yaml.Event) -> tree.Mark:
     start, end = event.start_mark, event.end_mark
+    if start is None or end is None:  # only where an event was not read from a text
+        return tree.Mark(0, 0, 0, 1)
     return tree.Mark(start.line, start.column, end.line, end.column)
 
 
 def _spanning(mark: tree.Mark, last: yaml.Event) -> tree.Mark:
-    return tree.Mark(mark.line, mark.column, last.end_mark.line, last.end_mark.column)
+    end = _mark(last)
+    return tree.Mark(mark.line, mark.column, end.end_line, end.end_column)

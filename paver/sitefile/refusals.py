@@ -42,6 +42,8 @@ def diagnostics(
     if root is None:
         return
     for found in error.errors(include_url=False, include_input=True):
+        if found["type"] == "too_short" and found["input"]:
+            continue  # its items are wrong, and a finding about each of them is there
         path, key = _path(root, prefix, found["loc"], missing=found["type"] == "missing")
         below = path[len(prefix) :]
         message, advice = _words(found, model, below, source, path)

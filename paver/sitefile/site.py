@@ -7,6 +7,7 @@ import functools
 import pathlib
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -15,6 +16,23 @@ from paver.sitefile import models
 from paver.sitefile.diagnostic import Diagnostic
 from paver.sitefile.services import Services
 from paver.sitefile.source import Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """Something in the site that has an address.
+
+    Attributes:
+        whose: what messages call it.
+        address: its address.
+        path: where the site file says so.
+        fqdn: its full name in the DNS, or None for a gateway.
+    """
+
+    whose: str
+    address: IPv4Address
+    path: tuple[str, ...]
+    fqdn: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,14 +153,16 @@ class Site:
         kind, _, path = self.secrets.key.partition(":")
         return self.path(path) if kind == "file" else None
 
-    def addresses(self) -> Iterator[tuple[IPv4Address, tuple[str, ...], str]]:
-        """Yields every address that a machine of the site bears, with its path and whose it is; not the driver's."""
+    def machines(self) -> Iterator[Machine]:
+        """Yields every machine that paver gives an address on any IaaS, and the gateways; not the driver's."""
         for name, network in self.networks.items():
-            yield network.gateway, ("networks", name, "gateway"), f"the gateway of {name}"
-        yield self.jumpbox.address, ("jumpbox", "address"), "the jumpbox"
-        yield self.bucc.address, ("bucc", "address"), "the director"
-        store, registry = self.services.object_store, self.services.registry
-        if store.address:
-            yield store.address, ("services", "object_store", "address"), "the object store"
-        if registry.address:
-            yield registry.address, ("services", "registry", "address"), "the registry"
+            yield Machine(f"the gateway of {name}", network.gateway, ("networks", name, "gateway"))
+        yield self._machine("the jumpbox", self.jumpbox, ("jumpbox",))
+        yield self._machine("the director", self.bucc, ("bucc",))
+        if self.services.object_store.address:
+            yield self._machine("the object store", self.services.object_store, ("services", "object_store"))
+        if self.services.registry.address:
+            yield self._machine("the registry", self.services.registry, ("services", "registry"))
+
+    def _machine(self, whose: str, section: Any, path: tuple[str, ...]) -> Machine:
+        return Machine(whose, section.address, (*path, "address"), self.fqdn(section.hostname))

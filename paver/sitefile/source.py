@@ -141,6 +141,8 @@ def _is_secret(path: tree.Path, node: tree.ScalarNode) -> bool:
     text = str(node.value)
     if _PEM.search(text):
         return True
+    if path == ("secrets", "key"):
+        return not _REFERENCE.match(text) and text != "passphrase"
     if _REFERENCE.match(text) or (path and path[-1] == "user"):
         return False
     # Below `secrets` stand the store's settings; a path in there is none.

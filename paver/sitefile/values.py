@@ -75,6 +75,13 @@ Map = Annotated[
 List = Annotated[tuple[V, ...], Field(strict=False)]
 """A YAML list, as a tuple."""
 
+Unordered = Annotated[
+    tuple[V, ...],
+    Field(strict=False),
+    WrapSerializer(lambda value, handler: handler(tuple(sorted(value)))),
+]
+"""A YAML list whose order means nothing: digests are over the sorted one, positions stay those of the file."""
+
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 LABEL_ADVICE = (

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from ipaddress import IPv4Address
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -17,8 +16,8 @@ from paver.sitefile.addresses import Address
 from paver.sitefile.credentials import SecretRef
 from paver.sitefile.section import ALIKE, Section
 from paver.sitefile.services import Login
-from paver.sitefile.site import Site
-from paver.sitefile.values import Duration, Label, List, Map, ObjectName, PathText, shown, wrong
+from paver.sitefile.site import Machine, Site
+from paver.sitefile.values import Duration, Label, List, Map, ObjectName, PathText, Unordered, shown, wrong
 
 VLAN_ADVICE = "A VLAN id is 0 (untagged), 1 to 4094, or 4095 (trunk to the guest)."
 MTU_ADVICE = "An MTU is 1280 to 9000; 1500 unless every switch on the way carries more."
@@ -110,10 +109,19 @@ Size = Literal[
 """Deployment options of the appliance's OVF."""
 
 
+_DATASTORE_PATH = re.compile(r"\[[^\]]+\] \S")
+
+
+def _iso(text: str) -> str:
+    if text.startswith("[") and not _DATASTORE_PATH.match(text):
+        raise wrong(f"{shown(text)} is not a path on a datastore", 'Write it as "[datastore1] iso/vcsa.iso".')
+    return text
+
+
 class Installer(Section):
     """Where vCenter's installer is."""
 
-    iso: PathText | None = Field(
+    iso: Annotated[PathText, AfterValidator(_iso)] | None = Field(
         default=None,
         description='The ISO: a path on the jumpbox, or "[datastore] path" of the host under `on`.',
     )
@@ -189,19 +197,13 @@ class VCenter(Section):
         return f"administrator@{self.sso_domain}"
 
 
-def _in_order(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted(names))
-
-
 class Cluster(Section):
     """A cluster of hosts."""
 
-    hosts: Annotated[List[str], Field(min_length=1), AfterValidator(_in_order)] = Field(
-        description="Its hosts: keys of `hosts`."
-    )
+    hosts: Annotated[Unordered[str], Field(min_length=1)] = Field(description="Its hosts: keys of `hosts`.")
     drs: bool = Field(default=True, description="vCenter spreads VMs over the hosts. Resource pools need it.")
     ha: bool = Field(default=False, description="VMs of a failed host are started on another one.")
-    azs: Annotated[List[Label], AfterValidator(_in_order)] = Field(
+    azs: Unordered[Label] = Field(
         default=(),
         description="Availability zones that it carries; all of the site's, if it is the only cluster.",
     )
@@ -264,12 +266,14 @@ class Settings(Section):
             return (name,) if not clusters[name].azs or az in clusters[name].azs else ()
         return tuple(sorted(name for name, cluster in clusters.items() if az in cluster.azs))
 
-    def owners(self) -> tuple[tuple[IPv4Address, tuple[str, ...], str], ...]:
-        """Returns every address of hosts and vCenter, with its path in the site file and whose it is."""
-        hosts = (
-            (host.address, ("iaas", "hosts", name, "address"), name) for name, host in self.hosts.items()
+    def machines(self, zone: str) -> tuple[Machine, ...]:
+        """Returns hosts and vCenter with their names and addresses; `Site.machines` has the others."""
+        hosts = tuple(
+            Machine(name, host.address, ("iaas", "hosts", name, "address"), f"{name}.{zone}")
+            for name, host in self.hosts.items()
         )
-        return (*hosts, (self.vcenter.address, ("iaas", "vcenter", "address"), "vCenter"))
+        vcenter = self.vcenter
+        return (*hosts, Machine("vCenter", vcenter.address, ("iaas", "vcenter", "address"), vcenter.fqdn))
 
 
 def of(site: Site) -> Settings:
