@@ -1,0 +1,194 @@
+"""Where the key of a sealed store comes from.
+
+    file:/path   32 random bytes, raw or in base64, readable by nobody else: the default
+    prompt       a passphrase, stretched by scrypt (RFC 7914) with the parameters in the store's header
+
+There is no `env:`: a variable is inherited by every job that paver starts, vendors' tools included.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from paver.errors import BadInput
+from paver.sealed.errors import WrongKeyError
+from paver.signing.canonical import Json
+
+KEY_BYTES = 32
+PASSPHRASE_MINIMUM = 12
+
+# 128 MiB and about 0.4 s a guess: OWASP's recommendation for scrypt.
+_SCRYPT_N = 2**17
+_SCRYPT_N_MAX = 2**20
+
+
+class KeySource(Protocol):
+    """Gives the master key of a store; asked once per opening."""
+
+    def parameters(self) -> dict[str, Json]:
+        """Returns what a new store's header says about how to derive the key."""
+
+    def derive(self, parameters: Mapping[str, Json]) -> bytes:
+        """Returns the 32 bytes of the master key for a store whose header says `parameters`.
+
+        Raises:
+            BadInput: the source cannot be read, or gives no key.
+            WrongKeyError: the store wants another kind of key.
+        """
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """A file with 32 random bytes, raw or in base64, that group and others can't read."""
+
+    path: Path
+
+    def parameters(self) -> dict[str, Json]:
+        """Returns the header's parameters."""
+        return {"mode": "file"}
+
+    def derive(self, parameters: Mapping[str, Json]) -> bytes:
+        """Returns the key in the file."""
+        if parameters.get("mode") != "file":
+            raise WrongKeyError(
+                "this store opens with a passphrase, not with a key file", do="set secrets.key to prompt"
+            )
+        try:
+            # O_NONBLOCK: opening a fifo must not hang.
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise BadInput(
+                f"the key file {self.path} can't be read",
+                why=error.strerror or "",
+                do="set secrets.key to the site's key file; without it the sealed store can't be opened",
+            ) from error
+        try:
+            self._check(os.fstat(descriptor))
+            return _key(os.read(descriptor, 256), self.path)
+        finally:
+            os.close(descriptor)
+
+    def _check(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput(f"the key file {self.path} is not a regular file")
+        if status.st_mode & 0o077:
+            raise BadInput(
+                f"the key file {self.path} is open to other users",
+                seen=f"mode {stat.S_IMODE(status.st_mode):04o}",
+                do=f"chmod 600 {self.path}; if others had access, take a new key with `paver secrets rekey`",
+            )
+        if status.st_uid not in {0, os.geteuid()}:
+            raise BadInput(
+                f"the key file {self.path} belongs to another user",
+                seen=f"uid {status.st_uid}",
+                do="it should belong to root or to the user who runs paver",
+            )
+
+
+@dataclass(frozen=True)
+class Passphrase:
+    """A passphrase that `ask` returns, stretched by scrypt; `cost` is scrypt's N for a new store."""
+
+    ask: Callable[[], str]
+    cost: int = _SCRYPT_N
+
+    def parameters(self) -> dict[str, Json]:
+        """Returns the header's parameters, with a new random salt."""
+        return {"mode": "scrypt", "n": self.cost, "r": 8, "p": 1, "salt": secrets.token_hex(16)}
+
+    def derive(self, parameters: Mapping[str, Json]) -> bytes:
+        """Returns the key stretched from the passphrase."""
+        # Imported here: key files are the rule, and OpenSSL's bindings cost 20 ms.
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt  # noqa: PLC0415
+
+        if parameters.get("mode") != "scrypt":
+            raise WrongKeyError(
+                "this store opens with a key file, not with a passphrase", do="set secrets.key to file:/path"
+            )
+        match parameters:
+            case {"n": int(n), "r": 8, "p": 1, "salt": str(salt)} if 2 <= n <= _SCRYPT_N_MAX and not n & (
+                n - 1
+            ):
+                pass
+            case _:
+                raise WrongKeyError("this store's scrypt parameters are beyond what paver uses")
+        passphrase = self.ask()
+        if len(passphrase) < PASSPHRASE_MINIMUM:
+            raise BadInput(f"a passphrase has {PASSPHRASE_MINIMUM} characters or more")
+        return Scrypt(salt=bytes.fromhex(salt), length=KEY_BYTES, n=n, r=8, p=1).derive(passphrase.encode())
+
+
+def key_source(
+    reference: str, *, ask: Callable[[], str] | None = None, base: Path | None = None
+) -> KeySource:
+    """Returns the source that a site file's `secrets.key` names.
+
+    Args:
+        reference: `file:/path` or `prompt`.
+        ask: asks the user for the passphrase; None where nobody can be asked.
+        base: the folder that a relative path is relative to.
+
+    Raises:
+        BadInput: another form, or a prompt where nobody can be asked.
+    """
+    if reference.startswith("file:") and len(reference) > len("file:"):
+        return KeyFile((base or Path()) / reference.removeprefix("file:"))
+    if reference == "prompt" and ask is not None:
+        return Passphrase(ask)
+    if reference == "prompt":
+        raise BadInput(
+            "the sealed store's key is a passphrase, and there is no terminal to ask for it",
+            do="run it on a terminal, or use a key file: secrets.key: file:/path",
+        )
+    if reference.startswith("env:"):
+        raise BadInput(
+            "a key in an environment variable is not taken",
+            why="every tool that paver starts would inherit it",
+            do="write it to a file of mode 0600 on tmpfs and set secrets.key to file:/path",
+        )
+    raise BadInput("this is no place for the sealed store's key", do="write file:/path or prompt")
+
+
+def new_key_file(path: Path) -> KeyFile:
+    """Writes a new random key to `path` (mode 0600) and returns its source.
+
+    Raises:
+        BadInput: the file exists, or can't be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        raise BadInput(
+            f"the key file {path} can't be written",
+            why=error.strerror or "",
+            do="an existing key is never overwritten: what it seals would be lost",
+        ) from error
+    return KeyFile(path)
+
+
+def _key(content: bytes, path: Path) -> bytes:
+    if len(content) == KEY_BYTES:
+        return content
+    try:
+        key = base64.b64decode(content.strip(), validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise BadInput(
+            f"the key file {path} holds no key",
+            why="a key is 32 random bytes, raw or in base64",
+            do="restore it from its backup; a store can't be opened with a new one",
+        )
+    return key

@@ -1,0 +1,112 @@
+"""Where the store's key comes from, and what is no key."""
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+
+from paver.errors import BadInput
+from paver.sealed import keys
+from paver.sealed.errors import WrongKeyError
+
+FILE = {"mode": "file"}
+
+
+def written(path: Path, content: bytes, mode: int = 0o600) -> keys.KeyFile:
+    path.write_bytes(content)
+    path.chmod(mode)
+    return keys.KeyFile(path)
+
+
+def test_a_new_key_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    source = keys.new_key_file(tmp_path / "site.key")
+    assert (tmp_path / "site.key").stat().st_mode & 0o777 == 0o600
+    assert len(source.derive(FILE)) == 32
+
+
+def test_a_key_file_is_never_overwritten(tmp_path: Path) -> None:
+    source = keys.new_key_file(tmp_path / "site.key")
+    before = source.derive(FILE)
+    with pytest.raises(BadInput, match="can't be written"):
+        keys.new_key_file(tmp_path / "site.key")
+    assert source.derive(FILE) == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"k" * 32, base64.b64encode(b"k" * 32), base64.b64encode(b"k" * 32) + b"\n"]
+)
+def test_raw_and_base64_keys_are_the_same_key(tmp_path: Path, content: bytes) -> None:
+    assert written(tmp_path / "key", content).derive(FILE) == b"k" * 32
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"k" * 31, b"k" * 33, base64.b64encode(b"k" * 16), b"not a key" * 40]
+)
+def test_a_file_without_32_bytes_is_no_key_and_its_content_is_not_shown(
+    tmp_path: Path, content: bytes
+) -> None:
+    with pytest.raises(BadInput, match="holds no key") as caught:
+        written(tmp_path / "key", content).derive(FILE)
+    assert "kkkk" not in "".join(caught.value.lines())
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o610])
+def test_a_key_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
+    with pytest.raises(BadInput, match="open to other users"):
+        written(tmp_path / "key", b"k" * 32, mode).derive(FILE)
+
+
+def test_a_missing_key_file_says_which(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="absent"):
+        keys.KeyFile(tmp_path / "absent").derive(FILE)
+
+
+def test_a_folder_or_a_fifo_is_no_key_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    for path in (tmp_path, tmp_path / "fifo"):
+        with pytest.raises(BadInput):
+            keys.KeyFile(path).derive(FILE)
+
+
+def test_a_passphrase_is_stretched_to_the_same_key_each_time() -> None:
+    source = keys.Passphrase(lambda: "correct horse battery", cost=2**4)
+    parameters = source.parameters()
+    assert source.derive(parameters) == source.derive(parameters)
+    assert source.derive(parameters) != source.derive(source.parameters())
+
+
+def test_a_short_passphrase_is_refused() -> None:
+    source = keys.Passphrase(lambda: "hunter2", cost=2**4)
+    with pytest.raises(BadInput, match="12 characters") as caught:
+        source.derive(source.parameters())
+    assert "hunter2" not in "".join(caught.value.lines())
+
+
+@pytest.mark.parametrize(
+    "change", [{"n": 2**40}, {"n": 3}, {"n": 0}, {"n": "16"}, {"r": 1000}, {"p": 1000}, {"salt": 1}]
+)
+def test_scrypt_parameters_that_would_eat_the_machine_are_refused(change: dict[str, int | str]) -> None:
+    source = keys.Passphrase(lambda: "correct horse battery", cost=2**4)
+    with pytest.raises(WrongKeyError):
+        source.derive({**source.parameters(), **change})
+
+
+def test_a_key_of_the_wrong_kind_says_which_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(WrongKeyError, match="passphrase"):
+        keys.KeyFile(tmp_path / "key").derive({"mode": "scrypt"})
+    with pytest.raises(WrongKeyError, match="key file"):
+        keys.Passphrase(lambda: "").derive(FILE)
+
+
+def test_references_of_the_site_file_name_a_source(tmp_path: Path) -> None:
+    assert keys.key_source("file:/etc/paver/site.key") == keys.KeyFile(Path("/etc/paver/site.key"))
+    assert keys.key_source("file:site.key", base=tmp_path) == keys.KeyFile(tmp_path / "site.key")
+    assert isinstance(keys.key_source("prompt", ask=lambda: ""), keys.Passphrase)
+
+
+@pytest.mark.parametrize("reference", ["prompt", "env:PAVER_KEY", "file:", "hunter2", ""])
+def test_other_references_are_refused_with_what_to_do(reference: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        keys.key_source(reference)
+    assert caught.value.do
