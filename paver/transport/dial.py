@@ -1,0 +1,122 @@
+"""Reaching a TLS server: directly or through a CONNECT proxy, by address while its certificate names something else.
+
+One route serves SOAP, disk uploads and datastore files alike, so that all of them trust the same thing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import select
+import socket
+import ssl
+
+Proxy = tuple[str, int]
+
+
+def tcp(address: str, port: int, proxy: Proxy | None, timeout: float) -> socket.socket:
+    """Returns a TCP connection to `address`; through `proxy`, names are resolved on its far side.
+
+    Raises:
+        OSError: if nothing answers, or the proxy refuses.
+    """
+    if proxy is None:
+        sock = socket.create_connection((address, port), timeout)
+    else:
+        sock = socket.create_connection(proxy, timeout)
+        try:
+            _tunnel(sock, address, port)
+        except BaseException:
+            sock.close()
+            raise
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def _tunnel(sock: socket.socket, address: str, port: int) -> None:
+    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    sock.sendall(f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n\r\n".encode("ascii"))
+    head = b""
+    while b"\r\n\r\n" not in head:
+        # Byte by byte at the end of the head: what follows it belongs to TLS.
+        piece = sock.recv(1)
+        if not piece:
+            raise ConnectionError(f"the tunnel to {where} closed before it stood")
+        head += piece
+        if len(head) > 65536:
+            raise ConnectionError(f"the tunnel to {where} answered with too much")
+    status = head.split(b"\r\n", 1)[0].decode("latin-1")
+    if status.split(" ")[1:2] != ["200"]:
+        raise ConnectionRefusedError(f"{where} cannot be reached through the tunnel: {status}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """How one TLS server is reached, and what it must prove.
+
+    Attributes:
+        address: what is dialled.
+        port: its port.
+        context: holds the pinned certificate or the roots; always verifies.
+        server_name: the name that the certificate must bear, if it is not `address`.
+        proxy: the CONNECT proxy in between.
+        connect_timeout: seconds until the handshake is done.
+        timeout: seconds that one send or receive may take.
+    """
+
+    address: str
+    port: int
+    context: ssl.SSLContext
+    server_name: str | None = None
+    proxy: Proxy | None = None
+    connect_timeout: float = 15.0
+    timeout: float = 120.0
+
+    @property
+    def netloc(self) -> str:
+        """The address and, if it is not 443, the port, as a URL shows them."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return host if self.port == 443 else f"{host}:{self.port}"
+
+    def to(self, address: str, port: int, context: ssl.SSLContext) -> Route:
+        """Returns a route to another server on the same side."""
+        return dataclasses.replace(self, address=address, port=port, context=context, server_name=None)
+
+    def connect(self) -> ssl.SSLSocket:
+        """Returns a verified TLS connection.
+
+        Raises:
+            OSError: if nothing answers or the certificate is not the right one (`ssl.SSLError`).
+        """
+        raw = tcp(self.address, self.port, self.proxy, self.connect_timeout)
+        try:
+            secure = self.context.wrap_socket(raw, server_hostname=self.server_name or self.address)
+        except BaseException:
+            raw.close()
+            raise
+        secure.settimeout(self.timeout)
+        return secure
+
+    def https(self) -> HttpsConnection:
+        """Returns an HTTP connection over this route; it connects on first use."""
+        return HttpsConnection(self)
+
+
+class HttpsConnection(http.client.HTTPSConnection):
+    """An HTTPS connection whose socket comes from a route."""
+
+    def __init__(self, route: Route) -> None:
+        super().__init__(route.address, route.port, context=route.context, timeout=route.timeout)
+        self._route = route
+
+    def connect(self) -> None:
+        """Dials."""
+        self.sock = self._route.connect()
+
+    @property
+    def stale(self) -> bool:
+        """True if the server closed (or wrote to) the connection while nobody asked it anything."""
+        if self.sock is None:
+            return True
+        readable, _, _ = select.select([self.sock], [], [], 0)
+        return bool(readable)

@@ -1,0 +1,95 @@
+"""A datastore's files over HTTPS (`/folder`), through the session that SOAP opened.
+
+Only GET and HEAD live here for reading; PUT is for the writing face, which passes the gate before it calls.
+Deleting is a SOAP task (`DeleteDatastoreFile_Task`), as the vendor's own clients do it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import urllib.parse
+from typing import BinaryIO
+
+from paver.errors import PaverError, Unobservable
+from paver.transport.context import Progress
+from paver.transport.dial import Route
+from paver.transport.stream import send_stream
+
+ESX_DATACENTER = "ha-datacenter"
+
+
+def url_path(datastore: str, path: str, datacenter: str) -> str:
+    """Returns the URL path of a datastore's file."""
+    query = urllib.parse.urlencode({"dcPath": datacenter, "dsName": datastore})
+    return f"/folder/{urllib.parse.quote(path.strip('/'))}?{query}"
+
+
+def get(route: Route, cookie: str, datastore: str, path: str, datacenter: str) -> bytes | None:
+    """Returns the file's bytes, None if it is not there.
+
+    Raises:
+        Unobservable: if the server gives neither.
+    """
+    response, body = _ask(route, cookie, "GET", url_path(datastore, path, datacenter))
+    return body if _present(response, datastore, path) else None
+
+
+def head(route: Route, cookie: str, datastore: str, path: str, datacenter: str) -> int | None:
+    """Returns the file's size in bytes, None if it is not there.
+
+    Raises:
+        Unobservable: if the server does not tell.
+    """
+    response, _ = _ask(route, cookie, "HEAD", url_path(datastore, path, datacenter))
+    return int(response.getheader("Content-Length") or 0) if _present(response, datastore, path) else None
+
+
+def put(
+    route: Route,
+    cookie: str,
+    datastore: str,
+    path: str,
+    datacenter: str,
+    data: BinaryIO,
+    size: int,
+    on_progress: Progress | None = None,
+) -> None:
+    """Writes a file, whole.
+
+    Raises:
+        PaverError: if the server does not take it.
+    """
+    status, reason = send_stream(
+        route,
+        "PUT",
+        url_path(datastore, path, datacenter),
+        {"Cookie": cookie, "Content-Type": "application/octet-stream", "Overwrite": "t"},
+        data,
+        size,
+        on_progress=on_progress,
+    )
+    if status not in (200, 201, 204):
+        raise PaverError(f"[{datastore}] {path} was not written: {status} {reason}")
+
+
+def _ask(route: Route, cookie: str, method: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = route.https()
+    try:
+        connection.request(method, path, headers={"Cookie": cookie})
+        response = connection.getresponse()
+        return response, response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise Unobservable(f"{route.netloc} did not give {path.partition('?')[0]}", why=str(error)) from error
+    finally:
+        connection.close()
+
+
+def _present(response: http.client.HTTPResponse, datastore: str, path: str) -> bool:
+    if response.status == 404:
+        return False
+    if response.status != 200:
+        raise Unobservable(
+            f"[{datastore}] {path} cannot be read: {response.status} {response.reason}",
+            do="check that the account may browse the datastore (Datastore.Browse)",
+        )
+    return True

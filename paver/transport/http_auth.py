@@ -1,0 +1,137 @@
+"""How HTTP requests prove who asks: basic, bearer, or tokens of a UAA; every secret is a reference until then."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import threading
+import time
+from typing import Any
+
+from paver.errors import Unobservable
+from paver.transport.context import SecretRef, Wire
+
+
+@dataclasses.dataclass(frozen=True)
+class Basic:
+    """User and password with every request."""
+
+    user: str
+    password: SecretRef
+
+
+@dataclasses.dataclass(frozen=True)
+class Bearer:
+    """A token that is known beforehand."""
+
+    token: SecretRef
+
+
+@dataclasses.dataclass(frozen=True)
+class ClientCredentials:
+    """A UAA client: its token is fetched, kept until shortly before it expires, and renewed once after a 401.
+
+    Attributes:
+        token_url: as in `https://10.30.0.10:8443/oauth/token`.
+        client: the client's id.
+        secret: its secret.
+    """
+
+    token_url: str
+    client: str
+    secret: SecretRef
+
+
+@dataclasses.dataclass(frozen=True)
+class PasswordGrant:
+    """A UAA user, through a client that may have no secret (as `fly` or `credhub_cli`).
+
+    Attributes:
+        token_url: the token endpoint.
+        user: the user.
+        password: the password.
+        client: the client's id.
+        secret: its secret, None for an empty one.
+    """
+
+    token_url: str
+    user: str
+    password: SecretRef
+    client: str
+    secret: SecretRef | None = None
+
+
+Auth = Basic | Bearer | ClientCredentials | PasswordGrant | None
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+class Credentials:
+    """Makes the `Authorization` header of one connection; thread-safe.
+
+    Args:
+        auth: how.
+        context: opens secrets.
+        client: the HTTP client that fetches tokens.
+    """
+
+    def __init__(self, auth: Auth, context: Wire, client: Any) -> None:
+        self._auth = auth
+        self._context = context
+        self._client = client
+        self._lock = threading.Lock()
+        self._token = ""
+        self._until = 0.0
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a 401 may mean that a token expired."""
+        return isinstance(self._auth, ClientCredentials | PasswordGrant)
+
+    def headers(self) -> dict[str, str]:
+        """Returns the headers that prove who asks."""
+        auth = self._auth
+        if auth is None:
+            return {}
+        if isinstance(auth, Basic):
+            return {"Authorization": _basic(auth.user, self._context.reveal(auth.password))}
+        if isinstance(auth, Bearer):
+            return {"Authorization": f"Bearer {self._context.reveal(auth.token)}"}
+        with self._lock:
+            if not self._token or time.monotonic() > self._until:
+                self._fetch(auth)
+            return {"Authorization": f"Bearer {self._token}"}
+
+    def expire(self, used: str) -> None:
+        """Drops a token that the server refused, if it is still the one in use."""
+        with self._lock:
+            if used == f"Bearer {self._token}":
+                self._token = ""
+
+    def _fetch(self, auth: ClientCredentials | PasswordGrant) -> None:
+        secret = self._context.reveal(auth.secret) if auth.secret is not None else ""
+        form = {"grant_type": "client_credentials"}
+        if isinstance(auth, PasswordGrant):
+            form = {
+                "grant_type": "password",
+                "username": auth.user,
+                "password": self._context.reveal(auth.password),
+            }
+        response = self._client.post(
+            auth.token_url,
+            data=form,
+            headers={"Authorization": _basic(auth.client, secret), "Accept": "application/json"},
+        )
+        if response.status_code != 200:
+            who = auth.user if isinstance(auth, PasswordGrant) else auth.client
+            raise Unobservable(
+                f"{auth.token_url} gives {who} no token: {response.status_code}",
+                why="user, client or secret is wrong" if response.status_code in (400, 401) else "",
+                do="check the credentials that the sealed store holds for it (`paver secrets`)",
+            )
+        answer = response.json()
+        self._token = answer["access_token"]
+        # A token that dies under way costs a repeated request: half a minute of its life is not used.
+        self._until = time.monotonic() + max(float(answer.get("expires_in", 600)) - 30, 5)

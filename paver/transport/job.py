@@ -1,0 +1,275 @@
+"""Long-running commands as jobs: started detached under an id, or attached to if they run already.
+
+A job outlives the session that started it and paver itself; its log is followed from any offset. The attendant
+over there is `job_runner`, sent as source text, so that both sides are always of one version.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from paver.errors import BadInput, PaverError, Unobservable
+from paver.transport.machine import MachineReader, MachineWriter
+from paver.transport.shell import Ran
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
+_BOOT = "import sys;s=sys.stdin.buffer;exec(compile(s.read(int(s.readline())),'job_runner','exec'),{'__name__':'__main__'})"
+
+
+@dataclasses.dataclass(frozen=True)
+class JobState:
+    """How a job stands.
+
+    Attributes:
+        state: `absent`, `running`, `ended` or `died` (it left no exit code: the machine went down under it).
+        code: its exit code, None unless it ended.
+        reason: `ended`, `time-limit`, `stall-limit`, `stopped` or `not-started`.
+        log: bytes in its log.
+        began: whether this call started it.
+        started: seconds since 1970.
+        ended: seconds since 1970.
+    """
+
+    state: str
+    code: int | None = None
+    reason: str = ""
+    log: int = 0
+    began: bool = False
+    started: int = 0
+    ended: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """True if it ended with 0."""
+        return self.state == "ended" and self.code == 0
+
+
+class JobError(PaverError):
+    """A job ended badly.
+
+    Attributes:
+        end: how.
+    """
+
+    def __init__(self, machine: str, job_id: str, end: JobState, last: Sequence[str] = ()) -> None:
+        causes = {
+            "time-limit": "it ran longer than its time limit and was ended",
+            "stall-limit": "it wrote nothing for longer than its stall limit and was ended",
+            "stopped": "it was stopped on request",
+            "not-started": "the program could not be started",
+        }
+        told = "died without an exit code" if end.state == "died" else f"ended with {end.code}"
+        super().__init__(
+            f"{machine}: job {job_id} {told}",
+            why=causes.get(end.reason, "the machine went down under it" if end.state == "died" else ""),
+            seen="\n".join(last),
+            do=f"its log is kept on {machine}",
+        )
+        self.end = end
+
+
+class Job:
+    """A job that was started or found; follow it from here."""
+
+    def __init__(self, machine: MachineReader, job_id: str, state: JobState) -> None:
+        self._machine = machine
+        self.id = job_id
+        self.state = state
+
+    @property
+    def began(self) -> bool:
+        """Whether this call started it; False if it ran already."""
+        return self.state.began
+
+    def follow(
+        self,
+        on_line: Callable[[str], None],
+        *,
+        offset: int = 0,
+        stop: Callable[[], bool] = lambda: False,
+        patience: float = 300.0,
+    ) -> JobState:
+        """Hands every line of the log from `offset` on to `on_line` and returns how the job stands at the end.
+
+        A broken connection is made up again, and the log goes on where it broke.
+
+        Args:
+            on_line: is told each line, without its end.
+            offset: bytes of the log that are known.
+            stop: asked between pieces; True detaches, and the job goes on (`state` is `running` then).
+            patience: seconds that the machine may be unreachable.
+
+        Raises:
+            Unobservable: if it stays unreachable.
+        """
+        return _Following(self._machine, self.id, on_line, offset, stop).run(patience)
+
+
+class _Detached(Exception):
+    pass
+
+
+class _Following:
+    def __init__(
+        self,
+        machine: MachineReader,
+        job_id: str,
+        on_line: Callable[[str], None],
+        offset: int,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._machine = machine
+        self._id = job_id
+        self._on_line = on_line
+        self._offset = offset
+        self._stop = stop
+        self._raw = b""
+        self._line = b""
+        self._end: JobState | None = None
+
+    def run(self, patience: float) -> JobState:
+        heard = time.monotonic()
+        while True:
+            before = self._offset
+            self._raw = b""
+            try:
+                _asked(self._machine, "follow", self._id, str(self._offset), on_output=self._take)
+            except _Detached:
+                return state(self._machine, self._id)
+            except Unobservable:
+                if self._offset > before:
+                    heard = time.monotonic()
+                if time.monotonic() - heard > patience or self._stop():
+                    raise
+                time.sleep(1)
+                continue
+            if self._end is None:
+                raise PaverError(f"{self._machine.name}: the log of job {self._id} broke off")
+            if self._line:
+                self._on_line(self._line.decode("utf-8", "replace"))
+            return self._end
+
+    def _take(self, piece: bytes) -> None:
+        self._raw += piece
+        while True:
+            head, newline, rest = self._raw.partition(b"\n")
+            if not newline:
+                break
+            if head.startswith(b"="):
+                self._end = _state_of(json.loads(head[1:]))
+                break
+            length = int(head)
+            if len(rest) < length:
+                break
+            self._raw = rest[length:]
+            self._offset += length
+            lines = (self._line + rest[:length]).split(b"\n")
+            self._line = lines.pop()
+            for line in lines:
+                self._on_line(line.rstrip(b"\r").decode("utf-8", "replace"))
+        if self._stop():
+            raise _Detached
+
+
+def start_or_attach(
+    machine: MachineWriter,
+    job_id: str,
+    argv: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    secret_env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    cwd: str | None = None,
+    time_limit: float = 0,
+    stall_limit: float = 0,
+    scratch: Mapping[str, bytes] | None = None,
+    reuse_ended: bool = False,
+) -> Job:
+    """Starts a job detached (call `job:start`), or finds that it runs; of two starters one wins, both follow.
+
+    Args:
+        machine: where it runs.
+        job_id: its name: the action's id.
+        argv: program and arguments; `{scratch}` stands for the scratch folder. Never a secret.
+        env: variables beside PATH, HOME and LANG.
+        secret_env: variables with secrets: they are in memory only, over there too.
+        stdin: what it reads; None is /dev/null.
+        cwd: its folder.
+        time_limit: seconds until it is ended; 0 is never.
+        stall_limit: seconds without a byte of output until it is ended; 0 is never.
+        scratch: files with secrets by relative name: 0600 on tmpfs as long as it runs, removed at its end.
+        reuse_ended: a job of that id with the same argv, env and files that ended is not started again.
+
+    Raises:
+        BadInput: if the id cannot be a file's name.
+        PaverError: if it could not be started.
+    """
+    _checked(job_id)
+    machine.admit("job:start", f"{job_id}: {' '.join(argv)}")
+    spec = {
+        "argv": list(argv),
+        "env": dict(env or {}),
+        "secret_env": dict(secret_env or {}),
+        "stdin": base64.b64encode(stdin).decode("ascii") if stdin is not None else None,
+        "cwd": cwd,
+        "time_limit": time_limit,
+        "stall_limit": stall_limit,
+        "scratch": {name: base64.b64encode(data).decode("ascii") for name, data in (scratch or {}).items()},
+        "scratch_folder": machine.host.scratch,
+        "reuse_ended": reuse_ended,
+    }
+    answer = _asked(machine, "start", job_id, stdin=json.dumps(spec).encode())
+    return Job(machine, job_id, _state_of(json.loads(answer.out)))
+
+
+def state(machine: MachineReader, job_id: str) -> JobState:
+    """Returns how a job stands; reads only."""
+    return _state_of(json.loads(_asked(machine, "state", _checked(job_id)).out))
+
+
+def attach(machine: MachineReader, job_id: str) -> Job:
+    """Returns a job that was started before, to follow it; reads only."""
+    return Job(machine, job_id, state(machine, job_id))
+
+
+def stop(machine: MachineWriter, job_id: str) -> JobState:
+    """Ends a job with all its processes (call `job:stop`) and returns how it stands."""
+    machine.admit("job:stop", _checked(job_id))
+    return _state_of(json.loads(_asked(machine, "stop", job_id).out))
+
+
+def _checked(job_id: str) -> str:
+    if not _ID.match(job_id):
+        raise BadInput(f"{job_id} cannot be a job's id")
+    return job_id
+
+
+def _asked(
+    machine: MachineReader, verb: str, job_id: str, *more: str, stdin: bytes = b"", on_output: Any = None
+) -> Ran:
+    host = machine.host
+    source = Path(__file__).with_name("job_runner.py").read_bytes()
+    ran = host.shell.run(
+        [host.python, "-I", "-c", _BOOT, verb, host.jobs, job_id, *more],
+        stdin=b"%d\n" % len(source) + source + stdin,
+        timeout=30 * 86400.0 if verb == "follow" else 60.0,
+        on_output=on_output,
+    )
+    if not ran.ok:
+        raise PaverError(
+            f"{machine.name}: job {job_id} could not be asked ({verb})",
+            seen=ran.err.decode("utf-8", "replace").strip().rpartition("\n")[2],
+        )
+    return ran
+
+
+def _state_of(answer: Mapping[str, Any]) -> JobState:
+    known = {field.name for field in dataclasses.fields(JobState)}
+    return JobState(**{key: value for key, value in answer.items() if key in known})

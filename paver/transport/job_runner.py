@@ -1,0 +1,358 @@
+"""Runs over there: starts a command detached from every session, keeps its log and its exit code, holds its limits.
+
+It needs nothing but the standard library, since it is sent to the machine as source text. Its folder is
+`JOBS/<id>/` with `spec.json` (without secrets), `pid` (who attends it), `log` (both outputs of the command) and
+`exit.json` (written last).
+
+    job_runner start|state|follow|stop JOBS ID       the spec, with its secrets, on standard input for `start`
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+GRACE = 10.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+
+def boot_id() -> str:
+    """Returns the id of this boot: a pid from another boot means nothing."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+def started_at(pid: int) -> str:
+    """Returns when a process started, in ticks since boot; empty if it is gone or only waits to be reaped."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in ("Z", "X") else fields[19]
+
+
+def alive(mark: Mapping[str, Any]) -> bool:
+    """Tells whether the process that a mark describes still runs: the same pid, start time and boot."""
+    return bool(mark) and mark["boot"] == boot_id() and started_at(mark["pid"]) == mark["start"]
+
+
+def _mark(pid: int) -> dict[str, Any]:
+    return {"pid": pid, "start": started_at(pid), "boot": boot_id()}
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _write(path: Path, value: Any) -> None:
+    temporary = path.with_name(path.name + ".new")
+    with open(temporary, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
+        json.dump(value, stream, sort_keys=True)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.rename(path)
+
+
+@contextlib.contextmanager
+def _locked(jobs: Path, job_id: str) -> Iterator[None]:
+    handle = os.open(jobs / f".{job_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def state(jobs: Path, job_id: str) -> dict[str, Any]:
+    """Returns how a job stands.
+
+    `state` is `absent`, `running`, `ended` or `died` (nobody attends it, and no exit code was left).
+    """
+    folder = jobs / job_id
+    spec = _read(folder / "spec.json")
+    if spec is None:
+        return {"state": "absent"}
+    marks = _read(folder / "pid") or {}
+    log = folder / "log"
+    found = {
+        "state": "died",
+        "digest": spec["digest"],
+        "log": log.stat().st_size if log.exists() else 0,
+        "started": spec["started"],
+    }
+    # Read the exit last: an attendant that ends in between has written it before it went.
+    running = any(alive(marks[who]) for who in ("attendant", "command") if marks.get(who))
+    end = _read(folder / "exit.json")
+    if end is not None:
+        return {**found, "state": "ended", **end}
+    if running:
+        found["state"] = "running"
+    return found
+
+
+def start(jobs: Path, job_id: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Starts a job, or finds that it runs; returns its state and whether this call `began` it."""
+    jobs.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with _locked(jobs, job_id):
+        now = state(jobs, job_id)
+        reuse = spec["reuse_ended"] and now["state"] == "ended" and now["digest"] == spec["digest"]
+        if now["state"] == "running" or reuse:
+            return {**now, "began": False}
+        folder = jobs / job_id
+        if folder.exists():
+            _keep_old(jobs, job_id)
+        folder.mkdir(mode=0o700)
+        ready, tell = os.pipe()
+        first = os.fork()
+        if first == 0:
+            os.close(ready)
+            _become_attendant(folder, spec, tell)
+        os.close(tell)
+        os.waitpid(first, 0)
+        with os.fdopen(ready, "rb") as answer:
+            # It says "ok" when pid and spec are written; the lock is held until then.
+            said = answer.read()
+        if said != b"ok":
+            raise RuntimeError(said.decode("utf-8", "replace") or "the attendant died at once")
+        return {**state(jobs, job_id), "began": True}
+
+
+def _keep_old(jobs: Path, job_id: str) -> None:
+    number = 1 + max(
+        (int(path.suffix[1:]) for path in jobs.glob(f"{job_id}.*") if path.suffix[1:].isdigit()), default=0
+    )
+    (jobs / job_id).rename(jobs / f"{job_id}.{number}")
+
+
+def _become_attendant(folder: Path, spec: dict[str, Any], tell: int) -> None:
+    """Never returns: detaches for good, runs the command, waits for its end."""
+    code = 1
+    try:
+        os.setsid()
+        if os.fork() != 0:
+            os._exit(0)
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        _close_others(keep=tell)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.umask(0o077)
+        attend(folder, spec, tell)
+        code = 0
+    except BaseException as error:  # noqa: BLE001 (the last place where it can be told)
+        with contextlib.suppress(OSError):
+            os.write(tell, f"{type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(code)
+
+
+def _close_others(keep: int) -> None:
+    for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208 (numbers, not files)
+        number = int(entry)
+        if number > 2 and number != keep:
+            with contextlib.suppress(OSError):
+                os.close(number)
+
+
+def attend(folder: Path, spec: dict[str, Any], tell: int) -> None:
+    """Runs the command of `spec`, holds its limits, and writes how it ended."""
+    scratch = _scratch(spec)
+    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    marks = {"attendant": _mark(os.getpid())}
+    public = {key: spec[key] for key in ("argv", "cwd", "digest", "time_limit", "stall_limit")}
+    end: dict[str, Any] = {"code": None, "reason": "", "ended": 0}
+    try:
+        process, trouble = _launch(spec, scratch, log)
+        if process is not None:
+            marks["command"] = _mark(process.pid)
+        _write(folder / "pid", marks)
+        # The spec comes after the pid: a job without a spec does not exist yet.
+        _write(folder / "spec.json", {**public, "started": int(time.time())})
+        os.write(tell, b"ok")
+        os.close(tell)
+        if process is None:
+            os.write(log, trouble.encode())
+            end = {"code": 127, "reason": "not-started"}
+        else:
+            end = _wait(process, folder / "log", spec)
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+        os.close(log)
+    _write(folder / "exit.json", {**end, "ended": int(time.time())})
+
+
+def _scratch(spec: dict[str, Any]) -> Path | None:
+    if not spec["scratch"]:
+        return None
+    folder = Path(spec["scratch_folder"]) / f"paver-{os.getuid()}-{spec['digest'][:16]}"
+    # What a killed attendant left goes first; a folder of somebody else's making is never used.
+    if folder.is_symlink() or folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    for name, content in spec["scratch"].items():
+        path = folder / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(base64.b64decode(content))
+    return folder
+
+
+def _launch(
+    spec: dict[str, Any], scratch: Path | None, log: int
+) -> tuple[subprocess.Popen[bytes] | None, str]:
+    def put(text: str) -> str:
+        return text.replace("{scratch}", str(scratch)) if scratch is not None else text
+
+    env = {
+        "PATH": os.environ.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        "HOME": os.environ.get("HOME", "/"),
+        "LANG": "C.UTF-8",
+        **{key: put(value) for key, value in {**spec["env"], **spec["secret_env"]}.items()},
+    }
+    given = base64.b64decode(spec["stdin"]) if spec["stdin"] is not None else None
+    try:
+        process = subprocess.Popen(
+            [put(word) for word in spec["argv"]],
+            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=put(spec["cwd"]) if spec["cwd"] else None,
+            env=env,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return None, f"{spec['argv'][0]}: {error.strerror}\n"
+    if given is not None and process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(given)
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+    return process, ""
+
+
+def _wait(process: subprocess.Popen[bytes], log: Path, spec: dict[str, Any]) -> dict[str, Any]:
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    begun = grew = time.monotonic()
+    size = 0
+    pause = 0.01
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return {"code": process.wait(pause), "reason": "ended"}
+        pause = min(pause * 2, 0.25)
+        now = time.monotonic()
+        current = log.stat().st_size
+        if current != size:
+            size, grew = current, now
+        reason = ""
+        if asked:
+            reason = "stopped"
+        elif spec["time_limit"] and now - begun > spec["time_limit"]:
+            reason = "time-limit"
+        elif spec["stall_limit"] and now - grew > spec["stall_limit"]:
+            reason = "stall-limit"
+        if reason:
+            return {"code": _end(process), "reason": reason}
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+            # Its children may have ignored what it obeyed.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            break
+    return process.wait()
+
+
+def stop(jobs: Path, job_id: str) -> dict[str, Any]:
+    """Asks the attendant to end the command; returns the state as it then is."""
+    marks = _read(jobs / job_id / "pid") or {}
+    attendant = marks.get("attendant", {})
+    if alive(attendant):
+        os.kill(attendant["pid"], signal.SIGTERM)
+    elif alive(marks.get("command", {})):
+        os.killpg(marks["command"]["pid"], signal.SIGTERM)
+    while (now := state(jobs, job_id))["state"] == "running":
+        time.sleep(0.05)
+    return now
+
+
+def follow(jobs: Path, job_id: str, offset: int, out: Any) -> None:
+    r"""Writes the log from `offset` on until the job ends, in frames: `<length>\n<bytes>`, then `=<state>\n`.
+
+    While nothing comes, an empty frame every few seconds shows the reader that the line still stands.
+    """
+    folder = jobs / job_id
+    quiet = time.monotonic()
+    with (folder / "log").open("rb") as log:
+        log.seek(offset)
+        pause = 0.02
+        while True:
+            # The state comes before the last reading, so that nothing written until the end is missed.
+            now = state(jobs, job_id)
+            sent = False
+            while piece := log.read(65536):
+                out.write(b"%d\n" % len(piece) + piece)
+                sent = True
+            if sent or time.monotonic() - quiet > 5:
+                if not sent:
+                    out.write(b"0\n")
+                out.flush()
+                quiet = time.monotonic()
+            pause = 0.02 if sent else min(pause * 1.5, 0.25)
+            if now["state"] != "running":
+                out.write(b"=" + json.dumps(now).encode() + b"\n")
+                out.flush()
+                return
+            time.sleep(pause)
+
+
+def digest(spec: Mapping[str, Any]) -> str:
+    """Returns the SHA-256 of what a job is: of its secrets the names only, since it stands on a disk."""
+    what = [spec["argv"], spec["env"], sorted(spec["secret_env"]), sorted(spec["scratch"]), spec["cwd"]]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def main(arguments: list[str]) -> int:
+    """Does what the first argument says; writes JSON (`follow`: frames) to standard output."""
+    verb, jobs, job_id = arguments[0], Path(arguments[1]), arguments[2]
+    if verb == "follow":
+        follow(jobs, job_id, int(arguments[3]), sys.stdout.buffer)
+        return 0
+    if verb == "start":
+        spec = json.load(sys.stdin)
+        spec["digest"] = digest(spec)
+        result = start(jobs, job_id, spec)
+    elif verb == "stop":
+        result = stop(jobs, job_id)
+    else:
+        result = state(jobs, job_id)
+    json.dump(result, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

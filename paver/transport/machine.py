@@ -1,0 +1,401 @@
+"""A Linux machine: files, probes, services and commands, on this machine or over SSH with the same faces.
+
+Both run the same commands through a `Shell`, so that what was tried on one holds on the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from paver.errors import PaverError, Refused, Unobservable
+from paver.transport import probes, ssh, transfer
+from paver.transport.context import Gate, Progress, SecretRef, Wire
+from paver.transport.shell import CommandError, Input, LocalShell, Output, Ran, Shell, with_env
+from paver.transport.tunnel import Far
+
+__all__ = [
+    "CommandError",
+    "FileStat",
+    "MachineConnection",
+    "MachineConnector",
+    "MachineReader",
+    "MachineWriter",
+    "Ran",
+]
+
+_UPLOAD = 6 * 3600.0
+"""Seconds that an upload may take: 13 GB at 5 MB/s are 45 minutes."""
+
+_GONE = (b"No such file or directory", b"Not a directory")
+
+_WRITE = (
+    'set -eu; umask 077; t=$(mktemp "$1.XXXXXX"); trap \'rm -f "$t"\' EXIT; cat >"$t"; '
+    '[ "$(stat -c %s "$t")" = "$4" ] || { echo "cut short" >&2; exit 65; }; '
+    'chmod "$2" "$t"; [ -z "$3" ] || chown "$3" "$t"; sync "$t"; mv -fT "$t" "$1"; trap - EXIT'
+)
+"""Writes $4 bytes to $1 as mode $2, owner $3: whole or not at all, also if the connection breaks in between."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FileStat:
+    """A file as it stands there.
+
+    Attributes:
+        kind: `file`, `directory`, `link` or `other`.
+        size: bytes.
+        mode: permission bits.
+        modified: seconds since 1970.
+        owner: user and group by name, as in `root:root`.
+    """
+
+    kind: str
+    size: int
+    mode: int
+    modified: int
+    owner: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """What both faces share.
+
+    Attributes:
+        name: what the user calls the machine.
+        shell: runs commands there.
+        root: what stands before a command that needs root.
+        probes: declared probes beside the usual ones.
+        python: the interpreter that runs jobs there.
+        jobs: the folder of jobs.
+        scratch: a folder on tmpfs for files with secrets.
+        timeout: seconds a command may take.
+    """
+
+    name: str
+    shell: Shell
+    root: tuple[str, ...]
+    probes: tuple[tuple[str, ...], ...]
+    python: str
+    jobs: str
+    scratch: str
+    timeout: float
+
+
+class MachineReader:
+    """Reads files and runs declared probes."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    @property
+    def host(self) -> Host:
+        """What this face works on; for jobs."""
+        return self._host
+
+    @property
+    def name(self) -> str:
+        """What the user calls the machine."""
+        return self._host.name
+
+    @property
+    def local(self) -> bool:
+        """True if it is this machine."""
+        return self._host.shell.local
+
+    def read_file(self, path: str) -> bytes | None:
+        """Returns a file's bytes, None if it is not there.
+
+        Raises:
+            Unobservable: if it is there and cannot be read.
+        """
+        ran = self._root(["cat", "--", path])
+        return ran.out if self._present(ran, path) else None
+
+    def stat(self, path: str) -> FileStat | None:
+        """Returns what stands at `path` (links are not followed), None if nothing does."""
+        ran = self._root(["stat", "-c", "%f %s %Y %U:%G", "--", path])
+        if not self._present(ran, path):
+            return None
+        raw, size, modified, owner = ran.text.split(" ", 3)
+        mode = int(raw, 16)
+        kinds = {0o100000: "file", 0o040000: "directory", 0o120000: "link"}
+        return FileStat(kinds.get(mode & 0o170000, "other"), int(size), mode & 0o7777, int(modified), owner)
+
+    def exists(self, path: str) -> bool:
+        """Tells whether anything stands at `path`."""
+        return self.stat(path) is not None
+
+    def listdir(self, path: str) -> tuple[str, ...] | None:
+        """Returns the sorted names in a directory, None if it is not there."""
+        ran = self._root(["find", path, "-mindepth", "1", "-maxdepth", "1", "-printf", "%f\\0"])
+        if not self._present(ran, path):
+            return None
+        return tuple(sorted(name.decode("utf-8", "surrogateescape") for name in ran.out.split(b"\0") if name))
+
+    def probe(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 30.0,
+        root: bool = False,
+    ) -> Ran:
+        """Runs a command that only reads, and returns how it ended.
+
+        Args:
+            argv: one of the known or declared probes.
+            env: variables; their values stand in no argv, so they may be secrets.
+            timeout: seconds until it is given up.
+            root: whether it needs root.
+
+        Raises:
+            Refused: if it is not known to read only.
+        """
+        if not probes.reads(argv, self._host.probes):
+            raise Refused(
+                f"{' '.join(argv)} on {self.name} was refused: it is not known to read only",
+                why="a plan is made with sessions that cannot write",
+                do="this is a fault of paver or of a driver: please report it with the command that you ran",
+            )
+        return self._exec(argv, env=env, timeout=timeout, root=root)
+
+    def _present(self, ran: Ran, path: str) -> bool:
+        if ran.ok:
+            return True
+        if any(ran.err.rstrip().endswith(word) for word in _GONE):
+            return False
+        raise Unobservable(
+            f"{self.name}: {path} cannot be read",
+            seen=ran.err.decode("utf-8", "replace").strip(),
+            do="check that the account may use sudo without a password",
+        )
+
+    def _root(self, argv: Sequence[str]) -> Ran:
+        # The words that tell "absent" from "unreadable" are those of the C locale.
+        return self._exec(["env", "LC_ALL=C", *argv], root=True)
+
+    def _exec(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: Input = b"",
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        root: bool = False,
+        on_output: Output | None = None,
+    ) -> Ran:
+        full, fed = with_env(argv, env or {}, stdin)
+        if root:
+            full = [*self._host.root, *full]
+        ran = self._host.shell.run(
+            full, stdin=fed, timeout=timeout or self._host.timeout, on_output=on_output
+        )
+        return dataclasses.replace(ran, argv=tuple(argv))
+
+
+class MachineWriter(MachineReader):
+    """Reads and writes; every write passes the gate by a call name as `file:write` or `run:bucc`."""
+
+    def __init__(self, host: Host, gate: Gate) -> None:
+        super().__init__(host)
+        self._gate = gate
+
+    def admit(self, call: str, target: str, **detail: object) -> None:
+        """Passes the gate."""
+        self._gate(call, f"{self.name}: {target}", detail or None)
+
+    def write_file(self, path: str, data: bytes, mode: int = 0o600, owner: str = "") -> None:
+        """Writes a file, whole or not at all (call `file:write`); it belongs to root unless `owner` says else.
+
+        Raises:
+            CommandError: if it could not be written.
+        """
+        self.admit("file:write", path, bytes=len(data))
+        self._must(
+            ["sh", "-c", _WRITE, "sh", path, f"{mode:o}", owner, str(len(data))], stdin=data, root=True
+        )
+
+    def mkdir(self, path: str, mode: int = 0o755, owner: str = "") -> None:
+        """Makes a directory with its parents (call `file:mkdir`); it may be there already."""
+        self.admit("file:mkdir", path)
+        self._must(["mkdir", "-p", "--", path], root=True)
+        self._must(["chmod", f"{mode:o}", "--", path], root=True)
+        if owner:
+            self._must(["chown", owner, "--", path], root=True)
+
+    def remove(self, path: str, *, recursive: bool = False) -> None:
+        """Removes a file, or a directory with all in it (call `file:remove`); absent is fine."""
+        self.admit("file:remove", path)
+        self._must(["rm", "-rf" if recursive else "-f", "--", path], root=True)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: Input = b"",  # noqa: A002 (subprocess's own word for it)
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        root: bool = False,
+        check: bool = True,
+        on_output: Output | None = None,
+    ) -> Ran:
+        """Runs a command (call `run:<its name>`) and returns how it ended.
+
+        Args:
+            argv: program and arguments; never a secret.
+            input: what it reads on standard input.
+            env: variables; their values stand in no argv, so they may be secrets.
+            timeout: seconds until it is given up.
+            root: whether it needs root.
+            check: whether another exit code than 0 is an error.
+            on_output: is told standard output as it comes.
+
+        Raises:
+            CommandError: if it failed and `check` is set.
+        """
+        self.admit(f"run:{argv[0].rpartition('/')[2]}", " ".join(argv))
+        ran = self._exec(argv, stdin=input, env=env, timeout=timeout, root=root, on_output=on_output)
+        if check and not ran.ok:
+            raise CommandError(self.name, ran)
+        return ran
+
+    def service(self, name: str, action: str) -> None:
+        """Starts, stops, restarts, reloads, enables or disables a service (call `service:<action>`)."""
+        if action not in ("start", "stop", "restart", "reload", "enable", "disable"):
+            raise PaverError(f"{action} is nothing that a service can do")
+        self.admit(f"service:{action}", name)
+        self._must(["systemctl", action, name], root=True)
+
+    def upload(
+        self,
+        source: Path,
+        path: str,
+        *,
+        mode: int = 0o644,
+        owner: str = "",
+        on_progress: Progress | None = None,
+    ) -> None:
+        """Copies a local file there (call `file:upload`), whole or not at all, its SHA-256 compared."""
+        self.admit("file:upload", path, bytes=source.stat().st_size)
+
+        def must(argv: Sequence[str], *, stdin: Input = b"") -> Ran:
+            return self._must(argv, stdin=stdin, root=True, timeout=_UPLOAD)
+
+        transfer.upload(must, source, path, mode=mode, owner=owner, on_progress=on_progress)
+
+    def _must(
+        self, argv: Sequence[str], *, stdin: Input = b"", root: bool = False, timeout: float | None = None
+    ) -> Ran:
+        ran = self._exec(argv, stdin=stdin, root=root, timeout=timeout)
+        if not ran.ok:
+            raise CommandError(self.name, ran)
+        return ran
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MachineConnector:
+    """How a Linux machine is reached.
+
+    Attributes:
+        name: what the user calls it.
+        address: what is dialled.
+        user: the account.
+        key: its private key, a reference into the sealed store; None takes the agent's keys.
+        host_keys: its public host keys, as in `ssh-ed25519 AAAA…`, or one text with a line each.
+        station: where paver runs when the machine is this very one.
+        port: SSH.
+        via: the machine that it lies behind, seen from outside.
+        sudo: whether the account becomes root by `sudo -n`.
+        probes: beginnings of argvs that read only, beside the usual ones.
+        python: the interpreter there that runs jobs; it needs the standard library only.
+        jobs: the folder of jobs.
+        scratch: a folder on tmpfs there that the account may write to.
+    """
+
+    name: str
+    address: str
+    user: str = "paver"
+    key: SecretRef | None = None
+    host_keys: tuple[str, ...] | str = ()
+    station: str = "jumpbox"
+    port: int = 22
+    via: str | None = None
+    sudo: bool = True
+    probes: tuple[tuple[str, ...], ...] = ()
+    python: str = "python3"
+    jobs: str = "/var/lib/paver/jobs"
+    scratch: str = "/dev/shm"  # noqa: S108 (tmpfs on every Linux; files there are made 0600 in folders 0700)
+
+    def connect(self, context: Wire) -> MachineConnection:
+        """Returns the connection: local on the machine's own station, by SSH anywhere else.
+
+        Raises:
+            Unobservable: if it does not answer.
+            HostKeyError: if it proves another host key.
+        """
+        local = context.station == self.station
+        becomes_root = () if not self.sudo or self.user == "root" else ("sudo", "-n", "--")
+        shell: Shell
+        if local:
+            shell = LocalShell(self.name)
+            becomes_root = () if os.geteuid() == 0 else becomes_root
+        else:
+            shell = ssh.SshShell(self.name, functools.partial(self._dial, context))
+            _ = shell.client
+        host = Host(
+            name=self.name,
+            shell=shell,
+            root=becomes_root,
+            probes=self.probes,
+            python=sys.executable if local else self.python,
+            jobs=self.jobs,
+            scratch=self.scratch,
+            timeout=context.timeouts.command,
+        )
+        return MachineConnection(host)
+
+    def _dial(self, context: Wire) -> Any:
+        keys = self.host_keys.splitlines() if isinstance(self.host_keys, str) else self.host_keys
+        return ssh.connect(
+            self.name,
+            self.address,
+            self.port,
+            self.user,
+            context.reveal(self.key) if self.key is not None else None,
+            [line for line in keys if line.strip()],
+            proxy=context.route(self.via),
+            timeout=context.timeouts.connect,
+        )
+
+
+class MachineConnection:
+    """A connected machine; thread-safe."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def reader(self) -> MachineReader:
+        """Returns the reading face."""
+        return MachineReader(self._host)
+
+    def writer(self, gate: Gate) -> MachineWriter:
+        """Returns a writing face whose every write passes `gate`."""
+        return MachineWriter(self._host, gate)
+
+    def reach(self) -> Callable[[str, int], Far]:
+        """Returns what opens TCP connections on the machine's side, for a tunnel."""
+        if not isinstance(self._host.shell, ssh.SshShell):
+            raise PaverError(f"{self._host.name} is this machine: nothing lies behind it")
+        return self._host.shell.reach
+
+    def forget(self) -> None:
+        """Has nothing to drop: nothing is kept."""
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._host.shell.close()

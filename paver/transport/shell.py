@@ -1,0 +1,236 @@
+"""Running one command on a machine, here or over SSH, by the same rules.
+
+An argv is a list and never meets a shell unquoted; secrets travel on standard input, never in an argv.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shlex
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from paver.errors import PaverError
+
+
+@dataclasses.dataclass(frozen=True)
+class Ran:
+    """How a command ended.
+
+    Attributes:
+        argv: what ran; never a secret.
+        code: its exit code; negative for a signal.
+        out: standard output.
+        err: standard error.
+    """
+
+    argv: tuple[str, ...]
+    code: int
+    out: bytes
+    err: bytes
+
+    @property
+    def ok(self) -> bool:
+        """True for exit code 0."""
+        return self.code == 0
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, without the last line's end."""
+        return self.out.decode("utf-8", "replace").rstrip("\n")
+
+
+class CommandError(PaverError):
+    """A command ended with another exit code than 0.
+
+    Attributes:
+        ran: how it ended.
+    """
+
+    def __init__(self, machine: str, ran: Ran) -> None:
+        words = ran.err.decode("utf-8", "replace").strip() or ran.out.decode("utf-8", "replace").strip()
+        super().__init__(
+            f"{machine}: {ran.argv[0].rpartition('/')[2]} ended with {ran.code}",
+            seen="\n".join(words.splitlines()[-8:]),
+        )
+        self.ran = ran
+
+
+Output = Callable[[bytes], None]
+Input = bytes | Iterable[bytes]
+
+
+class Shell(Protocol):
+    """Something that runs commands on one machine."""
+
+    @property
+    def local(self) -> bool:
+        """True if the machine is this one."""
+        ...
+
+    def run(
+        self, argv: Sequence[str], *, stdin: Input = b"", timeout: float, on_output: Output | None = None
+    ) -> Ran:
+        """Runs `argv` and waits for its end.
+
+        Args:
+            argv: program and arguments.
+            stdin: what it reads.
+            timeout: seconds until it is given up.
+            on_output: is told standard output as it comes; `Ran.out` is empty then.
+
+        Raises:
+            Unobservable: if the machine cannot be asked.
+            PaverError: if the time is over.
+        """
+        ...
+
+    def close(self) -> None:
+        """Hangs up."""
+        ...
+
+
+_WITH_ENV = 'while IFS= read -r l && [ -n "$l" ]; do v=$(printf "%b." "${l#*=}"); export "${l%%=*}=${v%.}"; done; exec "$@"'
+"""Takes `NAME=value` lines (escaped for printf's %b) up to an empty line from standard input, then runs "$@"."""
+
+
+def with_env(argv: Sequence[str], env: Mapping[str, str], stdin: Input = b"") -> tuple[list[str], Input]:
+    """Returns argv and input of a command that runs `argv` with `env`, whose values stand in no argv."""
+    if not env:
+        return list(argv), stdin
+    head = "".join(f"{name}={_escaped(value)}\n" for name, value in env.items()).encode() + b"\n"
+    wrapped = ["sh", "-c", _WITH_ENV, "sh", *argv]
+    if isinstance(stdin, bytes):
+        return wrapped, head + stdin
+    return wrapped, _chained(head, stdin)
+
+
+def _chained(head: bytes, rest: Iterable[bytes]) -> Iterable[bytes]:
+    yield head
+    yield from rest
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def quoted(argv: Sequence[str]) -> str:
+    """Returns `argv` as one line for a remote shell."""
+    return shlex.join(argv)
+
+
+class LocalShell:
+    """Runs commands on this machine.
+
+    Args:
+        name: what the user calls the machine.
+    """
+
+    local = True
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def run(
+        self, argv: Sequence[str], *, stdin: Input = b"", timeout: float, on_output: Output | None = None
+    ) -> Ran:
+        """Runs `argv`; see `Shell.run`."""
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Ran(tuple(argv), 127, b"", f"{argv[0]}: {error.strerror}".encode())
+        try:
+            return self._attend(process, argv, stdin, timeout, on_output)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+    def _attend(
+        self,
+        process: subprocess.Popen[bytes],
+        argv: Sequence[str],
+        stdin: Input,
+        timeout: float,
+        on_output: Output | None,
+    ) -> Ran:
+        out, err = bytearray(), bytearray()
+        broken: list[BaseException] = []
+        take = on_output or out.extend
+
+        def attentive(piece: bytes) -> None:
+            # What the listener raises must reach the caller, and end the command: nobody reads it any more.
+            try:
+                take(piece)
+            except BaseException as error:
+                broken.append(error)
+                process.kill()
+                raise _Unheard from error
+
+        threads = [
+            threading.Thread(target=_feed, args=(process, stdin, broken), daemon=True),
+            threading.Thread(target=_drain, args=(process.stdout, attentive), daemon=True),
+            threading.Thread(target=_drain, args=(process.stderr, err.extend), daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise late(self._name, argv, timeout) from None
+        for thread in threads[1:]:
+            # A grandchild that keeps the pipe open must not hold us: what came until now is the answer.
+            thread.join(5)
+        if broken:
+            raise broken[0]
+        return Ran(tuple(argv), code, bytes(out), bytes(err))
+
+    def close(self) -> None:
+        """Has nothing to hang up."""
+
+
+def late(machine: str, argv: Sequence[str], timeout: float) -> PaverError:
+    """Returns the error for a command that did not end in time."""
+    return PaverError(
+        f"{machine}: {argv[0].rpartition('/')[2]} did not end within {timeout:.0f} s",
+        do="look on the machine what it waits for, then run the same command again",
+    )
+
+
+class _Unheard(Exception):
+    pass
+
+
+def _feed(process: subprocess.Popen[bytes], stdin: Input, broken: list[BaseException]) -> None:
+    pipe = process.stdin
+    if pipe is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ValueError):
+        try:
+            for piece in [stdin] if isinstance(stdin, bytes) else stdin:
+                pipe.write(piece)
+        except (BrokenPipeError, ValueError):
+            raise
+        except BaseException as error:  # noqa: BLE001 (the source failed: the caller must hear of it)
+            broken.append(error)
+            process.kill()
+    with contextlib.suppress(BrokenPipeError, ValueError):
+        pipe.close()
+
+
+def _drain(stream: Any, take: Callable[[bytes], object]) -> None:
+    with contextlib.suppress(ValueError, _Unheard):
+        while piece := stream.read1(65536):
+            take(piece)

@@ -1,0 +1,144 @@
+"""What an endpoint holds, read in one PropertyCollector call by leaf paths and kept until something is written.
+
+Attribute access of managed objects costs a round trip each and fails on unset properties; nothing of paver
+uses it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from paver.errors import Unobservable
+from paver.transport import soap_types
+
+Found = tuple[Any, dict[str, Any]]
+Wants = Mapping[str, Iterable[str]]
+
+
+def view_filter(view: Any, wants: Mapping[Any, frozenset[str]]) -> Any:
+    """Returns the filter that collects `wants` (paths by class) from everything in a container view."""
+    new = soap_types.new
+    traversal = new("TraversalSpec", name="view", type=type(view), path="view", skip=False)
+    return new(
+        "PropertyFilterSpec",
+        objectSet=[new("ObjectSpec", obj=view, skip=True, selectSet=[traversal])],
+        propSet=[
+            new("PropertySpec", type=type_, all=False, pathSet=sorted(paths))
+            for type_, paths in wants.items()
+        ],
+    )
+
+
+def object_filter(managed: Sequence[Any], paths: Iterable[str]) -> Any:
+    """Returns the filter that collects `paths` of the objects given, all of one type."""
+    new = soap_types.new
+    return new(
+        "PropertyFilterSpec",
+        objectSet=[new("ObjectSpec", obj=item, skip=False) for item in managed],
+        propSet=[new("PropertySpec", type=type(managed[0]), all=False, pathSet=sorted(paths))],
+    )
+
+
+def collect(collector: Any, filters: Sequence[Any]) -> list[Found]:
+    """Returns every object that the filters select, with the paths that are set.
+
+    Raises:
+        Unobservable: if a property is there but the account may not read it.
+    """
+    result = collector.RetrievePropertiesEx(list(filters), soap_types.new("RetrieveOptions"))
+    found: list[Found] = []
+    while result is not None:
+        for content in result.objects:
+            for missing in content.missingSet or ():
+                _unreadable(content.obj, missing)
+            found.append((content.obj, {prop.name: prop.val for prop in content.propSet or ()}))
+        result = collector.ContinueRetrievePropertiesEx(result.token) if result.token else None
+    return found
+
+
+def _unreadable(managed: Any, missing: Any) -> None:
+    fault = soap_types.name_of(type(missing.fault))
+    if fault in ("NotAuthenticated", "NoPermission", "SystemError"):
+        raise Unobservable(
+            f"{missing.path} of {soap_types.describe(managed)} cannot be read: {fault}",
+            do="give the account the right to read it (System.Read)",
+        )
+
+
+class Snapshot:
+    """The kept answers of one endpoint; safe for several threads.
+
+    Args:
+        collector: returns the property collector.
+        view: creates a recursive container view of a root (None: everything).
+    """
+
+    def __init__(self, collector: Callable[[], Any], view: Callable[[Any], Any]) -> None:
+        self._collector = collector
+        self._view = view
+        self._lock = threading.RLock()
+        self._found: dict[tuple[str, str], dict[str, Found]] = {}
+        self._paths: dict[tuple[str, str], frozenset[str]] = {}
+        self._values: dict[str, dict[str, Any]] = {}
+        self._wants: dict[str, frozenset[str]] = {}
+
+    def forget(self) -> None:
+        """Drops what was read; what was asked for is remembered, and read in one call next time."""
+        with self._lock:
+            self._found.clear()
+            self._paths.clear()
+            self._values.clear()
+
+    def expect(self, wants: Wants) -> None:
+        """Adds to what the next reading fetches in its one call."""
+        with self._lock:
+            for type_name, paths in wants.items():
+                self._wants[type_name] = self._wants.get(type_name, frozenset()) | frozenset(paths)
+
+    def objects(self, type_name: str, paths: Sequence[str], root: Any = None) -> list[Found]:
+        """Returns all objects of a type below `root` with `paths`; unset ones are None."""
+        key = (type_name, "" if root is None else soap_types.describe(root))
+        with self._lock:
+            if not frozenset(paths) <= self._paths.get(key, frozenset()) or key not in self._found:
+                if root is None:
+                    self.expect({type_name: paths})
+                    self._fetch("", None, self._wants)
+                else:
+                    known = self._paths.get(key, frozenset())
+                    self._fetch(key[1], root, {type_name: known | frozenset(paths)})
+            found = self._found[key]
+            return [
+                (managed, {path: values.get(path) for path in paths}) for managed, values in found.values()
+            ]
+
+    def _fetch(self, root_name: str, root: Any, wants: Mapping[str, frozenset[str]]) -> None:
+        classes = {soap_types.type_of(name): name for name in wants}
+        # A subclass answers for its bases too, so its own line in the filter carries their paths as well.
+        merged = {
+            type_: frozenset[str]().union(
+                *(wants[classes[base]] for base in classes if issubclass(type_, base))
+            )
+            for type_ in classes
+        }
+        found = collect(self._collector(), [view_filter(self._view(root), merged)])
+        for type_, name in classes.items():
+            key = (name, root_name)
+            self._found[key] = {item[0]._moId: item for item in found if isinstance(item[0], type_)}  # noqa: SLF001
+            self._paths[key] = frozenset(wants[name])
+
+    def values(self, managed: Any, paths: Sequence[str], *, fresh: bool = False) -> dict[str, Any]:
+        """Returns `paths` of one object; unset ones are None."""
+        key = soap_types.describe(managed)
+        with self._lock:
+            kept = {} if fresh else self._values.get(key, {})
+            lacking = [path for path in paths if path not in kept]
+        if lacking:
+            found = collect(self._collector(), [object_filter([managed], lacking)])
+            got = found[0][1] if found else {}
+            kept = {**kept, **{path: got.get(path) for path in lacking}}
+            if not fresh:
+                with self._lock:
+                    self._values[key] = {**self._values.get(key, {}), **kept}
+        return {path: kept[path] for path in paths}

@@ -1,0 +1,205 @@
+"""Which SOAP methods only read, and the stub that lets nothing else pass.
+
+The check sits in the stub's one door (`InvokeMethod`), before the request is written, so it holds whatever
+way a caller takes: helpers, attributes of managed objects, or pyVmomi directly.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from paver.errors import Refused
+from paver.transport import soap_types
+from paver.transport.context import Gate
+from paver.transport.dial import HttpsConnection, Route
+
+READS = frozenset(
+    {
+        # sessions and what is read at their start
+        "RetrieveServiceContent",
+        "Login",
+        "LoginExtensionByCertificate",
+        "Logout",
+        "SessionIsActive",
+        "CurrentTime",
+        # the property collector and views: they live in the session and end with it
+        "CreateFilter",
+        "DestroyPropertyFilter",
+        "CreatePropertyCollector",
+        "DestroyPropertyCollector",
+        "RetrieveProperties",
+        "RetrievePropertiesEx",
+        "ContinueRetrievePropertiesEx",
+        "CancelRetrievePropertiesEx",
+        "WaitForUpdatesEx",
+        "CheckForUpdates",
+        "CancelWaitForUpdates",
+        "CreateContainerView",
+        "CreateListView",
+        "DestroyView",
+        # finding
+        "FindAllByDnsName",
+        "FindAllByIp",
+        "FindAllByUuid",
+        "FindByDatastorePath",
+        "FindByDnsName",
+        "FindByInventoryPath",
+        "FindByIp",
+        "FindByUuid",
+        "FindChild",
+        # answers about things, which change nothing
+        "AreAlarmActionsEnabled",
+        "CheckAddHostEvc_Task",
+        "CreateDescriptor",
+        "CreateImportSpec",
+        "DecodeLicense",
+        "FetchUserPrivilegeOnEntities",
+        "GetResourceUsage",
+        "HasPrivilegeOnEntities",
+        "HttpNfcLeaseGetManifest",
+        "ListFilesInGuest",
+        "ListProcessesInGuest",
+        "ParseDescriptor",
+        "QueryAssignedLicenses",
+        "QueryAvailableDisksForVmfs",
+        "QueryAvailableDvsSpec",
+        "QueryAvailablePartition",
+        "QueryCompatibleHostForNewDvs",
+        "QueryConfigOption",
+        "QueryConfigOptionDescriptor",
+        "QueryConfigOptionEx",
+        "QueryConfigTarget",
+        "QueryConnectionInfo",
+        "QueryConnectionInfoViaSpec",
+        "QueryEvents",
+        "QueryHostConnectionInfo",
+        "QueryLockdownExceptions",
+        "QueryMemoryOverhead",
+        "QueryNetConfig",
+        "QueryNetworkHint",
+        "QueryOptions",
+        "QuerySupportedFeatures",
+        "QueryVirtualDiskUuid",
+        "QueryVmfsDatastoreCreateOptions",
+        "RetrieveAllPermissions",
+        "RetrieveDiskPartitionInfo",
+        "RetrieveEntityPermissions",
+        "RetrieveHostAccessControlEntries",
+        "RetrieveRolePermissions",
+        "RetrieveUserGroups",
+        "SearchDatastoreSubFolders_Task",
+        "SearchDatastore_Task",
+        "ValidateHost",
+        "ValidateMigration",
+    }
+)
+"""WSDL names of methods that leave no trace beyond the session (a search's task ends with its result)."""
+
+UPKEEP = frozenset({"HttpNfcLeaseProgress", "CancelTask"})
+"""Methods of a writing face that only keep alive or stop what an admitted call started."""
+
+_PLUMBING = frozenset({"Login", "Logout", "RetrieveServiceContent"})
+
+
+def refuse(call: str, target: str = "", detail: object = None) -> None:
+    """Refuses every write: the gate of a reading face.
+
+    Raises:
+        Refused: always.
+    """
+    del detail
+    raise Refused(
+        f"{call} on {target or 'the endpoint'} was refused: this session only reads",
+        why="a plan is made with sessions that cannot write",
+        do="this is a fault of paver or of a driver: please report it with the command that you ran",
+    )
+
+
+class Session:
+    """What the reading and the writing stub of one endpoint share: the cookie, and how to log in again."""
+
+    def __init__(self, login: Callable[[], None] | None = None) -> None:
+        self.cookie = ""
+        self.login = login
+        self.lock = threading.RLock()
+
+
+@functools.cache
+def _stub_class() -> Any:
+    # pyVmomi takes 0.1 s to import: the class that derives from it is made on first use.
+    base = soap_types.vmomi("SoapAdapter").SoapStubAdapter
+    expired = soap_types.type_of("NotAuthenticated")
+
+    class GatedStub(base):  # type: ignore[misc]
+        """A SOAP stub over a route of ours, with a gate in its one door."""
+
+        def __init__(self, route: Route, version: str, session: Session, gate: Gate) -> None:
+            self._session = session
+            self._gate = gate
+            # A pooled connection that idled longer than this may be half closed; reconnecting is cheaper.
+            super().__init__(host=route.address, port=route.port, version=version, connectionPoolTimeout=60)
+            self.scheme = lambda **_: HttpsConnection(route)
+
+        @property
+        def cookie(self) -> str:
+            return self._session.cookie
+
+        @cookie.setter
+        def cookie(self, value: str) -> None:
+            # The constructor of the second stub clears "its" cookie: the session's must survive that.
+            if value:
+                self._session.cookie = value
+
+        def GetConnection(self) -> Any:  # noqa: N802 (pyVmomi's name)
+            with self.lock:
+                kept = []
+                for connection, when in self.pool:
+                    if connection.stale:
+                        connection.close()
+                    else:
+                        kept.append((connection, when))
+                self.pool = kept
+            return super().GetConnection()
+
+        def InvokeMethod(self, mo: Any, info: Any, args: Any, outerStub: Any = None) -> Any:  # noqa: N802, N803
+            if info.wsdlName not in READS:
+                self._gate(info.wsdlName, f"{type(mo).__name__.rpartition('.')[2]}:{mo._moId}")  # noqa: SLF001
+            used = self._session.cookie
+            try:
+                return super().InvokeMethod(mo, info, args, outerStub)
+            except expired:
+                if info.wsdlName in _PLUMBING or self._session.login is None:
+                    raise
+                self._again(used)
+            return super().InvokeMethod(mo, info, args, outerStub)
+
+        def InvokeAccessor(self, mo: Any, info: Any) -> Any:  # noqa: N802
+            used = self._session.cookie
+            try:
+                return super().InvokeAccessor(mo, info)
+            except expired:
+                if self._session.login is None:
+                    raise
+                self._again(used)
+            return super().InvokeAccessor(mo, info)
+
+        def _again(self, used: str) -> None:
+            # Several threads may meet the expired session at once: only the first logs in again.
+            with self._session.lock:
+                if self._session.cookie == used and self._session.login is not None:
+                    self._session.login()
+
+    return GatedStub
+
+
+def stub(route: Route, version: str, session: Session, gate: Gate = refuse) -> Any:
+    """Returns a SOAP stub that passes reads, and hands everything else to `gate` first."""
+    return _stub_class()(route, version, session, gate)
+
+
+LOST = (OSError, http.client.HTTPException)
+"""What a connection that breaks raises."""

@@ -1,0 +1,269 @@
+"""SSH with a host key that was known before: no first use is ever trusted.
+
+The host key comes over another verified channel (the pinned ESXi connection), so a key that is not listed is an
+error, never a question.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from paver.errors import BadInput, Refused, Unobservable
+from paver.transport import dial
+from paver.transport.shell import Input, Output, Ran, late, quoted
+
+if TYPE_CHECKING:
+    import paramiko
+
+_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
+_CHANNELS = 8
+"""OpenSSH's default allows ten sessions a connection; two stay free for transfers."""
+
+
+class HostKeyError(Refused):
+    """The machine showed another host key than the one that is known."""
+
+
+def private_key(text: str) -> paramiko.PKey:
+    """Returns a private key from its PEM or OpenSSH text.
+
+    Raises:
+        BadInput: if it is none, or has a passphrase.
+    """
+    import paramiko  # noqa: PLC0415
+
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        with contextlib.suppress(paramiko.SSHException, ValueError):
+            return kind.from_private_key(io.StringIO(text))
+    raise BadInput(
+        "the SSH key is no private key that can be used", do="give an OpenSSH key without passphrase"
+    )
+
+
+def _transport(*arguments: Any, **options: Any) -> paramiko.Transport:
+    import paramiko  # noqa: PLC0415
+
+    transport = paramiko.Transport(*arguments, **options)
+    known = transport.get_security_options().ciphers
+    transport.get_security_options().ciphers = tuple(cipher for cipher in _CIPHERS if cipher in known)
+    return transport
+
+
+def connect(
+    name: str,
+    address: str,
+    port: int,
+    user: str,
+    key: str | None,
+    host_keys: Sequence[str],
+    *,
+    proxy: dial.Proxy | None = None,
+    timeout: float = 15.0,
+) -> paramiko.SSHClient:
+    """Returns a connection to a machine that proved one of `host_keys`.
+
+    Args:
+        name: what the user calls the machine.
+        address: what is dialled.
+        port: its port.
+        user: the account.
+        key: the private key's text; None takes the agent's keys.
+        host_keys: public keys as in `ssh-ed25519 AAAA…`.
+        proxy: a CONNECT proxy in between.
+        timeout: seconds until the login is done.
+
+    Raises:
+        Unobservable: if nothing answers or the login is refused.
+        HostKeyError: if the host key is another one.
+    """
+    import paramiko  # noqa: PLC0415
+
+    if not host_keys:
+        raise HostKeyError(
+            f"{name}: its SSH host key is not known",
+            why="paver never trusts a key on first sight",
+            do="let the phase that makes the machine run first, or give its public host key",
+        )
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    label = address if port == 22 else f"[{address}]:{port}"
+    for line in host_keys:
+        entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{label} {line.strip()}")
+        if entry is None or entry.key is None:
+            raise BadInput(f"{name}: not a public host key: {line[:40]}…")
+        client.get_host_keys().add(label, entry.key.get_name(), entry.key)
+    try:
+        sock = dial.tcp(address, port, proxy, timeout)
+        client.connect(
+            address,
+            port,
+            username=user,
+            pkey=private_key(key) if key is not None else None,
+            allow_agent=key is None,
+            look_for_keys=False,
+            sock=sock,
+            timeout=timeout,
+            banner_timeout=timeout,
+            auth_timeout=timeout,
+            transport_factory=_transport,
+        )
+    except paramiko.BadHostKeyException as error:
+        client.close()
+        raise HostKeyError(
+            f"{name} ({address}) shows another SSH host key than the one that is known",
+            seen=f"{error.key.get_name()} {error.key.get_base64()[:32]}…",
+            why="the machine was rebuilt, or somebody stands in between",
+            do="do not go on before you know which; a rebuilt jumpbox publishes its new key through its host",
+        ) from None
+    except paramiko.AuthenticationException as error:
+        client.close()
+        raise Unobservable(
+            f"{name} ({address}) refuses the SSH login of {user}",
+            why=str(error),
+            do="check that the key belongs to the account",
+        ) from None
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        client.close()
+        if "not found in known_hosts" in str(error):
+            raise HostKeyError(
+                f"{name} ({address}) shows an SSH host key of a kind that is not known", seen=str(error)
+            ) from None
+        raise Unobservable(
+            f"{name} ({address}:{port}) does not answer by SSH",
+            why=str(error) or type(error).__name__,
+            do="check that it is powered on and that port 22 is open from here (`paver ports`)",
+        ) from error
+    transport = client.get_transport()
+    if transport is not None:
+        transport.set_keepalive(15)
+    return client
+
+
+class SshShell:
+    """Runs commands over one SSH connection, which is opened on first use and again after it broke.
+
+    Args:
+        name: what the user calls the machine.
+        dialled: opens the connection.
+    """
+
+    local = False
+
+    def __init__(self, name: str, dialled: Any) -> None:
+        self._name = name
+        self._dialled = dialled
+        self._client: paramiko.SSHClient | None = None
+        self._lock = threading.Lock()
+        self._free = threading.BoundedSemaphore(_CHANNELS)
+
+    @property
+    def client(self) -> paramiko.SSHClient:
+        """The connection."""
+        with self._lock:
+            transport = self._client.get_transport() if self._client is not None else None
+            if self._client is None or transport is None or not transport.is_active():
+                if self._client is not None:
+                    self._client.close()
+                self._client = self._dialled()
+            client: paramiko.SSHClient = self._client
+            return client
+
+    def run(
+        self, argv: Sequence[str], *, stdin: Input = b"", timeout: float, on_output: Output | None = None
+    ) -> Ran:
+        """Runs `argv`; see `Shell.run`."""
+        import paramiko  # noqa: PLC0415
+
+        with self._free:
+            try:
+                transport = self.client.get_transport()
+                if transport is None:
+                    raise EOFError("the connection is gone")  # noqa: TRY301
+                channel = transport.open_session(timeout=timeout)
+                try:
+                    return self._attend(channel, argv, stdin, timeout, on_output)
+                finally:
+                    channel.close()
+            except (paramiko.SSHException, OSError, EOFError) as error:
+                raise Unobservable(
+                    f"{self._name}: the SSH connection broke while {argv[0].rpartition('/')[2]} ran",
+                    why=str(error) or type(error).__name__,
+                    do="run the same command again: paver looks first what was done",
+                ) from error
+
+    def _attend(
+        self,
+        channel: paramiko.Channel,
+        argv: Sequence[str],
+        stdin: Input,
+        timeout: float,
+        on_output: Output | None,
+    ) -> Ran:
+        out, err = bytearray(), bytearray()
+        end = time.monotonic() + timeout
+        channel.settimeout(timeout)
+        channel.exec_command(quoted(argv))
+        feeding = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
+        errors = threading.Thread(target=_drain_errors, args=(channel, err), daemon=True)
+        feeding.start()
+        errors.start()
+        take = on_output or out.extend
+        try:
+            while True:
+                channel.settimeout(max(end - time.monotonic(), 0.01))
+                piece = channel.recv(65536)
+                if not piece:
+                    break
+                take(piece)
+        except TimeoutError:
+            raise late(self._name, argv, timeout) from None
+        if not channel.status_event.wait(max(end - time.monotonic(), 0.01)):
+            raise late(self._name, argv, timeout)
+        code = channel.recv_exit_status()
+        errors.join(5)
+        if code == -1:
+            raise EOFError("it ended without an exit code")
+        return Ran(tuple(argv), code, bytes(out), bytes(err))
+
+    def reach(self, host: str, port: int) -> Any:
+        """Returns a connection from the machine to `host`, as a channel.
+
+        Raises:
+            OSError: if the machine cannot reach it.
+        """
+        import paramiko  # noqa: PLC0415
+
+        transport = self.client.get_transport()
+        if transport is None:
+            raise ConnectionError(f"{self._name} hung up")
+        try:
+            return transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=15)
+        except paramiko.SSHException as error:
+            raise ConnectionRefusedError(
+                f"{host}:{port} cannot be reached from {self._name}: {error}"
+            ) from error
+
+    def close(self) -> None:
+        """Hangs up."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+
+def _feed(channel: paramiko.Channel, stdin: Input) -> None:
+    with contextlib.suppress(OSError, EOFError):
+        for piece in [stdin] if isinstance(stdin, bytes) else stdin:
+            channel.sendall(piece)
+        channel.shutdown_write()
+
+
+def _drain_errors(channel: paramiko.Channel, into: bytearray) -> None:
+    with contextlib.suppress(OSError, EOFError):
+        while piece := channel.recv_stderr(65536):
+            into.extend(piece)

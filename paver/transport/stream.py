@@ -1,0 +1,137 @@
+"""Sending a big file over TLS with flat memory, hashed on the way.
+
+Reading, hashing and sending overlap: hashing and encryption both release the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import queue
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+from paver.errors import PaverError
+from paver.transport.context import Progress
+from paver.transport.dial import Route
+
+PIECE = 1 << 20
+"""Bytes read and sent at once: big enough that Python's share vanishes, small enough for a live progress."""
+
+
+class Hashing:
+    """Hashes pieces in a thread of its own, in order; `hexdigest` waits for the last."""
+
+    def __init__(self, algorithm: str) -> None:
+        self._hash = hashlib.new(algorithm, usedforsecurity=False)
+        self._queue: queue.Queue[memoryview | None] = queue.Queue(maxsize=4)
+        self._thread = threading.Thread(target=self._run, name=f"hash-{algorithm}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (piece := self._queue.get()) is not None:
+            self._hash.update(piece)
+
+    def update(self, piece: memoryview) -> None:
+        """Takes the next piece; the caller must not write over it until it is hashed."""
+        self._queue.put(piece)
+
+    def close(self) -> None:
+        """Ends the thread."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def hexdigest(self) -> str:
+        """Returns the digest of all pieces."""
+        self.close()
+        return self._hash.hexdigest()
+
+
+def send_stream(
+    route: Route,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    data: BinaryIO,
+    size: int,
+    *,
+    hashing: Hashing | None = None,
+    on_progress: Progress | None = None,
+) -> tuple[int, str]:
+    """Sends exactly `size` bytes of `data` as a request's body; returns the answer's status and reason.
+
+    Raises:
+        PaverError: if the source ends early or the server hangs up.
+    """
+    connection = route.https()
+    with contextlib.closing(connection):
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in {**headers, "Content-Length": str(size)}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        sock: Any = connection.sock
+        done = 0
+        try:
+            for piece in _pieces(data, size):
+                if hashing is not None:
+                    hashing.update(piece)
+                sock.sendall(piece)
+                done += len(piece)
+                if on_progress is not None:
+                    on_progress(done, size)
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLError) as error:
+            # A server that refuses answers before it hangs up; its answer says more than the broken pipe.
+            answer = _last_word(connection)
+            if answer is not None:
+                return answer
+            raise PaverError(
+                f"the upload to {route.netloc} broke off after {done} of {size} bytes",
+                why=str(error) or type(error).__name__,
+                do="run the same command again: the upload starts anew",
+            ) from error
+        except OSError as error:
+            raise PaverError(
+                f"the upload to {route.netloc} stopped after {done} of {size} bytes",
+                why=str(error) or type(error).__name__,
+                do="run the same command again: the upload starts anew",
+            ) from error
+        answer = _last_word(connection)
+        if answer is None:
+            raise PaverError(f"{route.netloc} took {size} bytes and hung up without an answer")
+        return answer
+
+
+def _last_word(connection: Any) -> tuple[int, str] | None:
+    try:
+        response = connection.getresponse()
+        response.read(65536)
+    except Exception:  # noqa: BLE001 (whatever it raises: there is no answer)
+        return None
+    return response.status, response.reason
+
+
+def _pieces(data: BinaryIO, size: int) -> Iterator[memoryview]:
+    left = size
+    # Six buffers in turn: the hashing thread's queue of four never sees one that is being filled again.
+    buffers = [memoryview(bytearray(min(PIECE, max(size, 1)))) for _ in range(6)]
+    index = 0
+    readinto = getattr(data, "readinto", None)
+    while left:
+        buffer = buffers[index % len(buffers)][: min(PIECE, left)]
+        index += 1
+        if readinto is not None:
+            count = readinto(buffer)
+        else:
+            read = data.read(len(buffer))
+            count = len(read)
+            buffer[:count] = read
+        if not count:
+            raise PaverError(
+                f"the file ended {left} bytes early (it should have {size})",
+                do="check the file against its manifest: it was cut short",
+            )
+        left -= count
+        yield buffer[:count]

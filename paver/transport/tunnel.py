@@ -1,0 +1,171 @@
+"""A CONNECT proxy on loopback whose far end is a machine behind SSH.
+
+What goes through it stays TLS end to end, and names resolve on the far side. Only this user's own processes
+are served, and the proxy exists only as long as the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from paver.errors import Unobservable
+
+_PIECE = 256 * 1024
+
+
+class Far(Protocol):
+    """One open connection on the far side."""
+
+    def recv(self, size: int, /) -> bytes: ...
+    def sendall(self, data: bytes, /) -> Any: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+
+def own_process(client: tuple[str, int], server: tuple[str, int], table: str, uid: int) -> bool:
+    """Tells from the kernel's table of TCP connections whether `client`'s socket belongs to `uid`."""
+    wanted = (_hexed(client), _hexed(server))
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 7 and (fields[1], fields[2]) == wanted:
+            return int(fields[7]) == uid
+    return False
+
+
+def _hexed(address: tuple[str, int]) -> str:
+    host = socket.inet_aton(address[0])[::-1].hex().upper()
+    return f"{host}:{address[1]:04X}"
+
+
+class ConnectProxy:
+    """The proxy, listening from the moment that it is made.
+
+    Args:
+        reach: opens a connection to host and port on the far side.
+    """
+
+    def __init__(self, reach: Callable[[str, int], Far]) -> None:
+        self._reach = reach
+        proxy = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                proxy._serve(self.request)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+            request_queue_size = 64
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        host, port = self._server.server_address[:2]
+        return str(host), int(port)
+
+    def close(self) -> None:
+        """Stops listening; connections that stand end with their own sides."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _serve(self, near: socket.socket) -> None:
+        with near, contextlib.suppress(OSError):
+            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            table = Path("/proc/net/tcp").read_text("ascii")
+            if not own_process(near.getpeername(), near.getsockname(), table, os.getuid()):
+                near.sendall(b"HTTP/1.1 403 Not yours\r\n\r\n")
+                return
+            near.settimeout(10)
+            target = _target(near)
+            if target is None:
+                near.sendall(b"HTTP/1.1 405 Only CONNECT\r\n\r\n")
+                return
+            try:
+                far = self._reach(*target)
+            except Exception as error:  # noqa: BLE001 (whatever it was: the near side must hear of it)
+                reason = " ".join(str(error).split())[:200].encode("latin-1", "replace")
+                near.sendall(b"HTTP/1.1 502 " + (reason or b"unreachable") + b"\r\n\r\n")
+                return
+            near.settimeout(None)
+            try:
+                near.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                _pump(near, far)
+            finally:
+                far.close()
+
+
+def _target(near: socket.socket) -> tuple[str, int] | None:
+    head = b""
+    while b"\r\n\r\n" not in head and len(head) < 16384:
+        piece = near.recv(4096)
+        if not piece:
+            return None
+        head += piece
+    words = head.split(b"\r\n", 1)[0].decode("latin-1").split()
+    if len(words) != 3 or words[0] != "CONNECT":
+        return None
+    host, _, port = words[1].rpartition(":")
+    return (host.strip("[]"), int(port)) if host and port.isdigit() else None
+
+
+def _pump(near: socket.socket, far: Far) -> None:
+    poll = select.poll()
+    sides: dict[int, tuple[Any, Any]] = {near.fileno(): (near, far), far.fileno(): (far, near)}
+    for fileno in sides:
+        poll.register(fileno, select.POLLIN)
+    while True:
+        for fileno, _ in poll.poll():
+            source, sink = sides[fileno]
+            piece = source.recv(_PIECE)
+            if not piece:
+                return
+            sink.sendall(piece)
+
+
+class Tunnels:
+    """The proxies of one run, one per machine, opened on first use.
+
+    Args:
+        reachers: by the machine's name, returns what opens connections there.
+    """
+
+    def __init__(self, reachers: Mapping[str, Callable[[], Callable[[str, int], Far]]]) -> None:
+        self._reachers = reachers
+        self._proxies: dict[str, ConnectProxy] = {}
+        self._lock = threading.Lock()
+
+    def proxy(self, via: str | None) -> tuple[str, int] | None:
+        """Returns the proxy that leads through machine `via`; None for None.
+
+        Raises:
+            Unobservable: if no such machine is known or it does not answer.
+        """
+        if via is None:
+            return None
+        with self._lock:
+            if via not in self._proxies:
+                if via not in self._reachers:
+                    raise Unobservable(
+                        f"no way leads through {via}", do="check that this machine is in the site file"
+                    )
+                self._proxies[via] = ConnectProxy(self._reachers[via]())
+            return self._proxies[via].address
+
+    def close(self) -> None:
+        """Stops all proxies."""
+        with self._lock:
+            for proxy in self._proxies.values():
+                proxy.close()
+            self._proxies.clear()

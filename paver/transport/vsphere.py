@@ -1,0 +1,166 @@
+"""Sessions with ESXi hosts and vCenter: `VsphereConnector`, and the faces that it leads to.
+
+Trust is settled before the login leaves: the server's certificate is one of `pins`, or it was issued by one of
+`roots` for the name that is dialled. pyVmomi's own pinning is not used: with it a wrong thumbprint connects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import Any
+
+from paver.errors import Unobservable
+from paver.transport import faults, soap_gate, soap_types
+from paver.transport.context import Gate, SecretRef, Wire
+from paver.transport.dial import Route
+from paver.transport.faults import VsphereFault
+from paver.transport.snapshot import Snapshot
+from paver.transport.soap_types import describe, new, ref, type_of
+from paver.transport.vsphere_reader import Link, VsphereReader
+from paver.transport.vsphere_trust import trusted_context
+from paver.transport.vsphere_writer import AnswerLostError, VsphereWriter
+
+__all__ = [
+    "AnswerLostError",
+    "VsphereConnection",
+    "VsphereConnector",
+    "VsphereFault",
+    "VsphereReader",
+    "VsphereWriter",
+    "describe",
+    "new",
+    "ref",
+    "type_of",
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VsphereConnector:
+    """How one host or vCenter is reached.
+
+    Attributes:
+        name: what the user calls it, as `esx-01`; errors name it so.
+        address: what is dialled, an address or a name.
+        user: the account.
+        password: its password, a reference into the sealed store.
+        pins: SHA-256 fingerprints (`sha256:…`, with or without colons) of certificates that are trusted as they are.
+        roots: PEM texts or names of anchors (`vmca`) whose certificates are trusted for `server_name`.
+        server_name: the name that a certificate issued by `roots` must bear, if it is not `address`.
+        via: the machine that it lies behind, seen from outside.
+        port: HTTPS.
+        wants: what the first reading fetches in one call: (WSDL type name, leaf paths).
+    """
+
+    name: str
+    address: str
+    user: str
+    password: SecretRef
+    pins: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    server_name: str | None = None
+    via: str | None = None
+    port: int = 443
+    wants: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def connect(self, context: Wire) -> VsphereConnection:
+        """Verifies the server, logs in, and returns the connection.
+
+        Raises:
+            Unobservable: if nothing answers, or the login is refused.
+            TrustError: if the certificate is none of those that are trusted.
+        """
+        proxy = context.route(self.via)
+        tls, server_name = trusted_context(self, context, proxy)
+        route = Route(
+            address=self.address,
+            port=self.port,
+            context=tls,
+            server_name=server_name,
+            proxy=proxy,
+            connect_timeout=context.timeouts.connect,
+            timeout=context.timeouts.answer,
+        )
+        link = self._log_in(context, route)
+        link.snapshot.expect(dict(self.wants))
+        return VsphereConnection(link)
+
+    def _log_in(self, context: Wire, route: Route) -> Link:
+        from pyVmomi import vim, vmodl  # noqa: PLC0415
+
+        session = soap_gate.Session()
+        stub = soap_gate.stub(route, soap_types.BASELINE, session)
+        try:
+            content = soap_types.ref("ServiceInstance", "ServiceInstance", stub).RetrieveContent()
+            stub.ComputeVersionInfo(soap_types.newest_known(content.about.apiVersion))
+
+            def login() -> None:
+                content.sessionManager.Login(userName=self.user, password=context.reveal(self.password))
+
+            session.login = login
+            login()
+        except (vim.fault.InvalidLogin, vim.fault.NoPermission):
+            raise Unobservable(
+                f"{self.name} ({self.address}) refuses the login of {self.user}",
+                why="user or password is wrong, or the account is locked for some minutes after wrong attempts",
+                do=f"check secret:{self.password.name}",
+            ) from None
+        except (vmodl.MethodFault, vmodl.RuntimeFault) as fault:
+            raise faults.translate(fault, "Login", self.name) from None
+        except soap_gate.LOST as error:
+            raise Unobservable(
+                f"{self.name} ({self.address}:{self.port}) does not answer",
+                why=str(error) or type(error).__name__,
+                do="check that it is powered on and that port 443 is open from here (`paver ports`)",
+            ) from error
+        return Link(
+            name=self.name,
+            address=self.address,
+            route=route,
+            session=session,
+            stub=stub,
+            content=content,
+            snapshot=Snapshot(lambda: content.propertyCollector, _viewer(content)),
+        )
+
+
+def _viewer(content: Any) -> Any:
+    def view(root: Any) -> Any:
+        return content.viewManager.CreateContainerView(root or content.rootFolder, None, True)
+
+    return view
+
+
+class VsphereConnection:
+    """A logged-in endpoint; thread-safe."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._stubs: list[Any] = [link.stub]
+
+    def reader(self) -> VsphereReader:
+        """Returns the reading face."""
+        return VsphereReader(self._link)
+
+    def writer(self, gate: Gate) -> VsphereWriter:
+        """Returns a writing face whose every write passes `gate`."""
+
+        def admit(call: str, target: str = "", detail: Any = None) -> None:
+            if call not in soap_gate.UPKEEP:
+                gate(call, f"{self._link.name}: {target}", detail)
+
+        stub = soap_gate.stub(self._link.route, self._link.stub.version, self._link.session, admit)
+        self._stubs.append(stub)
+        return VsphereWriter(self._link, stub, gate)
+
+    def forget(self) -> None:
+        """Drops what was read."""
+        self._link.snapshot.forget()
+
+    def close(self) -> None:
+        """Logs out and hangs up; a server that is gone already is fine."""
+        self._link.session.login = None
+        with contextlib.suppress(Exception):
+            self._link.content.sessionManager.Logout()
+        for stub in self._stubs:
+            stub.DropConnections()

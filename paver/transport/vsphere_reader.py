@@ -1,0 +1,225 @@
+"""The reading face of an ESXi host or a vCenter."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from paver.errors import PaverError, Unobservable
+from paver.transport import faults, folder, soap_gate, soap_types
+from paver.transport.dial import Route
+from paver.transport.snapshot import Found, Snapshot, Wants
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """One logged-in session, shared by both faces.
+
+    Attributes:
+        name: what the user calls the endpoint.
+        address: what was dialled.
+        route: TLS to it, for files beside SOAP.
+        session: the cookie.
+        stub: the reading stub.
+        content: the service content, bound to the reading stub.
+        snapshot: what was read.
+    """
+
+    name: str
+    address: str
+    route: Route
+    session: soap_gate.Session
+    stub: Any
+    content: Any
+    snapshot: Snapshot
+
+    @property
+    def is_vcenter(self) -> bool:
+        """True for a vCenter, False for a host."""
+        return bool(self.content.about.apiType == "VirtualCenter")
+
+
+class VsphereReader:
+    """Reads; whatever would write raises `Refused` before a byte leaves."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    @property
+    def link(self) -> Link:
+        """The session behind this face; for uploads beside SOAP."""
+        return self._link
+
+    @property
+    def name(self) -> str:
+        """What the user calls the endpoint."""
+        return self._link.name
+
+    @property
+    def content(self) -> Any:
+        """The service content: `about` and the managers' references."""
+        return self._link.content
+
+    @property
+    def is_vcenter(self) -> bool:
+        """True for a vCenter, False for a host."""
+        return self._link.is_vcenter
+
+    def ref(self, type_name: str, moid: str) -> Any:
+        """Returns a reference by WSDL type name and managed object id, as facts keep them."""
+        return soap_types.ref(type_name, moid, self._link.stub)
+
+    def snapshot(self, wants: Wants) -> None:
+        """Says what will be read, so that one call fetches all of it: paths by WSDL type name."""
+        self._link.snapshot.expect(wants)
+
+    def objects(self, type_name: str, paths: Sequence[str] = ("name",), root: Any = None) -> list[Found]:
+        """Returns all inventory objects of a type (below `root`): reference, and values by path (unset: None).
+
+        Kept until the next write or `forget`.
+        """
+        found: list[Found] = self._guard(
+            "read " + type_name, lambda: self._link.snapshot.objects(type_name, paths, root)
+        )
+        return found
+
+    def one(
+        self, type_name: str, paths: Sequence[str] = ("name",), *, name: str | None = None, root: Any = None
+    ) -> Found | None:
+        """Returns the one object of a type (of that name), None if there is none.
+
+        Raises:
+            PaverError: if there are several.
+        """
+        wanted = (*paths, "name") if name is not None else tuple(paths)
+        found = [
+            item for item in self.objects(type_name, wanted, root) if name is None or item[1]["name"] == name
+        ]
+        if len(found) > 1:
+            raise PaverError(
+                f"{self.name} has {len(found)} objects of type {type_name}"
+                + (f" named {name}" if name else ""),
+                do="rename all but one",
+                seen=", ".join(soap_types.describe(item[0]) for item in found[:10]),
+            )
+        return found[0] if found else None
+
+    def values(self, managed: Any, *paths: str, fresh: bool = False) -> dict[str, Any]:
+        """Returns paths of one object, also of managers that no inventory lists; unset ones are None.
+
+        Args:
+            managed: the reference.
+            paths: leaf paths, as in `config.portgroup`.
+            fresh: asks the server even if the answer is kept.
+        """
+        bound = soap_types.rebound(managed, self._link.stub)
+        found: dict[str, Any] = self._guard(
+            f"read {soap_types.describe(managed)}",
+            lambda: self._link.snapshot.values(bound, paths, fresh=fresh),
+        )
+        return found
+
+    def value(self, managed: Any, path: str, *, fresh: bool = False) -> Any:
+        """Returns one path of one object, None if it is unset."""
+        return self.values(managed, path, fresh=fresh)[path]
+
+    def wait(
+        self,
+        managed: Any,
+        paths: Sequence[str],
+        until: Callable[[Mapping[str, Any]], bool],
+        *,
+        timeout: float,
+        doing: str = "",
+        on_look: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Reads `paths` anew until `until` holds for them, and returns them.
+
+        Raises:
+            PaverError: when `timeout` seconds have passed; says what was seen last.
+        """
+        end = time.monotonic() + timeout
+        pause = 0.05
+        while True:
+            seen = self.values(managed, *paths, fresh=True)
+            if on_look is not None:
+                on_look(seen)
+            if until(seen):
+                return seen
+            if time.monotonic() + pause > end:
+                raise PaverError(
+                    f"{self.name}: {doing or 'what was waited for'} did not come within {timeout:.0f} s",
+                    seen=", ".join(f"{key}: {value}" for key, value in seen.items()),
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, 1.0)
+
+    def query(self, managed: Any, method: str, **arguments: Any) -> Any:
+        """Calls a method that reads (`FindByUuid`, `CreateImportSpec`, …), by WSDL name.
+
+        A reading method that is a task is waited for; its result is returned.
+
+        Raises:
+            Refused: if the method is not known to read.
+        """
+        if method not in soap_gate.READS:
+            soap_gate.refuse(method, soap_types.describe(managed))
+        bound = soap_types.rebound(managed, self._link.stub)
+        result = self._guard(method, lambda: soap_types.method(bound, method)(**arguments))
+        return self._finished(result, method) if method.endswith("_Task") else result
+
+    def datastore_get(
+        self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER
+    ) -> bytes | None:
+        """Returns the bytes of `[datastore] path`, None if it is not there."""
+        return folder.get(self._link.route, self._link.session.cookie, datastore, path, datacenter)
+
+    def datastore_size(
+        self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER
+    ) -> int | None:
+        """Returns the size of `[datastore] path` in bytes, None if it is not there."""
+        return folder.head(self._link.route, self._link.session.cookie, datastore, path, datacenter)
+
+    def exists(self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER) -> bool:
+        """Tells whether `[datastore] path` is there."""
+        return self.datastore_size(datastore, path, datacenter) is not None
+
+    def forget(self) -> None:
+        """Drops what was read; the next reading asks the server."""
+        self._link.snapshot.forget()
+
+    def _finished(
+        self, task: Any, call: str, target: str = "", on_progress: Callable[[int], None] | None = None
+    ) -> Any:
+        """Waits for a task by leaf paths and returns its result."""
+        bound = soap_types.rebound(task, self._link.stub)
+        pause = 0.03
+        while True:
+            seen = self.values(bound, "info.state", "info.error", "info.progress", fresh=True)
+            if seen["info.state"] == "success":
+                if on_progress is not None:
+                    on_progress(100)
+                return self.values(bound, "info.result", fresh=True)["info.result"]
+            if seen["info.state"] == "error":
+                raise faults.translate(seen["info.error"], call, target or self.name)
+            if on_progress is not None and seen["info.progress"] is not None:
+                on_progress(int(seen["info.progress"]))
+            time.sleep(pause)
+            pause = min(pause * 1.5, 1.0)
+
+    def _guard(self, doing: str, act: Callable[[], Any]) -> Any:
+        """Runs a reading act; a lost connection is `Unobservable`, a fault tells its class."""
+        from pyVmomi import vmodl  # noqa: PLC0415
+
+        try:
+            return act()
+        except (vmodl.MethodFault, vmodl.RuntimeFault) as fault:
+            raise faults.translate(fault, doing, self.name) from None
+        except soap_gate.LOST as error:
+            raise Unobservable(
+                f"{self.name} ({self._link.address}) stopped answering: {doing}",
+                why=str(error) or type(error).__name__,
+                do="check that it is up and reachable, then run the same command again",
+            ) from error
