@@ -1,0 +1,37 @@
+# `make demo` and `make test` are all that a new machine needs: each installs what it needs first.
+SHELL := /bin/sh
+PY := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup check test test-fast demo bench clean-lab
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.done ## the isolated Python environment, from the lock file
+
+.venv/.done: requirements-dev.lock pyproject.toml .ci/setup
+	@sh .ci/setup
+	@touch $@
+
+check: setup ## ruff, mypy --strict, import rules: seconds
+	@ruff check .
+	@ruff format --check -q .
+	@mypy
+	@lint-imports --no-cache --no-logo 2>/dev/null || lint-imports
+
+test-fast: setup ## unit tests only
+	@pytest -q tests/unit tests/cases tests/formats -n auto
+
+test: check ## all tests; builds the lab's servers first
+	@$(PY) -m paver.lab.build
+	@pytest -q tests -n 2 --dist loadgroup
+
+demo: setup ## raise the lab, run the whole main job in it, leave the report (PHASES=hosts,jumpbox for a part)
+	@$(PY) -m paver.lab.demo $(if $(PHASES),--phases $(PHASES)) $(if $(IMAGE),--image $(IMAGE))
+
+bench: setup ## ratios against peers
+	@$(PY) tests/bench/run.py
+
+clean-lab: ## forget the lab and what was built for it
+	@$(PY) -m paver lab down || true

@@ -1,0 +1,21 @@
+"""The command's entry. `--version` answers before anything is imported."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Runs `paver` and returns its exit code."""
+    if sys.argv[1:] in (["--version"], ["version"]):
+        from paver import __version__  # noqa: PLC0415 - nothing else is needed
+
+        print(f"paver {__version__}")  # noqa: T201
+        return 0
+    from paver.cli import entry  # noqa: PLC0415 - after the quick way out
+
+    return entry.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""`paver apply`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from paver.cli import acting, opening
+from paver.engine import plan as plans
+from paver.engine.planner import Request
+
+EXAMPLES = """\
+examples:
+  paver apply                  plan, show, ask, do
+  paver apply site.plan        do what was planned and approved, and nothing else
+  paver apply --yes            in a pipeline
+
+Stopped or killed, the same command goes on where it was. First Ctrl-C: nothing new is started;
+long jobs go on by themselves and are found again.
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.add_argument("plan", nargs="?", type=Path, help="a plan file; without it, plan and confirm")
+    opening.add_site(parser)
+    opening.add_selection(parser)
+    acting.add(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carries out a plan."""
+    given = None
+    if arguments.plan is not None:
+        given = plans.loads(acting.read_plan(arguments.plan))
+    request = Request(
+        mode=given.mode if given is not None else "apply",
+        phases=tuple(arguments.phase),
+        only=tuple(arguments.only),
+        allow=given.allow if given is not None else tuple(arguments.allow),
+    )
+    return acting.act(arguments, request, given, "paver apply")

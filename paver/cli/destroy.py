@@ -1,0 +1,35 @@
+"""`paver destroy`."""
+
+from __future__ import annotations
+
+import argparse
+
+from paver.cli import acting, opening
+from paver.engine.planner import Request
+
+EXAMPLES = """\
+examples:
+  paver plan --destroy            what would go, what would be put back
+  paver destroy --allow '*'       take everything away, protected things too
+  paver destroy --allow '*' --yes in a pipeline
+
+What is protected (vCenter, director, jumpbox, buckets, CAs) goes only where --allow names it.
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    opening.add_site(parser)
+    opening.add_selection(parser)
+    acting.add(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plans the empty wish and carries it out."""
+    request = Request(
+        mode="destroy",
+        phases=tuple(arguments.phase),
+        only=tuple(arguments.only),
+        allow=tuple(arguments.allow),
+    )
+    return acting.act(arguments, request, None, "paver destroy")

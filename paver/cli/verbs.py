@@ -1,0 +1,62 @@
+"""The verbs: what `paver --help` shows. Nothing is imported for it; a verb's module is, when it is used."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """One verb: its group in the help, and what it does in a line."""
+
+    group: str
+    summary: str
+
+
+VERBS = {
+    "init": Verb("Start", "write a commented site file that validates"),
+    "validate": Verb("Start", "check a site file without asking anybody"),
+    "schema": Verb("Start", "print the site file's JSON Schema for editors"),
+    "secrets": Verb("Start", "put secrets into the sealed store, list them, remove them"),
+    "ports": Verb("Start", "address and port matrix for the firewall team"),
+    "preflight": Verb("Start", "look at every host and name all that stands in the way"),
+    "plan": Verb("Pave", "show what would happen; writes nothing"),
+    "apply": Verb("Pave", "carry out a plan, or plan and confirm"),
+    "destroy": Verb("Pave", "take away what paver made, in the right order"),
+    "status": Verb("Watch", "how the site stands, who runs, what expires"),
+    "follow": Verb("Watch", "watch a run that is under way, here or on the jumpbox"),
+    "verify": Verb("Watch", "prove again that all is as it was made; reads only"),
+    "contract": Verb("Use", "print the contract between paving and what is deployed on top"),
+    "env": Verb("Use", "shell exports for bosh, credhub, fly, mc, govc"),
+    "logs": Verb("Use", "a redacted bundle for support"),
+    "lab": Verb("Lab", "a datacentre of simulators: up, down, status, shell, rehearse, conformance"),
+    "drivers": Verb("About", "the installed drivers and the kinds that they make"),
+    "completion": Verb("About", "shell completion for bash, zsh or tcsh"),
+    "version": Verb("About", "print the version"),
+}
+
+HEAD = """\
+usage: paver VERB [OPTIONS]
+
+From bare hosts to a platform that can be automated: planned, approved, proven.
+"""
+
+TAIL = """
+A first time:
+  paver init > site.yml           then fill it in
+  paver secrets set esx-root      for each secret that the site file refers to
+  paver preflight                 what stands in the way
+  paver plan --out site.plan      what would happen; nothing is written
+  paver apply site.plan           exactly that
+
+`paver VERB --help` has the options and examples of each.
+Exit codes: 0 done, 1 failed, 2 changes pending or drift, 3 bad input, 4 refused, 5 partly done, 130 stopped.
+"""
+
+
+def overview() -> str:
+    """Returns the text of `paver --help`."""
+    lines = [HEAD]
+    for group in dict.fromkeys(verb.group for verb in VERBS.values()):
+        lines.append(f"{group}:\n")
+        lines += [f"  {name:<12} {verb.summary}\n" for name, verb in VERBS.items() if verb.group == group]
+    return "".join(lines) + TAIL

@@ -1,0 +1,257 @@
+"""Carries a plan through: at this station what is this station's, at the other one what is the other's.
+
+Both rounds repeat until nothing more can be done: a destroy begins on the jumpbox and ends outside, an
+apply the other way round. A first interrupt starts nothing new and detaches from jobs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import paver
+from paver.engine.executor import Event, Executor, Hands, Outcome
+from paver.engine.journal import Journal
+from paver.engine.plan import Action, Plan
+from paver.engine.values import ResourceId
+from paver.errors import Interrupted, PartlyDone, PaverError, Refused
+from paver.runs.events import Happening, Tell, happening
+from paver.runs.session import Session
+from paver.signing.canonical import Json
+
+JUMPBOX = "jumpbox"
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """How a run ended.
+
+    Attributes:
+        done: resources that are as planned now.
+        acted: of these, the ones that this run changed here.
+        failed: what went wrong, by resource.
+        left: what was not started.
+        head: the end of the journal's chain, to be printed or shipped.
+    """
+
+    done: frozenset[ResourceId]
+    acted: frozenset[ResourceId]
+    failed: tuple[tuple[str, str], ...]
+    left: tuple[ResourceId, ...]
+    head: str
+    error: BaseException | None = None
+
+    def document(self) -> dict[str, Json]:
+        """Returns the outcome as JSON, for the other station."""
+        return {
+            "acted": [*map(str, sorted(self.acted))],
+            "done": [*map(str, sorted(self.done))],
+            "failed": [{"resource": id_, "what": what} for id_, what in self.failed],
+            "head": self.head,
+            "left": [*map(str, sorted(self.left))],
+            "schema": "paver.outcome/1",
+        }
+
+
+HandOff = Callable[[Plan, frozenset[ResourceId], Journal, Tell], Report]
+"""Carries the plan on at the other station; gets what is done so far, returns how it went there."""
+
+
+def apply(
+    session: Session,
+    plan: Plan,
+    folder: Path,
+    tell: Tell,
+    stop: threading.Event,
+    *,
+    hand_off: HandOff | None = None,
+    only_mine: bool = False,
+    done: frozenset[ResourceId] = frozenset(),
+) -> Report:
+    """Carries `plan` out.
+
+    Args:
+        session: the site's world at this station; its board was filled by planning.
+        plan: as approved.
+        folder: of this run; gets plan and journal.
+        tell: the live view.
+        stop: set to start nothing new.
+        hand_off: carries on at the other station; None: everything is done here, or left.
+        only_mine: do only this station's actions, and leave the others.
+        done: what was done at the other station.
+
+    Raises:
+        Refused: if something is blocked, the plan is of another site, or was made offline.
+    """
+    _check(session, plan)
+    (folder / "plan.json").write_bytes(plan.dumps())
+    with Journal(folder / "journal.jsonl") as journal:
+        journal.write("opened", _opening(session, plan))
+        rounds = _Rounds(session, plan, journal, tell, stop, hand_off, only_mine=only_mine)
+        outcome = rounds.run(done)
+        error = outcome.error
+        journal.write("interrupted" if isinstance(error, Interrupted) else "closed", _closing(outcome))
+        return dataclasses.replace(outcome, head=f"{journal.head.lines}:{journal.head.digest}")
+
+
+def ended(report: Report) -> None:
+    """Raises what the run ended with, if it did not do everything."""
+    if report.error is not None:
+        if isinstance(report.error, PaverError) or not isinstance(report.error, Exception):
+            raise report.error
+        raise PaverError(
+            f"{report.failed[0][0] if report.failed else 'the run'} failed: {type(report.error).__name__}",
+            why=str(report.error),
+            do="this is a fault of paver; `paver logs` makes a bundle to report it with",
+        ) from report.error
+    if report.failed:
+        raise PaverError(
+            f"{report.failed[0][0]}: {report.failed[0][1]}", do="mend it, then run the same command again"
+        )
+    if report.left:
+        raise PartlyDone(
+            f"{len(report.left)} actions are left for another station",
+            seen=", ".join(sorted(report.left)[:3]),
+            do="run the same command where the site is reached from outside",
+        )
+
+
+class _Rounds:
+    def __init__(
+        self,
+        session: Session,
+        plan: Plan,
+        journal: Journal,
+        tell: Tell,
+        stop: threading.Event,
+        hand_off: HandOff | None,
+        *,
+        only_mine: bool,
+    ) -> None:
+        self._session = session
+        self._plan = plan
+        self._journal = journal
+        self._tell = tell
+        self._stop = stop
+        self._hand_off = hand_off
+        self._split = only_mine or hand_off is not None
+        self._executor = Executor(plan, session.paved, self._hands())
+
+    def run(self, done: frozenset[ResourceId]) -> Report:
+        pending = frozenset(a.resource for a in self._plan.pending)
+        finished, acted = frozenset(done), frozenset[ResourceId]()
+        failed: list[tuple[str, str]] = []
+        error: BaseException | None = None
+        while True:
+            outcome = self._executor.run(self._mine, finished)
+            finished |= outcome.done
+            acted |= outcome.acted
+            failed += [(id_, _what(wrong)) for id_, wrong in outcome.failed]
+            error = _first(outcome)
+            if error is not None or self._stop.is_set() or self._hand_off is None or pending <= finished:
+                break
+            there = self._over(finished)
+            if there is None:
+                break
+            failed += there.failed
+            error = there.error
+            if error is not None or there.failed or there.done <= finished:
+                finished |= there.done
+                break
+            finished |= there.done
+        if self._stop.is_set() and error is None and not pending <= finished:
+            error = Interrupted("stopped before the end", do="the same command goes on from here")
+        left = tuple(sorted(pending - finished - {ResourceId(id_) for id_, _ in failed}))
+        return Report(finished & pending, acted, tuple(failed), left, "", error)
+
+    def _over(self, finished: frozenset[ResourceId]) -> Report | None:
+        """Hands over if the other station has something that can start."""
+        waiting = [a for a in self._plan.pending if a.resource not in finished and not self._mine(a)]
+        open_ids = {a.resource for a in self._plan.pending} - finished
+        if not any(not set(action.needs) & open_ids for action in waiting):
+            return None
+        if self._hand_off is None:
+            return None
+        self._journal.write("handed-off", {"done": [*map(str, sorted(finished))], "plan": self._plan.digest})
+        self._tell(Happening(what="handed-off", resource=JUMPBOX, station=JUMPBOX))
+        self._session.vault.close()
+        there = self._hand_off(self._plan, finished, self._journal, self._tell)
+        self._session.vault.forget()
+        self._session.connections.forget_all()
+        self._journal.write("returned", {"head": there.head, "left": [*map(str, sorted(there.left))]})
+        self._tell(Happening(what="returned", resource=JUMPBOX, station=JUMPBOX))
+        return there
+
+    def _mine(self, action: Action) -> bool:
+        return not self._split or action.station == self._session.station
+
+    def _hands(self) -> Hands:
+        def told(event: Event) -> None:
+            self._tell(happening(event, self._session.station))
+
+        return Hands(
+            connections=self._session.connections,
+            board=self._session.board,
+            journal=self._journal,
+            versions=self._session.vault.version,
+            reveal=self._session.vault.reveal,
+            tell=told,
+            stop=self._stop,
+        )
+
+
+def _check(session: Session, plan: Plan) -> None:
+    if plan.site != session.site.name or plan.site_digest != session.site.digest():
+        raise Refused(
+            "the plan is not of this site file",
+            seen=f"plan of {plan.site} {plan.site_digest[:12]}, site {session.site.name} {session.site.digest()[:12]}",
+            why="the site file changed after the plan was made, or it is another site's",
+            do="make a new plan, and have it approved",
+        )
+    if plan.paver != paver.__version__:
+        raise Refused(
+            f"the plan was made by paver {plan.paver}",
+            seen=f"this is {paver.__version__}",
+            do="use that version, or make a new plan",
+        )
+    if plan.offline:
+        raise Refused(
+            "a plan that was made offline cannot be applied",
+            why="nothing was read for it: it only shows what an empty world would get",
+            do="make a plan without --offline",
+        )
+    if plan.blocked:
+        first = plan.blocked[0]
+        raise Refused(
+            f"{first.resource} is blocked: {first.reason}",
+            seen=f"{len(plan.blocked)} blocked in this plan",
+            do="see `paver plan`; mend what stands in the way, adopt it in the site file, or name it with --allow",
+        )
+
+
+def _opening(session: Session, plan: Plan) -> dict[str, Json]:
+    return {
+        "paver": paver.__version__,
+        "plan": plan.digest,
+        "schema": "paver.journal/1",
+        "site": plan.site,
+        "station": session.station,
+    }
+
+
+def _closing(report: Report) -> dict[str, Json]:
+    return {
+        "done": len(report.done),
+        "failed": [id_ for id_, _ in report.failed],
+        "left": len(report.left),
+    }
+
+
+def _first(outcome: Outcome) -> BaseException | None:
+    return outcome.failed[0][1] if outcome.failed else None
+
+
+def _what(error: BaseException) -> str:
+    return error.what if isinstance(error, PaverError) else type(error).__name__

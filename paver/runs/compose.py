@@ -1,0 +1,51 @@
+"""The whole wish of a site: driver, foundation and trust, put together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+from paver import foundation, trust
+from paver.driver import API, Driver, Paved
+from paver.engine.paved import merge
+from paver.errors import BadInput
+from paver.sitefile.site import Site
+
+GROUP = "paver.drivers"
+
+
+def drivers() -> Mapping[str, Driver]:
+    """Returns every installed driver by name.
+
+    Raises:
+        BadInput: if one was written for another version of the plugin API.
+    """
+    found: dict[str, Driver] = {}
+    for entry_point in metadata.entry_points(group=GROUP):
+        driver: Driver = entry_point.load()
+        if driver.api != API:
+            raise BadInput(
+                f"the driver {entry_point.name} was written for the plugin API {driver.api}",
+                why=f"this paver offers {API}",
+                do="install a version of the driver that fits",
+            )
+        found[driver.name] = driver
+    return found
+
+
+def phases(driver: Driver) -> tuple[str, ...]:
+    """Returns the labels of all phases, in order."""
+    return (*trust.PHASES, *driver.phases, *foundation.PHASES)
+
+
+def compose(site: Site, driver: Driver) -> Paved:
+    """Returns the wish for `site`, trust material included."""
+    under = driver.pave(site)
+    above: Paved = foundation.pave(site, under)
+    material: dict[Any, Any] = {}
+    for item in (*under.material, *above.material):
+        if material.setdefault(item.id, item) != item:
+            msg = f"{item.id} is asked for in two ways"
+            raise ValueError(msg)
+    return merge(phases(driver), trust.pave(site, tuple(material.values())), under, above)

@@ -1,0 +1,74 @@
+"""What a live view is told, here and from the other station: one canonical line an event."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from paver.engine.executor import Event
+from paver.signing import canonical
+from paver.signing.canonical import CanonicalError
+
+PREFIX = "paver-event "
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Happening:
+    """One event.
+
+    Attributes:
+        what: begun, doing, done, skipped, failed; `handed-off` and `returned` between stations.
+        millis: how long the action took, for done and failed.
+    """
+
+    what: str
+    resource: str
+    kind: str = ""
+    phase: str = ""
+    verb: str = ""
+    says: str = ""
+    station: str = ""
+    text: str = ""
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    millis: int = 0
+    estimate: int = 0
+
+    def line(self) -> str:
+        """Returns the event as a line of a log, to be found again by `parse`."""
+        return PREFIX + canonical.dumps(dataclasses.asdict(self)).decode()
+
+
+Tell = Callable[[Happening], None]
+
+
+def happening(event: Event, station: str) -> Happening:
+    """Returns an executor's event as a view is told it."""
+    action = event.action
+    return Happening(
+        what=event.what,
+        resource=action.resource,
+        kind=action.kind,
+        phase=action.phase,
+        verb=action.verb.value,
+        says=action.says,
+        station=station,
+        text=event.text,
+        done=event.done,
+        total=event.total,
+        unit=event.unit,
+        millis=int(event.seconds * 1000),
+        estimate=action.estimate,
+    )
+
+
+def parse(line: str) -> Happening | None:
+    """Returns the event that a log's line holds, None where it holds none."""
+    if not line.startswith(PREFIX):
+        return None
+    try:
+        found = canonical.loads(line.removeprefix(PREFIX))
+        return Happening(**found) if isinstance(found, dict) else None  # type: ignore[arg-type]
+    except (CanonicalError, TypeError):
+        return None

@@ -1,0 +1,96 @@
+"""Where a site's runs keep their files, and the lock that lets one run at a time act.
+
+    <state>/<site>/lock                who runs
+    <state>/<site>/runs/<run>/         plan.json  journal.jsonl  events.jsonl  report.html  outcome.json
+
+`<state>` is `$PAVER_STATE`, or `/var/lib/paver` on the jumpbox, or `.paver` beside the site file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import fcntl
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from paver.errors import PaverError, Refused
+
+
+def state_folder(site_folder: Path, environ: Mapping[str, str]) -> Path:
+    """Returns where all sites' state lies."""
+    named = environ.get("PAVER_STATE")
+    return Path(named) if named else site_folder / ".paver"
+
+
+class SiteFolder:
+    """The state of one site."""
+
+    def __init__(self, state: Path, site: str) -> None:
+        self.path = state / site
+
+    def new_run(self) -> Path:
+        """Makes the folder of a new run, 0700, its name sorting by time."""
+        stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
+        folder = self.path / "runs" / f"{stamp}-{secrets.token_hex(3)}"
+        _make(folder)
+        return folder
+
+    def runs(self) -> list[Path]:
+        """Returns the folders of all runs, the newest last."""
+        return sorted((self.path / "runs").glob("*")) if (self.path / "runs").exists() else []
+
+    @contextlib.contextmanager
+    def locked(self, doing: str) -> Iterator[None]:
+        """Holds the site's lock; the kernel gives it back however the process ends.
+
+        Raises:
+            Refused: if another run holds it; says who.
+        """
+        _make(self.path)
+        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(handle, 4096, 0).decode(errors="replace").strip()
+                raise Refused(
+                    "another run is at work on this site",
+                    seen=holder or "it did not say who it is",
+                    do="`paver follow` shows it; wait until it ends",
+                ) from None
+            os.ftruncate(handle, 0)
+            who = {"doing": doing, "host": socket.gethostname(), "pid": os.getpid()}
+            os.pwrite(handle, json.dumps(who).encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+
+    def holder(self) -> Mapping[str, object] | None:
+        """Returns who holds the lock, None if nobody does."""
+        path = self.path / "lock"
+        if not path.exists():
+            return None
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found: Mapping[str, object] = json.loads(os.pread(handle, 4096, 0) or b"{}")
+            return found
+        else:
+            return None
+        finally:
+            os.close(handle)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise PaverError(
+            f"{folder} cannot be made", why=str(error), do="check the disk and its rights"
+        ) from error

@@ -1,0 +1,241 @@
+"""The hand-off: the same `paver apply` goes on over there, as a job, and is followed from here.
+
+What goes over: site file, small files that it names, plan, the sealed store, what is done so far. The
+store's key is in memory over there only as long as the job runs. A cut connection loses nothing; the
+command run again finds the job and follows it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import paver
+from paver.engine.journal import Journal
+from paver.engine.plan import Plan
+from paver.engine.values import ResourceId
+from paver.errors import BadInput, Interrupted, PaverError, Refused
+from paver.runs.apply import Report
+from paver.runs.events import Tell, parse
+from paver.runs.session import Session
+from paver.sealed import keys, store
+from paver.signing import canonical, chain
+from paver.signing.canonical import Json
+from paver.sitefile import inputs
+from paver.transport import job
+
+SITES = PurePosixPath("/var/lib/paver/sites")
+STALL_LIMIT = 4 * 3600
+"""Seconds without a line: beyond the installer's own limit, which is the longest silence there is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Station:
+    """The other station, reached through the jumpbox's endpoint.
+
+    Attributes:
+        session: this station's world.
+        folder: of this run; gets the other journal and log.
+        stop: set to detach.
+        key: what opens the sealed store.
+    """
+
+    session: Session
+    folder: Path
+    stop: threading.Event
+    key: keys.KeySource
+
+    def carry_on(self, plan: Plan, done: frozenset[ResourceId], journal: Journal, tell: Tell) -> Report:
+        """Hands `plan` over, follows it to its end, brings journal and sealed store back.
+
+        Raises:
+            Refused: if another plan runs over there, or paver's version is another one.
+            Interrupted: if the user stopped following; the job goes on.
+            PaverError: if it died without an outcome.
+        """
+        endpoint = self.session.paved.jumpbox
+        if endpoint is None:
+            raise PaverError("the driver names no jumpbox to carry on at")
+        connection: Any = self.session.connections.get(endpoint.name)
+
+        def gate(call: str, target: str = "", detail: Mapping[str, Json] | None = None) -> None:
+            record: dict[str, Json] = {
+                "action": f"hand-off {plan.digest}",
+                "call": call,
+                "detail": dict(detail or {}),
+                "endpoint": endpoint.name,
+                "target": target,
+            }
+            journal.write("call", record)
+
+        machine = connection.writer(gate)
+        _same_version(machine)
+        base = SITES / self.session.site.name
+        name = f"apply-{self.session.site.name}"
+        if job.state(machine, name).state == "running":
+            _same_plan(machine, base, plan)
+        else:
+            self._send(machine, base, plan, done)
+        argv, scratch = self._command(base)
+        # Asking a second time is how one attaches: of two starters one wins, and both follow.
+        running = job.start_or_attach(machine, name, argv, scratch=scratch, stall_limit=STALL_LIMIT)
+        with (self.folder / "jumpbox.log").open("a", encoding="utf-8") as log:
+
+            def line(text: str) -> None:
+                event = parse(text)
+                if event is not None:
+                    tell(event)
+                else:
+                    log.write(text + "\n")
+
+            end = running.follow(line, stop=self.stop.is_set)
+        if end.state == "running":
+            raise Interrupted(
+                "stopped following; the run on the jumpbox goes on",
+                do="`paver follow` shows it; the same command attaches to it",
+            )
+        return self._bring_back(machine, base, end)
+
+    def _send(self, machine: Any, base: PurePosixPath, plan: Plan, done: frozenset[ResourceId]) -> None:
+        site = self.session.site
+        machine.mkdir(str(base / "handoff"), 0o700, "paver:paver")
+        memory = site.folder / inputs.MEMORY
+        files = {
+            base / "site.yml": site.source.text.encode(),
+            base / "handoff" / "plan.json": plan.dumps(),
+            base / "handoff" / "done.json": canonical.dumps([*map(str, sorted(done))]),
+            base / "site.sealed": site.sealed_file.read_bytes(),
+        }
+        if memory.exists():
+            machine.mkdir(str(base / ".paver"), 0o700, "paver:paver")
+            files[base / inputs.MEMORY] = memory.read_bytes()
+        for text in (*site.trust.extra_roots, *site.bucc.operators):
+            relative = PurePosixPath(text)
+            if relative.is_absolute() or ".." in relative.parts:
+                raise BadInput(
+                    f"{text} cannot go to the jumpbox",
+                    why="a file that the site file names lies beside it or below",
+                    do="move it beside the site file, and name it by its relative path",
+                )
+            if relative.parent != PurePosixPath():
+                machine.mkdir(str(base / relative.parent), 0o700, "paver:paver")
+            files[base / relative] = site.path(text).read_bytes()
+        machine.remove(str(base / "handoff" / "outcome.json"))
+        for path, data in files.items():
+            machine.write_file(str(path), data, 0o600, "paver:paver")
+
+    def _command(self, base: PurePosixPath) -> tuple[list[str], dict[str, bytes]]:
+        if isinstance(self.key, keys.KeyFile):
+            option, secret = "file:{scratch}/key", self.key.path.read_bytes()
+        elif isinstance(self.key, keys.Passphrase):
+            option, secret = "passphrase-file:{scratch}/key", self.key.ask().encode()
+        else:
+            raise PaverError("this kind of key cannot go to the other station")
+        argv = [
+            "paver",
+            "apply",
+            str(base / "handoff" / "plan.json"),
+            "--site",
+            str(base / "site.yml"),
+            "--station",
+            "jumpbox",
+            "--handed-off",
+            str(base / "handoff"),
+            "--sealed",
+            str(base / "site.sealed"),
+            "--key",
+            option,
+            "--yes",
+            "--progress",
+            "events",
+        ]
+        return argv, {"key": secret}
+
+    def _bring_back(self, machine: Any, base: PurePosixPath, end: job.JobState) -> Report:
+        copy = machine.read_file(str(base / "site.sealed"))
+        if copy is not None:
+            store.receive(
+                self.session.site.sealed_file, copy, who="paver apply", name="the jumpbox's sealed store"
+            )
+        data = machine.read_file(str(base / "handoff" / "outcome.json"))
+        if data is None:
+            log = (self.folder / "jumpbox.log").read_text(encoding="utf-8").strip().splitlines()
+            raise PaverError(
+                f"the run on the jumpbox ended without an outcome ({end.state}, exit code {end.code})",
+                seen="\n".join(log[-8:]),
+                do="mend what it says, then run the same command again: it goes on where it stopped",
+            )
+        outcome: Any = canonical.loads(data)
+        raw = machine.read_file(outcome["journal"])
+        if raw is None:
+            raise PaverError("the jumpbox's journal is not there", seen=outcome["journal"])
+        lines, _, digest = outcome["head"].partition(":")
+        chain.verify(raw, expected=chain.Head(int(lines), digest))
+        (self.folder / "journal-jumpbox.jsonl").write_bytes(raw)
+        failed = tuple((item["resource"], item["what"]) for item in outcome["failed"])
+        return Report(
+            done=frozenset(map(ResourceId, outcome["done"])),
+            acted=frozenset(map(ResourceId, outcome["acted"])),
+            failed=failed,
+            left=tuple(map(ResourceId, outcome["left"])),
+            head=outcome["head"],
+            error=_error(outcome),
+        )
+
+
+def _error(outcome: Mapping[str, Any]) -> PaverError | None:
+    """Returns what ended the other station's run, to be raised here with the same exit code."""
+    told = outcome.get("error")
+    if told is None:
+        return None
+    kind = {4: Refused, 3: BadInput, 130: Interrupted}.get(told["exit"], PaverError)
+    return kind(told["what"], why=told["why"], do=told["do"], seen=told["seen"])
+
+
+def _same_version(machine: Any) -> None:
+    ran = machine.probe(["paver", "--version"])
+    found = ran.text.strip().rpartition(" ")[2] if ran.ok else ""
+    if found != paver.__version__:
+        raise Refused(
+            "the jumpbox has another paver",
+            seen=f"{found or 'none that answers'} there, {paver.__version__} here",
+            why="both stations act on one plan, which holds for one version",
+            do="use the image that belongs to this version, or this version's predecessor here",
+        )
+
+
+def _same_plan(machine: Any, base: PurePosixPath, plan: Plan) -> None:
+    data = machine.read_file(str(base / "handoff" / "plan.json"))
+    if data is None or data != plan.dumps():
+        raise Refused(
+            "another plan of this site is being carried out on the jumpbox",
+            do="`paver follow` shows it; wait until it ends, then run the same command again",
+        )
+
+
+def write_outcome(folder: Path, report: Report, journal: Path) -> None:
+    """Writes what the other station reads at the end of its following."""
+    document = report.document()
+    document["journal"] = str(journal)
+    error = report.error
+    if error is not None:
+        told = error if isinstance(error, PaverError) else PaverError(type(error).__name__, why=str(error))
+        document["error"] = {
+            "do": told.do,
+            "exit": told.exit_code,
+            "seen": told.seen,
+            "what": told.what,
+            "why": told.why,
+        }
+    draft = folder / "outcome.json.draft"
+    draft.write_bytes(canonical.dumps(document))
+    draft.replace(folder / "outcome.json")
+
+
+def read_done(folder: Path) -> frozenset[ResourceId]:
+    """Returns what was done at the other station, as it was handed over."""
+    return frozenset(map(ResourceId, json.loads((folder / "done.json").read_bytes())))

@@ -1,0 +1,206 @@
+"""The sealed store as an endpoint of the engine: its faces, and the values for the moment of use.
+
+A vault is opened by its index alone (a plan needs no key) or with the key. Its writer is taken at the
+first write and held until `close`, so that one run at a time writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from paver.driver import Entry, Gate, Mark, ResourceId, Secret
+from paver.errors import BadInput, Refused
+from paver.sealed import index as sealed_index
+from paver.sealed import keys, store
+from paver.signing.canonical import Json
+
+MARK = "paver.mark"
+
+
+class Vault:
+    """One sealed store.
+
+    Args:
+        path: the file; where there is none, the vault is empty and the first write makes it.
+        key: what opens it; None to read the index only.
+        who: stands in the lock while this vault writes.
+    """
+
+    def __init__(self, path: Path, key: keys.KeySource | None, who: str) -> None:
+        self._path = path
+        self._key = key
+        self._who = who
+        self._lock = threading.RLock()
+        self._closing = contextlib.ExitStack()
+        self._writer: Any = None
+        self._index: sealed_index.Index | None = None
+        self._reader: Any = None
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        return self._path
+
+    def index(self) -> sealed_index.Index | None:
+        """Returns the index, None where there is no store yet."""
+        with self._lock:
+            if self._writer is not None:
+                found: sealed_index.Index = self._writer.index
+                return found
+            if self._index is None and self._path.exists():
+                self._index = store.open_index(self._path)
+            return self._index
+
+    def version(self, secret: Secret) -> str | None:
+        """Returns the version of a secret, None if it is not there yet."""
+        found = self.index()
+        entry = found.entries.get(secret.name) if found is not None else None
+        return entry.version if entry is not None else None
+
+    def reveal(self, secret: Secret) -> str:
+        """Returns a secret's value.
+
+        Raises:
+            BadInput: if there is none, or no key to open it.
+        """
+        with self._lock:
+            if self._writer is not None:
+                return str(self._writer.secret(secret.name).reveal())
+            if self._reader is None:
+                if self._key is None:
+                    raise BadInput(
+                        f"secret:{secret.name} is needed, and the sealed store's key is not at hand",
+                        do="set `secrets.key` in the site file, or give --key",
+                    )
+                if not self._path.exists():
+                    raise BadInput(
+                        f"secret:{secret.name} is not in the sealed store: there is no store yet",
+                        do=f"paver secrets set {secret.name}",
+                    )
+                self._reader = store.unlock(self._path, self._key)
+            return str(self._reader.secret(secret.name).reveal())
+
+    def values(self) -> list[str]:
+        """Returns every value, for a redactor; none where the key is not at hand."""
+        with self._lock:
+            if self._key is None or not self._path.exists():
+                return []
+            source = self._writer or store.unlock(self._path, self._key)
+            return [value.reveal() for _, value in source.all_values()]
+
+    def writer(self) -> Any:
+        """Returns the store's one writer, taking the lock at the first call; makes the store where there is none."""
+        with self._lock:
+            if self._writer is None:
+                if self._key is None:
+                    raise BadInput("the sealed store cannot be written without its key", do="give --key")
+                if not self._path.exists():
+                    store.create(self._path, self._key)
+                self._writer = self._closing.enter_context(store.writer(self._path, self._key, self._who))
+                self._reader = None
+            return self._writer
+
+    def forget(self) -> None:
+        """Reads the file anew at the next question."""
+        with self._lock:
+            if self._writer is None:
+                self._index = None
+                self._reader = None
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        with self._lock:
+            self._closing.close()
+            self._writer = None
+            self.forget()
+
+
+def entry_of(name: str, found: sealed_index.Entry) -> Entry:
+    """Returns a sealed entry as resources see it: the mark taken out of the public parts."""
+    public = dict(found.public)
+    return Entry(name, found.version, public, _mark(public.pop(MARK, None)))
+
+
+def _mark(found: Json) -> Mark | None:
+    if not isinstance(found, dict):
+        return None
+    return Mark(
+        str(found["site"]), ResourceId(str(found["id"])), str(found["action"]), bool(found["complete"])
+    )
+
+
+class Face:
+    """The reading face of a vault."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def entry(self, name: str) -> Entry | None:
+        found = self._vault.index()
+        entry = found.entries.get(name) if found is not None else None
+        return entry_of(name, entry) if entry is not None else None
+
+    def entries(self) -> tuple[Entry, ...]:
+        found = self._vault.index()
+        if found is None:
+            return ()
+        return tuple(entry_of(name, entry) for name, entry in sorted(found.entries.items()))
+
+
+class WritingFace(Face):
+    """The writing face: each write passes the gate first."""
+
+    def __init__(self, vault: Vault, gate: Gate) -> None:
+        super().__init__(vault)
+        self._gate = gate
+
+    def value(self, name: str) -> str:
+        return self._vault.reveal(Secret(name))
+
+    def put(self, name: str, value: str, public: Mapping[str, Json], mark: Mark) -> Entry:
+        found = self.entry(name)
+        if found is not None and (found.mark is None or found.mark.id != mark.id):
+            raise Refused(
+                f"the sealed store has a {name} that is not {mark.id}'s",
+                do=f"`paver secrets` shows whose it is; rename or remove it with `paver secrets remove {name}`",
+            )
+        self._gate("seal:put", name)
+        self._vault.writer().put(
+            name, value, made_by=mark.action, public={**public, MARK: dataclasses.asdict(mark)}
+        )
+        made = self.entry(name)
+        if made is None:
+            raise Refused(f"{name} is not in the sealed store after it was put there")
+        return made
+
+    def remove(self, name: str) -> None:
+        self._gate("seal:remove", name)
+        self._vault.writer().remove(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sealed:
+    """Connects the endpoint `store` to a vault."""
+
+    vault: Vault
+
+    def connect(self, context: object) -> Sealed:
+        del context
+        return self
+
+    def reader(self) -> Face:
+        return Face(self.vault)
+
+    def writer(self, gate: Gate) -> WritingFace:
+        return WritingFace(self.vault, gate)
+
+    def forget(self) -> None:
+        self.vault.forget()
+
+    def close(self) -> None:
+        """The vault belongs to the run, which closes it."""
