@@ -1,0 +1,78 @@
+package esx
+
+import (
+	"net/http"
+
+	"paver.lab/vsphere/internal/control"
+)
+
+// HostFacts is what a vCenter asks about a host besides what the host's API
+// says: on real hardware its agent on the host would know it.
+type HostFacts struct {
+	Server     string            `json:"server"`
+	UUID       string            `json:"uuid"`
+	Hostname   string            `json:"hostname"`
+	Manager    string            `json:"manager"`
+	Generation uint64            `json:"generation"`
+	Datastores map[string]Folder `json:"datastores"`
+}
+
+// Folder is a datastore's folder on this machine.
+type Folder struct {
+	Path     string `json:"path"`
+	Capacity int64  `json:"capacity"`
+}
+
+// vcenterRoutes is the host's side of AddHost: which vCenter has it, the
+// account of its agent, and how often it has changed.
+func (f *Fleet) vcenterRoutes() {
+	control.Handle(f.control, "GET /hosts", func(*http.Request, none) (any, error) {
+		facts := []HostFacts{}
+		for _, h := range f.order {
+			facts = append(facts, h.facts())
+		}
+		return facts, nil
+	})
+	control.Handle(f.control, "POST /manager", func(_ *http.Request, r struct {
+		Server   string `json:"server"`
+		Manager  string `json:"manager"`
+		Password string `json:"password"`
+		Force    bool   `json:"force"`
+	}) (any, error) {
+		h, err := f.host(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		return nil, h.manage(r.Manager, r.Password, r.Force)
+	})
+}
+
+func (h *Host) facts() HostFacts {
+	facts := HostFacts{
+		Server: h.Name, UUID: identity(h.Name), Hostname: h.host().Name, Generation: h.generation.Load(),
+		Datastores: map[string]Folder{},
+	}
+	h.mu.Lock()
+	facts.Manager = h.manager
+	h.mu.Unlock()
+	for _, d := range h.config.Datastores {
+		facts.Datastores[d.Name] = Folder{Path: d.Path, Capacity: d.CapacityBytes}
+	}
+	return facts
+}
+
+// manage gives the host to a vCenter (and its agent an account), or takes it
+// back. The agent's account stays, as it does on a real host.
+func (h *Host) manage(manager, password string, force bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if manager != "" && h.manager != "" && h.manager != manager && !force {
+		return &control.Error{Status: http.StatusConflict, Text: errHeld.Error()}
+	}
+	h.manager = manager
+	if password != "" {
+		h.users[AgentUser] = password
+	}
+	h.generation.Add(1)
+	return nil
+}

@@ -1,0 +1,178 @@
+package esx
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+
+	"paver.lab/vsphere/internal/control"
+	"paver.lab/vsphere/internal/front"
+	"paver.lab/vsphere/internal/refusals"
+	"paver.lab/vsphere/internal/room"
+)
+
+func sha256Hex(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// Fleet is all hosts of one process.
+type Fleet struct {
+	hosts   map[string]*Host
+	order   []*Host
+	room    *room.Room
+	control *control.Server
+}
+
+// Start brings the hosts and the control socket up.
+func Start(c *Config, refuse *refusals.Switches) (*Fleet, error) {
+	f := &Fleet{hosts: map[string]*Host{}, room: room.Dial(c.Room)}
+	for _, hc := range c.Hosts {
+		h, err := newHost(hc, c.Machines, f.room, refuse)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		f.hosts[h.Name] = h
+		f.order = append(f.order, h)
+	}
+	if c.Control != "" {
+		server, err := control.Listen(c.Control)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		f.control = server
+		f.routes()
+	}
+	for _, h := range f.order {
+		h.serve()
+	}
+	return f, nil
+}
+
+// Close ends all hosts and removes the socket.
+func (f *Fleet) Close() {
+	if f.control != nil {
+		f.control.Close()
+	}
+	for _, h := range f.order {
+		h.close()
+	}
+	f.room.Close()
+}
+
+func (f *Fleet) host(name string) (*Host, error) {
+	h, ok := f.hosts[name]
+	if !ok {
+		return nil, control.NotFound("there is no host %q", name)
+	}
+	return h, nil
+}
+
+// some gives one host by name, or all when no name is given.
+func (f *Fleet) some(name string) ([]*Host, error) {
+	if name == "" {
+		return f.order, nil
+	}
+	h, err := f.host(name)
+	return []*Host{h}, err
+}
+
+type none struct{}
+
+type serverOnly struct {
+	Server string `json:"server"`
+}
+
+func (f *Fleet) routes() {
+	c := f.control
+	control.Handle(c, "POST /guest", func(_ *http.Request, s GuestState) (any, error) {
+		hosts, err := f.some(s.Host)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range hosts {
+			if machine := h.findVM(h.front.NewContext(), s.VM); machine != nil {
+				h.setGuest(machine, s)
+				return nil, nil
+			}
+		}
+		return nil, control.NotFound("there is no machine %s", s.VM)
+	})
+	control.Handle(c, "POST /fault", func(_ *http.Request, r front.Rule) (any, error) {
+		hosts, err := f.some(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range hosts {
+			if err := h.front.Faults.Add(r); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	})
+	control.Handle(c, "DELETE /faults", func(*http.Request, none) (any, error) {
+		for _, h := range f.order {
+			h.front.Faults.Clear()
+		}
+		return nil, nil
+	})
+	control.Handle(c, "POST /expire", func(_ *http.Request, r serverOnly) (any, error) {
+		hosts, err := f.some(r.Server)
+		for _, h := range hosts {
+			h.front.ExpireSessions()
+		}
+		return nil, err
+	})
+	control.Handle(c, "GET /inventory", func(r *http.Request, _ none) (any, error) {
+		if name := r.URL.Query().Get("server"); name != "" {
+			h, err := f.host(name)
+			if err != nil {
+				return nil, err
+			}
+			return h.inventory(), nil
+		}
+		all := map[string]any{}
+		for _, h := range f.order {
+			all[h.Name] = h.inventory()
+		}
+		return all, nil
+	})
+	control.Handle(c, "POST /uplink", func(_ *http.Request, r struct {
+		Server string `json:"server"`
+		Device string `json:"device"`
+		Up     bool   `json:"up"`
+	}) (any, error) {
+		h, err := f.host(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		return nil, h.setUplink(r.Device, r.Up)
+	})
+	control.Handle(c, "POST /licence", func(_ *http.Request, r struct {
+		Server  string `json:"server"`
+		Licence string `json:"licence"`
+	}) (any, error) {
+		h, err := f.host(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		return nil, h.setLicence(r.Licence)
+	})
+	control.Handle(c, "POST /certificate", func(_ *http.Request, r struct {
+		Server      string `json:"server"`
+		Certificate string `json:"certificate"`
+		Key         string `json:"key"`
+	}) (any, error) {
+		h, err := f.host(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		return nil, h.replaceCertificate([]byte(r.Certificate), []byte(r.Key))
+	})
+	f.vcenterRoutes()
+}
+
+var errHeld = errors.New("the host belongs to another vCenter")

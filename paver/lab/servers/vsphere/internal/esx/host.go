@@ -1,0 +1,233 @@
+package esx
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"log"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vmware/govmomi/simulator"
+	simesx "github.com/vmware/govmomi/simulator/esx"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+
+	"paver.lab/vsphere/internal/front"
+	"paver.lab/vsphere/internal/refusals"
+	"paver.lab/vsphere/internal/room"
+)
+
+// Host is one ESXi host.
+type Host struct {
+	Name string
+
+	config   HostConfig
+	front    *front.Front
+	service  *simulator.Service
+	reg      *simulator.Registry
+	refuse   *refusals.Switches
+	room     *room.Room
+	machines string
+	digests  *digests
+
+	// generation counts changes, so that a vCenter knows when to look again.
+	generation atomic.Uint64
+	network    atomic.Pointer[types.HostNetworkInfo]
+
+	mu         sync.Mutex
+	users      map[string]string
+	licence    licence
+	leases     map[string]*lease
+	transfers  map[string]transfer
+	freshSpace time.Time
+	manager    string // the vCenter that has taken the host in
+}
+
+// newHost builds a host's inventory and reserves its address.
+func newHost(c HostConfig, machines string, r *room.Room, refuse *refusals.Switches) (*Host, error) {
+	certificate, err := front.LoadCertificate(c.Certificate, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	trace, err := front.OpenTrace(c.Trace)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	ctx, instance := simulator.NewServiceInstance(simulator.NewContext(), serviceContent(c.Version), simesx.RootFolder)
+	service := simulator.New(ctx, instance)
+	h := &Host{
+		Name:      c.Name,
+		config:    c,
+		service:   service,
+		reg:       ctx.Map,
+		refuse:    refuse,
+		room:      r,
+		machines:  machines,
+		digests:   newDigests(),
+		users:     map[string]string{},
+		leases:    map[string]*lease{},
+		transfers: map[string]transfer{},
+	}
+	for _, u := range c.Users {
+		h.users[u.Name] = u.Password
+	}
+	if h.licence, err = licenceOf(c.Licence); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	if h.front, err = front.New(c.Name, c.Listen, certificate, trace, service); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	h.front.Valid = h.valid
+	h.front.Before = func(string) { h.refreshSpace(false) }
+	h.front.Changed = h.changed
+
+	service.RegisterSDK(ctx.Map, ctx.Map.Path+"/vimService")
+	mux := service.ServeMux
+	mux.HandleFunc(ctx.Map.Path+"/vimServiceVersions.xml", front.ServiceVersions(c.Version))
+	mux.HandleFunc("/folder/", h.serveFolder)
+	mux.HandleFunc("/nfc/", h.serveNFC)
+	mux.HandleFunc("/guestFile", h.serveGuestFile)
+	mux.HandleFunc("/host/ssl_cert", func(w http.ResponseWriter, _ *http.Request) { http.NotFound(w, nil) })
+
+	if err := h.furnish(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	ctx.Map.SessionManager().ValidLogin = func(l *types.Login) bool { return h.valid(l.UserName, l.Password) }
+	ctx.Map.Handler = h.face
+	ctx.Map.AddHandler(&watcher{host: h})
+	return h, nil
+}
+
+// serviceContent is an ESXi of the given version in place of the simulator's 6.5.
+func serviceContent(version string) types.ServiceContent {
+	content := simesx.ServiceContent
+	build := "24022510"
+	content.About.Version = version
+	content.About.Build = build
+	content.About.FullName = fmt.Sprintf("VMware ESXi %s build-%s", version, build)
+	content.About.ApiVersion = front.APIVersion(version)
+	content.About.LicenseProductVersion = strings.Join(strings.Split(version, ".")[:1], ".") + ".0"
+	content.GuestOperationsManager = &types.ManagedObjectReference{
+		Type: "GuestOperationsManager", Value: "ha-guest-operations-manager",
+	}
+	return content
+}
+
+// identity is a UUID that a host keeps over restarts of the lab.
+func identity(name string) string {
+	sum := sha256.Sum256([]byte("paver lab host " + name))
+	id, _ := uuid.FromBytes(sum[:16])
+	return id.String()
+}
+
+// host is the one HostSystem of this inventory.
+func (h *Host) host() *simulator.HostSystem {
+	host, _ := h.reg.Get(types.ManagedObjectReference{Type: "HostSystem", Value: "ha-host"}).(*simulator.HostSystem)
+	return host
+}
+
+func (h *Host) datacenter() *simulator.Datacenter {
+	dc, _ := h.reg.Get(types.ManagedObjectReference{Type: "Datacenter", Value: "ha-datacenter"}).(*simulator.Datacenter)
+	return dc
+}
+
+// furnish makes the simulator's template into this host: its own name, UUID,
+// addresses, cards and datastores, and the managers that the simulator lacks.
+func (h *Host) furnish(ctx *simulator.Context) error {
+	host := h.host()
+	host.Name = h.config.Hostname
+	host.Summary.Config.Name = h.config.Hostname
+	id := identity(h.Name)
+	host.Summary.Hardware.Uuid = id
+	host.Hardware.SystemInfo.Uuid = id
+	host.Summary.Hardware.CpuMhz = 2400
+	about := h.about()
+	host.Summary.Config.Product = &about
+	host.Config.Product = about
+	host.Config.Certificate = nil
+	host.Summary.ManagementServerIp = ""
+	cr, _ := h.reg.Get(*host.Parent).(*mo.ComputeResource)
+	cr.Name = host.Name
+
+	h.furnishNetwork(ctx)
+	h.furnishFirewall()
+	h.furnishServices()
+	if err := h.furnishDatastores(ctx); err != nil {
+		return err
+	}
+	h.showLicence(ctx)
+	h.showCertificate()
+	return nil
+}
+
+func (h *Host) about() types.AboutInfo { return serviceContent(h.config.Version).About }
+
+// valid checks an account of the host.
+func (h *Host) valid(user, password string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	known, ok := h.users[user]
+	return ok && known == password
+}
+
+// changed notes that something may be different from now on.
+func (h *Host) changed() {
+	h.generation.Add(1)
+	h.refreshSpace(true)
+}
+
+func (h *Host) serve() { h.front.Serve() }
+
+func (h *Host) close() {
+	h.mu.Lock()
+	for _, l := range h.leases {
+		l.stop()
+	}
+	h.mu.Unlock()
+	h.front.Close()
+}
+
+// watcher hears of every change in the inventory and of every task that ends.
+type watcher struct{ host *Host }
+
+func (w *watcher) Reference() types.ManagedObjectReference {
+	return types.ManagedObjectReference{Type: "LabWatcher", Value: "lab-watcher"}
+}
+
+func (w *watcher) PutObject(*simulator.Context, mo.Reference) { w.host.generation.Add(1) }
+
+func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes []types.PropertyChange) {
+	w.host.generation.Add(1)
+	if o.Reference().Type != "VirtualMachine" {
+		return
+	}
+	devices := false
+	for _, c := range changes {
+		devices = devices || c.Name == "config.hardware.device"
+		if c.Name == "runtime.powerState" {
+			w.host.powerChanged(ctx, o.Reference(), c.Val)
+			return
+		}
+	}
+	if devices {
+		w.host.devicesChanged(ctx, o.Reference())
+	}
+}
+
+func (w *watcher) RemoveObject(ctx *simulator.Context, ref types.ManagedObjectReference) {
+	w.host.generation.Add(1)
+	if ref.Type == "VirtualMachine" {
+		w.host.vmRemoved(ctx, ref)
+	}
+}
+
+// broken logs what should never happen and turns it into a fault.
+func (h *Host) broken(what string, err error) types.BaseMethodFault {
+	log.Printf("%s: %s: %s", h.Name, what, err)
+	return &types.SystemError{Reason: what + ": " + err.Error()}
+}

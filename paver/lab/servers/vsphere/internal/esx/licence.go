@@ -1,0 +1,113 @@
+package esx
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+const evaluationKey = "00000-00000-00000-00000-00000"
+
+// licence is what a host may do.
+type licence struct {
+	id       string // as the lab's configuration names it
+	key      string
+	name     string
+	edition  string
+	readOnly bool // the API refuses every write
+}
+
+var licences = []licence{
+	{id: "evaluation", key: evaluationKey, name: "Evaluation Mode", edition: "eval"},
+	{id: "free", key: "FREE0-FREE0-FREE0-FREE0-FREE0", name: "vSphere 8 Hypervisor", edition: "esxBasic", readOnly: true},
+	{id: "standard", key: "STD00-STD00-STD00-STD00-STD00", name: "vSphere 8 Standard", edition: "esx.standard.cpuPackageCoreLimited"},
+	{id: "enterprise-plus", key: "EPLUS-EPLUS-EPLUS-EPLUS-EPLUS", name: "vSphere 8 Enterprise Plus", edition: "esx.enterprisePlus.cpuPackageCoreLimited"},
+}
+
+func licenceOf(id string) (licence, error) {
+	i := slices.IndexFunc(licences, func(l licence) bool { return l.id == id })
+	if i < 0 {
+		return licence{}, fmt.Errorf("there is no licence %q", id)
+	}
+	return licences[i], nil
+}
+
+func (l licence) info(version string) types.LicenseManagerLicenseInfo {
+	properties := []types.KeyAnyValue{
+		{Key: "ProductName", Value: "VMware ESX Server"},
+		{Key: "ProductVersion", Value: version},
+	}
+	features := []string{"vsmp:8"}
+	if !l.readOnly {
+		features = append(features, "vimapi")
+	}
+	for _, f := range features {
+		properties = append(properties, types.KeyAnyValue{Key: "feature", Value: types.KeyValue{Key: f, Value: f}})
+	}
+	return types.LicenseManagerLicenseInfo{
+		LicenseKey: l.key, EditionKey: l.edition, Name: l.name, CostUnit: "cpuPackage", Used: 1, Properties: properties,
+	}
+}
+
+// licenceManager answers for LicenseManager.
+type licenceManager struct {
+	*simulator.LicenseManager
+	host *Host
+}
+
+// showLicence makes the licence in force readable.
+func (h *Host) showLicence(ctx *simulator.Context) {
+	m, ok := h.reg.Get(types.ManagedObjectReference{Type: "LicenseManager", Value: "ha-license-manager"}).(*simulator.LicenseManager)
+	if !ok {
+		return
+	}
+	h.mu.Lock()
+	l := h.licence
+	h.mu.Unlock()
+	ctx.WithLock(m, func() {
+		m.LicensedEdition = l.edition
+		ctx.Update(m, []types.PropertyChange{{Name: "licenses", Val: []types.LicenseManagerLicenseInfo{l.info(h.config.Version)}}})
+	})
+}
+
+// setLicence is the control socket's way: it needs no key.
+func (h *Host) setLicence(id string) error {
+	l, err := licenceOf(id)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	h.licence = l
+	h.mu.Unlock()
+	h.showLicence(h.front.NewContext())
+	h.changed()
+	return nil
+}
+
+var keyFormat = regexp.MustCompile(`^([0-9A-Z]{5}-){4}[0-9A-Z]{5}$`)
+
+// UpdateLicense puts a licence on. Of the keys that the lab does not know,
+// those of the right form are Enterprise Plus.
+func (m *licenceManager) UpdateLicense(ctx *simulator.Context, req *types.UpdateLicense) soap.HasFault {
+	body := new(methods.UpdateLicenseBody)
+	if !keyFormat.MatchString(req.LicenseKey) && m.host.refuse.Refuse("licence-key") {
+		body.Fault_ = simulator.Fault("", &types.InvalidArgument{InvalidProperty: "licenseKey"})
+		return body
+	}
+	l, _ := licenceOf("enterprise-plus")
+	l.key = req.LicenseKey
+	if i := slices.IndexFunc(licences, func(k licence) bool { return k.key == req.LicenseKey }); i >= 0 {
+		l = licences[i]
+	}
+	m.host.mu.Lock()
+	m.host.licence = l
+	m.host.mu.Unlock()
+	m.host.showLicence(ctx)
+	body.Res = &types.UpdateLicenseResponse{Returnval: l.info(m.host.config.Version)}
+	return body
+}
