@@ -1,0 +1,162 @@
+"""The lab plan: what a lab stands up, as frozen data that goes to JSON and back.
+
+It says which bare hosts there are, which addresses and VLANs the "cables" have, and who gives DNS and time.
+It holds the hosts' passwords, so its file is for the owner alone. It knows nothing of what paver will make
+of these hosts: the vCenter, the jumpbox and all the rest come to life when something powers them on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from paver.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """A physical network card of a host, and whether its cable is in."""
+
+    device: str
+    up: bool = True
+
+
+@dataclass(frozen=True)
+class Datastore:
+    """A VMFS datastore of a bare host."""
+
+    name: str
+    capacity_bytes: int = 2_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Host:
+    """A bare ESXi host: name in the site file, address, password of root, hardware, licence."""
+
+    name: str
+    address: str
+    hostname: str
+    password: str = dataclasses.field(repr=False)
+    datastores: tuple[Datastore, ...] = (Datastore("datastore1"),)
+    uplinks: tuple[Uplink, ...] = (Uplink("vmnic0"),)
+    licence: str = "evaluation"
+    version: str = "8.0.3"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of the datacentre: on which VLAN its addresses live."""
+
+    name: str
+    cidr: str
+    vlan: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A lab: hosts, networks, and what the site itself offers.
+
+    `dns` and `ntp` are addresses where the site has such servers of its own, else None. `records` are the
+    names that the site's DNS knows (name to address), served forward and backward.
+    """
+
+    name: str
+    zone: str
+    hosts: tuple[Host, ...]
+    networks: tuple[Network, ...]
+    dns: str | None = None
+    ntp: str | None = None
+    records: tuple[tuple[str, str], ...] = ()
+
+    def network_of(self, address: str) -> Network | None:
+        """Returns the narrowest network that has `address`, or None."""
+        try:
+            wanted = ipaddress.ip_address(address)
+        except ValueError:
+            return None
+        inside = [network for network in self.networks if wanted in ipaddress.ip_network(network.cidr)]
+        return max(inside, key=lambda network: ipaddress.ip_network(network.cidr).prefixlen, default=None)
+
+    def with_passwords(self, passwords: dict[str, str]) -> Plan:
+        """Returns the plan with the root passwords given by host name."""
+        hosts = tuple(
+            dataclasses.replace(host, password=passwords.get(host.name, host.password)) for host in self.hosts
+        )
+        return dataclasses.replace(self, hosts=hosts)
+
+    def on_loopback(self) -> Plan:
+        """Returns the plan with every address in 127.0.0.0/8, for machines that refuse user namespaces.
+
+        10.20.0.11 becomes 127.20.0.11: any process of this machine can reach it, and there is no airgap.
+        """
+        return dataclasses.replace(
+            self,
+            hosts=tuple(dataclasses.replace(host, address=loopback(host.address)) for host in self.hosts),
+            networks=tuple(
+                dataclasses.replace(network, cidr=loopback(network.cidr)) for network in self.networks
+            ),
+            dns=loopback(self.dns) if self.dns else None,
+            ntp=loopback(self.ntp) if self.ntp else None,
+            records=tuple((name, loopback(address)) for name, address in self.records),
+        )
+
+    def to_json(self) -> str:
+        """Returns the plan as JSON; it holds passwords."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True)
+
+
+def loopback(address: str) -> str:
+    """Returns an address or CIDR with its first number replaced by 127."""
+    return "127." + address.split(".", 1)[1]
+
+
+def from_json(text: str) -> Plan:
+    """Returns the plan that `Plan.to_json` wrote.
+
+    Raises:
+        BadInput: it is not such a text.
+    """
+    try:
+        raw = json.loads(text)
+        return Plan(
+            name=raw["name"],
+            zone=raw["zone"],
+            hosts=tuple(_host(each) for each in raw["hosts"]),
+            networks=tuple(Network(**each) for each in raw["networks"]),
+            dns=raw["dns"],
+            ntp=raw["ntp"],
+            records=tuple((name, address) for name, address in raw["records"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput("the lab's plan can't be read", why=f"{type(error).__name__}: {error}") from error
+
+
+def demo(passwords: dict[str, str], *, hosts: int = 2) -> Plan:
+    """Returns the plan of the demo site: `hosts` bare hosts from 10.20.0.11 on, DNS and time on the jumpbox."""
+    names = [f"esx-{number:02d}" for number in range(1, hosts + 1)]
+    return Plan(
+        name="lab-north",
+        zone="north.example",
+        hosts=tuple(
+            Host(
+                name=name,
+                address=str(ipaddress.ip_address("10.20.0.11") + index + (0 if index < 2 else 50)),
+                hostname=f"{name}.north.example",
+                password=passwords[name],
+            )
+            for index, name in enumerate(names)
+        ),
+        networks=(Network("mgmt", "10.20.0.0/24", 20), Network("bosh", "10.30.0.0/24", 30)),
+    )
+
+
+def _host(raw: dict[str, Any]) -> Host:
+    fields = {
+        **raw,
+        "datastores": tuple(Datastore(**each) for each in raw["datastores"]),
+        "uplinks": tuple(Uplink(**each) for each in raw["uplinks"]),
+    }
+    return Host(**fields)

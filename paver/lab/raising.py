@@ -1,0 +1,258 @@
+"""Raises a lab, finds the one that is up, takes it down: the API behind `paver lab` and the tests.
+
+    plan = paver.lab.plan.demo({"esx-01": "…", "esx-02": "…"})
+    lab = raising.up(plan, folder, programs=build.build(...), tools=system.provide(...))
+    subprocess.run(lab.argv(["govc", "about"], cwd=folder), env=lab.environment())
+    raising.down(folder)
+
+A lab is raised bare: what an earlier one left in its folder (hosts' datastores, machines, traces) goes away at
+the next `up`, because the simulators' inventory ended with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import paver
+from paver.errors import BadInput, PaverError, Refused
+from paver.lab import control, namespace, pki, system
+from paver.lab import plan as plans
+
+_UP_SECONDS = 60.0
+_DOWN_SECONDS = 10.0
+_OWN = ("run", "hosts", "machines", "certificates", "trace", "tmp")
+# These are hidden inside of the lab, so nothing of the lab may lie there.
+_HIDDEN = (Path("/run"), Path("/dev/shm"), Path("/proc"), Path("/var/run"))  # noqa: S108 - compared, not used
+# Settings that lead a client out of the lab, or to the user's own things.
+_FOREIGN = ("PROXY", "GOVC_", "BOSH_", "CREDHUB_", "AWS_", "MC_", "SSH_AUTH_SOCK", "DBUS_", "XDG_RUNTIME_DIR")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab that is up.
+
+    `fingerprints` are the host certificates' SHA-256 by host name, as a site file has them. `isolated` is
+    False where this machine refuses namespaces: then the plan's addresses are on loopback, reachable by any
+    process of this machine, and there is no airgap.
+    """
+
+    folder: Path
+    plan: plans.Plan = field(repr=False)
+    init: namespace.Init
+    isolated: bool
+    fingerprints: Mapping[str, str]
+    programs: Mapping[str, Path] = field(repr=False)
+    tools: Mapping[str, Path] = field(repr=False)
+
+    @property
+    def room(self) -> Path:
+        """Returns the socket of the room."""
+        return self.folder / "run" / "room.sock"
+
+    def argv(self, argv: Sequence[str], cwd: Path | None = None) -> list[str]:
+        """Returns the command that runs `argv` inside of the lab."""
+        if not self.isolated:
+            return list(argv)
+        return namespace.enter_argv(self.init, argv, cwd or Path.cwd())
+
+    def environment(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Returns `base` (this process's environment) as a command inside of the lab should have it."""
+        source = os.environ if base is None else base
+        kept = {
+            key: value for key, value in source.items() if not any(word in key.upper() for word in _FOREIGN)
+        }
+        places = [str(path.parent) for path in (*self.programs.values(), *self.tools.values())]
+        path = os.pathsep.join(dict.fromkeys([*places, *system.search_path().split(os.pathsep)]))
+        return {**kept, "PATH": path, "TMPDIR": str(self.folder / "tmp"), "PAVER_LAB": str(self.folder)}
+
+    def status(self) -> dict[str, Any]:
+        """Returns hosts and machines as the room sees them.
+
+        Raises:
+            control.ControlError: the room does not answer.
+        """
+        found: dict[str, Any] = control.call(self.room, "GET", "/status")
+        return found
+
+
+def default_folder() -> Path:
+    """Returns the lab's folder below `$XDG_STATE_HOME` (`~/.local/state` where that is not set)."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "paver" / "lab"
+
+
+def up(
+    plan: plans.Plan,
+    folder: Path,
+    *,
+    programs: Mapping[str, Path],
+    tools: Mapping[str, Path],
+    hold: int | None = None,
+    isolated: bool | None = None,
+) -> Lab:
+    """Raises a lab of `plan` in `folder` and returns once all its hosts answer.
+
+    Where that very lab is up already, it is returned as it is. Two calls at once raise one lab.
+
+    Args:
+        plan: what to raise.
+        folder: the lab's; made if need be, for its owner alone.
+        programs: by name, from `build.build`; vsim at least.
+        tools: by name, from `system.provide`.
+        hold: reading end of a pipe; the lab ends when the writing end closes.
+        isolated: False raises it on loopback addresses; None: where namespaces are refused.
+
+    Raises:
+        Refused: a lab of another plan is up in that folder.
+        PaverError: the lab does not come up.
+    """
+    folder = folder.absolute()
+    if any(folder.is_relative_to(hidden) for hidden in _HIDDEN):
+        why = "inside of the lab these folders are hidden, with all the sockets of this machine in them"
+        raise BadInput(f"a lab can't lie in {folder}", why=why, do="give it a folder elsewhere")
+    _mkdir(folder)
+    with _locked(folder):
+        there = find(folder)
+        if there is not None:
+            if there.plan in (plan, plan.on_loopback()):
+                return there
+            raise Refused(
+                f"another lab is up in {folder}",
+                why="it was raised from another plan",
+                do="paver lab down, then again",
+            )
+        if isolated is None:
+            isolated = namespace.refusal() is None
+        return _raise(
+            plan if isolated else plan.on_loopback(), folder, programs, tools, hold, isolated=isolated
+        )
+
+
+def down(folder: Path) -> bool:
+    """Takes down the lab in `folder`, with all that runs in it; returns whether there was one.
+
+    Raises:
+        PaverError: something of it can't be ended.
+    """
+    folder = folder.absolute()
+    if not folder.exists():
+        return False
+    with _locked(folder):
+        there = find(folder)
+        if there is not None:
+            namespace.stop(there.init, _DOWN_SECONDS)
+        _state(folder).unlink(missing_ok=True)
+    return there is not None
+
+
+def find(folder: Path) -> Lab | None:
+    """Returns the lab that is up in `folder`, or None; a file that a killed lab left behind is no lab."""
+    folder = folder.absolute()
+    try:
+        raw = json.loads(_state(folder).read_text())
+        init = namespace.Init(**raw["init"])
+        config = json.loads((folder / "run" / "config.json").read_text())
+        if not init.alive():
+            return None
+        return Lab(
+            folder=folder,
+            plan=plans.from_json(json.dumps(config["plan"])),
+            init=init,
+            isolated=raw["isolated"],
+            fingerprints=raw["fingerprints"],
+            programs={name: Path(path) for name, path in config["programs"].items()},
+            tools={name: Path(path) for name, path in config["tools"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        # Whatever can't be read was written by a process that was killed while at it.
+        return None
+
+
+def _raise(
+    plan: plans.Plan,
+    folder: Path,
+    programs: Mapping[str, Path],
+    tools: Mapping[str, Path],
+    hold: int | None,
+    *,
+    isolated: bool,
+) -> Lab:
+    for name in _OWN:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        _mkdir(folder / name)
+    fingerprints = {}
+    for host in plan.hosts:
+        pair = pki.host(host.hostname, host.address)
+        pair.write(folder / "certificates", host.name)
+        fingerprints[host.name] = pair.fingerprint
+    config = folder / "run" / "config.json"
+    content = {
+        "lab": str(folder),
+        "plan": json.loads(plan.to_json()),
+        "programs": {name: str(path) for name, path in programs.items()},
+        "tools": {name: str(path) for name, path in tools.items()},
+    }
+    _write(config, content)
+    environment = {
+        key: value for key, value in os.environ.items() if not any(word in key.upper() for word in _FOREIGN)
+    }
+    environment |= {
+        "PATH": system.search_path(),
+        "TMPDIR": str(folder / "tmp"),
+        "PYTHONPATH": str(Path(paver.__file__).parent.parent),
+        # The room forks after its threads' modules are known; nothing may be compiled into a read-only place.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    argv = [
+        sys.executable,
+        "-m",
+        "paver.lab.room",
+        "--config",
+        str(config),
+        *([] if isolated else ["--open"]),
+    ]
+    log = folder / "run" / "room.log"
+    init = namespace.start(
+        argv, environment=environment, log=log, hold=hold, timeout=_UP_SECONDS, isolated=isolated
+    )
+    state = {"init": init.to_json(), "isolated": isolated, "fingerprints": fingerprints}
+    try:
+        _write(_state(folder), state)
+    except OSError as error:
+        namespace.stop(init, _DOWN_SECONDS)
+        raise PaverError("the lab's state can't be written", why=str(error)) from error
+    return Lab(folder, plan, init, isolated, fingerprints, dict(programs), dict(tools))
+
+
+def _state(folder: Path) -> Path:
+    return folder / "run" / "lab.json"
+
+
+def _mkdir(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise PaverError(f"the lab's folder {folder} can't be made", why=str(error)) from error
+
+
+def _write(path: Path, content: Any) -> None:
+    draft = path.with_suffix(".part")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as sink:
+        json.dump(content, sink, indent=1)
+    draft.replace(path)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

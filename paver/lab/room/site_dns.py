@@ -1,0 +1,51 @@
+"""DNS and time of the site itself: nothing of it where the jumpbox is to provide them."""
+
+from __future__ import annotations
+
+from paver.lab.room import cables, machine, world
+
+_NESTED = ("unshare", "-U", "--map-user=1003", "--map-group=1003")
+
+
+def start(place: world.World) -> tuple[machine.Process, ...]:
+    """Starts what the plan says that the site has; returns the processes."""
+    plan, found = place.plan, []
+    cables.up(tuple(dict.fromkeys(address for address in (plan.dns, plan.ntp) if address)))
+    folder = place.lab / "run"
+    # Both would drop privileges, which a lab of one user id can't: so they start without any.
+    nested = _NESTED if place.isolated else ()
+    if plan.dns:
+        config = folder / "dnsmasq.conf"
+        config.write_text(dnsmasq(plan.dns, plan.zone, plan.records))
+        argv = [*nested, str(place.tools["dnsmasq"]), "-k", "-C", str(config)]
+        found.append(machine.spawn(folder, argv, folder / "dnsmasq.log"))
+        machine.await_port(plan.dns, 53)
+    if plan.ntp:
+        config = folder / "chrony.conf"
+        lines = [
+            "local stratum 3",
+            "allow",
+            f"bindaddress {plan.ntp}",
+            "cmdport 0",
+            "bindcmdaddress /",
+            "pidfile /run/lab/chrony.pid",
+        ]
+        config.write_text("\n".join(lines) + "\n")
+        argv = [*nested, str(place.tools["chronyd"]), "-U", "-u", "root", "-x", "-d", "-f", str(config)]
+        found.append(machine.spawn(folder, argv, folder / "chrony.log"))
+    return tuple(found)
+
+
+def dnsmasq(address: str, zone: str, records: tuple[tuple[str, str], ...]) -> str:
+    """Returns the configuration of the site's DNS server: A and PTR for each record, nothing else."""
+    lines = [
+        "no-resolv",
+        "no-hosts",
+        "bind-interfaces",
+        f"listen-address={address}",
+        f"local=/{zone}/",
+        "log-facility=-",
+        "pid-file=",
+        *(f"host-record={name},{where}" for name, where in records),
+    ]
+    return "\n".join(lines) + "\n"
