@@ -56,18 +56,30 @@ _SSH_KINDS = {
 }
 
 
+def _parts(encoded: str) -> list[bytes]:
+    """Returns the strings that a key's blob consists of (RFC 4253, section 6.6), or nothing if it is damaged."""
+    found: list[bytes] = []
+    try:
+        blob = base64.b64decode(encoded, validate=True)
+        while blob:
+            (length,) = struct.unpack(">I", blob[:4])
+            found.append(blob[4 : 4 + length])
+            if len(found[-1]) != length:
+                return []
+            blob = blob[4 + length :]
+    except (binascii.Error, struct.error):
+        return []
+    return found
+
+
 def _ssh_key(text: str) -> str:
     if "PRIVATE KEY" in text:
         raise wrong("this is a private key, not a public one", _SSH_ADVICE)
     words = text.split()
     if len(words) < 2 or words[0] not in _SSH_KINDS or not text.isprintable():
         raise wrong(f"{shown(text)} is not a public SSH key", _SSH_ADVICE)
-    try:
-        blob = base64.b64decode(words[1], validate=True)
-        (length,) = struct.unpack(">I", blob[:4])
-    except (binascii.Error, struct.error):
-        length, blob = 0, b""
-    if blob[4 : 4 + length] != words[0].encode():
+    parts = _parts(words[1])
+    if len(parts) < 2 or parts[0] != words[0].encode():
         raise wrong(f"the {words[0]} key is cut short or damaged", _SSH_ADVICE)
     return " ".join(words)
 
@@ -122,6 +134,6 @@ def _key_file(text: str) -> str:
 
 
 KeySource = Annotated[
-    str, *written(_key_file, str, "the place of a key", _KEY_FILE_ADVICE, r"^(file:.+|passphrase)$")
+    str, *written(_key_file, str, "a place of a key", _KEY_FILE_ADVICE, r"^(file:.+|passphrase)$")
 ]
 """Where the key of the sealed store is: `file:<path>` or `passphrase`."""

@@ -84,10 +84,14 @@ def _words(
         return "this key is missing", described
     if kind == "extra_forbidden":
         return _unknown(model, below, source, path)
+    if source.hides(path):
+        return "this value is not right here", f"{described} Secrets stand in the sealed store only.".strip()
     if kind in _WANTED:
         return _other_type(value, _WANTED[kind], described)
     if kind == "literal_error":
-        return f"{shown(value)} is not {context['expected'].replace(chr(39), '')}", described
+        return _other_word(value, context["expected"], described)
+    if kind == "string_pattern_mismatch":
+        return f"{shown(value)} has another form than {context['pattern']}", described
     if kind in ("greater_than_equal", "less_than_equal"):
         word = "less than" if kind == "greater_than_equal" else "more than"
         return f"{shown(value)} is {word} {context.get('ge', context.get('le'))}", described
@@ -117,6 +121,16 @@ def _other_type(value: object, wanted: str, described: str) -> tuple[str, str]:
     if wanted == "a whole number" and isinstance(value, str) and value.strip("+-0123456789._xo") == "":
         advice = "Write it in decimal digits, without quotes, leading zeros or a point."
     return f"{wanted} is wanted here, not {given}", advice
+
+
+def _other_word(value: object, expected: str, described: str) -> tuple[str, str]:
+    """Returns the words for a value that is none of a few; `expected` is pydantic's list, 'a', 'b' or 'c'."""
+    words = [word.strip(" '") for part in expected.split(", ") for word in part.split(" or ")]
+    if len(words) == 1:
+        return f"{shown(value)} is not {words[0]}", described
+    near = difflib.get_close_matches(str(value), words, 1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    return f"{shown(value)} is not known here", f"{hint}Known: {', '.join(words)}."
 
 
 def _unknown(model: type[BaseModel], below: tree.Path, source: Source, path: tree.Path) -> tuple[str, str]:

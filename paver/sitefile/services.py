@@ -27,16 +27,16 @@ BucketName = Annotated[str, BeforeValidator(_bucket)]
 """A bucket's name that is a DNS name too (the rules of S3 for names in host names)."""
 
 
-def _login(value: object) -> object:
-    """Lets a mere reference stand for a login, with the account's usual user."""
-    return value if isinstance(value, dict | Section) else {"password": value}
-
-
 class Login(Section):
     """An account: its user, and the reference to its password."""
 
     user: Annotated[str, Field(min_length=1, max_length=128)] = Field(description="The user's name.")
     password: credentials.Secret = Field(description="The password: a reference, `secret:<name>`.")
+
+
+def login_from(value: object) -> object:
+    """Returns a mere reference as a login without a user; a literal is refused as such, and never quoted."""
+    return value if isinstance(value, dict | Section) else {"password": value}
 
 
 class Bucket(Section):
@@ -71,7 +71,7 @@ class ExternalStore(Section):
     region: Annotated[str, Field(min_length=1, max_length=64)] = Field(
         default="us-east-1", description="The region that requests are signed for."
     )
-    login: Annotated[Login, BeforeValidator(_login)] = Field(
+    login: Annotated[Login, BeforeValidator(login_from, json_schema_input_type=Login)] = Field(
         description="Access key and the reference to the secret key: {user: AKIA…, password: secret:s3}."
     )
     ca: PathText | None = Field(
@@ -104,7 +104,7 @@ class ExternalRegistry(Section):
     """A registry that is there already."""
 
     endpoint: values.Url = Field(description="Its URL.")
-    login: Annotated[Login, BeforeValidator(_login)] | None = Field(
+    login: Annotated[Login, BeforeValidator(login_from, json_schema_input_type=Login)] | None = Field(
         default=None,
         description="User and the reference to the password: {user: robot, password: secret:registry}.",
     )

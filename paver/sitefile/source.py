@@ -27,6 +27,7 @@ _SECRET_LINE = re.compile(
 )
 _REFERENCE = re.compile(r"(?:secret|file):[A-Za-z0-9._/~-]*\Z")
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
+_URL_LOGIN = re.compile(r"://[^/\s]*@")
 _MASK = "********"
 _WIDTH = 96
 
@@ -98,6 +99,11 @@ class Source:
             severity=severity,
         )
 
+    def hides(self, path: tree.Path) -> bool:
+        """Tells whether the value at `path` may be a secret, so that no message quotes it."""
+        node, _, depth = tree.find(self.root, path) if self.root else (None, None, 0)
+        return depth == len(path) and isinstance(node, tree.ScalarNode) and _is_secret(path, node)
+
     def _mark(self, path: Sequence[tree.Key], *, key: bool) -> tree.Mark:
         if self.root is None:
             return tree.Mark(0, 0, 0, 1)
@@ -141,7 +147,9 @@ def _is_secret(path: tree.Path, node: tree.ScalarNode) -> bool:
     text = str(node.value)
     if _PEM.search(text):
         return True
-    if path == ("secrets", "key"):
+    if _URL_LOGIN.search(text):
+        return True
+    if path in (("secrets",), ("secrets", "key")):
         return not _REFERENCE.match(text) and text != "passphrase"
     if _REFERENCE.match(text) or (path and path[-1] == "user"):
         return False

@@ -9,13 +9,13 @@ import datetime as dt
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from paver.sitefile import credentials, values
 from paver.sitefile.addresses import Address
 from paver.sitefile.credentials import SecretRef
 from paver.sitefile.section import ALIKE, Section
-from paver.sitefile.services import Login
+from paver.sitefile.services import Login, login_from
 from paver.sitefile.site import Machine, Site
 from paver.sitefile.values import Duration, Label, List, Map, ObjectName, PathText, Unordered, shown, wrong
 
@@ -48,11 +48,12 @@ Mtu = Annotated[int, Field(ge=1280, le=9000), BeforeValidator(_mtu)]
 Uplink = Annotated[str, BeforeValidator(_uplink)]
 
 
-def _login_as_root(value: object) -> object:
-    """Lets a mere reference stand for root's login."""
-    if isinstance(value, dict):
-        return {"user": "root"} | value
-    return value if isinstance(value, Login) else {"user": "root", "password": value}
+class HostLogin(Login):
+    """An account of a host."""
+
+    user: Annotated[str, Field(min_length=1, max_length=128)] = Field(
+        default="root", description="The user's name."
+    )
 
 
 class Switch(Section):
@@ -84,9 +85,9 @@ class Host(Section):
         description="SHA-256 of its certificate, as its console shows it; `paver preflight --show-pins` prints what "
         "it sees."
     )
-    login: Annotated[Login, BeforeValidator(_login_as_root)] = Field(
-        description="root's password: a reference, `secret:<name>`; or {user: …, password: secret:…}."
-    )
+    login: Annotated[
+        HostLogin, BeforeValidator(login_from, json_schema_input_type=credentials.Secret | HostLogin)
+    ] = Field(description="root's password: a reference, `secret:<name>`; or {user: …, password: secret:…}.")
     licence: credentials.Secret | None = Field(
         default=None,
         description="Reference to the licence key to assign. Left out, the host's own is kept; it must allow writing.",
@@ -245,8 +246,41 @@ class Inventory(Section):
     cpi: CpiAccount = Field(default=CpiAccount(), description="The account by which BOSH acts on vCenter.")
 
 
+NO_HOSTS_PIN = "sha256:" + ":".join(["00"] * 32)
+
+_EXAMPLE: dict[str, JsonValue] = {
+    "hosts": {
+        "esx-01": {
+            "address": "10.20.0.11",
+            "fingerprint": NO_HOSTS_PIN,
+            "login": "secret:esx-root",
+            "switches": {"vSwitch0": {"uplinks": ["vmnic0"], "mtu": 1500}},
+            "port_groups": {
+                "mgmt": {"switch": "vSwitch0", "vlan": 20},
+                "bosh": {"switch": "vSwitch0", "vlan": 30},
+            },
+            "datastore": "datastore1",
+        },
+        "esx-02": {"like": "esx-01", "address": "10.20.0.12", "fingerprint": NO_HOSTS_PIN},
+    },
+    "vcenter": {
+        "fqdn": "vcsa.north.example",
+        "address": "10.20.0.20",
+        "on": "esx-01",
+        "installer": {"iso": "[datastore1] iso/VMware-VCSA-all-8.0.3.iso"},
+        "size": "tiny",
+    },
+    "inventory": {
+        "datacenter": "north",
+        "clusters": {"compute": {"hosts": ["esx-01", "esx-02"], "drs": True, "ha": False}},
+    },
+}
+
+
 class Settings(Section):
     """A vSphere site: from bare hosts to a cluster that BOSH can use."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     hosts: Annotated[Map[Label, Host], Field(min_length=1), ALIKE] = Field(
         description="The bare hosts, by name; the name is the host's in the zone, too."
