@@ -107,13 +107,22 @@ class Cloud:
         """Returns a task's result, or raises its fault."""
         limit = time.monotonic() + _TASK_SECONDS
         while time.monotonic() < limit:
-            state = task.info.state
-            if state == vim.TaskInfo.State.success:
-                return task.info.result
-            if state == vim.TaskInfo.State.error:
-                raise task.info.error
+            info = self._leaves(task, "info.state", "info.error", "info.result")
+            if info["info.state"] == vim.TaskInfo.State.success:
+                return info.get("info.result")
+            if info["info.state"] == vim.TaskInfo.State.error:
+                raise info["info.error"]
             time.sleep(_POLL_SECONDS)
         raise CloudError(f"task {task} took longer than {_TASK_SECONDS} seconds")
+
+    def _leaves(self, thing: Any, *paths: str) -> dict[str, Any]:
+        # By leaf paths: as a whole, a task's info may hold an entity of a type that pyVmomi refuses.
+        kind = vmodl.query.PropertyCollector
+        wanted = kind.FilterSpec(
+            objectSet=[kind.ObjectSpec(obj=thing)], propSet=[kind.PropertySpec(type=type(thing), pathSet=list(paths))]
+        )
+        [content] = self.content.propertyCollector.RetrieveContents([wanted])
+        return {entry.name: entry.val for entry in content.propSet}
 
 
 @contextlib.contextmanager
