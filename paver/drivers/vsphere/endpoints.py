@@ -1,0 +1,94 @@
+"""The endpoints of a vSphere site, and how each is reached. Pure: nothing here connects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from paver.driver import STORE, Connector, Endpoint, Material, ResourceId, Secret, output, resource_id
+from paver.drivers.vsphere import settings
+from paver.drivers.vsphere.files import Files
+from paver.sitefile import SecretRef
+from paver.sitefile.site import Site
+from paver.transport.machine import MachineConnector
+from paver.transport.vsphere import VsphereConnector
+
+__all__ = ["FILES", "JUMPBOX", "MACHINE", "STORE", "VCENTER", "VMCA", "connectors", "host", "secret"]
+
+JUMPBOX: ResourceId = resource_id("vsphere.jumpbox", "jumpbox")
+VMCA: ResourceId = resource_id("vsphere.anchor", "vmca")
+
+FILES: Endpoint[Any, Any] = Endpoint("files")
+"""The files that the site file names, where paver runs."""
+
+MACHINE: Endpoint[Any, Any] = Endpoint("machine:jumpbox", provider=JUMPBOX)
+VCENTER: Endpoint[Any, Any] = Endpoint("vcenter", provider=VMCA)
+
+JUMPBOX_KEY = Material(kind="ssh-key", name="jumpbox", policy="ed25519")
+"""Paver's own way into the jumpbox."""
+
+HOST_WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "HostSystem",
+        (
+            "name",
+            "config.autoStart",
+            "config.dateTimeInfo",
+            "config.firewall.ruleset",
+            "config.network.dnsConfig",
+            "config.network.portgroup",
+            "config.network.vswitch",
+            "config.service.service",
+            "configManager.autoStartManager",
+            "configManager.dateTimeSystem",
+            "configManager.firewallSystem",
+            "configManager.networkSystem",
+            "configManager.serviceSystem",
+        ),
+    ),
+    ("Datastore", ("name", "browser", "summary.accessible", "summary.freeSpace", "summary.type")),
+    ("VirtualMachine", ("name", "config.extraConfig", "config.files.vmPathName", "runtime.powerState")),
+)
+"""What reading a host fetches in one call."""
+
+PROBES: tuple[tuple[str, ...], ...] = ()
+"""What reading runs on the jumpbox beside the usual probes."""
+
+
+def host(name: str) -> Endpoint[Any, Any]:
+    """Returns the endpoint of a host."""
+    return Endpoint(f"host:{name}")
+
+
+def secret(reference: SecretRef) -> Secret:
+    """Returns a reference of the site file as the engine's."""
+    return Secret(reference.name)
+
+
+def connectors(site: Site) -> Mapping[str, Connector]:
+    """Returns how every endpoint of the site is reached."""
+    iaas = settings.of(site)
+    found: dict[str, Connector] = {
+        host(name).name: VsphereConnector(
+            name=name,
+            address=str(one.address),
+            user=one.login.user,
+            password=secret(one.login.password),
+            pins=(one.fingerprint,),
+            # A host that was added to vCenter has a new certificate, of vCenter's authority.
+            roots=("vmca",),
+            server_name=site.fqdn(name),
+            wants=HOST_WANTS,
+        )
+        for name, one in iaas.hosts.items()
+    }
+    found[FILES.name] = Files(site.folder)
+    found[MACHINE.name] = MachineConnector(
+        name=site.jumpbox.hostname,
+        address=str(site.jumpbox.address),
+        user=site.jumpbox.user,
+        key=JUMPBOX_KEY.secret,
+        host_keys=output(JUMPBOX, "host_keys", tuple),
+        probes=PROBES,
+    )
+    return found

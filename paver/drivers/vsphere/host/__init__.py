@@ -1,0 +1,1 @@
+"""Phase `hosts`: what a bare ESXi host needs before anything is placed on it."""

@@ -1,0 +1,69 @@
+"""The datastore that a host must have. Paver looks at it and never changes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from typing import Any
+
+from paver.driver import Endpoint, Facts, PaverError, Reader, Refused, Resource, Writer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DatastoreFacts(Facts):
+    """A datastore as it is; free space is no fact."""
+
+    type: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Datastore(Resource[DatastoreFacts]):
+    """A datastore that is to be there, accessible; a setting without anything to set.
+
+    Attributes:
+        name: its name, in the host's spelling.
+    """
+
+    kind = "vsphere.datastore"
+    setting = True
+    unmanaged = frozenset({"name"})
+
+    name: str
+
+    def read(self, world: Reader) -> DatastoreFacts | None:
+        """Returns the datastore.
+
+        Raises:
+            Refused: if it is not there, or not accessible; nothing can be placed on the host then.
+        """
+        session = world.session(self.at)
+        found = {
+            values["name"]: values
+            for _, values in session.objects("Datastore", ("name", "summary.accessible", "summary.type"))
+        }
+        if self.name not in found:
+            alike = difflib.get_close_matches(self.name.lower(), [name.lower() for name in found], 1)
+            meant = next((name for name in found if name.lower() in alike), None)
+            raise Refused(
+                f"{session.name} has no datastore {self.name}",
+                seen=", ".join(sorted(found)) or "no datastore at all",
+                why="names are told apart by upper and lower case"
+                if meant and meant.lower() == self.name.lower()
+                else "",
+                do=f"write {meant} in the site file" if meant else "make one on the host, or name another",
+            )
+        values = found[self.name]
+        if not values["summary.accessible"]:
+            raise Refused(f"{session.name}: the datastore {self.name} is not accessible", do="bring it back")
+        return DatastoreFacts(address={"name": self.name}, type=str(values["summary.type"] or ""))
+
+    def create(self, world: Writer) -> None:
+        """Is never called: what is not there is refused while planning."""
+        del world
+        raise PaverError(f"{self.id}: paver makes no datastores")
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: DatastoreFacts) -> None:
+        """Is never called: no datastore bears paver's mark."""
+        del world, facts
+        raise PaverError(f"{at.name}: paver removes no datastores")

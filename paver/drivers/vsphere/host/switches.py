@@ -1,0 +1,54 @@
+"""Standard switches, read and spelled out for every kind that has one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paver.drivers.vsphere.host import reading
+from paver.drivers.vsphere.host.setting import Values
+from paver.transport.vsphere import new
+
+MTU = 1500
+PORTS = 128
+
+
+def look(session: Any, name: str) -> dict[str, Any] | None:
+    """Returns uplinks (active ones first) and MTU of a switch, None if there is none of that name."""
+    switch = reading.named(session, reading.SWITCHES, name, field="name")
+    if switch is None:
+        return None
+    devices = list(getattr(switch.spec.bridge, "nicDevice", None) or ())
+    order = _order(switch.spec)
+    return {
+        "uplinks": tuple(sorted(devices, key=lambda one: order.index(one) if one in order else len(order))),
+        "mtu": int(switch.mtu or switch.spec.mtu or MTU),
+    }
+
+
+def _order(spec: Any) -> list[str]:
+    teaming = getattr(spec.policy, "nicTeaming", None)
+    nics = getattr(teaming, "nicOrder", None)
+    return [*(getattr(nics, "activeNic", None) or ()), *(getattr(nics, "standbyNic", None) or ())]
+
+
+def spec(values: Values, now: Any = None) -> Any:
+    """Returns the specification of a switch; `now` is that of the existing one, whose other settings stay."""
+    made = now if now is not None else new("HostVirtualSwitchSpec", numPorts=PORTS)
+    if "mtu" in values:
+        made.mtu = values["mtu"]
+    if "uplinks" in values:
+        uplinks = list(values["uplinks"])
+        made.bridge = new("HostVirtualSwitchBondBridge", nicDevice=uplinks) if uplinks else None
+        teaming = getattr(made.policy, "nicTeaming", None)
+        if teaming is not None:
+            teaming.nicOrder = new("HostNicOrderPolicy", activeNic=uplinks, standbyNic=[])
+        elif uplinks:
+            order = new("HostNicOrderPolicy", activeNic=uplinks)
+            made.policy = made.policy or new("HostNetworkPolicy")
+            made.policy.nicTeaming = new("HostNicTeamingPolicy", nicOrder=order)
+    return made
+
+
+def current_spec(session: Any, name: str) -> Any:
+    """Returns the specification of an existing switch as it was read."""
+    return reading.named(session, reading.SWITCHES, name, field="name").spec

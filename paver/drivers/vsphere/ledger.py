@@ -1,0 +1,232 @@
+"""The ledger: what is ours on a host where the thing itself cannot carry a mark.
+
+One small file per host, `[datastore] paver/<site>/<host>.json`, in the realm itself. It holds ownership,
+intents (entries that are not complete) and the baselines of settings; never wishes. A new version is written
+beside the old one and then moved over it, so that a cut line never leaves half a ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from paver.driver import Endpoint, Mark, PaverError, Reader, ResourceId, Unobservable, Verb, Writer
+from paver.transport.faults import VsphereFault
+
+SCHEMA = "paver.ledger/1"
+_CALLS = frozenset({"MakeDirectory", "folder:PUT", "MoveDatastoreFile_Task", "DeleteDatastoreFile_Task"})
+
+
+def calls(
+    *, create: Iterable[str], update: Iterable[str], delete: Iterable[str]
+) -> Mapping[Verb, frozenset[str]]:
+    """Returns what a kind declares that stands in the ledger: its own calls, and those of the ledger."""
+    return {
+        Verb.CREATE: _CALLS | frozenset(create),
+        Verb.UPDATE: _CALLS | frozenset(update),
+        Verb.DELETE: _CALLS | frozenset(delete),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One thing that is ours.
+
+    Attributes:
+        id: the resource that it was made for.
+        action: the action that wrote this entry last.
+        complete: False from the intent until the thing stands.
+        address: what reading and deleting it needs.
+        baseline: a setting's values before paver touched it.
+    """
+
+    id: ResourceId
+    action: str
+    complete: bool
+    address: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    baseline: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def mark(self, site: str) -> Mark:
+        """Returns the entry as the mark that stands in facts."""
+        return Mark(site, self.id, self.action, self.complete)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """All of one site's entries on one host; `datastore` is where the file lies, empty if there is none."""
+
+    site: str
+    datastore: str = ""
+    entries: Mapping[str, Entry] = dataclasses.field(default_factory=dict)
+
+    def get(self, id_: str) -> Entry | None:
+        """Returns the entry of a resource."""
+        return self.entries.get(id_)
+
+    def of_kind(self, kind: str) -> Iterator[Entry]:
+        """Yields the entries of one kind, by id."""
+        yield from (entry for id_, entry in sorted(self.entries.items()) if id_.startswith(f"{kind}:"))
+
+    def dumps(self) -> bytes:
+        """Returns the file's bytes."""
+        entries = {
+            id_: {
+                "action": entry.action,
+                "address": dict(entry.address),
+                "baseline": dict(entry.baseline),
+                "complete": entry.complete,
+            }
+            for id_, entry in self.entries.items()
+        }
+        document = {"schema": SCHEMA, "site": self.site, "entries": entries}
+        return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def loads(data: bytes, *, datastore: str, where: str) -> Ledger:
+    """Reads a ledger file.
+
+    Raises:
+        PaverError: if it is none that this version understands.
+    """
+    try:
+        document: Any = json.loads(data)
+        if document["schema"] != SCHEMA:
+            raise PaverError(
+                f"{where} was written by another version of paver",
+                seen=str(document["schema"]),
+                do=f"use a version that reads it; this one reads {SCHEMA}",
+            )
+        entries = {
+            id_: Entry(
+                id=ResourceId(id_),
+                action=item["action"],
+                complete=item["complete"],
+                address=item["address"],
+                baseline=item["baseline"],
+            )
+            for id_, item in document["entries"].items()
+        }
+        return Ledger(document["site"], datastore, entries)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PaverError(
+            f"{where} cannot be read as paver's ledger",
+            seen=f"{type(error).__name__}: {error}",
+            why="it says what paver made on this host, and what it was before: nothing is guessed without it",
+            do="restore the file from a backup, or move it away if nothing on the host is paver's",
+        ) from error
+
+
+def folder(site: str) -> str:
+    """Returns the folder of a site's ledgers on a datastore."""
+    return f"paver/{site}"
+
+
+def path(site: str, at: Endpoint[Any, Any]) -> str:
+    """Returns the ledger's path on its datastore; hosts may share one, so each has a file of its own."""
+    return f"{folder(site)}/{at.name.partition(':')[2]}.json"
+
+
+def read(world: Reader, at: Endpoint[Any, Any]) -> Ledger:
+    """Returns the ledger of the host at `at`, an empty one if there is none.
+
+    Raises:
+        Unobservable: if a datastore that may hold it cannot be read.
+        PaverError: if there are two, or it is damaged.
+    """
+    session = world.session(at)
+    name = path(world.site, at)
+    found: list[Ledger] = []
+    for datastore in _datastores(session):
+        data = session.datastore_get(datastore, name)
+        if data is not None:
+            found.append(loads(data, datastore=datastore, where=f"{session.name}: [{datastore}] {name}"))
+        elif (data := session.datastore_get(datastore, f"{name}.new")) is not None:
+            # In the midst of a move only the new file may be there. One that is cut short was to be the
+            # very first, and nothing was made yet.
+            with contextlib.suppress(PaverError):
+                found.append(loads(data, datastore=datastore, where=name))
+    if len(found) > 1:
+        raise PaverError(
+            f"{session.name} has two ledgers of the site {world.site}",
+            seen=", ".join(f"[{one.datastore}] {name}" for one in found),
+            do="move away the one that is wrong: the older one, if the host's datastore was changed in the site file",
+        )
+    return found[0] if found else Ledger(world.site)
+
+
+def _datastores(session: Any) -> list[str]:
+    found = session.objects("Datastore", ("name", "summary.accessible"))
+    hidden = sorted(values["name"] for _, values in found if not values["summary.accessible"])
+    if hidden:
+        raise Unobservable(
+            f"{session.name}: the datastore {hidden[0]} is not accessible",
+            why="paver's ledger may lie on it",
+            do="bring it back, or take it off the host",
+        )
+    return sorted(values["name"] for _, values in found)
+
+
+def note(world: Writer, at: Endpoint[Any, Any], entry: Entry, datastore: str) -> None:
+    """Writes an entry; a new ledger is made on `datastore`."""
+    book = read(world, at)
+    entries = {**book.entries, entry.id: entry}
+    _write(world, at, Ledger(world.site, book.datastore or datastore, entries), new=not book.datastore)
+
+
+def strike(world: Writer, at: Endpoint[Any, Any], id_: str) -> None:
+    """Removes an entry; the last one takes the file and its folder along."""
+    book = read(world, at)
+    entries = {key: entry for key, entry in book.entries.items() if key != id_}
+    if entries:
+        _write(world, at, Ledger(world.site, book.datastore, entries), new=False)
+    elif book.datastore:
+        _remove(world, at, book.datastore)
+
+
+def _write(world: Writer, at: Endpoint[Any, Any], book: Ledger, *, new: bool) -> None:
+    session = world.writing(at)
+    name = path(world.site, at)
+    if new:
+        session.datastore_mkdir(book.datastore, folder(world.site))
+    session.datastore_put(book.datastore, f"{name}.new", book.dumps())
+    session.task(
+        session.content.fileManager,
+        "MoveDatastoreFile_Task",
+        sourceName=f"[{book.datastore}] {name}.new",
+        sourceDatacenter=None,
+        destinationName=f"[{book.datastore}] {name}",
+        destinationDatacenter=None,
+        force=True,
+    )
+
+
+def _remove(world: Writer, at: Endpoint[Any, Any], datastore: str) -> None:
+    session = world.writing(at)
+    name = path(world.site, at)
+    session.datastore_delete(datastore, f"{name}.new")
+    session.datastore_delete(datastore, name)
+    for place in (folder(world.site), folder(world.site).partition("/")[0]):
+        if _holds(session, datastore, place):
+            return
+        session.datastore_delete(datastore, place)
+
+
+def _holds(session: Any, datastore: str, place: str) -> bool:
+    """Tells whether anything lies in a folder: deleting one takes all in it along."""
+    browser = next(
+        values["browser"]
+        for _, values in session.objects("Datastore", ("name", "browser"))
+        if values["name"] == datastore
+    )
+    try:
+        result = session.query(
+            browser, "SearchDatastore_Task", datastorePath=f"[{datastore}] {place}", searchSpec=None
+        )
+    except VsphereFault as fault:
+        if fault.is_a("FileNotFound"):
+            return True
+        raise
+    return bool(result.file)

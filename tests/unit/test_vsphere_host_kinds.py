@@ -1,0 +1,534 @@
+"""The kinds of phase `hosts` through the real planner and executor, against a host that lives in memory."""
+
+# ruff: noqa: A002, ARG002, ARG005, N802, N803 (the fake host has the vendor's names and faces)
+from __future__ import annotations
+
+import copy
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from paver.driver import Paved, PaverError, Refused, Resource, Secret, resource_id
+from paver.drivers.vsphere import endpoints, ledger
+from paver.drivers.vsphere.host.datastore import Datastore
+from paver.drivers.vsphere.host.default_switch import DefaultSwitch
+from paver.drivers.vsphere.host.dns import Dns
+from paver.drivers.vsphere.host.licence import Licence
+from paver.drivers.vsphere.host.ntp import Ntp
+from paver.drivers.vsphere.host.pave import KINDS
+from paver.drivers.vsphere.host.port_group import PortGroup
+from paver.drivers.vsphere.host.service import Service
+from paver.drivers.vsphere.host.switch import Switch
+from paver.engine.board import Board
+from paver.engine.executor import Executor, Hands, Outcome
+from paver.engine.journal import Journal
+from paver.engine.plan import Plan
+from paver.engine.planner import Heading, Request, plan
+from paver.engine.resource import Gate, Ground
+from paver.engine.world import Connections, ReadingWorld
+from paver.transport import faults
+from paver.transport.vsphere import new, ref
+
+AT = endpoints.host("esx-01")
+LEDGER = "paver/north/esx-01.json"
+EVALUATION = ("00000-00000-00000-00000-00000", "Evaluation Mode", "eval")
+
+
+class Host:
+    """An ESXi host in memory; `dies` raises before the call of that number, as a killed paver would stop."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.calls: list[str] = []
+        self.dies: int | None = None
+        self.licence = EVALUATION
+        self.services = {
+            key: SimpleNamespace(key=key, policy="off", running=False) for key in ("ntpd", "TSM", "TSM-SSH")
+        }
+        self.ntp: list[str] = []
+        self.rules = {"ntpClient": SimpleNamespace(key="ntpClient", enabled=False)}
+        self.dns = new(
+            "HostDnsConfig", dhcp=False, hostName="localhost", domainName="", address=["192.0.2.53"]
+        )
+        self.switches = {
+            "vSwitch0": new(
+                "HostVirtualSwitchSpec",
+                numPorts=128,
+                mtu=1500,
+                bridge=new("HostVirtualSwitchBondBridge", nicDevice=["vmnic0"]),
+            )
+        }
+        self.groups: dict[str, Any] = {}
+
+    def state(self) -> Any:
+        return copy.deepcopy(
+            (
+                self.files,
+                self.licence,
+                {key: vars(value) for key, value in self.services.items()},
+                self.ntp,
+                vars(self.rules["ntpClient"]),
+                repr(self.dns),
+                {
+                    key: (spec.mtu, spec.bridge and list(spec.bridge.nicDevice))
+                    for key, spec in self.switches.items()
+                },
+                {key: (spec.vswitchName, spec.vlanId) for key, spec in self.groups.items()},
+            )
+        )
+
+
+class Session:
+    """What the transport's faces offer, over a `Host`."""
+
+    name = "esx-01"
+
+    def __init__(self, host: Host, gate: Gate | None = None) -> None:
+        self._host = host
+        self._gate = gate
+        self.content = SimpleNamespace(
+            licenseManager=ref("LicenseManager", "lm"), fileManager=ref("FileManager", "fm")
+        )
+
+    def objects(self, type_name: str, paths: Any, root: Any = None) -> list[Any]:
+        assert type_name == "Datastore"
+        values = {
+            "name": "datastore1",
+            "summary.accessible": True,
+            "summary.type": "VMFS",
+            "browser": ref("HostDatastoreBrowser", "browser"),
+        }
+        return [(ref("Datastore", "ds"), {path: values[path] for path in paths})]
+
+    def one(self, type_name: str, paths: Any) -> Any:
+        assert type_name == "HostSystem"
+        host = self._host
+        values: dict[str, Any] = {
+            "config.service.service": list(host.services.values()),
+            "config.firewall.ruleset": list(host.rules.values()),
+            "config.dateTimeInfo": SimpleNamespace(ntpConfig=SimpleNamespace(server=host.ntp)),
+            "config.network.dnsConfig": host.dns,
+            "config.network.vswitch": [
+                SimpleNamespace(name=name, mtu=spec.mtu, spec=copy.deepcopy(spec))
+                for name, spec in host.switches.items()
+            ],
+            "config.network.portgroup": [
+                SimpleNamespace(spec=copy.deepcopy(spec)) for spec in host.groups.values()
+            ],
+        }
+        managers = {f"configManager.{name}": name for name in ("networkSystem", "serviceSystem")}
+        managers |= {f"configManager.{name}": name for name in ("firewallSystem", "dateTimeSystem")}
+        return ref("HostSystem", "ha-host"), {path: managers.get(path) or values[path] for path in paths}
+
+    def value(self, managed: Any, path: str) -> Any:
+        assert path == "licenses"
+        key, name, edition = self._host.licence
+        return [SimpleNamespace(licenseKey=key, name=name, editionKey=edition)]
+
+    def datastore_get(self, datastore: str, path: str) -> bytes | None:
+        assert datastore == "datastore1"
+        return self._host.files.get(path)
+
+    def query(self, managed: Any, method: str, **arguments: Any) -> Any:
+        assert method == "SearchDatastore_Task"
+        place = arguments["datastorePath"].partition("] ")[2] + "/"
+        return SimpleNamespace(
+            file=[name for name in self._host.files if name.startswith(place) and name != place]
+        )
+
+    def _pass(self, call: str) -> None:
+        assert self._gate is not None
+        self._gate(call, self.name)
+        host = self._host
+        if host.dies is not None and len(host.calls) == host.dies:
+            raise KeyboardInterrupt
+        host.calls.append(call)
+
+    def datastore_mkdir(self, datastore: str, path: str) -> None:
+        self._pass("MakeDirectory")
+        self._host.files[path + "/"] = b""
+
+    def datastore_put(self, datastore: str, path: str, data: bytes) -> None:
+        self._pass("folder:PUT")
+        self._host.files[path] = data
+
+    def datastore_delete(self, datastore: str, path: str) -> None:
+        self._pass("DeleteDatastoreFile_Task")
+        self._host.files = {
+            name: data
+            for name, data in self._host.files.items()
+            if name != path and not name.startswith(f"{path}/")
+        }
+
+    def task(self, managed: Any, method: str, **arguments: Any) -> None:
+        assert method == "MoveDatastoreFile_Task"
+        self._pass(method)
+        source, target = (arguments[key].partition("] ")[2] for key in ("sourceName", "destinationName"))
+        self._host.files[target] = self._host.files.pop(source)
+
+    def call(self, managed: Any, method: str, **arguments: Any) -> None:
+        self._pass(method)
+        getattr(self, f"_{method}")(**arguments)
+
+    def _UpdateLicense(self, licenseKey: str) -> None:
+        evaluates = licenseKey == EVALUATION[0]
+        self._host.licence = EVALUATION if evaluates else (licenseKey, "vSphere 8", "esx.enterprisePlus")
+
+    def _UpdateDateTimeConfig(self, config: Any) -> None:
+        self._host.ntp = list(config.ntpConfig.server)
+
+    def _EnableRuleset(self, id: str) -> None:
+        self._host.rules[id].enabled = True
+
+    def _DisableRuleset(self, id: str) -> None:
+        self._host.rules[id].enabled = False
+
+    def _UpdateServicePolicy(self, id: str, policy: str) -> None:
+        self._host.services[id].policy = policy
+
+    def _StartService(self, id: str) -> None:
+        self._host.services[id].running = True
+
+    def _RestartService(self, id: str) -> None:
+        assert self._host.services[id].running
+
+    def _StopService(self, id: str) -> None:
+        self._host.services[id].running = False
+
+    def _UpdateDnsConfig(self, config: Any) -> None:
+        self._host.dns = config
+
+    def _AddVirtualSwitch(self, vswitchName: str, spec: Any) -> None:
+        assert vswitchName not in self._host.switches
+        self._host.switches[vswitchName] = spec
+
+    def _UpdateVirtualSwitch(self, vswitchName: str, spec: Any) -> None:
+        assert vswitchName in self._host.switches
+        self._host.switches[vswitchName] = spec
+
+    def _RemoveVirtualSwitch(self, vswitchName: str) -> None:
+        del self._host.switches[vswitchName]
+
+    def _AddPortGroup(self, portgrp: Any) -> None:
+        if portgrp.name in self._host.groups:
+            raise faults.translate(new("AlreadyExists", name=portgrp.name), "AddPortGroup", self.name)
+        self._host.groups[portgrp.name] = portgrp
+
+    def _UpdatePortGroup(self, pgName: str, portgrp: Any) -> None:
+        assert pgName in self._host.groups
+        self._host.groups[pgName] = portgrp
+
+    def _RemovePortGroup(self, pgName: str) -> None:
+        del self._host.groups[pgName]
+
+
+@dataclasses.dataclass(frozen=True)
+class Connector:
+    host: Host
+
+    def connect(self, context: Any) -> Any:
+        return SimpleNamespace(
+            reader=lambda: Session(self.host),
+            writer=lambda gate: Session(self.host, gate),
+            forget=lambda: None,
+            close=lambda: None,
+        )
+
+
+class Site:
+    """The engine, wired to one host."""
+
+    def __init__(self, host: Host, folder: Path) -> None:
+        self.host = host
+        self._folder = folder
+        self._runs = 0
+
+    def _paved(self, wishes: tuple[Resource[Any], ...]) -> Paved:
+        return Paved(
+            phases=("hosts",),
+            outside=frozenset({"hosts"}),
+            resources=wishes,
+            connectors={AT.name: Connector(self.host)},
+            grounds=tuple(Ground(kind, AT, "hosts") for kind in KINDS),
+        )
+
+    def plan(self, *wishes: Resource[Any], mode: str = "apply") -> Plan:
+        paved, board = self._paved(wishes), Board()
+        connections = Connections(paved.connectors, None, board.for_reading)
+        world = ReadingWorld("north", connections, lambda secret: f"version-of-{secret.name}")
+        heading = Heading(site="north", site_digest="d", paver="1", driver="vsphere/1")
+        return plan(paved, heading, Request(mode=mode), world, board)
+
+    def apply(self, *wishes: Resource[Any], mode: str = "apply", planned: Plan | None = None) -> Outcome:
+        made = planned or self.plan(*wishes, mode=mode)
+        paved, board = self._paved(wishes), Board()
+        self._runs += 1
+        with Journal(self._folder / f"journal-{self._runs}") as journal:
+            hands = Hands(
+                connections=Connections(paved.connectors, None, board.for_reading),
+                board=board,
+                journal=journal,
+                versions=lambda secret: f"version-of-{secret.name}",
+                reveal=lambda secret: "STD00-STD00-STD00-STD00-STD00",
+                tell=lambda event: None,
+                stop=threading.Event(),
+            )
+            return Executor(made, paved, hands).run(lambda action: True)
+
+
+def verbs(made: Plan) -> dict[str, str]:
+    return {action.resource: action.verb.value for action in made.actions}
+
+
+def fine(outcome: Outcome) -> None:
+    for _, error in outcome.failed:
+        raise error
+    assert not outcome.left
+
+
+COMMON: dict[str, Any] = {"phase": "hosts", "at": AT, "ledger_on": "datastore1"}
+
+
+def port_group(name: str = "mgmt", **fields: Any) -> PortGroup:
+    wish = {"switch": "vSwitch0", "vlan": 20, **fields}
+    return PortGroup(id=resource_id(PortGroup.kind, f"esx-01/{name}"), name=name, **wish, **COMMON)
+
+
+WISHES: dict[str, Resource[Any]] = {
+    "port group": port_group(),
+    "switch": Switch(
+        id=resource_id(Switch.kind, "esx-01/vSwitch1"),
+        name="vSwitch1",
+        uplinks=("vmnic1",),
+        mtu=9000,
+        **COMMON,
+    ),
+    "default switch": DefaultSwitch(
+        id=resource_id(DefaultSwitch.kind, "esx-01"), uplinks=("vmnic0", "vmnic1"), mtu=9000, **COMMON
+    ),
+    "ntp": Ntp(id=resource_id(Ntp.kind, "esx-01"), servers=("10.20.0.10",), **COMMON),
+    "dns": Dns(
+        id=resource_id(Dns.kind, "esx-01"),
+        servers=("10.20.0.10",),
+        hostname="esx-01",
+        domain="north.example",
+        **COMMON,
+    ),
+    "service": Service(
+        id=resource_id(Service.kind, "esx-01/TSM-SSH"), service="TSM-SSH", policy="on", running=True, **COMMON
+    ),
+    "licence": Licence(id=resource_id(Licence.kind, "esx-01"), key=Secret("licence"), **COMMON),
+}
+
+
+def _drift(host: Host) -> dict[str, Callable[[], object]]:
+    def vlan() -> None:
+        host.groups["mgmt"].vlanId = 99
+
+    def one_uplink() -> None:
+        host.switches["vSwitch0"].bridge.nicDevice = ["vmnic0"]
+
+    return {
+        "port group": vlan,
+        "switch": lambda: setattr(host.switches["vSwitch1"], "mtu", 1500),
+        "default switch": one_uplink,
+        "ntp": lambda: setattr(host.rules["ntpClient"], "enabled", False),
+        "dns": lambda: setattr(host.dns, "hostName", "other"),
+        "service": lambda: setattr(host.services["TSM-SSH"], "running", False),
+        "licence": lambda: setattr(host, "licence", ("OTHER", "vSphere 8", "esx.standard")),
+    }
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host()
+
+
+@pytest.fixture
+def site(host: Host, tmp_path: Path) -> Site:
+    return Site(host, tmp_path)
+
+
+@pytest.mark.parametrize("what", WISHES)
+def test_a_kind_is_made_kept_repaired_and_taken_away_without_a_trace(
+    what: str, site: Site, host: Host
+) -> None:
+    wish = WISHES[what]
+    start = host.state()
+    first = site.plan(wish)
+    assert verbs(first) == {wish.id: "update" if wish.setting else "create"}
+    fine(site.apply(wish, planned=first))
+    assert verbs(site.plan(wish)) == {wish.id: "keep"}
+    _drift(host)[what]()
+    drifted = site.plan(wish)
+    assert verbs(drifted) == {wish.id: "update"}
+    assert drifted.actions[0].changes
+    fine(site.apply(wish))
+    assert verbs(site.plan(wish)) == {wish.id: "keep"}
+    fine(site.apply(wish, mode="destroy"))
+    assert host.state() == start
+
+
+@pytest.mark.parametrize("what", WISHES)
+def test_what_is_no_longer_wished_for_is_deleted_as_an_orphan(what: str, site: Site, host: Host) -> None:
+    start = host.state()
+    fine(site.apply(WISHES[what]))
+    assert verbs(site.plan()) == {WISHES[what].id: "delete"}
+    fine(site.apply())
+    assert host.state() == start
+
+
+@pytest.mark.parametrize("what", WISHES)
+def test_killed_before_any_write_a_kind_converges_and_destroy_leaves_nothing(
+    what: str, tmp_path: Path
+) -> None:
+    wish = WISHES[what]
+    whole = Host()
+    fine(Site(whole, tmp_path).apply(wish))
+    for number in range(len(whole.calls)):
+        host, folder = Host(), tmp_path / str(number)
+        folder.mkdir()
+        site, start = Site(host, folder), host.state()
+        host.dies = number
+        assert site.apply(wish).failed
+        host.dies = None
+        fine(site.apply(wish))
+        assert verbs(site.plan(wish)) == {wish.id: "keep"}
+        fine(site.apply(wish, mode="destroy"))
+        assert host.state() == start
+
+
+@pytest.mark.parametrize("what", WISHES)
+def test_destroy_right_after_a_kill_leaves_nothing(what: str, tmp_path: Path) -> None:
+    wish = WISHES[what]
+    whole = Host()
+    fine(Site(whole, tmp_path).apply(wish))
+    for number in range(len(whole.calls)):
+        host, folder = Host(), tmp_path / str(number)
+        folder.mkdir()
+        site, start = Site(host, folder), host.state()
+        host.dies = number
+        assert site.apply(wish).failed
+        host.dies = None
+        fine(site.apply(wish, mode="destroy"))
+        # Killed between making the ledger's folder and the ledger, nothing says yet whose the folder is.
+        host.files.pop("paver/north/", None)
+        assert host.state() == start
+
+
+def test_all_kinds_of_a_host_share_one_ledger(site: Site, host: Host) -> None:
+    start = host.state()
+    fine(site.apply(*WISHES.values()))
+    book = ledger.loads(host.files[LEDGER], datastore="datastore1", where="here")
+    assert set(book.entries) == {wish.id for wish in WISHES.values()}
+    assert all(entry.complete for entry in book.entries.values())
+    fine(site.apply(*WISHES.values(), mode="destroy"))
+    assert host.state() == start
+
+
+def test_a_foreign_port_group_of_the_same_name_blocks(site: Site, host: Host) -> None:
+    host.groups["mgmt"] = new("HostPortGroupSpec", name="mgmt", vlanId=7, vswitchName="vSwitch0")
+    made = site.plan(port_group())
+    assert verbs(made) == {port_group().id: "blocked"}
+    assert verbs(site.plan(mode="destroy")) == {}
+
+
+def test_a_port_group_that_appears_after_the_plan_is_not_made_ours(site: Site, host: Host) -> None:
+    made = site.plan(port_group())
+    host.groups["mgmt"] = new("HostPortGroupSpec", name="mgmt", vlanId=7, vswitchName="vSwitch0")
+    ((_, error),) = site.apply(port_group(), planned=made).failed
+    assert isinstance(error, Refused)
+    assert host.groups["mgmt"].vlanId == 7
+    assert not host.files
+
+
+def test_a_port_group_moves_to_another_switch_by_replacement(site: Site, host: Host) -> None:
+    fine(site.apply(port_group(), WISHES["switch"]))
+    moved = port_group(switch="vSwitch1")
+    assert verbs(site.plan(moved, WISHES["switch"]))[moved.id] == "replace"
+    fine(site.apply(moved, WISHES["switch"]))
+    assert host.groups["mgmt"].vswitchName == "vSwitch1"
+
+
+def test_a_port_group_that_someone_removed_is_made_again(site: Site, host: Host) -> None:
+    fine(site.apply(port_group()))
+    del host.groups["mgmt"]
+    assert verbs(site.plan(port_group())) == {port_group().id: "create"}
+    fine(site.apply(port_group()))
+    assert host.groups["mgmt"].vlanId == 20
+
+
+def test_a_setting_changed_twice_still_goes_back_to_what_was_before_paver(site: Site, host: Host) -> None:
+    host.ntp = ["192.0.2.1"]
+    start = host.state()
+    fine(site.apply(WISHES["ntp"]))
+    assert isinstance(WISHES["ntp"], Ntp)
+    fine(site.apply(dataclasses.replace(WISHES["ntp"], servers=("10.20.0.10", "10.20.0.9"))))
+    assert host.ntp == ["10.20.0.10", "10.20.0.9"]
+    fine(site.apply(mode="destroy"))
+    assert host.state() == start
+
+
+def test_a_setting_that_is_right_already_is_kept_and_never_becomes_ours(site: Site, host: Host) -> None:
+    host.services["TSM-SSH"].policy = "on"
+    host.services["TSM-SSH"].running = True
+    assert verbs(site.plan(WISHES["service"])) == {WISHES["service"].id: "keep"}
+    assert not host.files
+
+
+def test_the_free_licence_is_refused_before_anything_is_written(site: Site, host: Host) -> None:
+    host.licence = ("FREE0", "vSphere Hypervisor", "esxBasic")
+    keeps = Licence(id=resource_id(Licence.kind, "esx-01"), **COMMON)
+    with pytest.raises(Refused) as refused:
+        site.plan(keeps, port_group())
+    assert refused.value.lines() == [
+        "error: esx-01 refuses to be written to: its licence is the free one (RestrictedVersion)",
+        '  seen  licence "vSphere Hypervisor", edition esxBasic',
+        "  why   the free licence makes the API read-only; vCenter's installer would fail as well",
+        (
+            "  do    set iaas.hosts.esx-01.licence to a reference, or start the 60-day evaluation on the host, "
+            "then run the same command again"
+        ),
+    ]
+
+
+def test_a_datastore_of_another_spelling_is_refused_by_name(site: Site) -> None:
+    wish = Datastore(
+        id=resource_id(Datastore.kind, "esx-01/Datastore1"), phase="hosts", at=AT, name="Datastore1"
+    )
+    with pytest.raises(Refused, match="no datastore Datastore1") as refused:
+        site.plan(wish)
+    assert refused.value.seen == "datastore1"
+    assert refused.value.do == "write datastore1 in the site file"
+
+
+def test_a_datastore_that_is_there_is_kept_and_outlives_the_site(site: Site) -> None:
+    wish = Datastore(
+        id=resource_id(Datastore.kind, "esx-01/datastore1"), phase="hosts", at=AT, name="datastore1"
+    )
+    assert verbs(site.plan(wish)) == {wish.id: "keep"}
+    assert verbs(site.plan(wish, mode="destroy")) == {}
+
+
+def test_a_damaged_ledger_stops_the_plan(site: Site, host: Host) -> None:
+    host.files[LEDGER] = b'{"schema": "paver.ledger/1", "entr'
+    with pytest.raises(PaverError, match="cannot be read as paver's ledger"):
+        site.plan(port_group())
+
+
+def test_between_the_two_steps_of_a_move_the_new_ledger_counts(site: Site, host: Host) -> None:
+    fine(site.apply(port_group()))
+    host.files[f"{LEDGER}.new"] = host.files.pop(LEDGER)
+    assert verbs(site.plan(port_group())) == {port_group().id: "keep"}
+
+
+def test_a_ledger_whose_very_first_writing_was_cut_counts_as_none(site: Site, host: Host) -> None:
+    host.files[f"{LEDGER}.new"] = b'{"schema": "pav'
+    assert verbs(site.plan(port_group())) == {port_group().id: "create"}
+    fine(site.apply(port_group()))
+    assert set(host.files) == {"paver/north/", LEDGER}
