@@ -1,0 +1,268 @@
+"""Simulated ESXi hosts on loopback, and the engine wired to them through the real driver and sessions."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from paver.driver import Connector, Paved, Secret
+from paver.drivers.vsphere import DRIVER
+from paver.engine.board import Board
+from paver.engine.executor import Event, Executor, Hands, Outcome
+from paver.engine.journal import Journal
+from paver.engine.plan import Action, Plan
+from paver.engine.planner import Heading, Request, plan
+from paver.engine.world import Connections, ReadingWorld
+from paver.lab import build, control, pki
+from paver.sitefile import Site
+from paver.sitefile.load import loads
+from paver.transport.context import Wire
+from paver.transport.vsphere import VsphereConnector
+
+ADDRESS = "127.0.0.21"
+PASSWORD = "Paver-Lab-1!"
+
+SITE = """
+paver: 1
+name: north
+iaas:
+  driver: vsphere
+  hosts:
+    esx-01:
+      address: 10.20.0.11
+      fingerprint: {pins[0]}
+      login: secret:esx-root
+      switches: {{vSwitch0: {{uplinks: [vmnic0], mtu: 1500}}}}
+      port_groups: {{mgmt: {{switch: vSwitch0, vlan: 20}}, bosh: {{switch: vSwitch0, vlan: 30}}}}
+      datastore: datastore1
+    esx-02: {{like: esx-01, address: 10.20.0.12, fingerprint: "{pins[1]}"}}
+  vcenter:
+    fqdn: vcsa.north.example
+    address: 10.20.0.20
+    size: tiny
+    on: esx-01
+    installer: {{tree: /opt/vcsa}}
+  inventory:
+    datacenter: north
+    clusters: {{compute: {{hosts: [esx-01, esx-02]}}}}
+networks:
+  mgmt: {{cidr: 10.20.0.0/24, gateway: 10.20.0.1, port_group: mgmt}}
+  bosh: {{cidr: 10.30.0.0/24, gateway: 10.30.0.1, port_group: bosh, reserved: [10.30.0.1-10.30.0.9],
+    static: [10.30.0.10-10.30.0.30], az: z1}}
+site_services: {{dns: {dns}, ntp: {ntp}, zone: north.example}}
+jumpbox: {{image: jumpbox.ova, on: esx-01, network: mgmt, address: 10.20.0.10, ssh_keys: [{key}]}}
+bucc: {{artefact: bucc.tar, address: 10.30.0.10, az: z1}}
+services:
+  object_store: {{address: 10.30.0.11}}
+  registry: {{address: 10.30.0.12}}
+secrets: {{store: sealed, key: file:site.key}}
+"""
+
+USER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJgkWPh1kDx8dK2zBuwvWXT4LXDZV4NS8wZdTf6yYFXg user"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Hosts:
+    """Running hosts: their ports and fingerprints by name, and the simulator's control socket."""
+
+    ports: Mapping[str, int]
+    pins: Mapping[str, str]
+    control: Path
+    folder: Path
+
+    def inventory(self, name: str) -> Any:
+        """Returns all that can be changed about a host."""
+        return control.call(self.control, "GET", f"/inventory?server={name}")
+
+    def ask(self, target: str, **body: Any) -> Any:
+        """Steers the simulator."""
+        return control.call(self.control, "POST", target, body)
+
+    def trace(self, name: str) -> list[dict[str, Any]]:
+        """Returns the calls that a host got."""
+        lines = (self.folder / f"{name}.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@contextlib.contextmanager
+def hosts(folder: Path, *names: str, **settings: Any) -> Iterator[Hosts]:
+    """Starts hosts on loopback and stops them; `settings` go into each host's configuration."""
+    vsim = build.build(["vsim"])["vsim"]
+    pins, ports, config = {}, {}, []
+    for name in names:
+        pair = pki.host(f"{name}.north.example", ADDRESS)
+        certificate, key = pair.write(folder, name)
+        pins[name], ports[name] = pair.fingerprint, _free_port()
+        (folder / f"{name}-datastore1").mkdir()
+        config.append(
+            {
+                "name": name,
+                "listen": f"{ADDRESS}:{ports[name]}",
+                "hostname": f"{name}.north.example",
+                "certificate": str(certificate),
+                "key": str(key),
+                "users": [{"name": "root", "password": PASSWORD}],
+                "datastores": [
+                    {
+                        "name": "datastore1",
+                        "path": str(folder / f"{name}-datastore1"),
+                        "capacity_bytes": 10**12,
+                    }
+                ],
+                "uplinks": [{"device": "vmnic0", "up": True}, {"device": "vmnic1", "up": True}],
+                "licence": "evaluation",
+                "version": "8.0.3",
+                "trace": str(folder / f"{name}.jsonl"),
+                **settings,
+            }
+        )
+    socket_path = folder / "control.sock"
+    file = folder / "vsim.json"
+    file.write_text(json.dumps({"hosts": config, "control": str(socket_path), "room": ""}))
+    with (folder / "vsim.log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(vsim), "esx", "--config", str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        _await(process, tuple(ports.values()), socket_path, folder / "vsim.log")
+        yield Hosts(ports, pins, socket_path, folder)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await(process: subprocess.Popen[bytes], ports: tuple[int, ...], socket_path: Path, log: Path) -> None:
+    waiting = threading.Event()
+    for _ in range(600):
+        if process.poll() is not None:
+            raise AssertionError(log.read_text())
+        try:
+            for port in ports:
+                socket.create_connection((ADDRESS, port), 1).close()
+            if socket_path.exists():
+                return
+        except OSError:
+            pass
+        waiting.wait(0.05)
+    raise AssertionError(f"the simulator did not start: {log.read_text()}")
+
+
+def site_of(there: Hosts, folder: Path, *, dns: str = "[10.20.0.53]", ntp: str = "[10.20.0.54]") -> Site:
+    """Returns a site whose hosts are these."""
+    text = SITE.format(pins=list(there.pins.values()), dns=dns, ntp=ntp, key=USER_KEY)
+    return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=folder)
+
+
+class Run:
+    """The engine on one site.
+
+    Args:
+        site: the site.
+        there: its hosts.
+        folder: for journals.
+        keep: which resources take part.
+    """
+
+    def __init__(self, site: Site, there: Hosts, folder: Path, keep: Callable[[Any], bool] = bool) -> None:
+        self.site = site
+        self.there = there
+        self.events: list[Event] = []
+        self.stop = threading.Event()
+        self._folder = folder
+        self._keep = keep
+        self._runs = 0
+        self.secrets = {"esx-root": PASSWORD}
+        self.connectors: dict[str, Connector] = {}
+
+    @contextlib.contextmanager
+    def someone_else(self, name: str) -> Iterator[Any]:
+        """Gives a session with a host that may write anything: somebody behind paver's back."""
+        wire = Wire(reveal=lambda secret: self.secrets[secret.name])
+        connection: Any = self.paved().connectors[f"host:{name}"].connect(wire)
+        try:
+            yield connection.writer(lambda call, target="", detail=None: None)
+        finally:
+            connection.close()
+
+    def paved(self) -> Paved:
+        """Returns the driver's wish, its hosts dialled where they are."""
+        whole = DRIVER.pave(self.site)
+        connectors = dict(whole.connectors)
+        for name, port in self.there.ports.items():
+            connector = connectors[f"host:{name}"]
+            assert isinstance(connector, VsphereConnector)
+            connectors[f"host:{name}"] = dataclasses.replace(connector, address=ADDRESS, port=port)
+        resources = tuple(resource for resource in whole.resources if self._keep(resource))
+        kept = {resource.id for resource in resources}
+        grounds = tuple(
+            ground for ground in whole.grounds if ground.at.provider is None or ground.at.provider in kept
+        )
+        return dataclasses.replace(
+            whole, resources=resources, connectors={**connectors, **self.connectors}, grounds=grounds
+        )
+
+    def plan(self, mode: str = "apply", **more: Any) -> Plan:
+        """Returns the plan of the world as it is."""
+        made, _, _, connections = self._plan(mode, more)
+        connections.close()
+        return made
+
+    def _plan(self, mode: str, more: Mapping[str, Any]) -> tuple[Plan, Paved, Board, Connections]:
+        paved, board = self.paved(), Board()
+        wire = Wire(reveal=lambda secret: self.secrets[secret.name])
+        connections = Connections(paved.connectors, wire, board.for_reading)
+        world = ReadingWorld(self.site.name, connections, self._version)
+        heading = Heading(site=self.site.name, site_digest=self.site.digest(), paver="1", driver="vsphere/1")
+        return plan(paved, heading, Request(mode=mode, **more), world, board), paved, board, connections
+
+    def _version(self, secret: Secret) -> str | None:
+        return f"version-of-{secret.name}" if secret.name in self.secrets else None
+
+    def apply(self, mode: str = "apply", **more: Any) -> Outcome:
+        """Plans and acts."""
+        made, paved, board, connections = self._plan(mode, more)
+        self._runs += 1
+        with Journal(self._folder / f"journal-{self._runs}.jsonl") as journal:
+            hands = Hands(
+                connections=connections,
+                board=board,
+                journal=journal,
+                versions=self._version,
+                reveal=lambda secret: self.secrets[secret.name],
+                tell=self.events.append,
+                stop=self.stop,
+            )
+            outcome = Executor(made, paved, hands).run(_mine)
+        connections.close()
+        return outcome
+
+    def fine(self, mode: str = "apply", **more: Any) -> Outcome:
+        """Plans and acts, and holds that nothing went wrong."""
+        outcome = self.apply(mode, **more)
+        for _, error in outcome.failed:
+            raise error
+        assert not outcome.left
+        return outcome
+
+
+def _mine(action: Action) -> bool:
+    del action
+    return True
+
+
+def pending(made: Plan) -> dict[str, str]:
+    """Returns the verbs of everything that would change."""
+    return {action.resource: action.verb.value for action in made.pending}
