@@ -1,18 +1,17 @@
 package esx
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
+
+	"paver.lab/vsphere/internal/browse"
+	"paver.lab/vsphere/internal/store"
 )
 
 // datastoreSystem answers for HostDatastoreSystem.
@@ -38,6 +37,23 @@ func (d *datastore) RefreshDatastore(*simulator.Context, *types.RefreshDatastore
 	return &methods.RefreshDatastoreBody{Res: new(types.RefreshDatastoreResponse)}
 }
 
+// browser answers for HostDatastoreBrowser.
+type browser struct {
+	*simulator.HostDatastoreBrowser
+}
+
+// SearchDatastoreTask lists one folder.
+func (b *browser) SearchDatastoreTask(ctx *simulator.Context, req *types.SearchDatastore_Task) soap.HasFault {
+	req.SearchSpec = browse.Spec(req.SearchSpec)
+	return b.HostDatastoreBrowser.SearchDatastoreTask(ctx, req)
+}
+
+// SearchDatastoreSubFoldersTask lists a folder and all below it.
+func (b *browser) SearchDatastoreSubFoldersTask(ctx *simulator.Context, req *types.SearchDatastoreSubFolders_Task) soap.HasFault {
+	req.SearchSpec = browse.Spec(req.SearchSpec)
+	return b.HostDatastoreBrowser.SearchDatastoreSubFoldersTask(ctx, req)
+}
+
 // DestroyTask would leave the host without its files.
 func (d *datastore) DestroyTask(ctx *simulator.Context, _ *types.Destroy_Task) soap.HasFault {
 	task := simulator.CreateTask(d.Datastore, "destroy", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
@@ -61,7 +77,7 @@ func (h *Host) furnishDatastores(ctx *simulator.Context) error {
 		ds.Summary.Type = string(types.HostFileSystemVolumeFileSystemTypeVMFS)
 		ds.Summary.MultipleHostAccess = types.NewBool(false)
 		ds.Info = &types.VmfsDatastoreInfo{
-			DatastoreInfo: types.DatastoreInfo{Name: d.Name, Url: "ds:///vmfs/volumes/" + id + "/"},
+			DatastoreInfo: types.DatastoreInfo{Name: d.Name, Url: d.Path},
 			Vmfs: &types.HostVmfsVolume{
 				HostFileSystemVolume: types.HostFileSystemVolume{Type: "VMFS", Name: d.Name, Capacity: d.CapacityBytes},
 				BlockSizeMb:          1, MajorVersion: 6, Version: "6.82", Uuid: id, Local: types.NewBool(true),
@@ -75,24 +91,11 @@ func (h *Host) furnishDatastores(ctx *simulator.Context) error {
 	return nil
 }
 
-// used is what the files in a folder occupy; a thin disk is a file with holes.
-func used(path string) int64 {
-	var total int64
-	eachFile(path, func(_ string, info fs.FileInfo) {
-		size := info.Size()
-		if s, ok := info.Sys().(*syscall.Stat_t); ok {
-			size = min(size, s.Blocks*512)
-		}
-		total += size
-	})
-	return total
-}
-
 // free is the room that a datastore has left.
 func (h *Host) free(name string) (int64, bool) {
 	for _, d := range h.config.Datastores {
 		if d.Name == name {
-			return max(0, d.CapacityBytes-used(d.Path)), true
+			return max(0, d.CapacityBytes-store.Used(d.Path)), true
 		}
 	}
 	return 0, false
@@ -142,26 +145,4 @@ func (h *Host) capacity(name string) int64 {
 		}
 	}
 	return 0
-}
-
-// errFull is an upload that the datastore has no room for.
-var errFull = errors.New("no space left on the datastore")
-
-// pour writes a body to a file until it ends or the room does.
-func (h *Host) pour(dst io.Writer, src io.Reader, datastore string) (int64, error) {
-	room, known := h.free(datastore)
-	if !known || !h.refuse.Refuse("upload-full") {
-		return io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, make([]byte, 1<<20))
-	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{io.LimitReader(src, room)}, make([]byte, 1<<20))
-	if err != nil || n < room {
-		return n, err
-	}
-	var one [1]byte
-	if k, err := io.ReadFull(src, one[:]); k == 0 && errors.Is(err, io.EOF) {
-		return n, nil
-	} else if err != nil && k == 0 {
-		return n, err
-	}
-	return n, errFull
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -66,17 +65,4 @@ func sha256Of(file string) (string, error) {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// eachFile walks the plain files of a folder.
-func eachFile(root string, f func(path string, info fs.FileInfo)) {
-	_ = fs.WalkDir(os.DirFS(root), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return nil //nolint:nilerr // a file that goes while we look is no longer there
-		}
-		if info, err := d.Info(); err == nil {
-			f(path, info)
-		}
-		return nil
-	})
 }

@@ -42,6 +42,8 @@ func (h *Host) cover(obj mo.Reference) mo.Reference {
 		return &datastoreSystem{HostDatastoreSystem: o, host: h}
 	case *simulator.Datastore:
 		return &datastore{Datastore: o, host: h}
+	case *simulator.HostDatastoreBrowser:
+		return &browser{HostDatastoreBrowser: o}
 	case *simulator.HostLocalAccountManager:
 		return &accounts{HostLocalAccountManager: o, host: h}
 	case *simulator.LicenseManager:

@@ -17,6 +17,8 @@ import (
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
+
+	"paver.lab/vsphere/internal/store"
 )
 
 // GuestState is what the lab says of the inside of a machine (POST /guest).
@@ -226,7 +228,7 @@ func (h *Host) serveGuestFile(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		http.NotFound(w, r)
 	case !t.put:
-		serveDatastoreFile(w, r, t.file)
+		store.Send(w, r, t.file)
 	case r.Method == http.MethodPut:
 		if err := writeFile(t.file, r); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

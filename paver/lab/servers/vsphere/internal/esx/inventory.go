@@ -9,6 +9,8 @@ import (
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
+
+	"paver.lab/vsphere/internal/store"
 )
 
 // inventory is all that can be changed about a host, in one fixed order and
@@ -183,7 +185,7 @@ func (h *Host) datastoresOf() map[string]any {
 	out := map[string]any{}
 	for _, d := range h.config.Datastores {
 		files := map[string]any{}
-		eachFile(d.Path, func(path string, _ fs.FileInfo) {
+		store.EachFile(d.Path, func(path string, _ fs.FileInfo) {
 			if len(path) > 4 && path[len(path)-4:] == ".log" {
 				files[path] = map[string]any{}
 				return

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/vmware/govmomi/vim25/types"
+
+	"paver.lab/vsphere/internal/store"
 )
 
 // AgentUser is the account by which a vCenter acts on a host.
@@ -42,7 +44,7 @@ func (h *Host) serveNFC(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		http.NotFound(w, r)
 	case r.Method == http.MethodGet:
-		serveDatastoreFile(w, r, f.file)
+		store.Send(w, r, f.file)
 	case r.Method == http.MethodPost && !f.disk && h.refuse.Refuse("nfc-image-by-post"):
 		// Only disks come as a stream; a file that is created is put.
 		http.Error(w, "a file is put, with Overwrite: t", http.StatusMethodNotAllowed)
@@ -77,7 +79,7 @@ func (h *Host) receive(w http.ResponseWriter, r *http.Request, l *lease, name st
 		return
 	}
 	one, two := sha1.New(), sha256.New()
-	n, err := h.pour(io.MultiWriter(out, one, two), body, f.datastore)
+	n, err := store.Pour(io.MultiWriter(out, one, two), body, h.uploadRoom(f.datastore))
 	if cerr := out.Close(); err == nil {
 		err = cerr
 	}
@@ -85,7 +87,7 @@ func (h *Host) receive(w http.ResponseWriter, r *http.Request, l *lease, name st
 		err = io.ErrUnexpectedEOF
 	}
 	switch {
-	case errors.Is(err, errFull):
+	case errors.Is(err, store.ErrFull):
 		fault := &types.NoDiskSpace{FileFault: types.FileFault{File: f.path}, Datastore: f.datastore}
 		refused(http.StatusInsufficientStorage, fault, "Insufficient disk space on datastore '"+f.datastore+"'.")
 		return

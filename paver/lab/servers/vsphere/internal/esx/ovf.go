@@ -32,6 +32,9 @@ func (m *ovfManager) CreateImportSpec(ctx *simulator.Context, req *types.CreateI
 		Descriptor: req.OvfDescriptor, Options: options, Pool: req.ResourcePool, Datastore: ds.Summary.Name,
 		Refuse: m.host.refuse,
 		Backing: func(ref types.ManagedObjectReference) types.BaseVirtualDeviceBackingInfo {
+			if dc := m.host.datacenter(); ref.Value == "" && len(dc.Network) > 0 {
+				ref = dc.Network[0]
+			}
 			network, ok := ctx.Map.Get(ref).(*mo.Network)
 			if !ok {
 				return nil

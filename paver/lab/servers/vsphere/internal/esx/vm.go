@@ -14,6 +14,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"paver.lab/vsphere/internal/room"
+	"paver.lab/vsphere/internal/store"
 )
 
 // vm answers for VirtualMachine.
@@ -121,7 +122,7 @@ func (h *Host) file(path string) (string, bool) {
 	}
 	for _, d := range h.config.Datastores {
 		if d.Name == p.Datastore {
-			return filepath.Join(d.Path, filepath.Clean("/"+p.Path)), true
+			return store.Path(d.Path, p.Path), true
 		}
 	}
 	return "", false

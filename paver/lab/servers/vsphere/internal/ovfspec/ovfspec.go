@@ -26,7 +26,8 @@ type Params struct {
 	Options    types.OvfCreateImportSpecParams
 	Pool       types.ManagedObjectReference
 	Datastore  string
-	// Backing gives the backing of a card on a network, nil for an unknown one.
+	// Backing gives the backing of a card on a network, nil for an unknown one;
+	// for the zero reference, on the network that is the default.
 	Backing func(types.ManagedObjectReference) types.BaseVirtualDeviceBackingInfo
 	// Properties says whether there is a store of OVF properties: a vCenter
 	// has one, a bare host doesn't.
@@ -71,7 +72,11 @@ func Build(p Params) (*types.OvfCreateImportSpecResult, types.BaseMethodFault) {
 	hardware := env.VirtualSystem.VirtualHardware[0]
 	b.chooseConfiguration()
 	b.system(hardware)
-	b.networks()
+	for _, m := range p.Options.NetworkMapping {
+		if b.Backing(m.Network) == nil && p.Refuse.Refuse("ovf-network") {
+			return nil, &types.ManagedObjectNotFound{Obj: m.Network}
+		}
+	}
 	b.properties()
 	for _, item := range hardware.Item {
 		if item.ResourceType != nil && b.applies(item.Configuration) {
@@ -81,6 +86,9 @@ func Build(p Params) (*types.OvfCreateImportSpecResult, types.BaseMethodFault) {
 	b.spec.DeviceChange, err = b.device.ConfigSpec(types.VirtualDeviceConfigSpecOperationAdd)
 	if err != nil {
 		return nil, &types.InvalidArgument{InvalidProperty: "ovfDescriptor"}
+	}
+	if len(b.result.Error) > 0 && p.Refuse.Refuse("ovf-errors") {
+		return &b.result, nil
 	}
 	b.result.ImportSpec = &types.VirtualMachineImportSpec{ConfigSpec: b.spec, ResPoolEntity: &p.Pool}
 	return &b.result, nil
@@ -155,19 +163,14 @@ func (b *builder) system(hardware ovf.VirtualHardwareSection) {
 	}
 }
 
-// networks checks that the OVF's networks are mapped to ones that are there.
-func (b *builder) networks() {
-	if b.env.Network == nil {
-		return
+// network is what an OVF's network is mapped to; one without a mapping goes
+// to the default network, as the server (unlike ovftool) has it.
+func (b *builder) network(name string) types.BaseVirtualDeviceBackingInfo {
+	i := slices.IndexFunc(b.Options.NetworkMapping, func(m types.OvfNetworkMapping) bool { return m.Name == name })
+	if i < 0 {
+		return b.Backing(types.ManagedObjectReference{})
 	}
-	for _, n := range b.env.Network.Networks {
-		i := slices.IndexFunc(b.Options.NetworkMapping, func(m types.OvfNetworkMapping) bool { return m.Name == n.Name })
-		if i < 0 || b.Backing(b.Options.NetworkMapping[i].Network) == nil {
-			if b.Refuse.Refuse("ovf-network-mapping") {
-				b.fail(&types.OvfNetworkMappingNotSupported{}, "No network mapping specified for OVF network '%s'.", n.Name)
-			}
-		}
-	}
+	return b.Backing(b.Options.NetworkMapping[i].Network)
 }
 
 // properties go into the store where there is one.
@@ -297,11 +300,7 @@ func (b *builder) ethernet(item ovf.ResourceAllocationSettingData, kind string) 
 	if len(item.Connection) == 0 {
 		return
 	}
-	i := slices.IndexFunc(b.Options.NetworkMapping, func(m types.OvfNetworkMapping) bool { return m.Name == item.Connection[0] })
-	if i < 0 {
-		return // networks has said so
-	}
-	backing := b.Backing(b.Options.NetworkMapping[i].Network)
+	backing := b.network(item.Connection[0])
 	if backing == nil {
 		return
 	}

@@ -39,7 +39,8 @@ var Table = []Row{
 	{ID: "power-on-importing", Where: "esx", Refuses: "powering on a machine while its disks are coming", Fault: "TaskInProgress", Source: "vim25 HttpNfcLease"},
 	{ID: "power-op-info", Where: "esx", Refuses: "the power operation 'default' of old OVFs", Fault: "InvalidArgument", Source: "esxi-and-ovf: powerOpInfo default → preset"},
 	{ID: "ovf-hardware", Where: "esx", Refuses: "an OVF for a hardware family that the host does not have", Fault: "OvfNoSupportedHardwareFamily", Source: "esxi-and-ovf: Unsupported hardware family"},
-	{ID: "ovf-network-mapping", Where: "esx", Refuses: "an OVF with a network that is not mapped", Fault: "OvfNetworkMappingNotSupported", Source: "esxi-and-ovf: No network mapping specified"},
+	{ID: "ovf-network", Where: "esx", Refuses: "an OVF's network mapped to one that is not there", Fault: "ManagedObjectNotFound", Source: "vim25 OvfManager.CreateImportSpec"},
+	{ID: "ovf-errors", Where: "esx", Refuses: "an import specification for an OVF with errors", Fault: "no importSpec", Source: "vim25 OvfCreateImportSpecResult.importSpec"},
 	{ID: "guest-tools", Where: "esx", Refuses: "guest operations without running tools", Fault: "GuestOperationsUnavailable", Source: "vim25 GuestFileManager"},
 	{ID: "guest-login", Where: "esx", Refuses: "guest operations with a wrong password", Fault: "InvalidGuestLogin", Source: "vim25 GuestFileManager"},
 }
