@@ -1,0 +1,174 @@
+"""What may be tried again, for how long, and who is told.
+
+Only what changes nothing when it's done twice: reads (`reading`), and connecting where nothing was sent yet
+(`connecting`). A write whose answer was lost is never repeated here: the engine reads what became of it. A certificate
+that's refused, a wrong password and a 404 don't get better by asking again.
+
+Each repetition is told before it's waited for, so that the journal has it; the time is bounded, and the last error
+is the one that's raised.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import tenacity
+
+from paver.errors import PaverError
+from paver.transport.context import Retry
+from paver.transport.tls import TrustError
+
+T = TypeVar("T")
+
+SECONDS = 20.0
+"""How long reads are repeated where the caller says nothing else: a service that restarts is back by then."""
+
+_FIRST, _MOST = 0.25, 4.0
+
+_CUT = (
+    ConnectionError,
+    TimeoutError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    http.client.IncompleteRead,
+    http.client.BadStatusLine,
+)
+_BUSY = frozenset({429, 502, 503, 504})
+_EXPIRED_FAULTS = frozenset({"NotAuthenticated"})
+
+
+def reading(
+    do: Callable[[], T],
+    *,
+    endpoint: str,
+    doing: str,
+    tell: Callable[[Retry], None],
+    renew: Callable[[], None] | None = None,
+    seconds: float = SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> T:
+    """Returns what `do` returns, repeating it while the connection fails or the server is busy.
+
+    Args:
+        do: reads; may be called several times.
+        endpoint: what the user calls the endpoint.
+        doing: what is repeated, for the journal.
+        tell: is told of each repetition.
+        renew: logs in anew; with it an expired session is renewed once, and the call repeated.
+        seconds: no repetition begins later than this.
+        sleep: waits; an event's `wait` where a run should be able to stop it.
+        clock: tells the time in seconds.
+
+    Raises:
+        Exception: what `do` raised last, or first if it's nothing that passes.
+    """
+    renewals = iter([renew] if renew else [])
+
+    def safe(error: BaseException) -> bool:
+        if not expired(error):
+            return passing(error)
+        again = next(renewals, None)
+        if again is not None:
+            again()
+        return again is not None
+
+    return _repeated(do, safe, endpoint, doing, tell, seconds, sleep, clock)
+
+
+def connecting(
+    do: Callable[[], T],
+    *,
+    endpoint: str,
+    doing: str,
+    tell: Callable[[Retry], None],
+    seconds: float = SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> T:
+    """Returns what `do` returns, repeating it only where nothing had left yet; safe for writes. See `reading`."""
+    return _repeated(do, unsent, endpoint, doing, tell, seconds, sleep, clock)
+
+
+def passing(error: BaseException) -> bool:
+    """Tells whether a failed read may succeed a moment later, by the error or by what caused it."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, TrustError | ssl.SSLCertVerificationError) for cause in causes):
+        return False
+    return any(_passes(cause) for cause in causes)
+
+
+def unsent(error: BaseException) -> bool:
+    """Tells whether nothing had been sent when it failed: nobody listened, or the name was not resolved yet."""
+    return any(
+        isinstance(cause, ConnectionRefusedError)
+        or (isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN)
+        for cause in _causes(error)
+    )
+
+
+def expired(error: BaseException) -> bool:
+    """Tells whether the session had ended: HTTP 401, or vSphere's NotAuthenticated."""
+    return getattr(error, "status", None) == 401 or getattr(error, "fault", None) in _EXPIRED_FAULTS
+
+
+def _repeated(
+    do: Callable[[], T],
+    safe: Callable[[BaseException], bool],
+    endpoint: str,
+    doing: str,
+    tell: Callable[[Retry], None],
+    seconds: float,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> T:
+    end = clock() + seconds
+
+    def told(state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait = state.upcoming_sleep
+        tell(Retry(endpoint, doing, state.attempt_number, _line(error), round(wait, 3)))
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(safe),
+        wait=tenacity.wait_exponential(multiplier=_FIRST, max=_MOST) + tenacity.wait_random(0, _FIRST),
+        stop=lambda state: clock() + state.upcoming_sleep >= end,
+        before_sleep=told,
+        sleep=sleep,
+        reraise=True,
+    )
+    return retrying(do)
+
+
+def _passes(error: BaseException) -> bool:
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    if isinstance(error, _CUT) or getattr(error, "status", None) in _BUSY:
+        return True
+    if type(error).__module__.partition(".")[0] == "httpx":
+        # Imported here: whoever raised it has paid for it already.
+        import httpx  # noqa: PLC0415
+
+        return isinstance(error, httpx.NetworkError | httpx.TimeoutException | httpx.RemoteProtocolError)
+    return False
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__
+
+
+def _line(error: BaseException | None) -> str:
+    """Returns an error in one line. Of foreign errors only the kind and the system's words: the rest may hold secrets."""
+    if isinstance(error, PaverError):
+        return " ".join(f"{error.what}: {error.why}".rstrip(": ").split())
+    reason = error.strerror if isinstance(error, OSError) else None
+    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__
