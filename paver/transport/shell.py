@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import shlex
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -151,9 +153,7 @@ class LocalShell:
         try:
             return self._attend(process, argv, stdin, timeout, on_output)
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            _end(process)
             for stream in (process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
@@ -209,6 +209,16 @@ def late(machine: str, argv: Sequence[str], timeout: float) -> PaverError:
     )
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(2)
+
+
 class _Unheard(Exception):
     pass
 
@@ -224,8 +234,8 @@ def _feed(process: subprocess.Popen[bytes], stdin: Input, broken: list[BaseExcep
         except (BrokenPipeError, ValueError):
             raise
         except BaseException as error:  # noqa: BLE001 (the source failed: the caller must hear of it)
+            # The command sees its input end early, and cleans up by itself.
             broken.append(error)
-            process.kill()
     with contextlib.suppress(BrokenPipeError, ValueError):
         pipe.close()
 

@@ -134,13 +134,14 @@ def _stub_class() -> Any:
     base = soap_types.vmomi("SoapAdapter").SoapStubAdapter
     expired = soap_types.type_of("NotAuthenticated")
 
-    class GatedStub(base):  # type: ignore[misc]
+    class GatedStub(base):  # type: ignore[misc, valid-type]
         """A SOAP stub over a route of ours, with a gate in its one door."""
 
         def __init__(self, route: Route, version: str, session: Session, gate: Gate) -> None:
             self._session = session
             self._gate = gate
             # A pooled connection that idled longer than this may be half closed; reconnecting is cheaper.
+            self.pool: list[Any] = []
             super().__init__(host=route.address, port=route.port, version=version, connectionPoolTimeout=60)
             self.scheme = lambda **_: HttpsConnection(route)
 
@@ -156,8 +157,8 @@ def _stub_class() -> Any:
 
         def GetConnection(self) -> Any:  # noqa: N802 (pyVmomi's name)
             with self.lock:
-                kept = []
-                for connection, when in self.pool:
+                kept: list[Any] = []
+                for connection, when in list(self.pool):
                     if connection.stale:
                         connection.close()
                     else:

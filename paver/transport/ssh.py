@@ -208,7 +208,8 @@ class SshShell:
         end = time.monotonic() + timeout
         channel.settimeout(timeout)
         channel.exec_command(quoted(argv))
-        feeding = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
+        broken: list[BaseException] = []
+        feeding = threading.Thread(target=_feed, args=(channel, stdin, broken), daemon=True)
         errors = threading.Thread(target=_drain_errors, args=(channel, err), daemon=True)
         feeding.start()
         errors.start()
@@ -222,6 +223,8 @@ class SshShell:
                 take(piece)
         except TimeoutError:
             raise late(self._name, argv, timeout) from None
+        if broken:
+            raise broken[0]
         if not channel.status_event.wait(max(end - time.monotonic(), 0.01)):
             raise late(self._name, argv, timeout)
         code = channel.recv_exit_status()
@@ -256,11 +259,17 @@ class SshShell:
                 self._client = None
 
 
-def _feed(channel: paramiko.Channel, stdin: Input) -> None:
+def _feed(channel: paramiko.Channel, stdin: Input, broken: list[BaseException]) -> None:
     with contextlib.suppress(OSError, EOFError):
-        for piece in [stdin] if isinstance(stdin, bytes) else stdin:
-            channel.sendall(piece)
-        channel.shutdown_write()
+        try:
+            for piece in [stdin] if isinstance(stdin, bytes) else stdin:
+                channel.sendall(piece)
+            channel.shutdown_write()
+        except (OSError, EOFError):
+            raise
+        except BaseException as error:  # noqa: BLE001 (the source failed: the caller must hear of it)
+            broken.append(error)
+            channel.close()
 
 
 def _drain_errors(channel: paramiko.Channel, into: bytearray) -> None:

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import ssl
 from typing import Any
 
 from paver.errors import Unobservable
-from paver.transport import faults, soap_gate, soap_types
+from paver.transport import faults, soap_gate, soap_types, tls
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.dial import Route
 from paver.transport.faults import VsphereFault
 from paver.transport.snapshot import Snapshot
 from paver.transport.soap_types import describe, new, ref, type_of
+from paver.transport.tls import TrustError
 from paver.transport.vsphere_reader import Link, VsphereReader
 from paver.transport.vsphere_trust import trusted_context
 from paver.transport.vsphere_writer import AnswerLostError, VsphereWriter
 
 __all__ = [
     "AnswerLostError",
+    "TrustError",
     "VsphereConnection",
     "VsphereConnector",
     "VsphereFault",
@@ -107,6 +110,8 @@ class VsphereConnector:
             ) from None
         except (vmodl.MethodFault, vmodl.RuntimeFault) as fault:
             raise faults.translate(fault, "Login", self.name) from None
+        except ssl.SSLCertVerificationError as error:
+            raise tls.explain(error, f"{self.name} ({self.address})", context=route.context) from error
         except soap_gate.LOST as error:
             raise Unobservable(
                 f"{self.name} ({self.address}:{self.port}) does not answer",

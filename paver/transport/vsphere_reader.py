@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from paver.errors import PaverError, Unobservable
-from paver.transport import faults, folder, soap_gate, soap_types
+from paver.transport import faults, folder, soap_gate, soap_types, tls
 from paver.transport.dial import Route
 from paver.transport.snapshot import Found, Snapshot, Wants
 
@@ -217,6 +218,8 @@ class VsphereReader:
             return act()
         except (vmodl.MethodFault, vmodl.RuntimeFault) as fault:
             raise faults.translate(fault, doing, self.name) from None
+        except ssl.SSLCertVerificationError as error:
+            raise tls.explain(error, self.name, context=self._link.route.context) from error
         except soap_gate.LOST as error:
             raise Unobservable(
                 f"{self.name} ({self._link.address}) stopped answering: {doing}",

@@ -33,11 +33,6 @@ class Trusting(Protocol):
     def server_name(self) -> str | None: ...
 
 
-def plain(fingerprint: str) -> str:
-    """Returns a fingerprint without `sha256:`, colons and case, so that two can be compared."""
-    return fingerprint.strip().lower().removeprefix("sha256:").replace(":", "")
-
-
 def trusted_context(
     settings: Trusting, context: Wire, proxy: Proxy | None
 ) -> tuple[ssl.SSLContext, str | None]:
@@ -66,14 +61,12 @@ def trusted_context(
             why=str(error) or type(error).__name__,
             do="check that it is powered on and that the port is open from here (`paver ports`)",
         ) from error
-    seen = plain(tls.fingerprint(pem))
-    if seen in {plain(pin) for pin in settings.pins}:
+    if any(tls.matches(pem, pin) for pin in settings.pins):
         return tls.pinned_context(pem), None
     if roots:
         return tls.ca_context(roots), settings.server_name
-    raise tls.TrustError(
-        f"{settings.name} ({settings.address}) shows another certificate than the one that is pinned",
-        seen=f"sha256:{seen}",
-        why="the host was installed anew, its certificate was replaced, or somebody stands in between",
-        do="compare it with the fingerprint on the host's console before you change the site file",
+    raise tls.mismatch(
+        f"{settings.name} ({settings.address})",
+        expected=" or ".join(settings.pins),
+        seen=tls.fingerprint(pem),
     )

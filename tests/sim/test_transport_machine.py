@@ -1,0 +1,488 @@
+"""Machines over a real OpenSSH server on loopback, and this machine itself, through the same faces."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from paver.errors import PaverError, Refused, Unobservable
+from paver.lab import system
+from paver.transport import job, job_runner
+from paver.transport.context import Wire
+from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
+from paver.transport.ssh import HostKeyError
+from paver.transport.tunnel import ConnectProxy
+
+pytestmark = pytest.mark.lab
+
+ADDRESS = "127.0.0.9"
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    port: int
+    folder: Path
+    key: str
+    host_key: str
+    other_host_key: str
+
+    def connector(self, **changes: object) -> MachineConnector:
+        return dataclasses.replace(
+            MachineConnector(
+                name="jumpbox",
+                address=ADDRESS,
+                port=self.port,
+                key=Named("ssh/jumpbox"),
+                host_keys=(self.host_key,),
+                python=sys.executable,
+                jobs=str(self.folder / "jobs"),
+                scratch=str(self.folder / "scratch"),
+            ),
+            **changes,  # type: ignore[arg-type]
+        )
+
+    def wire(self, **changes: object) -> Wire:
+        return dataclasses.replace(Wire(reveal=lambda _: self.key), **changes)  # type: ignore[arg-type]
+
+
+def until(holds: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind((ADDRESS, 0))
+        return int(sock.getsockname()[1])
+
+
+def keygen(tool: Path, path: Path) -> str:
+    subprocess.run([tool, "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    return path.with_suffix(".pub").read_text().strip()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An sshd as a plain user of a nested user namespace, as the lab starts it."""
+    folder = tmp_path_factory.mktemp("sshd")
+    needed = [need for need in system.NEEDS if need.program in ("sshd", "ssh-keygen", "unshare")]
+    programs = system.provide(system.survey(needs=needed))
+    host_key = keygen(programs["ssh-keygen"], folder / "host")
+    other = keygen(programs["ssh-keygen"], folder / "other")
+    home = folder / "home"
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    public = keygen(programs["ssh-keygen"], folder / "user")
+    (home / ".ssh" / "authorized_keys").write_text(public + "\n")
+    (folder / "scratch").mkdir()
+    shims = folder / "shims"
+    shims.mkdir()
+    (shims / "sudo").write_text('#!/bin/sh\n[ "$1 $2" = "-n --" ] || exit 9\nshift 2\nexec "$@"\n')
+    (shims / "sudo").chmod(0o755)
+    (folder / "passwd").write_text(f"paver:x:1002:1002::{home}:/bin/sh\nroot:x:0:0::/root:/bin/sh\n")
+    port = free_port()
+    (folder / "sshd_config").write_text(
+        f"ListenAddress {ADDRESS}:{port}\nHostKey {folder / 'host'}\nUsePAM no\nPidFile none\n"
+        f"PasswordAuthentication no\nStrictModes no\nSubsystem sftp internal-sftp\nSetEnv PATH={shims}:{os.environ['PATH']}\n"
+    )
+    inner = (
+        f"mount --bind {folder / 'passwd'} /etc/passwd && exec {programs['unshare']} -U --map-user=1002"
+        f" --map-group=1002 {programs['sshd']} -D -e -f {folder / 'sshd_config'}"
+    )
+    with (folder / "sshd.log").open("wb") as log:
+        process = subprocess.Popen(
+            [programs["unshare"], "-rm", "--propagation", "private", "sh", "-c", inner],
+            stderr=log,
+            stdout=log,
+        )
+        try:
+            until(lambda: b"Server listening" in (folder / "sshd.log").read_bytes())
+            yield Server(port, folder, (folder / "user").read_text(), host_key, other)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+class Gate:
+    """Lets everything pass and remembers it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __call__(self, call: str, target: str = "", detail: object = None) -> None:
+        del target, detail
+        self.calls.append(call)
+
+
+@pytest.fixture(params=["over SSH", "here"])
+def machine(request: pytest.FixtureRequest, server: Server) -> Iterator[MachineConnection]:
+    connector = server.connector()
+    if request.param == "here":
+        if shutil.which("sudo") is None:
+            connector = dataclasses.replace(connector, sudo=os.geteuid() != 0)
+        connection = connector.connect(server.wire(station="jumpbox"))
+    else:
+        connection = connector.connect(server.wire())
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def writer(machine: MachineConnection) -> MachineWriter:
+    return machine.writer(Gate())
+
+
+def test_a_file_is_absent_then_written_whole_with_its_mode_then_gone(
+    writer: MachineWriter, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o777)
+    path = str(tmp_path / "a file with 'quotes' $HOME.conf")
+    assert writer.read_file(path) is None
+    assert writer.stat(path) is None
+    content = os.urandom(300_000)
+    writer.write_file(path, content, 0o640)
+    assert writer.read_file(path) == content
+    stat = writer.stat(path)
+    assert stat is not None
+    assert (stat.kind, stat.size, stat.mode) == ("file", 300_000, 0o640)
+    assert writer.listdir(str(tmp_path)) == (Path(path).name,)
+    writer.remove(path)
+    assert not writer.exists(path)
+    assert writer.listdir(str(tmp_path / "none")) is None
+
+
+def test_what_is_there_and_cannot_be_read_is_never_absent(writer: MachineWriter, tmp_path: Path) -> None:
+    with pytest.raises(Unobservable):
+        writer.read_file(str(tmp_path))
+
+
+def test_a_command_gets_its_input_and_its_secret_variables_and_no_argv_shows_them(
+    writer: MachineWriter,
+) -> None:
+    secret = "geheim\\n'$(id)'\nzweite Zeile\n"
+    ran = writer.run(
+        ["sh", "-c", 'cat; printf "%s" "$TOKEN"; tr "\\0" " " </proc/$$/cmdline'],
+        input=b"given\n",
+        env={"TOKEN": secret, "OTHER": "x"},
+    )
+    assert ran.out.startswith(b"given\n" + secret.encode())
+    assert b"geheim" not in ran.out[len(b"given\n" + secret.encode()) :]
+    assert ran.argv[0] == "sh"
+
+
+def test_a_command_that_fails_says_what_it_wrote(writer: MachineWriter) -> None:
+    with pytest.raises(CommandError) as caught:
+        writer.run(["sh", "-c", "echo no such zone >&2; exit 3"])
+    assert caught.value.ran.code == 3
+    assert "no such zone" in caught.value.seen
+    assert writer.run(["sh", "-c", "exit 3"], check=False).code == 3
+
+
+def test_a_command_that_never_ends_is_given_up(writer: MachineWriter) -> None:
+    with pytest.raises(PaverError, match="did not end within"):
+        writer.run(["sleep", "60"], timeout=0.5)
+
+
+def test_every_write_passes_the_gate_under_its_name(machine: MachineConnection, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    gate = Gate()
+    writer = machine.writer(gate)
+    writer.mkdir(str(tmp_path / "d"))
+    writer.write_file(str(tmp_path / "d/f"), b"x")
+    writer.remove(str(tmp_path / "d"), recursive=True)
+    writer.run(["/bin/true"])
+    assert gate.calls == ["file:mkdir", "file:write", "file:remove", "run:true"]
+
+
+def test_a_gate_that_refuses_keeps_the_command_from_running(
+    machine: MachineConnection, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o777)
+
+    def refuse(call: str, target: str = "", detail: object = None) -> None:
+        del target, detail
+        raise Refused(call)
+
+    with pytest.raises(Refused):
+        machine.writer(refuse).write_file(str(tmp_path / "f"), b"x")
+    assert not (tmp_path / "f").exists()
+
+
+def test_a_reading_face_runs_probes_and_nothing_else(machine: MachineConnection, tmp_path: Path) -> None:
+    reader = machine.reader()
+    assert reader.probe(["uname", "-s"]).text == "Linux"
+    with pytest.raises(Refused):
+        reader.probe(["touch", str(tmp_path / "f")])
+    assert not (tmp_path / "f").exists()
+    assert not hasattr(reader, "write_file")
+
+
+def test_an_upload_arrives_whole_and_tells_its_progress(writer: MachineWriter, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(5_000_001))
+    told: list[int] = []
+    target = tmp_path / "target"
+    writer.upload(source, str(target), on_progress=lambda done, _: told.append(done))
+    assert hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(source.read_bytes()).digest()
+    assert told == sorted(told)
+    assert told[-1] == 5_000_001
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
+
+
+def test_an_upload_whose_source_breaks_leaves_nothing(writer: MachineWriter, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(3_000_000))
+
+    def cut(done: int, total: int) -> None:
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        writer.upload(source, str(tmp_path / "target"), on_progress=cut)
+    until(lambda: [path.name for path in tmp_path.iterdir()] == ["source"])
+
+
+def test_another_host_key_is_refused(server: Server) -> None:
+    with pytest.raises(HostKeyError, match="another SSH host key"):
+        server.connector(host_keys=(server.other_host_key,)).connect(server.wire())
+
+
+def test_an_unknown_host_key_is_refused(server: Server) -> None:
+    with pytest.raises(HostKeyError, match="not known"):
+        server.connector(host_keys=()).connect(server.wire())
+
+
+def test_a_wrong_key_and_a_dead_port_are_unobservable(server: Server) -> None:
+    other = (server.folder / "other").read_text()
+    with pytest.raises(Unobservable, match="refuses the SSH login"):
+        server.connector().connect(server.wire(reveal=lambda _: other))
+    with pytest.raises(Unobservable, match="does not answer"):
+        server.connector(port=free_port()).connect(server.wire())
+
+
+def test_the_tunnel_reaches_what_lies_behind_and_says_why_when_it_cannot(server: Server) -> None:
+    connection = server.connector().connect(server.wire())
+    proxy = ConnectProxy(connection.reach())
+    try:
+        with socket.create_server((ADDRESS, 0)) as behind:
+            port = behind.getsockname()[1]
+
+            def echo() -> None:
+                accepted, _ = behind.accept()
+                with accepted:
+                    while piece := accepted.recv(65536):
+                        accepted.sendall(piece)
+
+            thread = threading.Thread(target=echo, daemon=True)
+            thread.start()
+            from paver.transport import dial  # noqa: PLC0415
+
+            sent = os.urandom(2_000_000)
+            with dial.tcp(ADDRESS, port, proxy.address, 10) as sock:
+                threading.Thread(target=sock.sendall, args=(sent,), daemon=True).start()
+                got = bytearray()
+                while len(got) < len(sent):
+                    got += sock.recv(65536)
+            assert bytes(got) == sent
+            thread.join(10)
+        with pytest.raises(ConnectionRefusedError, match="502"):
+            dial.tcp(ADDRESS, port, proxy.address, 10)
+    finally:
+        proxy.close()
+        connection.close()
+
+
+def job_id(request: pytest.FixtureRequest) -> str:
+    return hashlib.sha256(request.node.nodeid.encode()).hexdigest()
+
+
+def test_a_job_runs_detached_is_followed_and_leaves_its_exit_code(
+    writer: MachineWriter, request: pytest.FixtureRequest
+) -> None:
+    name = job_id(request)
+    assert job.state(writer, name).state == "absent"
+    lines: list[str] = []
+    begun = job.start_or_attach(
+        writer,
+        name,
+        [
+            "sh",
+            "-c",
+            'echo one; echo two >&2; cat; echo "$A $B"; cat {scratch}/t.json; ls -l {scratch}/t.json; exit 7',
+        ],
+        {"A": "a"},
+        secret_env={"B": "b"},
+        stdin=b"given\n",
+        scratch={"t.json": b"{}\n"},
+    )
+    assert begun.began
+    end = begun.follow(lines.append)
+    assert (end.state, end.code, end.reason) == ("ended", 7, "ended")
+    assert lines[:5] == ["one", "two", "given", "a b", "{}"]
+    assert lines[5].startswith("-rw-------")
+    assert not list(Path(writer.host.scratch).glob("paver-*"))
+    assert job.state(writer, name).code == 7
+    again: list[str] = []
+    assert job.attach(writer, name).follow(again.append, offset=len("one\n")) == dataclasses.replace(
+        end, began=False
+    )
+    assert again == lines[1:]
+
+
+def test_no_secret_of_a_job_stands_in_its_folder_or_in_an_argv(
+    writer: MachineWriter, request: pytest.FixtureRequest
+) -> None:
+    name = job_id(request)
+    begun = job.start_or_attach(
+        writer, name, ["sh", "-c", 'echo "${#S}"; read _'], secret_env={"S": "hunter2hunter2"}, stdin=b"\n"
+    )
+    begun.follow(lambda _: None)
+    folder = Path(writer.host.jobs)
+    assert all(b"hunter2" not in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_of_two_starters_one_begins_and_both_follow(
+    machine: MachineConnection, request: pytest.FixtureRequest
+) -> None:
+    name = job_id(request)
+    jobs: list[job.Job] = []
+
+    def start() -> None:
+        jobs.append(job.start_or_attach(machine.writer(Gate()), name, ["sh", "-c", "echo $$; sleep 1"]))
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(one.began for one in jobs) == [False, False, False, True]
+    seen: list[list[str]] = []
+    for one in jobs:
+        lines: list[str] = []
+        assert one.follow(lines.append).ok
+        seen.append(lines)
+    assert all(lines == seen[0] for lines in seen)
+    assert len(seen[0]) == 1
+
+
+def test_a_job_that_ended_starts_anew_unless_its_end_may_be_used_again(
+    writer: MachineWriter, request: pytest.FixtureRequest
+) -> None:
+    name = job_id(request)
+    first = job.start_or_attach(writer, name, ["true"])
+    assert first.follow(lambda _: None).ok
+    assert not job.start_or_attach(writer, name, ["true"], reuse_ended=True).began
+    assert job.start_or_attach(writer, name, ["true"]).began
+    assert (Path(writer.host.jobs) / f"{name}.1" / "exit.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("limits", "script", "reason"),
+    [
+        ({"time_limit": 0.5}, "while :; do echo x; sleep 0.05; done", "time-limit"),
+        ({"stall_limit": 0.5}, "echo x; sleep 60", "stall-limit"),
+    ],
+)
+def test_a_job_over_its_limit_is_ended_with_all_its_children(
+    writer: MachineWriter,
+    request: pytest.FixtureRequest,
+    limits: dict[str, float],
+    script: str,
+    reason: str,
+) -> None:
+    lines: list[str] = []
+    begun = job.start_or_attach(
+        writer,
+        job_id(request),
+        ["sh", "-c", f"sleep 77 & echo $!; {script}"],
+        **limits,  # type: ignore[arg-type]
+    )
+    end = begun.follow(lines.append)
+    assert end.reason == reason
+    assert not end.ok
+    assert not job_runner.started_at(int(lines[0]))
+
+
+def test_a_job_that_is_stopped_says_so(writer: MachineWriter, request: pytest.FixtureRequest) -> None:
+    begun = job.start_or_attach(writer, job_id(request), ["sleep", "60"])
+    end = job.stop(writer, begun.id)
+    assert (end.state, end.reason) == ("ended", "stopped")
+
+
+def test_a_program_that_is_not_there_ends_the_job_with_127(
+    writer: MachineWriter, request: pytest.FixtureRequest
+) -> None:
+    lines: list[str] = []
+    end = job.start_or_attach(writer, job_id(request), ["no-such-program"]).follow(lines.append)
+    assert (end.code, end.reason) == (127, "not-started")
+    assert "No such file" in lines[0]
+
+
+def test_a_follower_that_stops_leaves_the_job_running(
+    writer: MachineWriter, request: pytest.FixtureRequest
+) -> None:
+    begun = job.start_or_attach(writer, job_id(request), ["sh", "-c", "echo one; sleep 60"])
+    lines: list[str] = []
+    end = begun.follow(lines.append, stop=lambda: bool(lines))
+    assert end.state == "running"
+    assert job.stop(writer, begun.id).state == "ended"
+
+
+def test_a_job_whose_attendant_is_killed_is_running_while_its_command_runs_and_died_after(
+    writer: MachineWriter, request: pytest.FixtureRequest
+) -> None:
+    import json  # noqa: PLC0415
+
+    begun = job.start_or_attach(writer, job_id(request), ["sleep", "60"])
+    marks = json.loads((Path(writer.host.jobs) / begun.id / "pid").read_bytes())
+    os.kill(marks["attendant"]["pid"], signal.SIGKILL)
+    until(lambda: not job_runner.started_at(marks["attendant"]["pid"]))
+    assert job.state(writer, begun.id).state == "running"
+    assert not job.start_or_attach(writer, begun.id, ["sleep", "60"]).began
+    os.killpg(marks["command"]["pid"], signal.SIGKILL)
+    until(lambda: job.state(writer, begun.id).state == "died")
+    assert job.attach(writer, begun.id).follow(lambda _: None).state == "died"
+
+
+def test_a_job_outlives_the_connection_that_started_it_and_is_followed_where_it_broke(
+    server: Server, request: pytest.FixtureRequest
+) -> None:
+    connection = server.connector().connect(server.wire())
+    writer = connection.writer(Gate())
+    flag = server.folder / "go-on"
+    script = f"echo one; until [ -e {flag} ]; do sleep 0.05; done; echo two"
+    begun = job.start_or_attach(writer, job_id(request), ["sh", "-c", script])
+    lines: list[str] = []
+
+    def on_line(line: str) -> None:
+        lines.append(line)
+        if line == "one":
+            shell = connection._host.shell
+            transport = shell.client.get_transport()  # type: ignore[attr-defined]
+            transport.sock.close()
+            flag.touch()
+
+    assert begun.follow(on_line).ok
+    assert lines == ["one", "two"]
+    connection.close()
+    flag.unlink()
