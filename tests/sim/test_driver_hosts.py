@@ -47,7 +47,7 @@ def test_hosts_are_prepared_kept_repaired_and_put_back(run: Run, there: Hosts) -
     assert {name: there.inventory(name) for name in there.ports} == start
 
 
-def test_what_somebody_changes_on_a_host_is_named_and_repaired(run: Run, there: Hosts) -> None:
+def test_what_somebody_changes_on_a_host_is_named_and_repaired(run: Run) -> None:
     run.fine()
     with run.someone_else("esx-01") as session:
         system = reading.manager(session, "networkSystem")

@@ -166,6 +166,15 @@ def site_of(there: Hosts, folder: Path, *, dns: str = "[10.20.0.53]", ntp: str =
     return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=folder)
 
 
+@dataclasses.dataclass(frozen=True)
+class World:
+    """What one plan is made with."""
+
+    paved: Paved
+    board: Board
+    connections: Connections
+
+
 class Run:
     """The engine on one site.
 
@@ -193,7 +202,7 @@ class Run:
         wire = Wire(reveal=lambda secret: self.secrets[secret.name])
         connection: Any = self.paved().connectors[f"host:{name}"].connect(wire)
         try:
-            yield connection.writer(lambda call, target="", detail=None: None)
+            yield connection.writer(_pass)
         finally:
             connection.close()
 
@@ -216,38 +225,42 @@ class Run:
 
     def plan(self, mode: str = "apply", **more: Any) -> Plan:
         """Returns the plan of the world as it is."""
-        made, _, _, connections = self._plan(mode, more)
-        connections.close()
-        return made
+        with self._world() as world:
+            return self._plan(world, mode, more)
 
-    def _plan(self, mode: str, more: Mapping[str, Any]) -> tuple[Plan, Paved, Board, Connections]:
+    @contextlib.contextmanager
+    def _world(self) -> Iterator[World]:
         paved, board = self.paved(), Board()
         wire = Wire(reveal=lambda secret: self.secrets[secret.name])
-        connections = Connections(paved.connectors, wire, board.for_reading)
-        world = ReadingWorld(self.site.name, connections, self._version)
+        world = World(paved, board, Connections(paved.connectors, wire, board.for_reading))
+        try:
+            yield world
+        finally:
+            world.connections.close()
+
+    def _plan(self, world: World, mode: str, more: Mapping[str, Any]) -> Plan:
         heading = Heading(site=self.site.name, site_digest=self.site.digest(), paver="1", driver="vsphere/1")
-        return plan(paved, heading, Request(mode=mode, **more), world, board), paved, board, connections
+        reading = ReadingWorld(self.site.name, world.connections, self._version)
+        return plan(world.paved, heading, Request(mode=mode, **more), reading, world.board)
 
     def _version(self, secret: Secret) -> str | None:
         return f"version-of-{secret.name}" if secret.name in self.secrets else None
 
     def apply(self, mode: str = "apply", **more: Any) -> Outcome:
         """Plans and acts."""
-        made, paved, board, connections = self._plan(mode, more)
         self._runs += 1
-        with Journal(self._folder / f"journal-{self._runs}.jsonl") as journal:
+        journal_file = self._folder / f"journal-{self._runs}.jsonl"
+        with self._world() as world, Journal(journal_file) as journal:
             hands = Hands(
-                connections=connections,
-                board=board,
+                connections=world.connections,
+                board=world.board,
                 journal=journal,
                 versions=self._version,
                 reveal=lambda secret: self.secrets[secret.name],
                 tell=self.events.append,
                 stop=self.stop,
             )
-            outcome = Executor(made, paved, hands).run(_mine)
-        connections.close()
-        return outcome
+            return Executor(self._plan(world, mode, more), world.paved, hands).run(_mine)
 
     def fine(self, mode: str = "apply", **more: Any) -> Outcome:
         """Plans and acts, and holds that nothing went wrong."""
@@ -256,6 +269,10 @@ class Run:
             raise error
         assert not outcome.left
         return outcome
+
+
+def _pass(call: str, target: str = "", detail: object = None) -> None:
+    del call, target, detail
 
 
 def _mine(action: Action) -> bool:
