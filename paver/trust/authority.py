@@ -1,4 +1,4 @@
-"""Authorities and certificates: pure functions from wishes and a clock to PEM texts, and back to facts.
+"""Authorities and certificates: pure functions from wishes and a clock to PEM texts.
 
 Keys of authorities that BUCC is seeded with must be RSA in PKCS#1 PEM ("BEGIN RSA PRIVATE KEY"): BOSH's vars-store
 takes neither PKCS#8 nor EC. RSA keys are therefore always written so; EC keys as PKCS#8.
@@ -7,7 +7,6 @@ takes neither PKCS#8 nor EC. RSA keys are therefore always written so; EC keys a
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
@@ -15,14 +14,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from paver.errors import BadInput, Refused
 from paver.sealed.secret import SecretValue
-from paver.signing.canonical import Json
+from paver.trust.certificate import CertificateFacts, facts, issued_by, load
+
+__all__ = ["CertificateFacts", "Issued", "belongs", "facts", "issue", "issued_by", "new_authority"]
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -40,51 +40,6 @@ _DNS = re.compile(
     r"(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True)
-class CertificateFacts:
-    """What a certificate says.
-
-    Fields:
-        subject, issuer: as RFC 4514 writes names, `CN=…`.
-        serial: in hex.
-        dns, ip: the names and addresses that it's for.
-        not_before, not_after: with time zone UTC.
-        fingerprint: SHA-256 as `sha256:9f:3c:…`.
-        authority: whether it may issue others.
-        key: `rsa 3072`, `ec secp256r1`, or the kind's name.
-    """
-
-    subject: str
-    issuer: str
-    serial: str
-    dns: frozenset[str]
-    ip: frozenset[str]
-    not_before: dt.datetime
-    not_after: dt.datetime
-    fingerprint: str
-    authority: bool
-    key: str
-
-    def days_left(self, now: dt.datetime) -> int:
-        """Returns the whole days until it expires, negative after."""
-        return (self.not_after - now).days
-
-    def public(self) -> dict[str, Json]:
-        """Returns the facts as canonical JSON takes them, times as `2027-11-23T16:00:00Z`."""
-        return {
-            "subject": self.subject,
-            "issuer": self.issuer,
-            "serial": self.serial,
-            "dns": list[Json](sorted(self.dns)),
-            "ip": list[Json](sorted(self.ip)),
-            "not_before": f"{self.not_before:%Y-%m-%dT%H:%M:%SZ}",
-            "not_after": f"{self.not_after:%Y-%m-%dT%H:%M:%SZ}",
-            "fingerprint": self.fingerprint,
-            "authority": self.authority,
-            "key": self.key,
-        }
 
 
 @dataclass(frozen=True)
@@ -160,7 +115,7 @@ def issue(
         Refused: the authority has expired.
     """
     _zoned(now)
-    root = _loaded(authority.certificate)
+    root = load(authority.certificate)
     said = facts(authority.certificate)
     if not said.authority:
         raise BadInput(f"{said.subject} is no authority: it may not issue certificates")
@@ -192,49 +147,9 @@ def issue(
     return _signed(builder, key, signer)
 
 
-def facts(certificate: str) -> CertificateFacts:
-    """Returns what a certificate in PEM says.
-
-    Raises:
-        BadInput: it is not one certificate.
-    """
-    loaded = _loaded(certificate)
-    dns: frozenset[str] = frozenset()
-    ip: frozenset[str] = frozenset()
-    authority = False
-    for extension in loaded.extensions:
-        if isinstance(extension.value, x509.SubjectAlternativeName):
-            dns = frozenset(extension.value.get_values_for_type(x509.DNSName))
-            ip = frozenset(str(address) for address in extension.value.get_values_for_type(x509.IPAddress))
-        elif isinstance(extension.value, x509.BasicConstraints):
-            authority = extension.value.ca
-    digest = hashlib.sha256(loaded.public_bytes(serialization.Encoding.DER)).hexdigest()
-    return CertificateFacts(
-        subject=loaded.subject.rfc4514_string(),
-        issuer=loaded.issuer.rfc4514_string(),
-        serial=f"{loaded.serial_number:x}",
-        dns=dns,
-        ip=ip,
-        not_before=loaded.not_valid_before_utc,
-        not_after=loaded.not_valid_after_utc,
-        fingerprint="sha256:" + ":".join(digest[at : at + 2] for at in range(0, 64, 2)),
-        authority=authority,
-        key=_kind(loaded),
-    )
-
-
-def issued_by(certificate: str, authority: str) -> bool:
-    """Tells whether `authority` signed `certificate`, by name, key and signature. Says nothing about time."""
-    try:
-        _loaded(certificate).verify_directly_issued_by(_loaded(authority))
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
-
-
 def belongs(certificate: str, private_key: SecretValue) -> bool:
     """Tells whether `private_key` is the one of `certificate`."""
-    return _loaded(certificate).public_key() == _loaded_key(private_key).public_key()
+    return load(certificate).public_key() == _loaded_key(private_key).public_key()
 
 
 def _zoned(now: dt.datetime) -> None:
@@ -331,14 +246,6 @@ def _uses(uses: Iterable[str]) -> list[x509.ObjectIdentifier]:
         ) from None
 
 
-def _loaded(certificate: str) -> x509.Certificate:
-    try:
-        (loaded,) = x509.load_pem_x509_certificates(certificate.encode())
-    except ValueError:
-        raise BadInput("this is not one certificate in PEM") from None
-    return loaded
-
-
 def _loaded_key(private_key: SecretValue) -> PrivateKey:
     try:
         loaded = serialization.load_pem_private_key(private_key.reveal().encode(), None)
@@ -348,12 +255,3 @@ def _loaded_key(private_key: SecretValue) -> PrivateKey:
     if not isinstance(loaded, PrivateKey):
         raise BadInput("this private key is neither RSA nor EC")
     return loaded
-
-
-def _kind(certificate: x509.Certificate) -> str:
-    key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        return f"rsa {key.key_size}"
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return f"ec {key.curve.name}"
-    return type(key).__name__.removesuffix("PublicKey").lower()

@@ -7,7 +7,7 @@ import pytest
 
 from paver.errors import BadInput, Refused
 from paver.sealed.secret import SecretValue
-from paver.trust import authority
+from paver.trust import authority, certificate
 
 NOW = dt.datetime(2026, 11, 23, 16, 0, tzinfo=dt.UTC)
 # EC keys: made in no time, and the same code as RSA but for the key's format.
@@ -23,7 +23,7 @@ def test_a_root_is_self_signed_and_may_issue() -> None:
     said = ROOT.facts
     assert said.subject == said.issuer == "CN=lab-north root,O=North"
     assert said.authority
-    assert authority.issued_by(ROOT.certificate, ROOT.certificate)
+    assert certificate.issued_by(ROOT.certificate, ROOT.certificate)
     assert said.not_before == NOW - dt.timedelta(hours=1)
     assert said.not_after == NOW + dt.timedelta(days=3650)
 
@@ -46,8 +46,8 @@ def test_a_certificate_bears_its_names_and_addresses() -> None:
 def test_a_certificate_is_tied_to_its_authority_and_its_key() -> None:
     made = leaf()
     other = authority.new_authority("lab-north root", now=NOW, days=10, algorithm="ec", organization="North")
-    assert authority.issued_by(made.certificate, ROOT.certificate)
-    assert not authority.issued_by(made.certificate, other.certificate)
+    assert certificate.issued_by(made.certificate, ROOT.certificate)
+    assert not certificate.issued_by(made.certificate, other.certificate)
     assert authority.belongs(made.certificate, made.private_key)
     assert not authority.belongs(made.certificate, ROOT.private_key)
 
@@ -133,7 +133,7 @@ def test_a_time_without_its_zone_is_refused() -> None:
 @pytest.mark.parametrize("text", ["", "x", ROOT.certificate * 2, ROOT.certificate[:200]])
 def test_what_is_not_one_certificate_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
-        authority.facts(text)
+        certificate.facts(text)
 
 
 def test_a_damaged_key_is_refused_without_showing_it() -> None:
