@@ -10,6 +10,7 @@ from paver.sitefile import tree
 from paver.sitefile.diagnostic import Diagnostic, Severity
 from paver.sitefile.models import JUMPBOX, Network
 from paver.sitefile.site import Machine, Site
+from paver.sitefile.values import shown
 
 
 def check(site: Site) -> Iterator[Diagnostic]:
@@ -54,7 +55,7 @@ def known(
         f"There are these {plural}: {', '.join(existing)}." if existing else f"There are no {plural} there."
     )
     advice = f"Did you mean {near[0]}? {there}" if near else there
-    yield site.source.at(path, f"{name} is not in {where}", advice)
+    yield site.source.at(path, f"{shown(name)} is not in {where}", advice)
 
 
 def inside(site: Site, machine: Machine, network: str) -> Iterator[Diagnostic]:

@@ -127,13 +127,17 @@ Secret = Annotated[
 _KEY_FILE_ADVICE = "`file:` and the path of the key file, or `passphrase` to be asked for it."
 
 
-def _key_file(text: str) -> str:
-    if text == "passphrase" or (text.startswith("file:") and len(text) > 5 and text.isprintable()):
-        return text
+def _key_file(value: object) -> str:
+    if isinstance(value, str) and (value == "passphrase" or value.startswith("file:")):
+        if len(value) == len("file:") or not value.isprintable():
+            raise wrong("this is not the path of a file", _KEY_FILE_ADVICE)
+        return value
     raise wrong("a value stands where the place of the key belongs", _KEY_FILE_ADVICE)
 
 
 KeySource = Annotated[
-    str, *written(_key_file, str, "a place of a key", _KEY_FILE_ADVICE, r"^(file:.+|passphrase)$")
+    str,
+    BeforeValidator(_key_file),
+    WithJsonSchema({"type": "string", "pattern": "^(file:.+|passphrase)$", "x-paver-type": "place of a key"}),
 ]
 """Where the key of the sealed store is: `file:<path>` or `passphrase`."""

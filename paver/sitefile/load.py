@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from paver.errors import BadInput
-from paver.sitefile import check, like, parse, refusals, tree
+from paver.sitefile import check, decode, like, parse, refusals, tree
 from paver.sitefile.diagnostic import Diagnostic, Severity, SiteErrors
 from paver.sitefile.document import Document
 from paver.sitefile.site import Site
@@ -52,7 +52,7 @@ def load(path: pathlib.Path | str, drivers: Mapping[str, SettingsProvider]) -> S
     file = pathlib.Path(path)
     try:
         with file.open("rb") as stream:
-            data = stream.read(parse.MAX_BYTES + 1)
+            data = stream.read(decode.MAX_BYTES + 1)
     except OSError as error:
         raise BadInput(
             f"the site file {path} can't be read",
@@ -93,6 +93,7 @@ def loads(
     if driver is not None:
         content = {key: value for key, value in _below(source, IAAS).items() if key != "driver"}
         settings = _validated(driver.settings, content, source, IAAS, found)
+    found = _without_consequences(found)
     if driver is None or document is None or settings is None or found:
         raise SiteErrors(_once(found))
     site = Site(
@@ -130,9 +131,7 @@ def _driver(
     path = (*IAAS, "driver")
     installed = f"Installed: {', '.join(sorted(drivers))}." if drivers else "No driver is installed."
     if "driver" not in iaas.entries:
-        return None, [
-            source.at(path, "this key is missing", f"The driver of the IaaS. {installed}", key=True)
-        ]
+        return None, [source.at(path, refusals.MISSING, f"The driver of the IaaS. {installed}", key=True)]
     node = iaas.entries["driver"]
     name = node.value if isinstance(node, tree.ScalarNode) else None
     if isinstance(name, str) and name in drivers:
@@ -156,6 +155,12 @@ def _validated(
     except ValidationError as error:
         found += refusals.diagnostics(error, source, model, path)
         return None
+
+
+def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Drops what is missing only because a `like` couldn't be resolved."""
+    broken = tuple(one.path.removesuffix(like.LIKE) for one in found if one.path.endswith(f".{like.LIKE}"))
+    return [one for one in found if not (one.message == refusals.MISSING and one.path.startswith(broken))]
 
 
 def _once(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:

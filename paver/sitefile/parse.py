@@ -18,11 +18,10 @@ from typing import NoReturn
 
 import yaml
 
-from paver.sitefile import tree
+from paver.sitefile import decode, tree
 from paver.sitefile.diagnostic import SiteErrors
-from paver.sitefile.source import LINE_BREAK, Source
+from paver.sitefile.source import Source
 
-MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 50_000
 MAX_ALIASES = 200
@@ -41,7 +40,6 @@ _WORDS: dict[str, tree.Scalar] = {
     "False": False,
     "FALSE": False,
 }
-_UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 
 # PyYAML's words for what goes wrong most often, and ours.
 _PROBLEMS = (
@@ -93,52 +91,13 @@ def parse(data: bytes | str, file: str) -> Source:
     Raises:
         SiteErrors: the text isn't YAML, is beyond a limit, or holds what site files don't have.
     """
-    text = _decoded(data, file)
+    text = decode.decode(data, file)
     source = Source(file, text)
-    strange = _UNPRINTABLE.search(text)
-    if strange:
-        code = f"U+{ord(strange.group()):04X}"
-        _refuse_offset(source, strange.start(), f"a character that YAML doesn't allow ({code})", "Remove it.")
     builder = _Builder(source)
     found = Source(file, text, builder.document())
     if builder.found:
         raise SiteErrors([found.marked(mark, message, advice) for mark, message, advice in builder.found])
     return found
-
-
-def _decoded(data: bytes | str, file: str) -> str:
-    if len(data) > MAX_BYTES:
-        source = Source(file, "")
-        raise SiteErrors(
-            [
-                source.marked(
-                    tree.Mark(0, 0, 0, 1),
-                    f"the file is too large: {len(data)} bytes",
-                    f"A site file has at most {MAX_BYTES} bytes; is this the right file?",
-                )
-            ]
-        )
-    if isinstance(data, str):
-        return data.removeprefix("\ufeff")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            source = Source(file, "")
-            message, offset = "the file is UTF-16, not UTF-8", 0
-        else:
-            # `start` counts from behind a byte order mark, so that the mark has to go here too.
-            body = data.removeprefix(b"\xef\xbb\xbf")
-            source = Source(file, body.decode("utf-8", errors="replace"))
-            offset = len(body[: error.start].decode("utf-8", errors="replace"))
-            message = f"not UTF-8: byte 0x{body[error.start]:02x}"
-        _refuse_offset(source, offset, message, "Save the file as UTF-8.")
-
-
-def _refuse_offset(source: Source, offset: int, message: str, advice: str) -> NoReturn:
-    before = LINE_BREAK.split(source.text[:offset])
-    line, column = len(before) - 1, len(before[-1])
-    raise SiteErrors([source.marked(tree.Mark(line, column, line, column + 1), message, advice)])
 
 
 class _Builder:
@@ -293,11 +252,18 @@ class _Builder:
             if pattern in said:
                 message, advice = better, what_to_do
                 break
-        if "quoted scalar" in said:
-            where = error.context_mark or where
+        opened = error.context_mark
+        if opened is not None and ("quoted scalar" in said or self._at_end(where)):
+            where = opened
+        elif opened is not None and "that isn't closed" in message:
+            advice += f" It opens in line {opened.line + 1}."
         line, column = (where.line, where.column) if where else (0, 0)
         mark = tree.Mark(line, column, line, column + 1)
         raise SiteErrors([self._source.marked(mark, message, advice)]) from None
+
+    def _at_end(self, where: yaml.error.Mark | None) -> bool:
+        """Tells whether nothing follows: then what was opened is a better place than the end of the file."""
+        return where is not None and not "".join(self._source.lines[where.line :])[where.column :].strip()
 
 
 def _mark(event: yaml.Event) -> tree.Mark:

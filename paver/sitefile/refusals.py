@@ -11,7 +11,9 @@ from pydantic import BaseModel, ValidationError
 from paver.sitefile import shape, tree
 from paver.sitefile.diagnostic import Diagnostic
 from paver.sitefile.source import Source
-from paver.sitefile.values import shown
+from paver.sitefile.values import kind_of, shown
+
+MISSING = "this key is missing"
 
 # What a field wants, by the type of pydantic's error.
 _WANTED = {
@@ -81,7 +83,7 @@ def _words(
     if kind == "paver":
         return context["message"], context["advice"]
     if kind == "missing":
-        return "this key is missing", described
+        return MISSING, described
     if kind == "extra_forbidden":
         return _unknown(model, below, source, path)
     if source.hides(path):
@@ -103,16 +105,9 @@ def _words(
 
 
 def _other_type(value: object, wanted: str, described: str) -> tuple[str, str]:
+    given = kind_of(value)
     if isinstance(value, bool):
-        given = f"{shown(value)}, which YAML reads as true or false"
-    elif value is None:
-        given = "nothing"
-    elif isinstance(value, int):
-        given = f"the number {value}"
-    elif isinstance(value, str):
-        given = f"the text {shown(value)}"
-    else:
-        given = shown(value)
+        given += ", which YAML reads as true or false"
     advice = described
     if wanted == "text" and isinstance(value, bool | int):
         advice = f'Put it in quotes: "{shown(value)}".'
@@ -127,7 +122,8 @@ def _other_word(value: object, expected: str, described: str) -> tuple[str, str]
     """Returns the words for a value that is none of a few; `expected` is pydantic's list, 'a', 'b' or 'c'."""
     words = [word.strip(" '") for part in expected.split(", ") for word in part.split(" or ")]
     if len(words) == 1:
-        return f"{shown(value)} is not {words[0]}", described
+        given = kind_of(value) if shown(value) == words[0] else shown(value)
+        return f"{given} is not {words[0]}", described
     near = difflib.get_close_matches(str(value), words, 1)
     hint = f"Did you mean {near[0]}? " if near else ""
     return f"{shown(value)} is not known here", f"{hint}Known: {', '.join(words)}."

@@ -92,8 +92,8 @@ class Source:
             line=line + 1,
             column=start + 1,
             path=tree.dotted(path),
-            message=message,
-            advice=advice,
+            message=_safe(message),
+            advice="\n".join(_safe(line) for line in advice.splitlines()),
             excerpt=excerpt,
             caret=caret,
             severity=severity,
@@ -149,7 +149,7 @@ def _is_secret(path: tree.Path, node: tree.ScalarNode) -> bool:
         return True
     if _URL_LOGIN.search(text):
         return True
-    if path in (("secrets",), ("secrets", "key")):
+    if path == ("secrets",) or path[:2] == ("secrets", "key"):
         return not _REFERENCE.match(text) and text != "passphrase"
     if _REFERENCE.match(text) or (path and path[-1] == "user"):
         return False
@@ -187,6 +187,11 @@ def _excerpt(
     before = head + "".join(shown[left:first])
     under = "".join(shown[first : min(last, right)])
     return head + "".join(shown[left:right]) + tail, (_cells(before), max(1, _cells(under)))
+
+
+def _safe(text: str) -> str:
+    """Returns text that quotes the user's values without what a terminal would obey."""
+    return "".join(_printable(character) for character in text)
 
 
 def _printable(character: str) -> str:

@@ -40,8 +40,19 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
+def kind_of(value: object) -> str:
+    """Returns a value with what YAML takes it for, where the two could be mistaken: `the text 20`."""
+    if isinstance(value, bool) or value is None or isinstance(value, Mapping | list | tuple):
+        return shown(value)
+    if isinstance(value, int):
+        return f"the number {value}"
+    return f"the text {shown(value)}"
+
+
 def text_of(value: object, what: str, advice: str) -> str:
     """Returns a value that must be text, or raises that it is not `what`."""
+    if isinstance(value, bool | int):
+        raise wrong(f"{kind_of(value)} is not {what}", f'If you mean it, put it in quotes: "{shown(value)}".')
     if not isinstance(value, str):
         raise wrong(f"{shown(value)} is not {what}", advice)
     return value
@@ -139,6 +150,10 @@ _PATH_ADVICE = "A path is relative to the site file's folder, or starts with `/`
 
 
 def _path(text: str) -> str:
+    if "://" in text:
+        raise wrong(
+            "this is a URL, not a path", "Fetch it first: nothing is downloaded while paving. " + _PATH_ADVICE
+        )
     if not text or not text.isprintable():
         raise wrong(f"{shown(text) or 'empty text'} is not a path", _PATH_ADVICE)
     return text
@@ -148,7 +163,7 @@ PathText = Annotated[str, *written(_path, str, "a path", _PATH_ADVICE)]
 """A file's path as the user wrote it; `Site.path` makes it absolute."""
 
 
-_URL_ADVICE = "An URL with the host and, if it isn't 443, the port: https://s3.corp.example:9000."
+_URL_ADVICE = "A URL with the host and, if it isn't 443, the port: https://s3.corp.example:9000."
 
 
 def _url(text: str) -> str:
@@ -158,7 +173,7 @@ def _url(text: str) -> str:
     except ValueError:
         good = False
     if parts is not None and parts.scheme == "http":
-        raise wrong("the URL is not https", "Nothing is sent without TLS: " + _URL_ADVICE)
+        raise wrong("the URL is not https", "Nothing is sent without TLS.")
     if not good or parts is None or parts.query or parts.fragment:
         raise wrong("this is not an https URL", _URL_ADVICE)
     if parts.username is not None or parts.password is not None:

@@ -17,7 +17,18 @@ from paver.sitefile.credentials import SecretRef
 from paver.sitefile.section import ALIKE, Section
 from paver.sitefile.services import Login, login_from
 from paver.sitefile.site import Machine, Site
-from paver.sitefile.values import Duration, Label, List, Map, ObjectName, PathText, Unordered, shown, wrong
+from paver.sitefile.values import (
+    Duration,
+    Label,
+    List,
+    Map,
+    ObjectName,
+    PathText,
+    Unordered,
+    kind_of,
+    shown,
+    wrong,
+)
 
 VLAN_ADVICE = "A VLAN id is 0 (untagged), 1 to 4094, or 4095 (trunk to the guest)."
 MTU_ADVICE = "An MTU is 1280 to 9000; 1500 unless every switch on the way carries more."
@@ -25,15 +36,19 @@ _UPLINK_ADVICE = "Physical adapters as the host names them: vmnic0."
 _UPLINK = re.compile(r"(?:vmnic|vusb)[0-9]{1,3}\Z")
 
 
+def _number(value: object) -> str:
+    return shown(value) if isinstance(value, int) else kind_of(value)
+
+
 def _vlan(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 4095:
-        raise wrong(f"{shown(value)} is not a VLAN id", VLAN_ADVICE)
+        raise wrong(f"{_number(value)} is not a VLAN id", VLAN_ADVICE)
     return value
 
 
 def _mtu(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int) or not 1280 <= value <= 9000:
-        raise wrong(f"{shown(value)} is not an MTU", MTU_ADVICE)
+        raise wrong(f"{_number(value)} is not an MTU", MTU_ADVICE)
     return value
 
 

@@ -1,0 +1,88 @@
+"""The port matrix names every connection that paving needs, once."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable
+
+from pydantic import BaseModel
+
+from paver.drivers.vsphere import check, ports, settings
+from paver.sitefile import load
+from paver.sitefile.diagnostic import Diagnostic
+from paver.sitefile.site import Site
+
+GOOD = (pathlib.Path(__file__).parents[1] / "cases" / "sitefile" / "good" / "lab-north.yml").read_text()
+
+
+@dataclasses.dataclass(frozen=True)
+class Vsphere:
+    name: str = "vsphere"
+    settings: type[BaseModel] = settings.Settings
+
+    def check(self, site: Site) -> Iterable[Diagnostic]:
+        return check.check(site)
+
+
+def matrix(text: str = GOOD) -> tuple[ports.Row, ...]:
+    return ports.ports(
+        load.loads(text, {"vsphere": Vsphere()}, file="site.yml", folder=pathlib.Path("/site"))
+    )
+
+
+def between(rows: tuple[ports.Row, ...], source: str, target: str) -> set[tuple[int, str]]:
+    return {(row.port, row.protocol) for row in rows if (row.source, row.target) == (source, target)}
+
+
+def test_paver_reaches_hosts_and_jumpbox_from_outside_and_nothing_else() -> None:
+    outside = {(row.target, row.port) for row in matrix() if row.source == ports.OUTSIDE}
+    assert outside == {("esx-01", 443), ("esx-02", 443), ("jumpbox", 22)}
+
+
+def test_the_installer_reaches_the_appliances_own_api() -> None:
+    assert {(443, "tcp"), (5480, "tcp")} <= between(matrix(), "jumpbox", "vcenter")
+
+
+def test_vcenter_and_hosts_speak_both_ways() -> None:
+    assert {(902, "tcp"), (902, "udp"), (443, "tcp")} == between(matrix(), "vcenter", "esx-02")
+    assert {(902, "tcp"), (902, "udp")} == between(matrix(), "esx-02", "vcenter")
+
+
+def test_jumpbox_and_director_upload_to_every_host() -> None:
+    for host in ("esx-01", "esx-02"):
+        assert (443, "tcp") in between(matrix(), "director", host)
+        assert (443, "tcp") in between(matrix(), "jumpbox", host)
+
+
+def test_the_jumpbox_reaches_all_that_bucc_listens_on() -> None:
+    wanted = {22, 6868, 25555, 8443, 8844, 443, 8200}
+    assert wanted == {port for port, _ in between(matrix(), "jumpbox", "director")}
+
+
+def test_boshs_vms_reach_the_director() -> None:
+    assert {4222, 25250, 2222, 8443, 8844} <= {
+        port for port, _ in between(matrix(), "network bosh", "director")
+    }
+
+
+def test_everyone_asks_the_jumpbox_for_names_and_time() -> None:
+    for client in ("esx-01", "vcenter", "director", "network bosh"):
+        assert {(53, "udp"), (53, "tcp"), (123, "udp")} == between(matrix(), client, "jumpbox")
+
+
+def test_servers_outside_of_the_site_are_named_where_it_uses_them() -> None:
+    text = GOOD.replace("dns: jumpbox, ntp: jumpbox", "dns: [10.0.0.53], ntp: [ntp.corp.example]")
+    text = text.replace(
+        "registry: {address: 10.30.0.12}", "registry: {external: {endpoint: 'https://r.corp.example:5000'}}"
+    )
+    rows = matrix(text)
+    targets = {(row.target_address, row.port) for row in rows if row.source == "director"}
+    assert {("10.0.0.53", 53), ("ntp.corp.example", 123), ("r.corp.example", 5000)} <= targets
+    assert not between(rows, "esx-01", "jumpbox")
+
+
+def test_no_row_stands_twice_and_each_says_why() -> None:
+    rows = matrix()
+    assert len(rows) == len(set(rows))
+    assert all(row.why and row.source_address and row.target_address for row in rows)
