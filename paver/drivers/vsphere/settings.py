@@ -9,8 +9,9 @@ import datetime as dt
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
+from paver.drivers.vsphere.example import EXAMPLE
 from paver.sitefile import credentials, values
 from paver.sitefile.addresses import Address
 from paver.sitefile.credentials import SecretRef
@@ -261,41 +262,10 @@ class Inventory(Section):
     cpi: CpiAccount = Field(default=CpiAccount(), description="The account by which BOSH acts on vCenter.")
 
 
-NO_HOSTS_PIN = "sha256:" + ":".join(["00"] * 32)
-
-_EXAMPLE: dict[str, JsonValue] = {
-    "hosts": {
-        "esx-01": {
-            "address": "10.20.0.11",
-            "fingerprint": NO_HOSTS_PIN,
-            "login": "secret:esx-root",
-            "switches": {"vSwitch0": {"uplinks": ["vmnic0"], "mtu": 1500}},
-            "port_groups": {
-                "mgmt": {"switch": "vSwitch0", "vlan": 20},
-                "bosh": {"switch": "vSwitch0", "vlan": 30},
-            },
-            "datastore": "datastore1",
-        },
-        "esx-02": {"like": "esx-01", "address": "10.20.0.12", "fingerprint": NO_HOSTS_PIN},
-    },
-    "vcenter": {
-        "fqdn": "vcsa.north.example",
-        "address": "10.20.0.20",
-        "on": "esx-01",
-        "installer": {"iso": "[datastore1] iso/VMware-VCSA-all-8.0.3.iso"},
-        "size": "tiny",
-    },
-    "inventory": {
-        "datacenter": "north",
-        "clusters": {"compute": {"hosts": ["esx-01", "esx-02"], "drs": True, "ha": False}},
-    },
-}
-
-
 class Settings(Section):
     """A vSphere site: from bare hosts to a cluster that BOSH can use."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     hosts: Annotated[Map[Label, Host], Field(min_length=1), ALIKE] = Field(
         description="The bare hosts, by name; the name is the host's in the zone, too."
