@@ -8,6 +8,7 @@ from typing import Any
 
 from paver.engine.resource import Connector, Endpoint, Ground, Resource
 from paver.engine.store import Material
+from paver.engine.values import ResourceId
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,11 @@ class Paved:
         jumpbox: the machine on which the phases after `outside` run.
         cpi: the name of BOSH's CPI for this IaaS.
         cpi_values: BUCC's variables for that CPI, verbatim; values may be outputs and secrets.
+        cpi_flags: BUCC's flags for that CPI.
+        cpi_operators: ops files for `bosh create-env` that this IaaS needs, by name.
+        azs: cloud properties by availability zone, for BOSH's cloud config.
+        network_properties: cloud properties by network.
+        vm_types: cloud properties by the VM type's name; `default` is always there.
         needs: what must stand before BUCC (resources of the driver).
     """
 
@@ -36,11 +42,16 @@ class Paved:
     jumpbox: Endpoint[Any, Any] | None = None
     cpi: str = ""
     cpi_values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    needs: frozenset[str] = frozenset()
+    cpi_flags: tuple[str, ...] = ()
+    cpi_operators: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    azs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    network_properties: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    vm_types: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    needs: frozenset[ResourceId] = frozenset()
 
 
 def merge(phases: tuple[str, ...], *parts: Paved) -> Paved:
-    """Returns the parts as one wish with `phases` in that order.
+    """Returns the parts as one wish with `phases` in that order; what parts tell each other is left out.
 
     Raises:
         ValueError: if two parts connect the same endpoint differently.
@@ -59,7 +70,4 @@ def merge(phases: tuple[str, ...], *parts: Paved) -> Paved:
         grounds=tuple(ground for part in parts for ground in part.grounds),
         material=tuple(item for part in parts for item in part.material),
         jumpbox=next((part.jumpbox for part in parts if part.jumpbox is not None), None),
-        cpi=next((part.cpi for part in parts if part.cpi), ""),
-        cpi_values={key: value for part in parts for key, value in part.cpi_values.items()},
-        needs=frozenset().union(*(part.needs for part in parts)),
     )

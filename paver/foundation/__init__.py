@@ -1,15 +1,6 @@
-"""What stands on any IaaS: director, deployments, CredHub, Concourse, object store, registry, contract."""
+"""What stands on any IaaS: director, deployments, CredHub, Concourse, object store, registry, contract.
 
-from __future__ import annotations
-
-from paver.driver import Paved
-from paver.sitefile.site import Site
+`paving.pave` gives the wish; `PHASES` are its labels.
+"""
 
 PHASES = ("bucc", "services", "handover")
-
-
-def pave(site: Site, under: Paved) -> Paved:
-    """Returns the resources of the phases above the driver's."""
-    from paver.foundation import paving  # noqa: PLC0415 - its sessions are slow to import
-
-    return paving.pave(site, under)

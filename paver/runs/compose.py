@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
-from paver import foundation, trust
 from paver.driver import API, Driver, Paved
 from paver.engine.paved import merge
 from paver.errors import BadInput
+from paver.foundation import PHASES as ABOVE
 from paver.sitefile.site import Site
+from paver.trust import PHASES as BELOW
 
 GROUP = "paver.drivers"
 
@@ -36,13 +37,17 @@ def drivers() -> Mapping[str, Driver]:
 
 def phases(driver: Driver) -> tuple[str, ...]:
     """Returns the labels of all phases, in order."""
-    return (*trust.PHASES, *driver.phases, *foundation.PHASES)
+    return (*BELOW, *driver.phases, *ABOVE)
 
 
 def compose(site: Site, driver: Driver) -> Paved:
     """Returns the wish for `site`, trust material included."""
+    # Their kinds bring sessions and cryptography along, which a mere listing of drivers does not need.
+    from paver.foundation import paving as foundation  # noqa: PLC0415
+    from paver.trust import paving as trust  # noqa: PLC0415
+
     under = driver.pave(site)
-    above: Paved = foundation.pave(site, under)
+    above = foundation.pave(site, under)
     material: dict[Any, Any] = {}
     for item in (*under.material, *above.material):
         if material.setdefault(item.id, item) != item:

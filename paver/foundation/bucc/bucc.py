@@ -1,0 +1,289 @@
+"""The director: one VM with BOSH, UAA, CredHub and Concourse, made by `bucc up` as a job on the jumpbox.
+
+BUCC's `state.json` and `creds.yml` are sealed and copied off after every `up`, successful or not; a new
+jumpbox gets them back before its first `up`, and then there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
+
+import yaml
+
+from paver.driver import (
+    STORE,
+    Check,
+    Endpoint,
+    Facts,
+    Opaque,
+    PaverError,
+    Reader,
+    Resource,
+    Secret,
+    Verb,
+    Writer,
+)
+from paver.errors import Interrupted
+from paver.foundation import record
+from paver.transport import job
+
+HOME = PurePosixPath("/var/lib/paver/bucc")
+TIME_LIMIT = 3 * 3600
+STALL_LIMIT = 3600
+STATE, CREDS, VARS = "bucc-state", "bucc-creds", "bucc-vars"
+SEALED = frozenset({"seal:put", "seal:remove"})
+JOB = frozenset({"job:start"})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BuccFacts(Facts):
+    """What stands in the record; the director itself is asked by the checks."""
+
+    artefact: str
+    cpi: str
+    ip: str
+    variables: Mapping[str, Any]
+    seeds: Mapping[str, Any]
+    operators: Mapping[str, Any]
+    flags: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bucc(Resource[BuccFacts]):
+    """The wish.
+
+    Attributes:
+        artefact: SHA-256 of what is installed.
+        tree: BUCC's tree on the jumpbox.
+        cpi: name of BOSH's CPI.
+        ip: the VM's address.
+        variables: of `vars.yml`, by BUCC's names; values may be secrets.
+        seeds: of `creds.yml`: certificates as {ca, certificate, private_key}, passwords.
+        operators: ops files by name, as text.
+        flags: BUCC's flags.
+    """
+
+    kind: ClassVar[str] = "bucc.director"
+    calls: ClassVar = {
+        Verb.CREATE: record.CALLS | JOB | SEALED,
+        Verb.UPDATE: record.CALLS | JOB | SEALED,
+        Verb.DELETE: record.REMOVE | record.CALLS | JOB | SEALED,
+    }
+    replaces: ClassVar[frozenset[str]] = frozenset({"cpi", "ip"})
+    unmanaged: ClassVar[frozenset[str]] = frozenset({"tree"})
+
+    artefact: str
+    tree: str
+    cpi: str
+    ip: str
+    variables: Mapping[str, Any]
+    seeds: Mapping[str, Any]
+    operators: Mapping[str, str]
+    flags: tuple[str, ...] = ()
+    protected: bool = True
+
+    def says(self) -> str:
+        return f"BOSH, UAA, CredHub and Concourse at {self.ip}"
+
+    def estimate(self) -> int:
+        return 25 * 60
+
+    def opaque(self) -> Opaque:
+        return Opaque(
+            "bucc",
+            ("bucc", "up"),
+            (
+                f"one VM at {self.ip}, with a persistent disk, through the CPI {self.cpi}",
+                "a stemcell as a template",
+                "BUCC's state and credentials under /var/lib/paver/bucc, sealed afterwards",
+            ),
+        )
+
+    def read(self, world: Reader) -> BuccFacts | None:
+        found = record.read(world, self.at, self.id)
+        return None if found is None else _facts(found)
+
+    def create(self, world: Writer) -> None:
+        self._up(world)
+
+    def update(self, world: Writer, facts: BuccFacts, fields: frozenset[str]) -> None:
+        del facts, fields
+        self._up(world)
+
+    def _up(self, world: Writer) -> None:
+        machine = world.writing(self.at)
+        project = HOME / world.site
+        record.write(world, self.at, self.id, self._recorded(), complete=False)
+        for folder in (project, project / "state", project / "operators"):
+            machine.mkdir(str(folder), 0o700, "paver:paver")
+        variables = yaml.safe_dump(_revealed(world, self.variables), sort_keys=True)
+        _seal(world, VARS, variables)
+        _restore(world, self.at, project)
+        self._write_inputs(world, project)
+        world.report("bucc up")
+        try:
+            follow(
+                world,
+                machine,
+                world.mark(complete=False).action,
+                [f"{self.tree}/bin/bucc", "up"],
+                project,
+                variables,
+            )
+        finally:
+            seal_state(world, self.at, project)
+        record.write(world, self.at, self.id, self._recorded(), complete=True)
+
+    def _recorded(self) -> Mapping[str, Any]:
+        return {name: value for name, value in self.wish().items() if name not in self.unmanaged} | {
+            "tree": self.tree
+        }
+
+    def _write_inputs(self, world: Writer, project: PurePosixPath) -> None:
+        machine = world.writing(self.at)
+        for name, text in self.operators.items():
+            machine.write_file(str(project / "operators" / name), text.encode(), 0o600, "paver:paver")
+        sticky = {"cpi": self.cpi, "lite": "false", "flags": "\n".join(self.flags)}
+        for name, text in sticky.items():
+            machine.write_file(
+                str(project / "state" / name), f"{text}\n".encode() if text else b"", 0o600, "paver:paver"
+            )
+        creds = project / "state" / "creds.yml"
+        kept = yaml.safe_load(machine.read_file(str(creds)) or b"{}") or {}
+        seeded = {**kept, **_revealed(world, self.seeds)}
+        if seeded != kept:
+            machine.write_file(str(creds), yaml.safe_dump(seeded).encode(), 0o600, "paver:paver")
+
+    def checks(self, world: Reader, facts: BuccFacts) -> Iterable[Check]:
+        del facts
+        for name, path in (("director", "/info"), ("credhub", "/info"), ("concourse", "/api/v1/info")):
+            answer = world.session(_api(name)).get(path)
+            yield Check(f"{name} answers with our CA", answer.status == 200, answer.url)
+
+    @classmethod
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[BuccFacts]:
+        return [_facts(found) for found in record.every(world, at, cls.kind)]
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: BuccFacts) -> None:
+        project = PurePosixPath(facts.address["project"])
+        machine = world.writing(at)
+        if machine.exists(str(project / "state" / "state.json")):
+            world.report("bucc down")
+            variables = world.writing(STORE).value(VARS)
+            action = world.mark(complete=False).action
+            tree = facts.address["tree"]
+            follow(world, machine, action, [f"{tree}/bin/bucc", "down"], project, variables)
+        machine.remove(str(project), recursive=True)
+        for name in (STATE, CREDS, VARS):
+            if world.writing(STORE).entry(name) is not None:
+                world.writing(STORE).remove(name)
+        if facts.mark is not None:
+            record.remove(world, at, facts.mark.id)
+
+
+def follow(
+    world: Writer, machine: Any, action: str, argv: list[str], project: PurePosixPath, variables: str
+) -> None:
+    """Runs BUCC as a job, or finds that it runs; `vars.yml` is on tmpfs as long as it does.
+
+    Raises:
+        PaverError: if it fails, with the last lines of its log.
+        Interrupted: if the user stopped following; the job goes on.
+    """
+    env = {
+        "BUCC_PROJECT_ROOT": str(project),
+        "BUCC_STATE_ROOT": str(project / "state"),
+        "BUCC_VARS_FILE": "{scratch}/vars.yml",
+        "HOME": str(project),
+        "BOSH_NON_INTERACTIVE": "true",
+        "TERM": "dumb",
+    }
+    last: list[str] = []
+
+    def line(text: str) -> None:
+        shown = " ".join(text.split())
+        if shown:
+            last.append(shown)
+            del last[:-12]
+            world.report(shown[:100])
+
+    running = job.start_or_attach(
+        machine,
+        action,
+        argv,
+        env,
+        cwd=str(project),
+        time_limit=TIME_LIMIT,
+        stall_limit=STALL_LIMIT,
+        scratch={"vars.yml": variables.encode()},
+    )
+    end = running.follow(line, stop=world.stopping)
+    if end.state == "running":
+        raise Interrupted(
+            f"stopped following {argv[0].rpartition('/')[2]}; it goes on as the job {action[:12]}"
+        )
+    if not end.ok:
+        raise PaverError(
+            f"`bucc {argv[-1]}` ended with {end.code if end.state == 'ended' else end.state}",
+            seen="\n".join(last),
+            why="the last lines of its log are shown above; the CPI's own words are among them",
+            do="mend what it says, then run the same command again: create-env goes on where it stopped",
+        )
+
+
+def seal_state(world: Writer, at: Endpoint[Any, Any], project: PurePosixPath) -> None:
+    """Copies BUCC's state and credentials into the sealed store."""
+    machine = world.writing(at)
+    for name, file in ((STATE, "state.json"), (CREDS, "creds.yml")):
+        data = machine.read_file(str(project / "state" / file))
+        if data is not None:
+            _seal(world, name, data.decode())
+            machine.write_file(str(project / "state" / file), data, 0o600, "paver:paver")
+
+
+def _restore(world: Writer, at: Endpoint[Any, Any], project: PurePosixPath) -> None:
+    """Gives a new jumpbox the state of the old one."""
+    machine, store = world.writing(at), world.writing(STORE)
+    for name, file in ((STATE, "state.json"), (CREDS, "creds.yml")):
+        path = str(project / "state" / file)
+        if not machine.exists(path) and store.entry(name) is not None:
+            machine.write_file(path, store.value(name).encode(), 0o600, "paver:paver")
+
+
+def _api(name: str) -> Endpoint[Any, Any]:
+    return Endpoint(name)
+
+
+def _seal(world: Writer, name: str, value: str) -> None:
+    store = world.writing(STORE)
+    if store.entry(name) is None or store.value(name) != value:
+        store.put(name, value, {}, world.mark(complete=True))
+
+
+def _revealed(world: Writer, value: Any) -> Any:
+    if isinstance(value, Secret):
+        return world.reveal(value)
+    if isinstance(value, Mapping):
+        return {key: _revealed(world, item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_revealed(world, item) for item in value]
+    return value
+
+
+def _facts(found: record.Record) -> BuccFacts:
+    wish = found.wish
+    return BuccFacts(
+        address={"project": str(HOME / found.mark.site), "tree": str(wish["tree"])},
+        mark=found.mark,
+        artefact=wish["artefact"],
+        cpi=wish["cpi"],
+        ip=wish["ip"],
+        variables=wish["variables"],
+        seeds=wish["seeds"],
+        operators=wish["operators"],
+        flags=tuple(wish.get("flags", ())),
+    )

@@ -1,0 +1,42 @@
+"""Paver's own ops files for `bosh create-env`, each with its reason.
+
+They are written into BUCC's `operators/`; BUCC sorts all ops by name, hence the prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+VCENTER_CA = "50-paver-vcenter-ca.yml"
+TIME = "50-paver-ntp.yml"
+TRUSTED = "50-paver-trusted-certs.yml"
+
+_CONNECTION = {"ca_cert": "((vcenter_ca_cert))"}
+
+
+def vsphere() -> Mapping[str, bytes]:
+    """Returns the ops for vSphere: without `connection_options.ca_cert` the CPI does not verify vCenter."""
+    paths = ("/instance_groups/name=bosh/properties/vcenter", "/cloud_provider/properties/vcenter")
+    return {VCENTER_CA: _ops(*((f"{path}/connection_options?", _CONNECTION) for path in paths))}
+
+
+def common() -> Mapping[str, bytes]:
+    """Returns the ops for any IaaS: time of the site instead of the Internet's, the site's roots for every VM."""
+    return {
+        TIME: _ops(
+            ("/instance_groups/name=bosh/properties/agent/env/bosh/ntp?", "((internal_ntp))"),
+            ("/resource_pools/name=vms/env/bosh/ntp?", "((internal_ntp))"),
+            ("/cloud_provider/properties/ntp?", "((internal_ntp))"),
+        ),
+        TRUSTED: _ops(
+            ("/instance_groups/name=bosh/properties/director/trusted_certs?", "((trusted_ca_cert))")
+        ),
+    }
+
+
+def _ops(*replacements: tuple[str, Any]) -> bytes:
+    documents = [{"type": "replace", "path": path, "value": value} for path, value in replacements]
+    return yaml.safe_dump(documents, sort_keys=False).encode()

@@ -1,0 +1,96 @@
+"""Entries of CredHub: the published copy of what the sealed store holds, one way.
+
+Mark and version stand in the entry's metadata, so that comparing needs no value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from paver.driver import Endpoint, Facts, Mark, Reader, Resource, ResourceId, Secret, Verb, Writer
+
+PATH = "/api/v1/data"
+PUT = frozenset({f"PUT {PATH}"})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EntryFacts(Facts):
+    """What stands there: type and the versions in the metadata."""
+
+    type_: str
+    parts: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CredhubEntry(Resource[EntryFacts]):
+    """One entry.
+
+    Attributes:
+        path: its name, `/…`.
+        type_: `password`, `value`, `certificate` or `user`.
+        parts: of the value by field (`value` for a password): secrets, outputs or text.
+    """
+
+    kind: ClassVar[str] = "credhub.entry"
+    calls: ClassVar = {Verb.CREATE: PUT, Verb.UPDATE: PUT, Verb.DELETE: frozenset({f"DELETE {PATH}"})}
+    unmanaged: ClassVar[frozenset[str]] = frozenset({"path"})
+    replaces: ClassVar[frozenset[str]] = frozenset({"type_"})
+    dies_with_parent: ClassVar[bool] = True
+
+    path: str
+    type_: str
+    parts: Mapping[str, Any]
+
+    def says(self) -> str:
+        return self.type_
+
+    def read(self, world: Reader) -> EntryFacts | None:
+        return _facts(world, self.at, self.path)
+
+    def create(self, world: Writer) -> None:
+        fields = {name: world.reveal(v) if isinstance(v, Secret) else v for name, v in self.parts.items()}
+        value = fields["value"] if self.type_ in {"password", "value"} else fields
+        mark = world.mark(complete=True)
+        held = {name: _held(world, part) for name, part in self.parts.items()}
+        metadata = {"paver": {"site": mark.site, "id": mark.id, "action": mark.action, "parts": held}}
+        body = {"name": self.path, "type": self.type_, "value": value, "metadata": metadata}
+        world.writing(self.at).put(PATH, call=f"PUT {PATH}", json=body)
+
+    def update(self, world: Writer, facts: EntryFacts, fields: frozenset[str]) -> None:
+        del facts, fields
+        self.create(world)
+
+    @classmethod
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[EntryFacts]:
+        answer: Any = world.session(at).get(PATH, params={"path": "/"}).json()
+        for item in answer["credentials"]:
+            found = _facts(world, at, item["name"])
+            if found is not None and found.mark is not None:
+                yield found
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: EntryFacts) -> None:
+        world.writing(at).delete(
+            PATH, call=f"DELETE {PATH}", params={"name": facts.address["path"]}, expect=(404,)
+        )
+
+
+def _held(world: Writer, part: Any) -> str:
+    """Returns what stands for a part in the metadata: a secret's version, or the text itself."""
+    return world.version(part) or "" if isinstance(part, Secret) else str(part)
+
+
+def _facts(world: Reader, at: Endpoint[Any, Any], path: str) -> EntryFacts | None:
+    answer = world.session(at).get(PATH, params={"name": path, "current": "true"}, expect=(404,))
+    if answer.status == 404:
+        return None
+    found: Any = answer.json()["data"][0]
+    ours = (found.get("metadata") or {}).get("paver")
+    return EntryFacts(
+        address={"path": path},
+        mark=None if ours is None else Mark(ours["site"], ResourceId(ours["id"]), ours["action"], True),
+        type_=found["type"],
+        parts=ours["parts"] if ours is not None else {},
+    )

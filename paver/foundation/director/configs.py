@@ -1,0 +1,96 @@
+"""Cloud and runtime configs: documents that the director keeps by type and name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import yaml
+
+from paver.driver import Endpoint, Facts, Reader, Resource, Verb, Writer
+from paver.foundation.director import ledger
+from paver.foundation.documents import plain
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConfigFacts(Facts):
+    """The document as it stands there, parsed."""
+
+    document: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Resource[ConfigFacts]):
+    """A config.
+
+    Attributes:
+        type_: `cloud` or `runtime`.
+        name: of the config.
+        document: what it says.
+    """
+
+    kind: ClassVar[str] = "bosh.config"
+    calls: ClassVar = {
+        Verb.CREATE: ledger.CALLS,
+        Verb.UPDATE: ledger.CALLS,
+        Verb.DELETE: ledger.CALLS,
+        Verb.ADOPT: ledger.CALLS,
+    }
+    unmanaged: ClassVar[frozenset[str]] = frozenset({"type_", "name"})
+    dies_with_parent: ClassVar[bool] = True
+
+    type_: str
+    name: str
+    document: Mapping[str, Any]
+
+    def says(self) -> str:
+        return f"{self.type_} config {self.name}"
+
+    def read(self, world: Reader) -> ConfigFacts | None:
+        entry = ledger.read(world, self.at).get(self.id)
+        return _facts(world, self.at, self.id, {"type": self.type_, "name": self.name}, entry)
+
+    def create(self, world: Writer) -> None:
+        address = {"type": self.type_, "name": self.name}
+        ledger.note(world, self.at, complete=False, address=address)
+        content = yaml.safe_dump(plain(self.document), sort_keys=True)
+        world.writing(self.at).post("/configs", call="POST /configs", json={**address, "content": content})
+        ledger.note(world, self.at, complete=True, address=address)
+
+    def update(self, world: Writer, facts: ConfigFacts, fields: frozenset[str]) -> None:
+        del facts, fields
+        self.create(world)
+
+    @classmethod
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[ConfigFacts]:
+        for id_, entry in ledger.read(world, at).items():
+            if id_.startswith(f"{cls.kind}:"):
+                found = _facts(world, at, id_, entry["address"], entry)
+                if found is not None:
+                    yield found
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: ConfigFacts) -> None:
+        world.writing(at).delete(
+            "/configs", call="DELETE /configs", params=dict(facts.address), expect=(404,)
+        )
+        if facts.mark is not None:
+            ledger.strike(world, at, facts.mark.id)
+
+
+def _facts(
+    world: Reader,
+    at: Endpoint[Any, Any],
+    id_: str,
+    address: Mapping[str, str],
+    entry: Mapping[str, Any] | None,
+) -> ConfigFacts | None:
+    found: Any = world.session(at).get("/configs", params={**address, "latest": "true"}).json()
+    if not found:
+        return None
+    return ConfigFacts(
+        address=dict(address),
+        mark=ledger.mark(world.site, id_, entry),
+        document=yaml.safe_load(found[0]["content"]) or {},
+    )

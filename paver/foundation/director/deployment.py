@@ -1,0 +1,130 @@
+"""A deployment: its manifest goes to the director, which makes the VMs.
+
+Secrets of a manifest are CredHub's variables, `((name))`; `versions` says which version of each stands there,
+so that a rotated one is deployed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import yaml
+
+from paver.driver import Check, Endpoint, Facts, Opaque, Reader, Resource, Verb, Writer
+from paver.foundation.director import ledger, tasks
+from paver.foundation.documents import plain
+
+CALLS = ledger.CALLS | {"POST /deployments"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeploymentFacts(Facts):
+    """The manifest as the director has it, and the versions that were deployed."""
+
+    manifest: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Deployment(Resource[DeploymentFacts]):
+    """The wish.
+
+    Attributes:
+        name: of the deployment.
+        manifest: the whole, with variables for secrets.
+        versions: of its secrets, by variable.
+    """
+
+    kind: ClassVar[str] = "bosh.deployment"
+    calls: ClassVar = {
+        Verb.CREATE: CALLS,
+        Verb.UPDATE: CALLS,
+        Verb.DELETE: ledger.CALLS | {"DELETE /deployments/:name"},
+    }
+    unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
+
+    name: str
+    manifest: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    protected: bool = True
+
+    def estimate(self) -> int:
+        return 240
+
+    def says(self) -> str:
+        groups = self.manifest["instance_groups"]
+        return ", ".join(f"{group['instances']} × {group['name']}" for group in groups)
+
+    def opaque(self) -> Opaque:
+        return Opaque(
+            "bosh",
+            ("deploy", self.name),
+            (f"the VMs of {self.says()}, with their disks, made by the director",),
+        )
+
+    def read(self, world: Reader) -> DeploymentFacts | None:
+        entry = ledger.read(world, self.at).get(self.id)
+        return _facts(world, self.at, self.id, self.name, entry)
+
+    def create(self, world: Writer) -> None:
+        director = world.writing(self.at)
+        address = {"name": self.name}
+        ledger.note(world, self.at, complete=False, address=address)
+        answer = director.post(
+            "/deployments",
+            call="POST /deployments",
+            content=yaml.safe_dump(plain(self.manifest), sort_keys=False).encode(),
+            headers={"Content-Type": "text/yaml"},
+            expect=(302,),
+        )
+        tasks.follow(world, director, answer, f"deployment {self.name}")
+        versions = {name: world.version(secret) or "" for name, secret in self.versions.items()}
+        ledger.note(world, self.at, complete=True, address=address, holds={"versions": dict(versions)})
+
+    def update(self, world: Writer, facts: DeploymentFacts, fields: frozenset[str]) -> None:
+        del facts, fields
+        self.create(world)
+
+    def checks(self, world: Reader, facts: DeploymentFacts) -> Iterable[Check]:
+        del facts
+        found: Any = world.session(self.at).get(f"/deployments/{self.name}/instances").json()
+        yield Check("its instances are there", bool(found), f"{len(found)} instances")
+
+    @classmethod
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[DeploymentFacts]:
+        for id_, entry in ledger.read(world, at).items():
+            if id_.startswith(f"{cls.kind}:"):
+                found = _facts(world, at, id_, entry["address"]["name"], entry)
+                if found is not None:
+                    yield found
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: DeploymentFacts) -> None:
+        director, name = world.writing(at), facts.address["name"]
+        answer = director.delete(
+            f"/deployments/{name}",
+            call="DELETE /deployments/:name",
+            params={"force": "true"},
+            expect=(302, 404),
+        )
+        if answer.status != 404:
+            tasks.follow(world, director, answer, f"deletion of {name}")
+        if facts.mark is not None:
+            ledger.strike(world, at, facts.mark.id)
+
+
+def _facts(
+    world: Reader, at: Endpoint[Any, Any], id_: str, name: str, entry: Mapping[str, Any] | None
+) -> DeploymentFacts | None:
+    answer = world.session(at).find(f"/deployments/{name}")
+    if answer is None:
+        return None
+    manifest = yaml.safe_load(answer.json()["manifest"] or "{}") or {}
+    return DeploymentFacts(
+        address={"name": name},
+        mark=ledger.mark(world.site, id_, entry),
+        manifest=manifest,
+        versions=(entry or {}).get("holds", {}).get("versions", {}),
+    )

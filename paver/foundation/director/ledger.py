@@ -1,0 +1,75 @@
+"""Whose is what on a director: its objects carry no marks, so a config of type `paver` does.
+
+One config a site, named like the site: resource id → {action, complete, holds}. `holds` are digests and
+versions that the director itself cannot show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from paver.driver import Endpoint, Mark, Reader, ResourceId, Writer
+from paver.signing import canonical
+from paver.signing.canonical import Json
+
+TYPE = "paver"
+CALLS = frozenset({"POST /configs", "DELETE /configs"})
+
+
+def read(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
+    """Returns all entries of this site, by resource id."""
+    params = {"type": TYPE, "name": world.site, "latest": "true"}
+    found: Any = world.session(at).get("/configs", params=params).json()
+    if not found:
+        return {}
+    document: Any = canonical.loads(found[0]["content"])
+    entries: dict[str, Any] = document["entries"]
+    return entries
+
+
+def mark(site: str, id_: str, entry: Mapping[str, Any] | None) -> Mark | None:
+    """Returns an entry as a mark, None where there is none."""
+    if entry is None:
+        return None
+    return Mark(site, ResourceId(id_), entry["action"], entry["complete"])
+
+
+def note(
+    world: Writer,
+    at: Endpoint[Any, Any],
+    *,
+    complete: bool,
+    holds: Mapping[str, Json] | None = None,
+    address: Mapping[str, str] | None = None,
+) -> None:
+    """Notes this action's resource as begun or complete."""
+    wanted = world.mark(complete=complete)
+    entries = read(world, at)
+    entries[wanted.id] = {
+        "action": wanted.action,
+        "address": dict(address or {}),
+        "complete": complete,
+        "holds": dict(holds or {}),
+    }
+    _write(world, at, entries)
+
+
+def strike(world: Writer, at: Endpoint[Any, Any], id_: str) -> None:
+    """Removes an entry."""
+    entries = read(world, at)
+    if entries.pop(id_, None) is not None:
+        _write(world, at, entries)
+
+
+def _write(world: Writer, at: Endpoint[Any, Any], entries: Mapping[str, Any]) -> None:
+    director = world.writing(at)
+    if entries:
+        content = canonical.dumps({"entries": dict(entries), "schema": "paver.ledger/1"}).decode()
+        director.post(
+            "/configs",
+            call="POST /configs",
+            json={"type": TYPE, "name": world.site, "content": content},
+        )
+    else:
+        director.delete("/configs", call="DELETE /configs", params={"type": TYPE, "name": world.site})

@@ -1,0 +1,93 @@
+"""The contract between paving and what is deployed on top: the same keys on any IaaS, secrets as references.
+
+Its schema is `paver.contract/1`; a key removed is a new major version, a key added a new minor one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
+
+from paver.driver import Check, Endpoint, Facts, Reader, Resource, Verb, Writer
+from paver.engine.values import encode
+from paver.foundation import record
+from paver.signing import canonical
+
+SITES = PurePosixPath("/var/lib/paver/sites")
+SCHEMA = "paver.contract/1"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ContractFacts(Facts):
+    """The document as it stands."""
+
+    document: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contract(Resource[ContractFacts]):
+    """The contract, a file on the jumpbox."""
+
+    kind: ClassVar[str] = "contract.document"
+    calls: ClassVar = {
+        Verb.CREATE: record.CALLS,
+        Verb.UPDATE: record.CALLS,
+        Verb.DELETE: record.REMOVE,
+    }
+
+    document: Mapping[str, Any]
+
+    def says(self) -> str:
+        return SCHEMA
+
+    def read(self, world: Reader) -> ContractFacts | None:
+        return _facts(world, self.at, record.read(world, self.at, self.id))
+
+    def create(self, world: Writer) -> None:
+        record.write(world, self.at, self.id, {}, complete=False)
+        path = path_of(world.site)
+        machine = world.writing(self.at)
+        machine.mkdir(str(path.parent), 0o755, "paver:paver")
+        machine.write_file(str(path), canonical.dumps(encode(self.document)) + b"\n", 0o644)
+        record.write(world, self.at, self.id, {}, complete=True)
+
+    def update(self, world: Writer, facts: ContractFacts, fields: frozenset[str]) -> None:
+        del facts, fields
+        self.create(world)
+
+    def checks(self, world: Reader, facts: ContractFacts) -> Iterable[Check]:
+        del world
+        yield Check("it is a contract of this version", facts.document.get("schema") == SCHEMA)
+
+    @classmethod
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[ContractFacts]:
+        for found in record.every(world, at, cls.kind):
+            facts = _facts(world, at, found)
+            if facts is not None:
+                yield facts
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: ContractFacts) -> None:
+        world.writing(at).remove(facts.address["path"])
+        if facts.mark is not None:
+            record.remove(world, at, facts.mark.id)
+
+
+def path_of(site: str) -> PurePosixPath:
+    """Returns where the contract of a site stands on its jumpbox."""
+    return SITES / site / "contract.json"
+
+
+def _facts(world: Reader, at: Endpoint[Any, Any], found: record.Record | None) -> ContractFacts | None:
+    path = path_of(world.site)
+    data = world.session(at).read_file(str(path))
+    if data is None or found is None:
+        return None
+    document = canonical.loads(data)
+    return ContractFacts(
+        address={"path": str(path)},
+        mark=found.mark,
+        document=document if isinstance(document, dict) else {},
+    )

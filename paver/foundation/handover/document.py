@@ -1,0 +1,88 @@
+"""What the contract says, from the site alone. Pure; values that are not known yet are outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paver.driver import Paved, Secret, output
+from paver.foundation import places
+from paver.foundation.handover.contract import SCHEMA
+from paver.sitefile.site import Site
+
+VERSION = "1.0.0"
+
+
+def contract(site: Site, under: Paved) -> dict[str, Any]:
+    """Returns the contract of `site`; secrets are references, `credhub:/…` or `sealed:…`."""
+    address = str(site.bucc.address)
+    default = output(places.authority("default_ca").id, "pem", str)
+    credhub = output(places.authority("credhub_ca").id, "pem", str)
+    root = output(places.root().id, "pem", str)
+    return {
+        "schema": SCHEMA,
+        "meta": {"version": VERSION, "site": site.name, "iaas": site.driver},
+        "azs": list(site.azs),
+        "networks": [
+            {
+                "name": name,
+                "cidr": str(network.cidr),
+                "gateway": str(network.gateway),
+                "dns": [str(server) for server in site.network_dns(name)],
+                "reserved": [str(one) for one in network.reserved],
+                "static": [str(one) for one in network.static],
+                "az": network.az or "",
+                "iaas": dict(under.network_properties.get(name, {})),
+            }
+            for name, network in sorted(site.networks.items())
+        ],
+        "dns": [str(server) for server in site.dns],
+        "ntp": list(site.ntp),
+        "trusted_cas": [root],
+        "jumpbox": {
+            "ip": str(site.jumpbox.address),
+            "user": site.jumpbox.user,
+            **({"host_keys": _host_keys(under)} if under.jumpbox and under.jumpbox.provider else {}),
+        },
+        "director": {
+            "url": f"https://{address}:25555",
+            "ip": address,
+            "ca": default,
+            "client": "admin",
+            "client_secret_ref": "sealed:director-admin",
+        },
+        "uaa": {"url": f"https://{address}:8443", "ca": default},
+        "credhub": {
+            "url": f"https://{address}:8844",
+            "ca": credhub,
+            "client": "credhub-admin",
+            "client_secret_ref": "sealed:credhub-admin",
+        },
+        "concourse": {
+            "url": f"https://{address}",
+            "ca": default,
+            "teams": sorted(site.services.concourse.teams),
+            "tsa": f"{address}:2222",
+        },
+        "object_store": {
+            "endpoint": places.object_store_url(site),
+            "ca": root if site.services.object_store.external is None else "",
+            "buckets": sorted(site.services.object_store.buckets),
+            "cred_ref": "credhub:/concourse/main/object_store_secret_key",
+        },
+        "registry": {
+            "url": places.registry_url(site),
+            "ca": root if site.services.registry.external is None else "",
+            "cred_ref": f"credhub:/{site.name}/registry/password",
+        },
+        "iaas": {name: _reference(value) for name, value in sorted(under.cpi_values.items())},
+    }
+
+
+def _host_keys(under: Paved) -> str:
+    if under.jumpbox is None or under.jumpbox.provider is None:
+        return ""
+    return output(under.jumpbox.provider, "host_keys", str)
+
+
+def _reference(value: Any) -> Any:
+    return f"sealed:{value.name}" if isinstance(value, Secret) else value

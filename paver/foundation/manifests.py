@@ -1,0 +1,235 @@
+"""What the director is told: cloud and runtime config, and the manifests of object store and registry. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from paver.driver import Paved, ResourceId, output
+from paver.sitefile.site import Site
+
+UPDATE = {
+    "canaries": 1,
+    "max_in_flight": 1,
+    "canary_watch_time": "1000-120000",
+    "update_watch_time": "1000-120000",
+}
+
+
+def cloud_config(site: Site, under: Paved) -> dict[str, Any]:
+    """Returns AZs, networks, VM types and disk types of the site."""
+    networks = [
+        {
+            "name": name,
+            "type": "manual",
+            "subnets": [
+                {
+                    "az": network.az,
+                    "range": str(network.cidr),
+                    "gateway": str(network.gateway),
+                    "dns": [str(server) for server in site.network_dns(name)],
+                    "reserved": [*map(str, network.reserved), *_taken(site, name)],
+                    "static": [*_static(site, name)],
+                    "cloud_properties": dict(under.network_properties.get(name, {})),
+                }
+            ],
+        }
+        for name, network in sorted(site.networks.items())
+        if network.az is not None
+    ]
+    store, registry = site.services.object_store, site.services.registry
+    return {
+        "azs": [{"name": az, "cloud_properties": under.azs.get(az, {})} for az in site.azs],
+        "compilation": {
+            "az": site.bucc.az,
+            "network": networks[0]["name"],
+            "reuse_compilation_vms": True,
+            "vm_type": "default",
+            "workers": 2,
+        },
+        "disk_types": [
+            {"name": "default", "disk_size": 10240},
+            {"name": "object-store", "disk_size": store.disk_gb * 1024},
+            {"name": "registry", "disk_size": registry.disk_gb * 1024},
+        ],
+        "networks": networks,
+        "vm_types": [
+            {"name": name, "cloud_properties": dict(properties)}
+            for name, properties in sorted(under.vm_types.items())
+        ],
+    }
+
+
+def _taken(site: Site, network: str) -> list[str]:
+    """Addresses that BOSH must leave alone although no range of the site file says so: the director's."""
+    address = site.bucc.address
+    return [str(address)] if site.network_of(address) == network else []
+
+
+def _static(site: Site, network: str) -> list[str]:
+    """The static ranges without the director's address, which a director would refuse in both lists."""
+    director, found = int(site.bucc.address), []
+    for one in site.networks[network].static:
+        first, last = int(one.first), int(one.last)
+        parts = (
+            [(first, director - 1), (director + 1, last)] if first <= director <= last else [(first, last)]
+        )
+        found += [_range(a, b) for a, b in parts if a <= b]
+    return found
+
+
+def _range(first: int, last: int) -> str:
+    import ipaddress  # noqa: PLC0415 - only here
+
+    a, b = ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)
+    return str(a) if a == b else f"{a}-{b}"
+
+
+def runtime_config(artefact: ResourceId) -> dict[str, Any]:
+    """Returns the runtime config that puts BOSH DNS onto every VM."""
+    certificate = {"type": "certificate"}
+    uses = {"server": ["server_auth"], "client": ["client_auth"]}
+    return {
+        "releases": [{"name": "bosh-dns", "version": output(artefact, "bosh_dns_version", str)}],
+        "addons": [
+            {
+                "name": "bosh-dns",
+                "include": {"stemcell": [{"os": output(artefact, "stemcell_os", str)}]},
+                "jobs": [
+                    {
+                        "name": "bosh-dns",
+                        "release": "bosh-dns",
+                        "properties": {
+                            "configure_systemd_resolved": True,
+                            "disable_recursors": True,
+                            "override_nameserver": False,
+                            "cache": {"enabled": True},
+                            "api": {
+                                "server": {"tls": "((/dns_api_server_tls))"},
+                                "client": {"tls": "((/dns_api_client_tls))"},
+                            },
+                        },
+                    }
+                ],
+            }
+        ],
+        "variables": [
+            {
+                "name": "/dns_api_tls_ca",
+                **certificate,
+                "options": {"is_ca": True, "common_name": "dns-api-tls-ca"},
+            },
+            *(
+                {
+                    "name": f"/dns_api_{side}_tls",
+                    **certificate,
+                    "options": {
+                        "ca": "/dns_api_tls_ca",
+                        "common_name": "api.bosh-dns",
+                        "alternative_names": ["api.bosh-dns"],
+                        "extended_key_usage": usage,
+                    },
+                }
+                for side, usage in uses.items()
+            ),
+        ],
+    }
+
+
+def object_store(site: Site, artefact: ResourceId) -> dict[str, Any]:
+    """Returns the manifest of the object store."""
+    store = site.services.object_store
+    properties = {
+        "credential": {"accesskey": "paver-admin", "secretkey": "((secret_key))"},
+        "port": store.port,
+        "server_cert": "((tls.certificate))",
+        "server_key": "((tls.private_key))",
+        "ca_cert": "((tls.ca))",
+    }
+    release = {"name": "minio", "version": output(artefact, "minio_version", str)}
+    return _manifest(
+        site,
+        artefact,
+        name="object-store",
+        release=release,
+        address=str(store.address),
+        group="minio",
+        jobs=[{"name": "minio-server", "release": "minio", "properties": properties}],
+    )
+
+
+def registry(site: Site, artefact: ResourceId) -> dict[str, Any]:
+    """Returns the manifest of the registry."""
+    found = site.services.registry
+    release = {"name": "docker-registry", "version": output(artefact, "registry_version", str)}
+    jobs = [
+        {
+            "name": "registry",
+            "release": "docker-registry",
+            "properties": {
+                "docker": {"registry": {"root": "/var/vcap/store/registry", "cookie": "((cookie))"}}
+            },
+        },
+        {
+            "name": "proxy",
+            "release": "docker-registry",
+            "properties": {
+                "docker": {
+                    "proxy": {
+                        "registries": [{"name": "registry", "server": "127.0.0.1", "port": 5000}],
+                        "auth_basic": {"admin": "{PLAIN}((password))"},
+                        "ssl": {"cert": "((tls.certificate))", "key": "((tls.private_key))"},
+                    }
+                }
+            },
+        },
+    ]
+    return _manifest(
+        site,
+        artefact,
+        name="registry",
+        release=release,
+        address=str(found.address),
+        group="registry",
+        jobs=jobs,
+    )
+
+
+def _manifest(
+    site: Site,
+    artefact: ResourceId,
+    *,
+    name: str,
+    release: Mapping[str, Any],
+    address: str,
+    group: str,
+    jobs: list[dict[str, Any]],
+) -> dict[str, Any]:
+    import ipaddress  # noqa: PLC0415 - only here
+
+    network = site.network_of(ipaddress.IPv4Address(address))
+    return {
+        "name": name,
+        "releases": [dict(release)],
+        "stemcells": [
+            {
+                "alias": "default",
+                "os": output(artefact, "stemcell_os", str),
+                "version": output(artefact, "stemcell_version", str),
+            }
+        ],
+        "update": dict(UPDATE),
+        "instance_groups": [
+            {
+                "name": group,
+                "azs": [site.networks[network or ""].az],
+                "instances": 1,
+                "vm_type": "default",
+                "stemcell": "default",
+                "persistent_disk_type": name,
+                "networks": [{"name": network, "static_ips": [address]}],
+                "jobs": jobs,
+            }
+        ],
+        "tags": {"paver-site": site.name},
+    }

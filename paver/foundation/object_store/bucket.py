@@ -1,0 +1,137 @@
+"""Buckets: versions, object lock, and the mark as tags of the bucket."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from paver.driver import Endpoint, Facts, Mark, Reader, Refused, Resource, ResourceId, Verb, Writer
+
+TAGS = {"site": "paver-site", "id": "paver-id", "action": "paver-action", "complete": "paver-complete"}
+SET = frozenset({"CreateBucket", "PutBucketVersioning", "PutObjectLockConfiguration", "PutBucketTagging"})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BucketFacts(Facts):
+    """A bucket as it stands."""
+
+    versioned: bool
+    lock_days: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bucket(Resource[BucketFacts]):
+    """A bucket; `lock_days` 0 is without a lock. Lock and versions can't be taken away in place."""
+
+    kind: ClassVar[str] = "s3.bucket"
+    calls: ClassVar = {
+        Verb.CREATE: SET,
+        Verb.UPDATE: SET - {"CreateBucket"},
+        Verb.DELETE: frozenset({"DeleteBucket"}),
+    }
+    unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
+    dies_with_parent: ClassVar[bool] = True
+
+    name: str
+    versioned: bool
+    lock_days: int
+    protected: bool = True
+
+    def says(self) -> str:
+        return ", ".join(
+            [
+                *(["versioned"] if self.versioned else []),
+                *([f"lock {self.lock_days} d"] if self.lock_days else []),
+            ]
+        )
+
+    def read(self, world: Reader) -> BucketFacts | None:
+        return _facts(world, self.at, self.name)
+
+    def create(self, world: Writer) -> None:
+        store = world.writing(self.at)
+        if self.name not in store.buckets():
+            store.call("CreateBucket", Bucket=self.name, ObjectLockEnabledForBucket=self.lock_days > 0)
+        self._tag(world, complete=False)
+        self._set(world)
+        self._tag(world, complete=True)
+
+    def update(self, world: Writer, facts: BucketFacts, fields: frozenset[str]) -> None:
+        if "lock_days" in fields and not facts.lock_days:
+            raise Refused(
+                f"the bucket {self.name} cannot be given a lock",
+                why="object lock is a bucket's from its birth",
+                do="make a bucket of another name with it, and move what is in this one",
+            )
+        self._set(world)
+        self._tag(world, complete=True)
+
+    def _set(self, world: Writer) -> None:
+        store = world.writing(self.at)
+        if not self.lock_days:
+            # A bucket with object lock is versioned by itself, and refuses to be told so.
+            status = "Enabled" if self.versioned else "Suspended"
+            if self.versioned or _versioned(store, self.name):
+                store.call(
+                    "PutBucketVersioning", Bucket=self.name, VersioningConfiguration={"Status": status}
+                )
+        else:
+            rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": self.lock_days}}
+            store.call(
+                "PutObjectLockConfiguration",
+                Bucket=self.name,
+                ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule},
+            )
+
+    def _tag(self, world: Writer, *, complete: bool) -> None:
+        mark = world.mark(complete=complete)
+        values = {"site": mark.site, "id": mark.id, "action": mark.action, "complete": str(complete).lower()}
+        tags = [{"Key": TAGS[name], "Value": value} for name, value in values.items()]
+        world.writing(self.at).call("PutBucketTagging", Bucket=self.name, Tagging={"TagSet": tags})
+
+    @classmethod
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[BucketFacts]:
+        for name in world.session(at).buckets():
+            found = _facts(world, at, name)
+            if found is not None and found.mark is not None:
+                yield found
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: BucketFacts) -> None:
+        store, name = world.writing(at), facts.address["name"]
+        held = store.query("ListObjectVersions", Bucket=name, MaxKeys=1)
+        if held.get("Versions") or held.get("DeleteMarkers"):
+            raise Refused(
+                f"the bucket {name} is not empty",
+                why="paver never deletes what others put into a bucket",
+                do="look at it with `mc ls --versions`, empty it, then run the same command again",
+            )
+        store.call("DeleteBucket", Bucket=name)
+
+
+def _versioned(store: Any, name: str) -> bool:
+    return bool(store.query("GetBucketVersioning", Bucket=name).get("Status") == "Enabled")
+
+
+def _facts(world: Reader, at: Endpoint[Any, Any], name: str) -> BucketFacts | None:
+    store = world.session(at)
+    if name not in store.buckets():
+        return None
+    tags = store.find("GetBucketTagging", Bucket=name) or {}
+    ours = {tag["Key"]: tag["Value"] for tag in tags.get("TagSet", [])}
+    mark = None
+    if TAGS["id"] in ours:
+        mark = Mark(
+            ours[TAGS["site"]],
+            ResourceId(ours[TAGS["id"]]),
+            ours[TAGS["action"]],
+            ours[TAGS["complete"]] == "true",
+        )
+    lock = (store.find("GetObjectLockConfiguration", Bucket=name) or {}).get("ObjectLockConfiguration", {})
+    return BucketFacts(
+        address={"name": name},
+        mark=mark,
+        versioned=_versioned(store, name),
+        lock_days=lock.get("Rule", {}).get("DefaultRetention", {}).get("Days", 0),
+    )

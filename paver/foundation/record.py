@@ -1,0 +1,81 @@
+"""A record on the jumpbox: mark and wish of what cannot be asked for them itself (an unpacked tree, a proof).
+
+One small file a resource, `/var/lib/paver/records/<site>/<kind>/<key>.json`, canonical, without secrets: a
+secret stands in it by its version.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from paver.driver import Endpoint, Mark, Reader, ResourceId, Secret, Writer
+from paver.engine.values import encode, kind_of
+from paver.signing import canonical
+from paver.signing.canonical import Json
+
+RECORDS = PurePosixPath("/var/lib/paver/records")
+CALLS = frozenset({"file:write", "file:mkdir"})
+REMOVE = frozenset({"file:remove"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What stands in a record."""
+
+    mark: Mark
+    wish: Mapping[str, Any]
+
+
+def read(world: Reader, at: Endpoint[Any, Any], id_: ResourceId) -> Record | None:
+    """Returns the record of `id_`, None if there is none."""
+    data = world.session(at).read_file(str(_path(world.site, id_)))
+    return None if data is None else _record(data)
+
+
+def write(
+    world: Writer, at: Endpoint[Any, Any], id_: ResourceId, wish: Mapping[str, Any], *, complete: bool
+) -> None:
+    """Writes the record of this action's resource."""
+
+    def version(secret: Secret) -> str | None:
+        return world.version(secret)
+
+    mark = world.mark(complete=complete)
+    document: dict[str, Json] = {
+        "mark": {"action": mark.action, "complete": complete, "id": mark.id, "site": mark.site},
+        "schema": "paver.record/1",
+        "wish": {name: encode(value, version) for name, value in sorted(wish.items())},
+    }
+    path = _path(world.site, id_)
+    machine = world.writing(at)
+    machine.mkdir(str(path.parent), 0o755)
+    machine.write_file(str(path), canonical.dumps(document) + b"\n", 0o644)
+
+
+def remove(world: Writer, at: Endpoint[Any, Any], id_: ResourceId) -> None:
+    """Removes the record of `id_`."""
+    world.writing(at).remove(str(_path(world.site, id_)))
+
+
+def every(world: Reader, at: Endpoint[Any, Any], kind: str) -> Iterator[Record]:
+    """Yields all records of one kind."""
+    folder = RECORDS / world.site / kind
+    machine = world.session(at)
+    for name in machine.listdir(str(folder)) or ():
+        data = machine.read_file(str(folder / name))
+        if data is not None:
+            yield _record(data)
+
+
+def _path(site: str, id_: ResourceId) -> PurePosixPath:
+    key = str(id_).partition(":")[2].replace("/", "~")
+    return RECORDS / site / kind_of(id_) / f"{key}.json"
+
+
+def _record(data: bytes) -> Record:
+    found: Any = canonical.loads(data)
+    mark = found["mark"]
+    return Record(Mark(mark["site"], ResourceId(mark["id"]), mark["action"], mark["complete"]), found["wish"])
