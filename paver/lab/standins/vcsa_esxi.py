@@ -94,20 +94,21 @@ class Host:
         Raises:
             HostError: something is missing, or in the way.
         """
-        center = self._content.rootFolder.childEntity[0]
-        compute = center.hostFolder.childEntity[0]
-        stores = {each.name: each for each in compute.datastore}
-        networks = {each.name: each for each in compute.network}
-        if any(each.name == name for each in center.vmFolder.childEntity):
+        center = self._read(self._content.rootFolder, "childEntity")[0]
+        compute = self._read(self._read(center, "hostFolder"), "childEntity")[0]
+        folder = self._read(center, "vmFolder")
+        stores = self._by_name(compute, "datastore")
+        networks = self._by_name(compute, "network")
+        if name in self._by_name(folder, "childEntity"):
             raise HostError(f"A virtual machine with the name '{name}' already exists on the target ESXi.")
         if datastore not in stores:
             raise HostError(f"Datastore '{datastore}' is not found; available: {sorted(stores)}.")
         if port_group not in networks:
             raise HostError(f"Network '{port_group}' is not found; available: {sorted(networks)}.")
         return Place(
-            pool=compute.resourcePool,
-            folder=center.vmFolder,
-            host=compute.host[0],
+            pool=self._read(compute, "resourcePool"),
+            folder=folder,
+            host=self._read(compute, "host")[0],
             datastore=stores[datastore],
             network=networks[port_group],
         )
@@ -222,6 +223,9 @@ class Host:
         except vmodl.MethodFault as error:
             raise HostError(_fault(error)) from error
 
+    def _by_name(self, of: Any, path: str) -> dict[str, Any]:
+        return {self._read(each, "name"): each for each in self._read(of, path) or ()}
+
     def _read(self, of: Any, path: str) -> Any:
         """Reads one property: whole objects may hold what pyVmomi has no type for. None: unset."""
         collector = vmodl.query.PropertyCollector
@@ -229,7 +233,11 @@ class Host:
             objectSet=[collector.ObjectSpec(obj=of)],
             propSet=[collector.PropertySpec(type=type(of), pathSet=[path])],
         )
-        for found in self._content.propertyCollector.RetrieveContents([wanted]):
+        try:
+            answer = self._content.propertyCollector.RetrieveContents([wanted])
+        except (vmodl.MethodFault, OSError, http.client.HTTPException) as error:
+            raise HostError(f"'{self._address}' does not answer: {_fault(error)}") from error
+        for found in answer:
             for each in found.propSet or ():
                 return each.val
         return None
