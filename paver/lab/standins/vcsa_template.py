@@ -198,6 +198,8 @@ def _values(raw: Mapping[str, Any]) -> Iterator[str]:
     esxi, appliance, network, system, sso = (
         raw["new_vcsa"][key] for key in ("esxi", "appliance", "network", "os", "sso")
     )
+    needed = ("hostname", "username", "deployment_network", "datastore")
+    yield from (f"new_vcsa.esxi.{key}: it is empty." for key in needed if esxi.get(key) == "")
     if ("datastore" in esxi) == ("VCSA_cluster" in esxi):
         yield "new_vcsa.esxi: exactly one of 'datastore' and 'VCSA_cluster' is required."
     elif "VCSA_cluster" in esxi:
