@@ -10,6 +10,7 @@ import http.client
 import select
 import socket
 import ssl
+from collections.abc import Callable
 
 Proxy = tuple[str, int]
 
@@ -50,6 +51,33 @@ def _tunnel(sock: socket.socket, address: str, port: int) -> None:
         raise ConnectionRefusedError(f"{where} cannot be reached through the tunnel: {status}")
 
 
+class Trust:
+    """What a server must prove. It may change under a session: adding a host to vCenter gives it a new certificate.
+
+    Args:
+        context: holds the pinned certificate or the roots; always verifies.
+        server_name: the name that the certificate must bear, if it is not the address that is dialled.
+        renew: decides anew, once a certificate was refused; raises if nothing else is trusted.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        server_name: str | None = None,
+        renew: Callable[[], tuple[ssl.SSLContext, str | None]] | None = None,
+    ) -> None:
+        self.context = context
+        self.server_name = server_name
+        self._renew = renew
+
+    def again(self) -> bool:
+        """Decides anew; False if there is nothing to decide."""
+        if self._renew is None:
+            return False
+        self.context, self.server_name = self._renew()
+        return True
+
+
 @dataclasses.dataclass(frozen=True)
 class Route:
     """How one TLS server is reached, and what it must prove.
@@ -57,8 +85,7 @@ class Route:
     Attributes:
         address: what is dialled.
         port: its port.
-        context: holds the pinned certificate or the roots; always verifies.
-        server_name: the name that the certificate must bear, if it is not `address`.
+        trust: what it must prove.
         proxy: the CONNECT proxy in between.
         connect_timeout: seconds until the handshake is done.
         timeout: seconds that one send or receive may take.
@@ -66,8 +93,7 @@ class Route:
 
     address: str
     port: int
-    context: ssl.SSLContext
-    server_name: str | None = None
+    trust: Trust
     proxy: Proxy | None = None
     connect_timeout: float = 15.0
     timeout: float = 120.0
@@ -80,17 +106,28 @@ class Route:
 
     def to(self, address: str, port: int, context: ssl.SSLContext) -> Route:
         """Returns a route to another server on the same side."""
-        return dataclasses.replace(self, address=address, port=port, context=context, server_name=None)
+        return dataclasses.replace(self, address=address, port=port, trust=Trust(context))
 
     def connect(self) -> ssl.SSLSocket:
         """Returns a verified TLS connection.
 
         Raises:
             OSError: if nothing answers or the certificate is not the right one (`ssl.SSLError`).
+            TrustError: if trust was decided anew, and the certificate is not the right one.
         """
+        try:
+            return self._handshake()
+        except ssl.SSLCertVerificationError:
+            if not self.trust.again():
+                raise
+            return self._handshake()
+
+    def _handshake(self) -> ssl.SSLSocket:
         raw = tcp(self.address, self.port, self.proxy, self.connect_timeout)
         try:
-            secure = self.context.wrap_socket(raw, server_hostname=self.server_name or self.address)
+            secure = self.trust.context.wrap_socket(
+                raw, server_hostname=self.trust.server_name or self.address
+            )
         except BaseException:
             raw.close()
             raise
@@ -106,7 +143,7 @@ class HttpsConnection(http.client.HTTPSConnection):
     """An HTTPS connection whose socket comes from a route."""
 
     def __init__(self, route: Route) -> None:
-        super().__init__(route.address, route.port, context=route.context, timeout=route.timeout)
+        super().__init__(route.address, route.port, context=route.trust.context, timeout=route.timeout)
         self._route = route
 
     def connect(self) -> None:

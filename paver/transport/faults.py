@@ -88,8 +88,8 @@ def translate(fault: Any, call: str, target: str) -> VsphereFault:
     fields = {}
     for info in fault._GetPropertyList():  # noqa: SLF001 (pyVmomi's documented way to list properties)
         value = getattr(fault, info.name, None)
-        if info.name not in _SKIPPED and value not in (None, "", []):
-            fields[info.name] = _text(value)
+        if info.name not in _SKIPPED and value is not None and (text := _text(value)):
+            fields[info.name] = text
     messages = [entry.message for entry in getattr(fault, "faultMessage", None) or [] if entry.message]
     if messages:
         fields.setdefault("says", "; ".join(messages))

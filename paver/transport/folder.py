@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import http.client
 import urllib.parse
-from typing import BinaryIO
 
 from paver.errors import PaverError, Unobservable
 from paver.transport.context import Progress
 from paver.transport.dial import Route
-from paver.transport.stream import send_stream
+from paver.transport.stream import Readable, send_stream
 
 ESX_DATACENTER = "ha-datacenter"
 
@@ -50,7 +49,7 @@ def put(
     datastore: str,
     path: str,
     datacenter: str,
-    data: BinaryIO,
+    data: Readable,
     size: int,
     on_progress: Progress | None = None,
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paver.errors import PaverError, Refused, Unobservable
+from paver.transport import tls
 from paver.transport.context import Gate, Progress, Wire
 from paver.transport.http_auth import Auth, Basic, Bearer, ClientCredentials, Credentials, PasswordGrant
 
@@ -120,8 +121,6 @@ class Line:
 
     def _open(self) -> tuple[httpx.Client, Credentials]:
         import httpx  # noqa: PLC0415
-
-        from paver.transport import tls  # noqa: PLC0415
 
         with self._lock:
             if self._client is None or self._credentials is None:

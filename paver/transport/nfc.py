@@ -13,13 +13,13 @@ import functools
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from paver.errors import BadInput, PaverError
 from paver.transport import faults, soap_types, tls
 from paver.transport.context import Progress
 from paver.transport.dial import Route
-from paver.transport.stream import Hashing, send_stream
+from paver.transport.stream import Hashing, Readable, send_stream
 from paver.transport.vsphere_reader import VsphereReader
 from paver.transport.vsphere_writer import VsphereWriter
 
@@ -35,11 +35,11 @@ class Source:
     """A file that the descriptor refers to.
 
     Attributes:
-        open: opens it for reading, once.
+        open: opens it for reading, once; who opened it closes it.
         size: its size in bytes.
     """
 
-    open: Callable[[], BinaryIO]
+    open: Callable[[], Readable]
     size: int
 
 
@@ -215,10 +215,10 @@ def _send(writer: VsphereWriter, item: Any, url: Any, source: Source, on_progres
     hashing = Hashing("sha1")
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     try:
-        with source.open() as data:
-            status, reason = send_stream(
-                route, method, path, headers, data, source.size, hashing=hashing, on_progress=on_progress
-            )
+        data = source.open()
+        status, reason = send_stream(
+            route, method, path, headers, data, source.size, hashing=hashing, on_progress=on_progress
+        )
     finally:
         hashing.close()
     if status not in (200, 201, 204):
@@ -236,7 +236,7 @@ def upload_route(dialled: Route, host: str, port: int, thumbprint: str) -> Route
     Through vCenter it is the ESXi host's own name; its certificate must be the one whose thumbprint vCenter, whom
     we trust, tells with the lease.
     """
-    if host in ("*", dialled.address, dialled.server_name):
+    if host in ("*", dialled.address, dialled.trust.server_name):
         return dialled
     if not thumbprint:
         raise PaverError(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paver.errors import PaverError, Refused, Unobservable
+from paver.transport import tls
 from paver.transport.context import Gate, Progress, SecretRef, Wire
 
 _READING = ("get_", "list_", "head_")
@@ -91,8 +92,6 @@ class Store:
         import minio  # noqa: PLC0415
         import urllib3  # noqa: PLC0415
         from minio.credentials.providers import StaticProvider  # noqa: PLC0415
-
-        from paver.transport import tls  # noqa: PLC0415
 
         with self._lock:
             if self._admin is None:

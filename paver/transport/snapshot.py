@@ -83,6 +83,7 @@ class Snapshot:
         self._paths: dict[tuple[str, str], frozenset[str]] = {}
         self._values: dict[str, dict[str, Any]] = {}
         self._wants: dict[str, frozenset[str]] = {}
+        self._views: dict[str, Any] = {}
 
     def forget(self) -> None:
         """Drops what was read; what was asked for is remembered, and read in one call next time."""
@@ -122,11 +123,22 @@ class Snapshot:
             )
             for type_ in classes
         }
-        found = collect(self._collector(), [view_filter(self._view(root), merged)])
+        found = self._through_view(root_name, root, merged)
         for type_, name in classes.items():
             key = (name, root_name)
             self._found[key] = {item[0]._moId: item for item in found if isinstance(item[0], type_)}  # noqa: SLF001
             self._paths[key] = frozenset(wants[name])
+
+    def _through_view(self, root_name: str, root: Any, wants: Mapping[Any, frozenset[str]]) -> list[Found]:
+        # A view follows the inventory as long as the session lives; a new session needs a new one.
+        view = self._views.get(root_name)
+        if view is not None:
+            try:
+                return collect(self._collector(), [view_filter(view, wants)])
+            except soap_types.type_of("ManagedObjectNotFound"):
+                del self._views[root_name]
+        view = self._views[root_name] = self._view(root)
+        return collect(self._collector(), [view_filter(view, wants)])
 
     def values(self, managed: Any, paths: Sequence[str], *, fresh: bool = False) -> dict[str, Any]:
         """Returns `paths` of one object; unset ones are None."""

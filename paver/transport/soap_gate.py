@@ -192,6 +192,8 @@ def _stub_class() -> Any:
             # Several threads may meet the expired session at once: only the first logs in again.
             with self._session.lock:
                 if self._session.cookie == used and self._session.login is not None:
+                    # A login under the old cookie would be one within a session, which is refused.
+                    self._session.cookie = ""
                     self._session.login()
 
     return GatedStub

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import queue
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from paver.errors import PaverError
 from paver.transport.context import Progress
@@ -19,6 +20,12 @@ from paver.transport.dial import Route
 
 PIECE = 1 << 20
 """Bytes read and sent at once: big enough that Python's share vanishes, small enough for a live progress."""
+
+
+class Readable(Protocol):
+    """Something to send: a file, or a member of an archive; with `readinto`, nothing is copied."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Hashing:
@@ -55,7 +62,7 @@ def send_stream(
     method: str,
     path: str,
     headers: Mapping[str, str],
-    data: BinaryIO,
+    data: Readable,
     size: int,
     *,
     hashing: Hashing | None = None,
@@ -113,25 +120,26 @@ def _last_word(connection: Any) -> tuple[int, str] | None:
     return response.status, response.reason
 
 
-def _pieces(data: BinaryIO, size: int) -> Iterator[memoryview]:
+def _pieces(data: Readable, size: int) -> Iterator[memoryview]:
     left = size
-    # Six buffers in turn: the hashing thread's queue of four never sees one that is being filled again.
-    buffers = [memoryview(bytearray(min(PIECE, max(size, 1)))) for _ in range(6)]
-    index = 0
     readinto = getattr(data, "readinto", None)
+    # Six buffers in turn: the hashing thread's queue of four never sees one that is being filled again.
+    buffers = itertools.cycle(
+        [memoryview(bytearray(min(PIECE, size))) for _ in range(6)]
+        if readinto is not None
+        else [memoryview(b"")]
+    )
     while left:
-        buffer = buffers[index % len(buffers)][: min(PIECE, left)]
-        index += 1
+        wanted = min(PIECE, left)
         if readinto is not None:
-            count = readinto(buffer)
+            buffer = next(buffers)[:wanted]
+            piece = buffer[: readinto(buffer)]
         else:
-            read = data.read(len(buffer))
-            count = len(read)
-            buffer[:count] = read
-        if not count:
+            piece = memoryview(data.read(wanted))
+        if not piece:
             raise PaverError(
                 f"the file ended {left} bytes early (it should have {size})",
                 do="check the file against its manifest: it was cut short",
             )
-        left -= count
-        yield buffer[:count]
+        left -= len(piece)
+        yield piece

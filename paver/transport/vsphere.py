@@ -14,7 +14,7 @@ from typing import Any
 from paver.errors import Unobservable
 from paver.transport import faults, soap_gate, soap_types, tls
 from paver.transport.context import Gate, SecretRef, Wire
-from paver.transport.dial import Route
+from paver.transport.dial import Route, Trust
 from paver.transport.faults import VsphereFault
 from paver.transport.snapshot import Snapshot
 from paver.transport.soap_types import describe, new, ref, type_of
@@ -74,12 +74,14 @@ class VsphereConnector:
             TrustError: if the certificate is none of those that are trusted.
         """
         proxy = context.route(self.via)
-        tls, server_name = trusted_context(self, context, proxy)
+
+        def decide() -> tuple[ssl.SSLContext, str | None]:
+            return trusted_context(self, context, proxy)
+
         route = Route(
             address=self.address,
             port=self.port,
-            context=tls,
-            server_name=server_name,
+            trust=Trust(*decide(), renew=decide if self.pins else None),
             proxy=proxy,
             connect_timeout=context.timeouts.connect,
             timeout=context.timeouts.answer,
@@ -92,7 +94,9 @@ class VsphereConnector:
         from pyVmomi import vim, vmodl  # noqa: PLC0415
 
         session = soap_gate.Session()
+        failed = contextlib.ExitStack()
         stub = soap_gate.stub(route, soap_types.BASELINE, session)
+        failed.callback(stub.DropConnections)
         try:
             content = soap_types.ref("ServiceInstance", "ServiceInstance", stub).RetrieveContent()
             stub.ComputeVersionInfo(soap_types.newest_known(content.about.apiVersion))
@@ -102,6 +106,7 @@ class VsphereConnector:
 
             session.login = login
             login()
+            failed.pop_all()
         except (vim.fault.InvalidLogin, vim.fault.NoPermission):
             raise Unobservable(
                 f"{self.name} ({self.address}) refuses the login of {self.user}",
@@ -111,13 +116,15 @@ class VsphereConnector:
         except (vmodl.MethodFault, vmodl.RuntimeFault) as fault:
             raise faults.translate(fault, "Login", self.name) from None
         except ssl.SSLCertVerificationError as error:
-            raise tls.explain(error, f"{self.name} ({self.address})", context=route.context) from error
+            raise tls.explain(error, f"{self.name} ({self.address})", context=route.trust.context) from error
         except soap_gate.LOST as error:
             raise Unobservable(
                 f"{self.name} ({self.address}:{self.port}) does not answer",
                 why=str(error) or type(error).__name__,
                 do="check that it is powered on and that port 443 is open from here (`paver ports`)",
             ) from error
+        finally:
+            failed.close()
         return Link(
             name=self.name,
             address=self.address,

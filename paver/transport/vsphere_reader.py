@@ -219,7 +219,7 @@ class VsphereReader:
         except (vmodl.MethodFault, vmodl.RuntimeFault) as fault:
             raise faults.translate(fault, doing, self.name) from None
         except ssl.SSLCertVerificationError as error:
-            raise tls.explain(error, self.name, context=self._link.route.context) from error
+            raise tls.explain(error, self.name, context=self._link.route.trust.context) from error
         except soap_gate.LOST as error:
             raise Unobservable(
                 f"{self.name} ({self._link.address}) stopped answering: {doing}",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import urllib.parse
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 from paver.errors import PaverError
 from paver.transport import faults, folder, soap_gate, soap_types
 from paver.transport.context import Gate, Progress
+from paver.transport.stream import Readable
 from paver.transport.vsphere_reader import Link, VsphereReader
 
 
@@ -63,7 +64,7 @@ class VsphereWriter(VsphereReader):
         self,
         datastore: str,
         path: str,
-        data: bytes | BinaryIO,
+        data: bytes | Readable,
         *,
         size: int | None = None,
         datacenter: str = folder.ESX_DATACENTER,
@@ -71,7 +72,7 @@ class VsphereWriter(VsphereReader):
     ) -> None:
         """Writes `[datastore] path` (call `folder:PUT`); its directory must be there."""
         if isinstance(data, bytes):
-            stream: BinaryIO = io.BytesIO(data)
+            stream: Readable = io.BytesIO(data)
             size = len(data)
         else:
             stream = data
