@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import paver
 from paver.errors import BadInput, PaverError, Refused
 from paver.lab import control, namespace, pki, system
 from paver.lab import plan as plans
@@ -208,7 +207,7 @@ def _raise(
     environment |= {
         "PATH": system.search_path(),
         "TMPDIR": str(folder / "tmp"),
-        "PYTHONPATH": str(Path(paver.__file__).parent.parent),
+        "PYTHONPATH": system.python_path(),
         # The room forks after its threads' modules are known; nothing may be compiled into a read-only place.
         "PYTHONDONTWRITEBYTECODE": "1",
     }

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import paver
 from paver.errors import PaverError
 from paver.lab import cache, debian
 
@@ -67,6 +68,12 @@ def search_path(folder: Path | None = None) -> str:
     places = os.environ.get("PATH", "").split(os.pathsep)
     places += ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"]
     places += [str(path) for path in debian.unpacked(folder or cache.root())]
+    return os.pathsep.join(dict.fromkeys(place for place in places if place))
+
+
+def python_path() -> str:
+    """Returns PYTHONPATH for a Python that the lab starts: this very paver, and what it was started with."""
+    places = [str(Path(paver.__file__).parent.parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return os.pathsep.join(dict.fromkeys(place for place in places if place))
 
 

@@ -10,9 +10,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from paver.lab.room import kernel
 
@@ -76,6 +79,18 @@ def watch(hold: int) -> None:
     threading.Thread(target=wait, name="hold", daemon=True).start()
 
 
+def _leave(room: Callable[[], int]) -> NoReturn:
+    # Whatever happens, the child must not run on into its parent's code.
+    code = 1
+    try:
+        code = room()
+    except Exception:  # noqa: BLE001 - nobody is left to handle it
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
 def main(lab: Path, dns: str | None, ready: socket.socket, hold: int | None, room: Callable[[], int]) -> int:
     """Makes the lab's world, runs `room` in a child, reaps whatever ends, and ends with the room.
 
@@ -87,8 +102,7 @@ def main(lab: Path, dns: str | None, ready: socket.socket, hold: int | None, roo
     mounts(lab, dns)
     child = os.fork()
     if child == 0:
-        # An exception must not run the parent's code below, so the child leaves here whatever happens.
-        os._exit(room())
+        _leave(room)
     ready.close()
     if hold is not None:
         watch(hold)

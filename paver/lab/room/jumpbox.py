@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import paver
+from paver.lab import system
 from paver.lab.room import cloudinit, machine, world
 
 UID = 1002
@@ -202,7 +202,7 @@ def _programs(root: Path, place: world.World) -> None:
     found |= {name: _SHIMS / name for name in ("systemctl", "sudo")}
     for name, path in found.items():
         _replace_link(folder / name, path)
-    library = shlex.quote(str(Path(paver.__file__).parent.parent))
+    library = shlex.quote(system.python_path())
     shim = folder / "paver"
     shim.unlink(missing_ok=True)
     shim.write_text(

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import paver
 from paver.errors import PaverError
+from paver.lab import system
 from paver.lab.room import guest, world
 
 OWN = guest.OWN
@@ -88,8 +88,7 @@ def spawn(folder: Path, argv: Sequence[str], log: Path, extra: Mapping[str, str]
     """Starts `argv` with its output in `log`, its scratch in the machine's folder, and paver importable."""
     scratch = folder / "tmp"
     scratch.mkdir(exist_ok=True)
-    library = str(Path(paver.__file__).parent.parent)
-    environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": library, **(extra or {})}
+    environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": system.python_path(), **(extra or {})}
     with log.open("ab") as sink:
         popen = subprocess.Popen(
             list(argv), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment, cwd="/"
