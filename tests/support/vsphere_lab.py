@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
+import http.server
 import json
 import socket
+import socketserver
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from paver.driver import Connector, Paved, Secret
-from paver.drivers.vsphere import DRIVER
+from paver import trust
+from paver.driver import STORE, Connector, Paved, ResourceId, Secret
+from paver.drivers.vsphere import DRIVER, marks
 from paver.engine.board import Board
 from paver.engine.executor import Event, Executor, Hands, Outcome
 from paver.engine.journal import Journal
+from paver.engine.paved import merge
 from paver.engine.plan import Action, Plan
 from paver.engine.planner import Heading, Request, plan
 from paver.engine.world import Connections, ReadingWorld
 from paver.lab import build, control, pki
+from paver.sealed.keys import KeyFile
 from paver.sitefile import Site
 from paver.sitefile.load import loads
 from paver.transport.context import Wire
-from paver.transport.vsphere import VsphereConnector
+from paver.transport.vsphere import VsphereConnector, new
+from paver.trust.vault import Sealed, Vault
 
 ADDRESS = "127.0.0.21"
 PASSWORD = "Paver-Lab-1!"
 
 SITE = """
 paver: 1
-name: north
+name: {name}
 iaas:
   driver: vsphere
   hosts:
@@ -57,7 +64,7 @@ networks:
   bosh: {{cidr: 10.30.0.0/24, gateway: 10.30.0.1, port_group: bosh, reserved: [10.30.0.1-10.30.0.9],
     static: [10.30.0.10-10.30.0.30], az: z1}}
 site_services: {{dns: {dns}, ntp: {ntp}, zone: north.example}}
-jumpbox: {{image: jumpbox.ova, on: esx-01, network: mgmt, address: 10.20.0.10, ssh_keys: [{key}]}}
+jumpbox: {{image: jumpbox.ova, on: esx-01, network: mgmt, address: 10.20.0.10, ssh_keys: [{key}]{jumpbox}}}
 bucc: {{artefact: bucc.tar, address: 10.30.0.10, az: z1}}
 services:
   object_store: {{address: 10.30.0.11}}
@@ -74,6 +81,57 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHIYmqRDTUhtHaUo/EFzAUjuvSKzWNAGdkrUlZDqKfXM"
+
+
+class Room(socketserver.ThreadingUnixStreamServer):
+    """Stands for the lab's room: hears which VMs are switched on, and speaks for their guests.
+
+    Attributes:
+        heard: the power events.
+        boots: whether guests come up, and publish a host key.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, path: Path, control_socket: Path) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.boots = True
+        self._control = control_socket
+        super().__init__(str(path), _Listener)
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Takes one power event; a guest that boots publishes its host key."""
+        self.heard.append(event)
+        if event.get("state") == "on" and self.boots:
+            published = base64.b64encode(f"{HOST_KEY} root@image\n".encode()).decode()
+            body = {
+                "host": event["server"],
+                "vm": event["vm"]["uuid"],
+                "ip": "10.20.0.10",
+                "tools": "guestToolsRunning",
+                "guestinfo": {"guestinfo.paver.host-keys": published},
+            }
+            control.call(self._control, "POST", "/guest", body)
+
+
+class _Listener(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:  # noqa: N802 (the library's name)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        assert isinstance(self.server, Room)
+        if self.path == "/power":
+            threading.Thread(target=self.server.hear, args=(body,), daemon=True).start()
+
+    def address_string(self) -> str:
+        return "vsim"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @dataclasses.dataclass(frozen=True)
 class Hosts:
     """Running hosts: their ports and fingerprints by name, and the simulator's control socket."""
@@ -82,6 +140,7 @@ class Hosts:
     pins: Mapping[str, str]
     control: Path
     folder: Path
+    room: Room
 
     def inventory(self, name: str) -> Any:
         """Returns all that can be changed about a host."""
@@ -98,7 +157,7 @@ class Hosts:
 
 
 @contextlib.contextmanager
-def hosts(folder: Path, *names: str, **settings: Any) -> Iterator[Hosts]:
+def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) -> Iterator[Hosts]:
     """Starts hosts on loopback and stops them; `settings` go into each host's configuration."""
     vsim = build.build(["vsim"])["vsim"]
     pins, ports, config = {}, {}, []
@@ -131,17 +190,22 @@ def hosts(folder: Path, *names: str, **settings: Any) -> Iterator[Hosts]:
         )
     socket_path = folder / "control.sock"
     file = folder / "vsim.json"
-    file.write_text(json.dumps({"hosts": config, "control": str(socket_path), "room": ""}))
+    room_path = folder / "room.sock"
+    file.write_text(json.dumps({"hosts": config, "control": str(socket_path), "room": str(room_path)}))
+    room = Room(room_path, socket_path)
+    threading.Thread(target=room.serve_forever, daemon=True).start()
     with (folder / "vsim.log").open("wb") as log:
         process = subprocess.Popen(
             [str(vsim), "esx", "--config", str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
         _await(process, tuple(ports.values()), socket_path, folder / "vsim.log")
-        yield Hosts(ports, pins, socket_path, folder)
+        yield Hosts(ports, pins, socket_path, folder, room)
     finally:
         process.terminate()
         process.wait()
+        room.shutdown()
+        room.server_close()
 
 
 def _await(process: subprocess.Popen[bytes], ports: tuple[int, ...], socket_path: Path, log: Path) -> None:
@@ -160,9 +224,10 @@ def _await(process: subprocess.Popen[bytes], ports: tuple[int, ...], socket_path
     raise AssertionError(f"the simulator did not start: {log.read_text()}")
 
 
-def site_of(there: Hosts, folder: Path, *, dns: str = "[10.20.0.53]", ntp: str = "[10.20.0.54]") -> Site:
-    """Returns a site whose hosts are these."""
-    text = SITE.format(pins=list(there.pins.values()), dns=dns, ntp=ntp, key=USER_KEY)
+def site_of(there: Hosts, folder: Path, **changes: str) -> Site:
+    """Returns a site whose hosts are these; `changes` are pieces of the site file: name, dns, ntp, jumpbox."""
+    pieces = {"name": "north", "dns": "[10.20.0.53]", "ntp": "[10.20.0.54]", "jumpbox": ""}
+    text = SITE.format(pins=list(there.pins.values()), key=USER_KEY, **{**pieces, **changes})
     return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=folder)
 
 
@@ -173,6 +238,8 @@ class World:
     paved: Paved
     board: Board
     connections: Connections
+    reveal: Callable[[Any], str]
+    version: Callable[[Secret], str | None]
 
 
 class Run:
@@ -194,7 +261,22 @@ class Run:
         self._keep = keep
         self._runs = 0
         self.secrets = {"esx-root": PASSWORD}
+        key = folder / "site.key"
+        key.write_bytes(b"k" * 32)
+        key.chmod(0o600)
+        self._key = KeyFile(key)
         self.connectors: dict[str, Connector] = {}
+        self.patience = 60
+
+    @staticmethod
+    def id(text: str) -> ResourceId:
+        """Returns a resource's id."""
+        return ResourceId(text)
+
+    @staticmethod
+    def extra_config(settings: Mapping[str, str]) -> Any:
+        """Returns a specification that sets a VM's extraConfig; empty values remove."""
+        return new("VirtualMachineConfigSpec", extraConfig=marks.options(settings))
 
     @contextlib.contextmanager
     def someone_else(self, name: str) -> Iterator[Any]:
@@ -208,13 +290,20 @@ class Run:
 
     def paved(self) -> Paved:
         """Returns the driver's wish, its hosts dialled where they are."""
-        whole = DRIVER.pave(self.site)
+        driver = DRIVER.pave(self.site)
+        whole = merge(("trust", *DRIVER.phases), trust.pave(self.site, driver.material), driver)
         connectors = dict(whole.connectors)
         for name, port in self.there.ports.items():
             connector = connectors[f"host:{name}"]
             assert isinstance(connector, VsphereConnector)
             connectors[f"host:{name}"] = dataclasses.replace(connector, address=ADDRESS, port=port)
-        resources = tuple(resource for resource in whole.resources if self._keep(resource))
+        resources = tuple(
+            dataclasses.replace(resource, patience=self.patience)
+            if resource.kind == "vsphere.jumpbox"
+            else resource
+            for resource in whole.resources
+            if self._keep(resource)
+        )
         kept = {resource.id for resource in resources}
         grounds = tuple(
             ground for ground in whole.grounds if ground.at.provider is None or ground.at.provider in kept
@@ -225,42 +314,51 @@ class Run:
 
     def plan(self, mode: str = "apply", **more: Any) -> Plan:
         """Returns the plan of the world as it is."""
-        with self._world() as world:
-            return self._plan(world, mode, more)
+        with self.world() as world:
+            return self.plan_in(world, mode, **more)
 
     @contextlib.contextmanager
-    def _world(self) -> Iterator[World]:
+    def world(self) -> Iterator[World]:
+        """Opens what one plan or run needs."""
+        vault = Vault(self._folder / "north.sealed", self._key, "test")
         paved, board = self.paved(), Board()
-        wire = Wire(reveal=lambda secret: self.secrets[secret.name])
-        world = World(paved, board, Connections(paved.connectors, wire, board.for_reading))
+        connectors = {**paved.connectors, STORE.name: Sealed(vault)}
+        paved = dataclasses.replace(paved, connectors=connectors)
+
+        def reveal(secret: Any) -> str:
+            return self.secrets.get(secret.name) or vault.reveal(Secret(secret.name))
+
+        def version(secret: Secret) -> str | None:
+            return f"version-of-{secret.name}" if secret.name in self.secrets else vault.version(secret)
+
+        connections = Connections(connectors, Wire(reveal=reveal), board.for_reading)
         try:
-            yield world
+            yield World(paved, board, connections, reveal, version)
         finally:
-            world.connections.close()
+            connections.close()
+            vault.close()
 
-    def _plan(self, world: World, mode: str, more: Mapping[str, Any]) -> Plan:
+    def plan_in(self, world: World, mode: str = "apply", **more: Any) -> Plan:
+        """Returns the plan of a world that is open, and fills its board."""
         heading = Heading(site=self.site.name, site_digest=self.site.digest(), paver="1", driver="vsphere/1")
-        reading = ReadingWorld(self.site.name, world.connections, self._version)
+        reading = ReadingWorld(self.site.name, world.connections, world.version)
         return plan(world.paved, heading, Request(mode=mode, **more), reading, world.board)
-
-    def _version(self, secret: Secret) -> str | None:
-        return f"version-of-{secret.name}" if secret.name in self.secrets else None
 
     def apply(self, mode: str = "apply", **more: Any) -> Outcome:
         """Plans and acts."""
         self._runs += 1
         journal_file = self._folder / f"journal-{self._runs}.jsonl"
-        with self._world() as world, Journal(journal_file) as journal:
+        with self.world() as world, Journal(journal_file) as journal:
             hands = Hands(
                 connections=world.connections,
                 board=world.board,
                 journal=journal,
-                versions=self._version,
-                reveal=lambda secret: self.secrets[secret.name],
+                versions=world.version,
+                reveal=world.reveal,
                 tell=self.events.append,
                 stop=self.stop,
             )
-            return Executor(self._plan(world, mode, more), world.paved, hands).run(_mine)
+            return Executor(self.plan_in(world, mode, **more), world.paved, hands).run(_mine)
 
     def fine(self, mode: str = "apply", **more: Any) -> Outcome:
         """Plans and acts, and holds that nothing went wrong."""

@@ -1,0 +1,72 @@
+"""A wish, planned and carried out by the real engine, with what a test wants to look at afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import threading
+from pathlib import Path
+
+from paver.driver import Paved, Secret
+from paver.engine.board import Board
+from paver.engine.executor import Event, Executor, Hands, Outcome
+from paver.engine.journal import Journal
+from paver.engine.plan import Plan
+from paver.engine.planner import Heading, Request, plan
+from paver.engine.world import Connections, ReadingWorld
+
+SITE = "test"
+EMPTY = Paved()
+
+
+def no_version(secret: Secret) -> None:
+    """The sealed store holds nothing."""
+    del secret
+
+
+def no_value(secret: Secret) -> str:
+    """Nothing can be revealed."""
+    raise LookupError(secret.name)
+
+
+@dataclasses.dataclass
+class Engine:
+    """Plans and acts; every act leaves a journal in `folder`."""
+
+    folder: Path
+    events: list[Event] = dataclasses.field(default_factory=list)
+    stop: threading.Event = dataclasses.field(default_factory=threading.Event)
+    board: Board = dataclasses.field(default_factory=Board)
+    site: str = SITE
+
+    def plan(self, paved: Paved, request: Request | None = None) -> Plan:
+        """Plans `paved`."""
+        self.board = Board()
+        connections = Connections(paved.connectors, None, self.board.for_reading)
+        heading = Heading(site=self.site, site_digest="0" * 64, paver="0", driver="memory/1")
+        world = ReadingWorld(self.site, connections, no_version)
+        return plan(paved, heading, request or Request(), world, self.board)
+
+    def act(self, paved: Paved, planned: Plan) -> Outcome:
+        """Carries `planned` out."""
+        journal = self.folder / f"journal-{secrets.token_hex(4)}.jsonl"
+        with Journal(journal) as written:
+            hands = Hands(
+                connections=Connections(paved.connectors, None, self.board.for_reading),
+                board=self.board,
+                journal=written,
+                versions=no_version,
+                reveal=no_value,
+                tell=self.events.append,
+                stop=self.stop,
+            )
+            return Executor(planned, paved, hands).run(lambda _: True)
+
+    def apply(self, paved: Paved, request: Request | None = None) -> Outcome:
+        """Plans and carries out."""
+        return self.act(paved, self.plan(paved, request))
+
+
+def pending(planned: Plan) -> dict[str, str]:
+    """Returns what a plan would change: resource to verb."""
+    return {action.resource: action.verb.value for action in planned.pending}
