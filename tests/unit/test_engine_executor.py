@@ -1,0 +1,243 @@
+"""The act is held to the plan: drift, edits, other wishes, undeclared calls, kills."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paver.driver import Gate, Paved, Verb
+from paver.engine.journal import Journal, JournalError
+from paver.engine.plan import loads
+from paver.errors import BadInput, PaverError, Refused
+from paver.signing import canonical, chain
+from tests.support.engine_run import Engine, pending
+from tests.support.memory import memory
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing catches it but the test."""
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    (tmp_path / "room").mkdir()
+    return tmp_path / "room"
+
+
+def wish(room: Path, **values: Any) -> Paved:
+    paved: Paved = memory.wish(memory.Settings(folder=str(room), **values))
+    return paved
+
+
+def things(room: Path, shelf: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((room / shelf).read_text())
+    return found
+
+
+def journal_of(folder: Path) -> list[dict[str, Any]]:
+    (path,) = sorted(folder.glob("journal-*"), key=lambda p: p.stat().st_mtime_ns)[-1:]
+    chain.verify(path.read_bytes())
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_a_write_is_journalled_before_it_leaves(tmp_path: Path, room: Path) -> None:
+    engine = Engine(tmp_path)
+    engine.apply(wish(room, dials={"heat": 2}))
+    assert [record["event"] for record in journal_of(tmp_path)] == ["begun", "call", "done"]
+
+
+def test_drift_between_plan_and_apply_is_refused(tmp_path: Path, room: Path) -> None:
+    engine = Engine(tmp_path)
+    engine.apply(wish(room, shelves={"a": {"x": 1}}))
+    changed = wish(room, shelves={"a": {"x": 2}})
+    planned = engine.plan(changed)
+    held = things(room, "a")
+    held["x"]["size"] = 77
+    (room / "a").write_text(json.dumps(held))
+    outcome = engine.act(changed, planned)
+    assert "changed since the plan was made" in str(outcome.failed[0][1])
+    assert things(room, "a")["x"]["size"] == 77
+    assert [record["event"] for record in journal_of(tmp_path)] == ["drift"]
+
+
+def test_a_wish_that_is_not_the_planned_one_is_refused(tmp_path: Path, room: Path) -> None:
+    engine = Engine(tmp_path)
+    planned = engine.plan(wish(room, shelves={"a": {"x": 1}}))
+    with pytest.raises(Refused, match="is not the site file's"):
+        engine.act(wish(room, shelves={"a": {"x": 2}}), planned)
+
+
+def test_an_undeclared_call_does_not_leave(tmp_path: Path, room: Path) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, dials={"heat": 2})
+    planned = engine.plan(paved)
+    sly = dataclasses.replace(
+        planned, actions=tuple(dataclasses.replace(a, calls=("look",)) for a in planned.actions)
+    )
+    outcome = engine.act(paved, sly)
+    assert "tried to call turn" in str(outcome.failed[0][1])
+    assert not (room / "trace").exists()
+
+
+def test_a_failure_starts_nothing_new(tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1, "y": 2}})
+
+    def broken(*_: Any) -> None:
+        raise PaverError("the shelf broke")
+
+    planned = engine.plan(paved)
+    monkeypatch.setattr(memory.Box, "create", broken)
+    outcome = engine.act(paved, planned)
+    assert [id_ for id_, _ in outcome.failed] == ["memory.box:a/x"]
+    assert outcome.left == ("memory.box:a/y",)
+
+
+def test_what_was_made_and_is_not_as_wished_fails(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    write = memory.Room.write
+
+    def lying(self: Any, call: str, name: str, thing: Any) -> None:
+        write(self, call, name, None if thing is None else {**thing, "size": 0})
+
+    planned = engine.plan(paved)
+    monkeypatch.setattr(memory.Room, "write", lying)
+    assert "size is not what was set" in str(engine.act(paved, planned).failed[0][1])
+
+
+def test_stopping_starts_nothing_new(tmp_path: Path, room: Path) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    planned = engine.plan(paved)
+    engine.stop.set()
+    outcome = engine.act(paved, planned)
+    assert (outcome.done, outcome.left) == (frozenset(), ("memory.box:a/x",))
+
+
+def test_a_journal_on_a_full_disk_stops_the_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Journal(tmp_path / "j") as journal:
+        monkeypatch.setattr(os, "write", lambda _, data: len(data) // 2)
+        with pytest.raises(JournalError, match="only a part of the line"):
+            journal.write("begun", {})
+        monkeypatch.undo()
+        journal.write("begun", {"action": "a"})
+    chain.verify((tmp_path / "j").read_bytes())
+
+
+def test_a_journal_knows_its_events_only(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal, pytest.raises(ValueError, match="is not an event"):
+        journal.write("guessed", {})
+
+
+def test_an_edited_plan_is_not_read(tmp_path: Path, room: Path) -> None:
+    text = Engine(tmp_path).plan(wish(room, shelves={"a": {"x": 1}})).dumps()
+    for old, new in ((b'"size":1', b'"size":2'), (b'"verb":"create"', b'"verb":"delete"'), (b"{", b"{ ")):
+        with pytest.raises(BadInput):
+            loads(text.replace(old, new, 1))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_plan_or_bad_input(data: bytes) -> None:
+    with pytest.raises(BadInput):
+        loads(data)
+
+
+SHELVES = st.dictionaries(
+    st.sampled_from("ab"), st.dictionaries(st.sampled_from("xyz"), st.integers(0, 3), max_size=3), max_size=2
+)
+WISHES = st.fixed_dictionaries(
+    {
+        "shelves": SHELVES,
+        "dials": st.dictionaries(st.sampled_from("pq"), st.integers(0, 3), max_size=2),
+        "colour": st.sampled_from(["grey", "red"]),
+    }
+)
+
+
+def everything(room: Path) -> dict[str, Any]:
+    """What stands in the room, without the marks' actions: these differ between two ways to one end."""
+    found = {}
+    for path in room.iterdir():
+        if path.name != "trace":
+            held = json.loads(path.read_text())
+            for thing in held.values():
+                if thing.get("mark"):
+                    thing["mark"][2] = ""
+            if held:
+                found[path.name] = held
+    return found
+
+
+@settings(max_examples=20, deadline=None)
+@given(first=WISHES, second=WISHES)
+def test_any_wish_after_any_other_ends_in_nothing_to_do(
+    tmp_path_factory: pytest.TempPathFactory, first: Any, second: Any
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    room = folder / "room"
+    room.mkdir()
+    engine = Engine(folder)
+    # Both wishes know both shelves: a shelf that the site no longer names is not asked for orphans.
+    every: dict[str, dict[str, int]] = {"a": {}, "b": {}}
+    for values in (first, second):
+        paved = wish(room, **{**values, "shelves": {**every, **values["shelves"]}})
+        assert not engine.apply(paved).failed
+        assert pending(engine.plan(paved)) == {}
+
+
+@settings(max_examples=25, deadline=None)
+@given(values=WISHES, moment=st.integers(0, 14))
+def test_killed_at_any_write_the_same_command_converges_to_the_same_end(
+    tmp_path_factory: pytest.TempPathFactory, values: Any, moment: int
+) -> None:
+    ends = []
+    for kill in (None, moment):
+        folder = tmp_path_factory.mktemp("kill")
+        room = folder / "room"
+        room.mkdir()
+        paved = wish(room, **values)
+        engine = Engine(folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(memory.Room, "write", killing(kill))
+            engine.apply(paved)
+        outcome = engine.apply(paved)
+        assert not outcome.failed
+        assert not engine.plan(paved).pending
+        ends.append(everything(room))
+    assert ends[0] == ends[1]
+
+
+def killing(moment: int | None) -> Any:
+    """Returns a room's write that ends the process at one moment."""
+    write = memory.Room.write
+    moments = itertools.count()
+
+    def counted(self: Any, call: str, name: str, thing: Any) -> None:
+        if next(moments) == moment:
+            raise Killed
+        write(self, call, name, thing)
+
+    return counted
+
+
+def test_no_gate_no_write(room: Path) -> None:
+    gate: Gate | None = None
+    with pytest.raises(AssertionError, match="reading face"):
+        memory.Room(room / "a", gate).write("put", "x", {})
+
+
+def test_the_ids_of_actions_are_digests_of_what_they_say(tmp_path: Path, room: Path) -> None:
+    (action,) = Engine(tmp_path).plan(wish(room, shelves={"a": {"x": 1}})).actions
+    assert action.id == canonical.digest(action.document())
+    assert action.verb is Verb.CREATE

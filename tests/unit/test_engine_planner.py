@@ -1,0 +1,149 @@
+"""What a plan says of each state of the world."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.driver import Paved
+from paver.engine.graph import build
+from paver.engine.planner import Request
+from paver.errors import BadInput, Refused, Unobservable
+from tests.support.engine_run import Engine, pending
+from tests.support.memory import memory
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    (tmp_path / "room").mkdir()
+    return tmp_path / "room"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return Engine(tmp_path)
+
+
+def wish(room: Path, **settings: Any) -> Paved:
+    paved: Paved = memory.wish(memory.Settings(folder=str(room), **settings))
+    return paved
+
+
+def put(room: Path, shelf: str, name: str, **thing: Any) -> None:
+    path = room / shelf
+    things = json.loads(path.read_text()) if path.exists() else {}
+    things[name] = thing
+    path.write_text(json.dumps(things))
+
+
+def test_what_is_absent_is_created(engine: Engine, room: Path) -> None:
+    assert pending(engine.plan(wish(room, shelves={"a": {"x": 1}}))) == {"memory.box:a/x": "create"}
+
+
+def test_a_foreign_thing_of_the_same_name_blocks(engine: Engine, room: Path) -> None:
+    put(room, "a", "x", size=1, colour="grey", label=None)
+    planned = engine.plan(wish(room, shelves={"a": {"x": 1}}))
+    assert pending(planned) == {"memory.box:a/x": "blocked"}
+    assert planned.blocked[0].reason == "a foreign thing of the same name stands there"
+
+
+def test_a_thing_of_another_site_blocks(engine: Engine, room: Path) -> None:
+    mark = ["other", "memory.box:a/x", "", True]
+    put(room, "a", "x", size=1, colour="grey", label=None, mark=mark)
+    assert (
+        engine.plan(wish(room, shelves={"a": {"x": 1}})).blocked[0].reason == "it belongs to the site other"
+    )
+
+
+def test_a_foreign_thing_that_the_site_adopts_is_adopted(engine: Engine, room: Path) -> None:
+    put(room, "a", "x", size=5, colour="grey", label=None)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    adopting = dataclasses.replace(
+        paved, resources=tuple(dataclasses.replace(r, adopt=True) for r in paved.resources)
+    )
+    assert pending(engine.plan(adopting)) == {"memory.box:a/x": "adopt"}
+    assert not engine.apply(adopting).failed
+    assert not engine.plan(adopting).pending
+
+
+def test_what_was_begun_and_not_completed_is_created_again(engine: Engine, room: Path) -> None:
+    mark = ["test", "memory.box:a/x", "", False]
+    put(room, "a", "x", size=1, colour="grey", label=None, mark=mark)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    assert pending(engine.plan(paved)) == {"memory.box:a/x": "create"}
+    assert not engine.apply(paved).failed
+
+
+def test_a_field_that_cannot_change_in_place_replaces(engine: Engine, room: Path) -> None:
+    engine.apply(wish(room, shelves={"a": {"x": 1}}))
+    planned = engine.plan(wish(room, shelves={"a": {"x": 1}}, colour="red"))
+    assert pending(planned) == {"memory.box:a/x": "replace"}
+    assert not engine.act(wish(room, shelves={"a": {"x": 1}}, colour="red"), planned).failed
+
+
+def test_what_is_no_longer_wished_for_is_deleted_and_its_setting_put_back(engine: Engine, room: Path) -> None:
+    put(room, "dials", "heat", value=3)
+    engine.apply(wish(room, shelves={"a": {"x": 1, "y": 2}}, dials={"heat": 7}))
+    less = wish(room, shelves={"a": {"x": 1}})
+    assert pending(engine.plan(less)) == {"memory.box:a/y": "delete", "memory.dial:heat": "delete"}
+    assert not engine.apply(less).failed
+    assert json.loads((room / "dials").read_text()) == {"heat": {"value": 3}}
+
+
+def test_a_selection_leaves_orphans_alone(engine: Engine, room: Path) -> None:
+    engine.apply(wish(room, shelves={"a": {"x": 1, "y": 2}}))
+    planned = engine.plan(wish(room, shelves={"a": {"x": 5}}), Request(only=("memory.box:*",)))
+    assert pending(planned) == {"memory.box:a/x": "update"}
+
+
+def test_a_selection_refuses_what_would_need_more(engine: Engine, room: Path) -> None:
+    with pytest.raises(Refused, match=r"the selection needs memory\.dial:heat"):
+        engine.plan(wish(room, shelves={"a": {"x": 1}}, dials={"heat": 7}), Request(phases=("boxes",)))
+
+
+def test_a_selection_of_nothing_is_bad_input(engine: Engine, room: Path) -> None:
+    with pytest.raises(BadInput, match="nothing is selected by roofs"):
+        engine.plan(wish(room, shelves={"a": {"x": 1}}), Request(phases=("roofs",)))
+
+
+def test_an_endpoint_that_does_not_answer_is_never_absent(engine: Engine, room: Path) -> None:
+    paved = wish(room, shelves={"a": {"x": 1}})
+    room.rmdir()
+    with pytest.raises(Unobservable):
+        engine.plan(paved)
+
+
+def test_planned_offline_everything_is_created_and_nobody_is_asked(engine: Engine, room: Path) -> None:
+    paved = wish(room, shelves={"a": {"x": 1}})
+    room.rmdir()
+    planned = engine.plan(paved, Request(offline=True))
+    assert pending(planned) == {"memory.box:a/x": "create"}
+    assert planned.offline
+
+
+def test_a_value_that_another_action_will_change_is_known_from_its_wish(engine: Engine, room: Path) -> None:
+    planned = engine.plan(wish(room, shelves={"a": {"x": 1, "y": 1}}))
+    assert planned.actions[1].planned["label"] == "grey"
+
+
+def test_an_edge_to_a_later_phase_is_refused(room: Path) -> None:
+    paved = wish(room, shelves={"a": {"x": 1}}, dials={"heat": 1})
+    with pytest.raises(ValueError, match=r"needs memory\.dial:heat of the later phase shelves"):
+        build(paved.resources, ("boxes", "shelves"))
+
+
+def test_two_resources_of_one_id_are_refused(room: Path) -> None:
+    paved = wish(room, shelves={"a": {"x": 1}})
+    with pytest.raises(ValueError, match="two resources are called"):
+        build(paved.resources * 2, paved.phases)
+
+
+def test_a_circle_of_needs_is_refused(room: Path) -> None:
+    paved = wish(room, shelves={"a": {"x": 1, "y": 1}})
+    first, second = paved.resources
+    with pytest.raises(ValueError, match="in a circle"):
+        build((dataclasses.replace(first, after=frozenset({second.id})), second), paved.phases)
