@@ -67,7 +67,7 @@ def estimate(names: Iterable[str], folder: Path | None = None) -> Estimate:
     folder = folder or cache.root()
     wanted = tuple(names)
     go = toolchain.choose(_least(wanted), folder)
-    missing = tuple(source.program for source in _sources(wanted, go, folder) if not source.binary.exists())
+    missing = tuple(source.program for source in _sources(wanted, go, folder) if not source.binary.is_file())
     room = (_ROOM_MEGABYTES if missing else 0) + (0 if go.fetched else go.megabytes)
     return Estimate(
         missing=tuple(program.name for program in missing),
@@ -94,7 +94,7 @@ def build(
     for index, source in enumerate(sources, start=1):
         program = source.program
         place = (program.name, index, len(sources))
-        if not source.binary.exists():
+        if not source.binary.is_file():
             _require_room(folder, program)
             if not go.fetched:
                 progress(Progress(*place, "toolchain", 0.0, 20))
@@ -108,7 +108,7 @@ def build(
 
             tick()
             with cache.locked(folder, f"{source.binary.parent.name}-{program.name}"):
-                if not source.binary.exists():
+                if not source.binary.is_file():
                     _compile(source, go.go, folder, tick)
             progress(Progress(*place, "built", time.monotonic() - started, program.seconds))
         else:
@@ -164,10 +164,10 @@ def _compile(source: _Source, go: Path, folder: Path, tick: Callable[[], None]) 
     program, binary = source.program, source.binary
     binary.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="paver-build-", dir=_made(folder / "build")) as scratch:
-        module = Path(scratch) / program.module
+        module = Path(scratch) / "source"
         for name, content in source.files.items():
             _made((module / name).parent).joinpath(Path(name).name).write_bytes(content)
-        output = Path(scratch) / program.name
+        output = Path(scratch) / "program"
         log = Path(scratch) / "log"
         environment = {
             **os.environ,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,16 +60,16 @@ class Network:
 class Plan:
     """A lab: hosts, networks, and what the site itself offers.
 
-    `dns` and `ntp` are addresses where the site has such servers of its own, else None. `records` are the
-    names that the site's DNS knows (name to address), served forward and backward.
+    `dns` and `ntp` are the addresses of such servers of the site's own; none where the jumpbox is to be
+    one. `records` are the names that the site's DNS knows (name to address), served forward and backward.
     """
 
     name: str
     zone: str
     hosts: tuple[Host, ...]
     networks: tuple[Network, ...]
-    dns: str | None = None
-    ntp: str | None = None
+    dns: tuple[str, ...] = ()
+    ntp: tuple[str, ...] = ()
     records: tuple[tuple[str, str], ...] = ()
 
     def network_of(self, address: str) -> Network | None:
@@ -98,8 +99,8 @@ class Plan:
             networks=tuple(
                 dataclasses.replace(network, cidr=loopback(network.cidr)) for network in self.networks
             ),
-            dns=loopback(self.dns) if self.dns else None,
-            ntp=loopback(self.ntp) if self.ntp else None,
+            dns=tuple(map(loopback, self.dns)),
+            ntp=tuple(map(loopback, self.ntp)),
             records=tuple((name, loopback(address)) for name, address in self.records),
         )
 
@@ -126,8 +127,8 @@ def from_json(text: str) -> Plan:
             zone=raw["zone"],
             hosts=tuple(_host(each) for each in raw["hosts"]),
             networks=tuple(Network(**each) for each in raw["networks"]),
-            dns=raw["dns"],
-            ntp=raw["ntp"],
+            dns=tuple(raw["dns"]),
+            ntp=tuple(raw["ntp"]),
             records=tuple((name, address) for name, address in raw["records"]),
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -151,6 +152,84 @@ def demo(passwords: dict[str, str], *, hosts: int = 2) -> Plan:
         ),
         networks=(Network("mgmt", "10.20.0.0/24", 20), Network("bosh", "10.30.0.0/24", 30)),
     )
+
+
+def from_site(site: Mapping[str, Any], passwords: Mapping[str, str]) -> Plan:
+    """Returns the plan of a site's normalised data (`Site.normalised()`), to rehearse it.
+
+    Args:
+        site: a vSphere site.
+        passwords: values of the secrets that the hosts' logins refer to, by the secret's name.
+
+    Raises:
+        BadInput: the site is of another driver, or a password is missing.
+    """
+    if site["driver"] != "vsphere":
+        raise BadInput(f"the lab simulates vsphere, not {site['driver']}")
+    services, hosts = site["site_services"], site["iaas"]["hosts"]
+    zone = services["zone"]
+    dns = () if services["dns"] == "jumpbox" else tuple(map(str, services["dns"]))
+    ntp = () if services["ntp"] == "jumpbox" else tuple(map(str, services["ntp"]))
+    # A time server that is given by name is played by the site's DNS server, if that is the site's own.
+    named = tuple(each for each in ntp if not _is_address(each))
+    return Plan(
+        name=site["name"],
+        zone=zone,
+        hosts=tuple(
+            Host(
+                name=name,
+                address=str(host["address"]),
+                hostname=f"{name}.{zone}",
+                password=_password(host["login"]["password"], passwords, name),
+                datastores=(Datastore(host["datastore"]),),
+                uplinks=tuple(
+                    Uplink(device)
+                    for device in sorted(
+                        {each for switch in host["switches"].values() for each in switch["uplinks"]}
+                    )
+                ),
+            )
+            for name, host in hosts.items()
+        ),
+        networks=tuple(
+            Network(name, str(network["cidr"]), _vlan(network["port_group"], hosts))
+            for name, network in site["networks"].items()
+        ),
+        dns=dns,
+        ntp=tuple(
+            dict.fromkeys(each if _is_address(each) else dns[0] for each in ntp if _is_address(each) or dns)
+        ),
+        records=(*_records(site), *((name, dns[0]) for name in named)) if dns else (),
+    )
+
+
+def _records(site: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    zone, iaas, services = site["site_services"]["zone"], site["iaas"], site["services"]
+    machines = [(name, host["address"]) for name, host in iaas["hosts"].items()]
+    parts = (site["jumpbox"], site["bucc"], services["object_store"], services["registry"])
+    machines += [(part["hostname"], part["address"]) for part in parts if part["address"]]
+    found = [(f"{name}.{zone}", str(address)) for name, address in machines]
+    return (*found, (str(iaas["vcenter"]["fqdn"]), str(iaas["vcenter"]["address"])))
+
+
+def _vlan(port_group: str | None, hosts: Mapping[str, Any]) -> int:
+    found = (host["port_groups"].get(port_group) for host in hosts.values())
+    return next((int(group["vlan"]) for group in found if group is not None), 0)
+
+
+def _password(reference: str, passwords: Mapping[str, str], host: str) -> str:
+    name = reference.removeprefix("secret:")
+    if name not in passwords:
+        raise BadInput(f"the lab has no password for {host}", why=f"the secret {name} was not given")
+    return passwords[name]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _host(raw: dict[str, Any]) -> Host:

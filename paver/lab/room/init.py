@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,7 +34,7 @@ def network() -> None:
     Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
 
 
-def mounts(lab: Path, dns: str | None) -> None:
+def mounts(lab: Path, dns: Sequence[str]) -> None:
     """Hides the host's sockets and its ideas of names; puts the lab's own files over them.
 
     The lab's sockets also appear at `/run/lab`, where their paths are short enough for any program.
@@ -42,7 +42,7 @@ def mounts(lab: Path, dns: str | None) -> None:
     run = os.open(lab / "run", os.O_PATH | os.O_DIRECTORY)
     etc = lab / "run" / "etc"
     etc.mkdir(exist_ok=True)
-    servers = f"nameserver {dns}\n" if dns else "# The site has no DNS server of its own.\n"
+    servers = "".join(f"nameserver {each}\n" for each in dns) or "# The site has no DNS server of its own.\n"
     texts = {
         "hosts": "127.0.0.1 localhost\n::1 localhost\n",
         # No retries: a name that nobody serves is to fail at once, as it does where a resolver says no.
@@ -91,7 +91,9 @@ def _leave(room: Callable[[], int]) -> NoReturn:
         os._exit(code)
 
 
-def main(lab: Path, dns: str | None, ready: socket.socket, hold: int | None, room: Callable[[], int]) -> int:
+def main(
+    lab: Path, dns: Sequence[str], ready: socket.socket, hold: int | None, room: Callable[[], int]
+) -> int:
     """Makes the lab's world, runs `room` in a child, reaps whatever ends, and ends with the room.
 
     The first message on `ready` carries this process's number as the outside sees it: the kernel translates

@@ -12,7 +12,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,10 @@ class Jumpbox:
 
     kind = "jumpbox"
 
-    def __init__(self, place: world.World, event: world.Event, console: world.Console) -> None:
+    def __init__(self, place: world.World, event: world.Event, monitor: world.Monitor) -> None:
         self._world = place
         self._event = event
-        self._console = console
+        self._console = monitor.say
         self._folder = place.folder(event.uuid)
         self._root = self._folder / "root"
         self._process: machine.Process | None = None
@@ -220,7 +220,7 @@ def _replace_link(link: Path, target: Path) -> None:
     link.symlink_to(target)
 
 
-def _first_boot(root: Path, seed: cloudinit.Seed, console: world.Console) -> None:
+def _first_boot(root: Path, seed: cloudinit.Seed, console: Callable[[str], None]) -> None:
     for user in seed.users:
         keys = root / "home" / user.name / ".ssh"
         keys.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -237,7 +237,7 @@ def _first_boot(root: Path, seed: cloudinit.Seed, console: world.Console) -> Non
         (root / f"{_HOST_KEY}.pub").write_text(f"{public.strip()}\n")
 
 
-def _write(root: Path, file: cloudinit.File, console: world.Console) -> None:
+def _write(root: Path, file: cloudinit.File, console: Callable[[str], None]) -> None:
     inside = Path(os.path.normpath("/" + file.path.lstrip("/"))).relative_to("/")
     if not any(inside.is_relative_to(own) for own in machine.OWN):
         console(f"cloud-init: {file.path} is outside of the folders that are the machine's own: not written")

@@ -10,7 +10,7 @@ _NESTED = ("unshare", "-U", "--map-user=1003", "--map-group=1003")
 def start(place: world.World) -> tuple[machine.Process, ...]:
     """Starts what the plan says that the site has; returns the processes."""
     plan, found = place.plan, []
-    cables.up(tuple(dict.fromkeys(address for address in (plan.dns, plan.ntp) if address)))
+    cables.up(tuple(dict.fromkeys((*plan.dns, *plan.ntp))))
     folder = place.lab / "run"
     # Both would drop privileges, which a lab of one user id can't: so they start without any.
     nested = _NESTED if place.isolated else ()
@@ -19,30 +19,27 @@ def start(place: world.World) -> tuple[machine.Process, ...]:
         config.write_text(dnsmasq(plan.dns, plan.zone, plan.records))
         argv = [*nested, str(place.tools["dnsmasq"]), "-k", "-C", str(config)]
         found.append(machine.spawn(folder, argv, folder / "dnsmasq.log"))
-        machine.await_port(plan.dns, 53)
-    if plan.ntp:
-        config = folder / "chrony.conf"
-        lines = [
-            "local stratum 3",
-            "allow",
-            f"bindaddress {plan.ntp}",
-            "cmdport 0",
-            "bindcmdaddress /",
-            "pidfile /run/lab/chrony.pid",
-        ]
-        config.write_text("\n".join(lines) + "\n")
+        machine.await_port(plan.dns[0], 53)
+    for address in plan.ntp:
+        config = folder / f"chrony-{address}.conf"
+        config.write_text("\n".join((*chrony(address), f"pidfile {place.run}/chrony-{address}.pid", "")))
         argv = [*nested, str(place.tools["chronyd"]), "-U", "-u", "root", "-x", "-d", "-f", str(config)]
         found.append(machine.spawn(folder, argv, folder / "chrony.log"))
     return tuple(found)
 
 
-def dnsmasq(address: str, zone: str, records: tuple[tuple[str, str], ...]) -> str:
+def chrony(address: str) -> tuple[str, ...]:
+    """Returns the configuration of a time server of the site: it believes its own clock."""
+    return ("local stratum 3", "allow", f"bindaddress {address}", "cmdport 0", "bindcmdaddress /")
+
+
+def dnsmasq(addresses: tuple[str, ...], zone: str, records: tuple[tuple[str, str], ...]) -> str:
     """Returns the configuration of the site's DNS server: A and PTR for each record, nothing else."""
     lines = [
         "no-resolv",
         "no-hosts",
         "bind-interfaces",
-        f"listen-address={address}",
+        *(f"listen-address={address}" for address in addresses),
         f"local=/{zone}/",
         "log-facility=-",
         "pid-file=",

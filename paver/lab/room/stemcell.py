@@ -20,10 +20,10 @@ class Stemcell:
 
     kind = "bosh-stemcell"
 
-    def __init__(self, place: world.World, event: world.Event, console: world.Console) -> None:
+    def __init__(self, place: world.World, event: world.Event, monitor: world.Monitor) -> None:
         self._world = place
         self._event = event
-        self._console = console
+        self._console = monitor.say
         self._folder = place.folder(event.uuid)
         self._settings: dict[str, Any] = {}
         self._process: machine.Process | None = None

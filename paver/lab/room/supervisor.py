@@ -18,7 +18,7 @@ from typing import Any
 from paver.lab import control
 from paver.lab.room import cables, disk, world
 
-Systems = Mapping[str, Callable[[world.World, world.Event, world.Console], world.System]]
+Systems = Mapping[str, Callable[[world.World, world.Event, world.Monitor], world.System]]
 
 
 @dataclass
@@ -145,10 +145,11 @@ class Supervisor:
             self._say(machine, f"no bootable device{f' ({machine.kind})' if machine.kind else ''}")
             return
 
-        def console(line: str) -> None:
-            self._say(machine, line)
-
-        machine.system = make(self._world, event, console)
+        monitor = world.Monitor(
+            say=lambda line: self._say(machine, line),
+            publish=lambda guest: self._publish(event, "guestToolsRunning", guest),
+        )
+        machine.system = make(self._world, event, monitor)
         machine.wanted = machine.system.wake()
         self._connect(machine, event.cards)
         self._launch(machine, event)

@@ -36,6 +36,8 @@ _SERVICES = (
     "VMware vSphere UI",
 )
 _STEP_SECONDS = 0.05
+# Where the lab's installer looks whether first boot failed.
+_STATE = "guestinfo.vmware.vcsa.state"
 
 
 class Appliance:
@@ -43,10 +45,11 @@ class Appliance:
 
     kind = "vcsa"
 
-    def __init__(self, place: world.World, event: world.Event, console: world.Console) -> None:
+    def __init__(self, place: world.World, event: world.Event, monitor: world.Monitor) -> None:
         self._world = place
         self._event = event
-        self._console = console
+        self._console = monitor.say
+        self._publish = monitor.publish
         self._folder = place.folder(event.uuid)
         self._settings: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -70,7 +73,7 @@ class Appliance:
         if not up:
             return world.Guest(None, {})
         threading.Thread(target=self._boot, args=(up[0],), name=f"vcsa {up[0]}", daemon=True).start()
-        return world.Guest(up[0], {"guestinfo.vmware.vcsa.state": "booting"})
+        return world.Guest(up[0], {_STATE: "running"})
 
     def halt(self) -> None:
         """Cuts the power, also of a first boot that is under way: it can't be resumed then."""
@@ -186,6 +189,8 @@ class Appliance:
         draft = path.with_suffix(".part")
         draft.write_text(json.dumps(self._progress))
         draft.replace(path)
+        if state in {"failed", "succeeded"}:
+            self._publish(world.Guest(self._settings.get("appliance.net.addr"), {_STATE: state}))
 
 
 def settings(extra_config: Mapping[str, str]) -> dict[str, str]:

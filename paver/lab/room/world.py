@@ -89,7 +89,12 @@ class System(Protocol):
         ...
 
 
-Console = Callable[[str], None]
+@dataclass(frozen=True)
+class Monitor:
+    """How a running machine makes itself heard: lines for its console, and what its tools tell the host."""
+
+    say: Callable[[str], None]
+    publish: Callable[[Guest], None]
 
 
 def event(raw: Any) -> Event:
