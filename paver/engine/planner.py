@@ -238,7 +238,7 @@ class _Judge:
             also=tuple(sorted(one.name for one in original.also)),
             verb=verb,
             reason=reason,
-            says=seen.resource.says() if verb is not Verb.KEEP else "",
+            says=str(seen.resource.says()) if verb is not Verb.KEEP else "",
             wish=None if verb is Verb.DELETE else wish_digest(original),
             planned={} if verb in {Verb.DELETE, Verb.KEEP} else wished,
             before=None if rebuilt else fingerprint(seen.facts),

@@ -42,6 +42,9 @@ class Unknown:
 
     source: str
 
+    def __str__(self) -> str:
+        return "(known later)"
+
 
 def output(of: ResourceId, fact: str, type_: type[T]) -> T:
     """Returns a placeholder that type-checks as the fact it stands for."""

@@ -36,7 +36,7 @@ class Upload(Resource[UploadFacts]):
     file: str
 
     def says(self) -> str:
-        return f"{self.name} {self.version}" if isinstance(self.version, str) else self.name
+        return f"{self.name} {self.version}"
 
     def estimate(self) -> int:
         return 20
