@@ -26,7 +26,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from paver.lab.standins import agent_machine, httpd
-from paver.lab.standins.agent_machine import AgentError, Machine
+from paver.lab.standins.agent_machine import Machine
 
 _READ_ONLY = frozenset({"ping", "get_state", "get_task", "list_disk", "info"})
 _SYNCHRONOUS = frozenset({"ping", "get_state", "start", "list_disk", "info", "update_settings"})
@@ -62,11 +62,13 @@ class Agent:
             return _exception(f"unknown message {method}")
         try:
             value = self._run(method, arguments)
-        except AgentError as error:
+        except Exception as error:  # noqa: BLE001 - an agent answers with whatever went wrong, and lives on
             if method in _SYNCHRONOUS:
                 return _exception(str(error))
             return self._remember("exception", {"message": str(error)})
-        return httpd.Reply(200, {"value": value}) if method in _SYNCHRONOUS else self._remember("value", value)
+        return (
+            httpd.Reply(200, {"value": value}) if method in _SYNCHRONOUS else self._remember("value", value)
+        )
 
     def put_blob(self, exchange: httpd.Exchange, name: str) -> httpd.Reply:
         """Keeps a blob: the rendered jobs, a package."""
@@ -125,7 +127,9 @@ def main() -> int:
     """Serves until it is told to stop."""
     parser = argparse.ArgumentParser(prog="agent", description=__doc__)
     parser.add_argument("--settings", type=Path, required=True, help="what the CPI wrote for this VM (JSON)")
-    parser.add_argument("--root", type=Path, help="what stands for /var/vcap (default: vcap beside the settings)")
+    parser.add_argument(
+        "--root", type=Path, help="what stands for /var/vcap (default: vcap beside the settings)"
+    )
     options = parser.parse_args()
     settings = json.loads(options.settings.read_text(encoding="utf-8"))
     root: Path = options.root or options.settings.resolve().parent / "vcap"
@@ -143,7 +147,9 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     context = httpd.tls_context(pair["certificate"], pair["private_key"], root / "data" / "tmp")
     # The URL says 0.0.0.0; the machines of a lab share one network, so each takes its own address.
-    server = httpd.Server(f"agent-{machine.address}", (machine.address, url.port or 6868), context, agent.routes())
+    server = httpd.Server(
+        f"agent-{machine.address}", (machine.address, url.port or 6868), context, agent.routes()
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     machine.boot()
     agent.serve_work()

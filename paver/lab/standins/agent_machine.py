@@ -44,7 +44,11 @@ class Machine:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ports: dict[str, list[int]] = {}
         self._state_file = root / "bosh" / "state.json"
-        self._state: dict[str, Any] = {"spec": {}, "disks": settings["disks"].get("persistent") or {}, "started": False}
+        self._state: dict[str, Any] = {
+            "spec": {},
+            "disks": settings["disks"].get("persistent") or {},
+            "started": False,
+        }
         if self._state_file.is_file():
             self._state = json.loads(self._state_file.read_text(encoding="utf-8"))
 
@@ -99,7 +103,9 @@ class Machine:
         self._save()
         return "applied"
 
-    def compile_package(self, blob: str, digest: str, name: str, version: str, dependencies: Any) -> dict[str, Any]:
+    def compile_package(
+        self, blob: str, digest: str, name: str, version: str, dependencies: Any
+    ) -> dict[str, Any]:
         """Runs a package's `packaging` script and keeps what it installs as a blob."""
         work = self._root / "data" / "compile" / name
         target = self._root / "data" / "packages" / name / version
@@ -118,10 +124,17 @@ class Machine:
             "PATH": os.environ["PATH"],
         }
         done = subprocess.run(
-            ["bash", "-x", "packaging"], cwd=work, env=environment, capture_output=True, text=True, check=False
+            ["bash", "-x", "packaging"],
+            cwd=work,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
-            raise AgentError(f"Compiling package {name}: packaging exited {done.returncode}: {done.stderr[-2000:]}")
+            raise AgentError(
+                f"Compiling package {name}: packaging exited {done.returncode}: {done.stderr[-2000:]}"
+            )
         identity = f"compiled-{name}-{version}"
         archive = self.blob(identity)
         with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
@@ -201,7 +214,9 @@ class Machine:
         self._state["started"] = True
         self._save()
         deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and any(self._status(name) == "starting" for name in self._processes):
+        while time.monotonic() < deadline and any(
+            self._status(name) == "starting" for name in self._processes
+        ):
             time.sleep(_POLL_SECONDS)
         return "started"
 
@@ -211,7 +226,9 @@ class Machine:
         for folder in (logs, scratch, self._root / "data" / job, self._root / "store"):
             if not folder.is_symlink():
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        kept = {key: value for key, value in os.environ.items() if key == "PATH" or key.startswith("PAVER_LAB_")}
+        kept = {
+            key: value for key, value in os.environ.items() if key == "PATH" or key.startswith("PAVER_LAB_")
+        }
         environment = {
             **kept,
             **{key: str(value) for key, value in (process.get("env") or {}).items()},
@@ -291,18 +308,15 @@ class Machine:
             if file.is_file():
                 text = file.read_text(encoding="utf-8")
                 if _VCAP in text:
-                    mode = file.stat().st_mode
                     file.write_text(text.replace(_VCAP, str(self._root)), encoding="utf-8")
-                    file.chmod(mode)
-                if "/bin/" not in str(file.relative_to(folder)):
-                    file.chmod(0o600)
+                # Secrets are rendered into both; the CLI's archive carries no modes.
+                file.chmod(0o700 if file.parent.name == "bin" else 0o600)
 
     def _save(self) -> None:
         self._state_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         scratch = self._state_file.with_suffix(".new")
         scratch.write_text(json.dumps(self._state), encoding="utf-8")
         scratch.replace(self._state_file)
-
 
 
 def _listens(address: str, port: int) -> bool:

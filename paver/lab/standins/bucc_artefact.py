@@ -33,7 +33,9 @@ _TREE = Path(__file__).parent / "bucc"
 _OFFLINE = "bucc/src/offline_resources"
 
 
-def build(out: Path, bosh: Path, minio: Path, registry: Path, interpreter: str, pythonpath: str) -> dict[str, Any]:
+def build(
+    out: Path, bosh: Path, minio: Path, registry: Path, interpreter: str, pythonpath: str
+) -> dict[str, Any]:
     """Writes the artefact to `out` and returns its manifest. The same inputs give the same bytes."""
     files: dict[str, tuple[bytes, bool]] = {}
     for path in sorted(_TREE.rglob("*")):
@@ -67,7 +69,11 @@ def build(out: Path, bosh: Path, minio: Path, registry: Path, interpreter: str, 
             for release in group
         },
         "files": {
-            name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "executable": executable}
+            name: {
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "bytes": len(content),
+                "executable": executable,
+            }
             for name, (content, executable) in sorted(files.items())
         },
     }
@@ -84,7 +90,11 @@ def _offline_operations(
             {
                 "type": "replace",
                 "path": f"/releases/name={release.name}?",
-                "value": {"name": release.name, "version": release.version, **_location(_file(release), files)},
+                "value": {
+                    "name": release.name,
+                    "version": release.version,
+                    **_location(_file(release), files),
+                },
             }
         )
     operations.append(
@@ -148,8 +158,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bucc_artefact", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--bosh", type=Path, required=True, help="the official CLI")
-    parser.add_argument("--minio", type=Path, default=Path("/usr/bin/minio"), help="what the MinIO job starts")
-    parser.add_argument("--registry", type=Path, default=Path("/usr/bin/registry"), help="what the registry job starts")
+    parser.add_argument(
+        "--minio", type=Path, default=Path("/usr/bin/minio"), help="what the MinIO job starts"
+    )
+    parser.add_argument(
+        "--registry", type=Path, default=Path("/usr/bin/registry"), help="what the registry job starts"
+    )
     parser.add_argument("--python", default=sys.executable, help="what the stand-ins run under")
     options = parser.parse_args()
     sources = Path(__file__).resolve().parents[3]

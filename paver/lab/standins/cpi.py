@@ -56,7 +56,11 @@ def answer(request: Any, config: Any) -> dict[str, Any]:
 
 
 def _failure(kind: str, message: str, *, ok_to_retry: bool) -> dict[str, Any]:
-    return {"result": None, "error": {"type": kind, "message": message, "ok_to_retry": ok_to_retry}, "log": ""}
+    return {
+        "result": None,
+        "error": {"type": kind, "message": message, "ok_to_retry": ok_to_retry},
+        "log": "",
+    }
 
 
 def main() -> int:

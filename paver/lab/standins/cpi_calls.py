@@ -20,12 +20,16 @@ from urllib.parse import urlsplit
 
 from pyVmomi import vim
 
-from paver.lab.standins.cpi_errors import CloudError, DiskNotFoundError, StemcellNotFoundError, VMNotFoundError
+from paver.lab.standins.cpi_errors import (
+    CloudError,
+    DiskNotFoundError,
+    StemcellNotFoundError,
+    VMNotFoundError,
+)
 from paver.lab.standins.cpi_paths import DATA_SUFFIX
 from paver.lab.standins.cpi_vcenter import Cloud
 
 AGENT_KEY = "guestinfo.bosh.env"
-
 
 
 def create_stemcell(cloud: Cloud, image: str, _properties: Any) -> str:
@@ -47,9 +51,15 @@ def create_stemcell(cloud: Cloud, image: str, _properties: Any) -> str:
             raise CloudError(f"Corrupt image '{image}', import_ovf_result: {result.error}")
         lease = pool.ImportVApp(result.importSpec, folder)
         vm = _upload(cloud, lease, tar, files, {item.deviceId: item for item in result.fileItem})
-    nics = [device for device in vm.config.hardware.device if isinstance(device, vim.vm.device.VirtualEthernetCard)]
+    nics = [
+        device
+        for device in vm.config.hardware.device
+        if isinstance(device, vim.vm.device.VirtualEthernetCard)
+    ]
     if nics:
-        cloud.wait(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[_change("remove", nic) for nic in nics])))
+        cloud.wait(
+            vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[_change("remove", nic) for nic in nics]))
+        )
     vm.MarkAsTemplate()
     return name
 
@@ -79,7 +89,8 @@ def create_vm(
         raise StemcellNotFoundError(f"Could not find VM for stemcell '{stemcell}'")
     store, pool = cloud.datastores()[0], cloud.resource_pool
     found = {
-        name: cloud.network((spec.get("cloud_properties") or {}).get("name", "")) for name, spec in networks.items()
+        name: cloud.network((spec.get("cloud_properties") or {}).get("name", ""))
+        for name, spec in networks.items()
     }
     folder = cloud.folder(cloud.settings["vm_folder"])
     cid = f"vm-{uuid.uuid4()}"
@@ -94,7 +105,8 @@ def create_vm(
                 numCPUs=int(properties["cpu"]),
                 memoryMB=int(properties["ram"]),
                 deviceChange=[
-                    _change("add", _nic(network, key)) for key, network in enumerate(found.values(), start=-100)
+                    _change("add", _nic(network, key))
+                    for key, network in enumerate(found.values(), start=-100)
                 ],
                 extraConfig=[_option(settings)],
             )
@@ -146,7 +158,9 @@ def create_disk(cloud: Cloud, megabytes: int, _properties: Any, _vm_cid: Any = N
         diskType="thin", adapterType="lsiLogic", capacityKb=megabytes * 1024
     )
     cloud.wait(
-        cloud.content.virtualDiskManager.CreateVirtualDisk_Task(f"{folder}/{cid}.vmdk", cloud.datacenter, spec)
+        cloud.content.virtualDiskManager.CreateVirtualDisk_Task(
+            f"{folder}/{cid}.vmdk", cloud.datacenter, spec
+        )
     )
     return cid
 
@@ -175,7 +189,9 @@ def attach_disk(cloud: Cloud, vm_cid: str, disk_cid: str) -> dict[str, Any]:
     store, path = _find_disk(cloud, disk_cid)
     if path not in [disk.backing.fileName for disk in _disks_of(vm)]:
         controller = next(
-            device for device in vm.config.hardware.device if isinstance(device, vim.vm.device.VirtualSCSIController)
+            device
+            for device in vm.config.hardware.device
+            if isinstance(device, vim.vm.device.VirtualSCSIController)
         )
         taken = {device.unitNumber for device in _disks_of(vm) if device.controllerKey == controller.key}
         backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
@@ -201,9 +217,7 @@ def detach_disk(cloud: Cloud, vm_cid: str, disk_cid: str) -> None:
     for disk in _disks_of(vm):
         if disk.backing.fileName == path:
             cloud.wait(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[_change("remove", disk)])))
-    _change_settings(
-        cloud, vm, lambda disks: {cid: hint for cid, hint in disks.items() if cid != disk_cid}
-    )
+    _change_settings(cloud, vm, lambda disks: {cid: hint for cid, hint in disks.items() if cid != disk_cid})
 
 
 def get_disks(cloud: Cloud, cid: str) -> list[str]:
@@ -242,7 +256,11 @@ def host_file(store: Any, path: str) -> Path | None:
 
 
 def _upload(
-    cloud: Cloud, lease: Any, tar: tarfile.TarFile, files: Mapping[str, tarfile.TarInfo], items: Mapping[str, Any]
+    cloud: Cloud,
+    lease: Any,
+    tar: tarfile.TarFile,
+    files: Mapping[str, tarfile.TarInfo],
+    items: Mapping[str, Any],
 ) -> Any:
     while (state := lease.state) == vim.HttpNfcLease.State.initializing:
         continue
@@ -279,7 +297,9 @@ def _send(cloud: Cloud, url: str, file: Any, size: int) -> None:
         response = connection.getresponse()
         text = response.read()
         if response.status not in (200, 201):
-            raise CloudError(f"Failed to upload the stemcell's disk to {host}: {response.status} {text[:200]!r}")
+            raise CloudError(
+                f"Failed to upload the stemcell's disk to {host}: {response.status} {text[:200]!r}"
+            )
     finally:
         connection.close()
 
@@ -329,13 +349,13 @@ def _nic(network: Any, key: int) -> Any:
         )
         backing: Any = vim.vm.device.VirtualEthernetCard.DistributedVirtualPortBackingInfo(port=port)
     else:
-        backing = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=network.name, network=network)
+        backing = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(
+            deviceName=network.name, network=network
+        )
     connect = vim.vm.device.VirtualDevice.ConnectInfo(
         startConnected=True, allowGuestControl=True, connected=True
     )
-    return vim.vm.device.VirtualVmxnet3(
-        key=key, backing=backing, connectable=connect, addressType="assigned"
-    )
+    return vim.vm.device.VirtualVmxnet3(key=key, backing=backing, connectable=connect, addressType="assigned")
 
 
 def _change(operation: str, device: Any) -> Any:

@@ -119,7 +119,8 @@ class Cloud:
         # By leaf paths: as a whole, a task's info may hold an entity of a type that pyVmomi refuses.
         kind = vmodl.query.PropertyCollector
         wanted = kind.FilterSpec(
-            objectSet=[kind.ObjectSpec(obj=thing)], propSet=[kind.PropertySpec(type=type(thing), pathSet=list(paths))]
+            objectSet=[kind.ObjectSpec(obj=thing)],
+            propSet=[kind.PropertySpec(type=type(thing), pathSet=list(paths))],
         )
         [content] = self.content.propertyCollector.RetrieveContents([wanted])
         return {entry.name: entry.val for entry in content.propSet}
@@ -151,7 +152,9 @@ def words(error: BaseException) -> str:
     if isinstance(error, vmodl.MethodFault):
         return f"{type(error).__name__.rpartition('.')[2]}: {error.msg}"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"SSL_connect returned=1 errno=0 state=error: certificate verify failed ({error.verify_message})"
+        return (
+            f"SSL_connect returned=1 errno=0 state=error: certificate verify failed ({error.verify_message})"
+        )
     return f"{type(error).__name__}: {error}"
 
 

@@ -7,7 +7,6 @@ program. Versions are those of the refreshed BUCC in the reference.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +22,9 @@ def bucc_releases(interpreter: str, pythonpath: str) -> list[Release]:
     """Returns the releases of the director's VM; stand-ins run under `interpreter`."""
 
     def run(module: str) -> tuple[bytes, bool]:
-        return _script(f'export PYTHONPATH={pythonpath}\nexec {interpreter} -m paver.lab.standins.{module} "$@"')
+        return _script(
+            f'export PYTHONPATH={pythonpath}\nexec {interpreter} -m paver.lab.standins.{module} "$@"'
+        )
 
     return [
         Release(
@@ -31,18 +32,42 @@ def bucc_releases(interpreter: str, pythonpath: str) -> list[Release]:
             "283.1.6",
             (
                 Job("nats", properties=_specs("nats.address nats.user nats.password nats.tls.ca")),
-                Job("blobstore", properties=_specs("blobstore.port blobstore.director.password blobstore.tls.cert.ca")),
-                Job("health_monitor", properties=_specs("hm.director_account.ca_cert hm.director_account.client_id")),
+                Job(
+                    "blobstore",
+                    properties=_specs("blobstore.port blobstore.director.password blobstore.tls.cert.ca"),
+                ),
+                Job(
+                    "health_monitor",
+                    properties=_specs("hm.director_account.ca_cert hm.director_account.client_id"),
+                ),
                 _director(),
             ),
             (Package("director", {"bin/director": run("director")}),),
             _STEMCELL,
         ),
         Release("bpm", "1.4.38", (Job("bpm"),), (), _STEMCELL),
-        Release("os-conf", "23.0.2", (Job("user_add", properties=_specs("users")), Job("ca_certs", properties=_specs("certs"))), (), _STEMCELL),
-        Release("postgres", "53", (Job("postgres", properties=_specs("databases.port databases.databases databases.roles")),), (), _STEMCELL),
+        Release(
+            "os-conf",
+            "23.0.2",
+            (Job("user_add", properties=_specs("users")), Job("ca_certs", properties=_specs("certs"))),
+            (),
+            _STEMCELL,
+        ),
+        Release(
+            "postgres",
+            "53",
+            (Job("postgres", properties=_specs("databases.port databases.databases databases.roles")),),
+            (),
+            _STEMCELL,
+        ),
         Release("uaa", "79.6.0", (_uaa(),), (Package("uaa", {"bin/uaa": run("uaa")}),), _STEMCELL),
-        Release("credhub", "2.15.19", (_credhub(),), (Package("credhub", {"bin/credhub": run("credhub")}),), _STEMCELL),
+        Release(
+            "credhub",
+            "2.15.19",
+            (_credhub(),),
+            (Package("credhub", {"bin/credhub": run("credhub")}),),
+            _STEMCELL,
+        ),
         Release(
             "concourse",
             "8.0.1",
@@ -69,7 +94,9 @@ def bosh_dns() -> Release:
         "api.server.tls api.client.tls health.enabled health.server.tls health.client.tls"
     )
     defaults = {"cache.enabled": False, "override_nameserver": True, "health.enabled": False}
-    template = '<%= JSON.dump({"api" => p("api.server.tls")["ca"], "client" => p("api.client.tls")["ca"]}) %>\n'
+    template = (
+        '<%= JSON.dump({"api" => p("api.server.tls")["ca"], "client" => p("api.client.tls")["ca"]}) %>\n'
+    )
     job = Job("bosh-dns", {"config/config.json": template}, _specs(names, defaults))
     return Release("bosh-dns", "1.39.28", (job,))
 
@@ -143,7 +170,10 @@ http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
     registry = Job(
         "registry",
         {"config/registry.yml": storage},
-        _specs("docker.registry.root docker.registry.cookie", {"docker.registry.root": "/var/vcap/store/registry"}),
+        _specs(
+            "docker.registry.root docker.registry.cookie",
+            {"docker.registry.root": "/var/vcap/store/registry"},
+        ),
         ("distribution",),
     )
     proxy = Job(
@@ -157,7 +187,9 @@ http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
         _specs("docker.proxy.registries docker.proxy.auth_basic docker.proxy.ssl.cert docker.proxy.ssl.key"),
         ("distribution",),
     )
-    package = Package("distribution", {"bin/registry": _script(f'exec "${{PAVER_LAB_REGISTRY:-{binary}}}" "$@"')})
+    package = Package(
+        "distribution", {"bin/registry": _script(f'exec "${{PAVER_LAB_REGISTRY:-{binary}}}" "$@"')}
+    )
     return Release("docker-registry", "3.5.2", (registry, proxy), (package,), _STEMCELL)
 
 
@@ -187,8 +219,13 @@ JSON.dump('cloud' => { 'plugin' => 'vsphere', 'properties' => {
     package = Package(
         "vsphere_cpi",
         {
-            "packaging": (b'set -e\nmkdir -p "${BOSH_INSTALL_TARGET}/bin"\ninstall -m 755 vsphere_cpi "${BOSH_INSTALL_TARGET}/bin/"\n', True),
-            "vsphere_cpi": _script(f'export PYTHONPATH={pythonpath}\nexec {interpreter} -m paver.lab.standins.cpi "$@"'),
+            "packaging": (
+                b'set -e\nmkdir -p "${BOSH_INSTALL_TARGET}/bin"\ninstall -m 755 vsphere_cpi "${BOSH_INSTALL_TARGET}/bin/"\n',
+                True,
+            ),
+            "vsphere_cpi": _script(
+                f'export PYTHONPATH={pythonpath}\nexec {interpreter} -m paver.lab.standins.cpi "$@"'
+            ),
         },
     )
     job = Job("vsphere_cpi", {"bin/cpi": command, "config/cpi.json": config}, properties, ("vsphere_cpi",))
@@ -222,7 +259,7 @@ def _director() -> Job:
         "agent_env": "p('agent.env.bosh')",
         "agent_ca": "p('nats.tls.client_ca')",
     }
-    return _service("director", "director", fields, [25555], _specs(names, defaults))
+    return _service("director", "director", fields, "director.port", _specs(names, defaults))
 
 
 def _uaa() -> Job:
@@ -242,7 +279,7 @@ def _uaa() -> Job:
         "users": "p('uaa.scim.users')",
         "passphrase": "p('encryption.encryption_keys').first['passphrase']",
     }
-    return _service("uaa", "uaa", fields, [8443], _specs(names, {"uaa.port": 8443, "uaa.scim.users": []}))
+    return _service("uaa", "uaa", fields, "uaa.port", _specs(names, {"uaa.port": 8443, "uaa.scim.users": []}))
 
 
 def _credhub() -> Job:
@@ -261,7 +298,7 @@ def _credhub() -> Job:
         "encryption_password": "p('credhub.encryption.keys').find { |key| key['active'] }['key_properties']['encryption_password']",
     }
     defaults = {"credhub.port": 8844, "credhub.authorization.acls.enabled": True}
-    return _service("credhub", "credhub", fields, [8844], _specs(names, defaults))
+    return _service("credhub", "credhub", fields, "credhub.port", _specs(names, defaults))
 
 
 def _web() -> Job:
@@ -283,7 +320,7 @@ def _web() -> Job:
         "authorized_keys": "p('worker_gateway.authorized_keys')",
         "credhub": "{'url' => p('credhub.url'), 'client' => p('credhub.client_id')}",
     }
-    return _service("web", "concourse", fields, [443], _specs(names))
+    return _service("web", "concourse", fields, "tls_bind_port", _specs(names))
 
 
 def _worker() -> Job:
@@ -311,13 +348,17 @@ exec /var/vcap/packages/credhub-importer/bin/import --config /var/vcap/jobs/cred
 
 
 def _service(
-    job: str, package: str, fields: Mapping[str, str], ports: list[int], properties: Mapping[str, Mapping[str, Any]]
+    job: str,
+    package: str,
+    fields: Mapping[str, str],
+    port: str,
+    properties: Mapping[str, Mapping[str, Any]],
 ) -> Job:
     bpm = f"""processes:
 - name: {job}
   executable: /var/vcap/packages/{package}/bin/{package}
   args: [--config, /var/vcap/jobs/{job}/config/{job}.json]
-  lab_ports: {json.dumps(ports)}
+  lab_ports: [<%= p('{port}') %>]
 """
     lines = ",\n".join(f"  '{name}' => {expression}" for name, expression in fields.items())
     config = f"<%= JSON.dump({{\n{lines}\n}}) %>\n"

@@ -215,7 +215,7 @@ class _Run:
         with self._task("Monitor the deployment", "MonitorDeploymentTask: Monitoring Deployment", _FLOW):
             for step in vcsa_firstboot.watch(host, machine, template):
                 self.console.progress(step.task, step.percent, step.message, state=step.state)
-                if self.fault == "hang" and step.percent > 50:
+                if self.fault == "hang" and step.task == vcsa_firstboot.SCRIPTS and step.percent > 50:
                     _sleep_for_ever()
                 if step.state == "FAILED":
                     raise InstallError(f"Error: first boot failed. {step.message}")

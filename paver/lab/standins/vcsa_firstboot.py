@@ -14,7 +14,8 @@ from paver.lab.standins import vcsa_esxi
 from paver.lab.standins.vcsa_template import SIZES, Template
 
 _PACKAGES = "Install required RPMs for the appliance"
-_SCRIPTS = "Run firstboot scripts"
+SCRIPTS = "Run firstboot scripts"
+"""The task in which the appliance's services start."""
 _SERVICES = (
     "VMware Authentication Framework",
     "VMware Identity Single Container Service",
@@ -91,14 +92,14 @@ def watch(host: vcsa_esxi.Host, vm: Any, template: Template) -> Iterator[Step]:
         service = _SERVICES[min(told, len(_SERVICES) - 1)]
         percent = min(2 + told * 90 // len(_SERVICES), 92)
         if told < len(_SERVICES):
-            yield Step(task=_SCRIPTS, percent=percent, message=f"Starting {service}...")
+            yield Step(task=SCRIPTS, percent=percent, message=f"Starting {service}...")
             told += 1
         if host.guestinfo(vm, _STATE) == "failed" or not _is_whole(host, vm):
-            yield Step(task=_SCRIPTS, percent=percent, message=f"Failed to start {service}.", state="FAILED")
+            yield Step(task=SCRIPTS, percent=percent, message=f"Failed to start {service}.", state="FAILED")
             return
         if time.monotonic() > end:
             yield Step(
-                task=_SCRIPTS,
+                task=SCRIPTS,
                 percent=percent,
                 message=f"{template.address} does not answer on port 443.",
                 state="FAILED",
@@ -106,8 +107,8 @@ def watch(host: vcsa_esxi.Host, vm: Any, template: Template) -> Iterator[Step]:
             return
         time.sleep(_TICK_SECONDS)
     for index, service in enumerate(_SERVICES[told:], start=told):
-        yield Step(task=_SCRIPTS, percent=2 + index * 90 // len(_SERVICES), message=f"Starting {service}...")
-    yield Step(task=_SCRIPTS, percent=100, message="Task has completed successfully.", state="SUCCEEDED")
+        yield Step(task=SCRIPTS, percent=2 + index * 90 // len(_SERVICES), message=f"Starting {service}...")
+    yield Step(task=SCRIPTS, percent=100, message="Task has completed successfully.", state="SUCCEEDED")
 
 
 def _is_whole(host: vcsa_esxi.Host, vm: Any) -> bool:

@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 from paver.errors import BadInput, PaverError, exit_code
+from paver.lab import system
 from paver.ovf.model import Product, Property
 from paver.ovf.write import make_ova
 
@@ -92,7 +93,7 @@ def build_iso(path: Path, *, version: str = VERSION, python: str = sys.executabl
         BadInput: there's no xorriso.
         PaverError: xorriso fails.
     """
-    xorriso = shutil.which("xorriso")
+    xorriso = shutil.which("xorriso", path=system.search_path())
     if xorriso is None:
         raise BadInput("an ISO can't be made without xorriso", do="apt-get install xorriso")
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
