@@ -46,8 +46,9 @@ func (h *Host) setGuest(machine *simulator.VirtualMachine, s GuestState) {
 				types.PropertyChange{Name: "guest.toolsRunningStatus", Val: s.Tools},
 				types.PropertyChange{Name: "guest.toolsStatus", Val: status},
 				types.PropertyChange{Name: "summary.guest.toolsRunningStatus", Val: s.Tools},
-				types.PropertyChange{Name: "summary.guest.toolsStatus", Val: status},
-				types.PropertyChange{Name: "guest.guestOperationsReady", Val: types.NewBool(running)})
+				types.PropertyChange{Name: "summary.guest.toolsStatus", Val: status})
+			// Set in place: the simulator's Update cannot assign a pointer to a bool.
+			machine.Guest.GuestOperationsReady = types.NewBool(running)
 		}
 		if s.IP != "" || s.Tools != "" && !running {
 			changes = append(changes,
