@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -23,6 +24,8 @@ from paver.lab.programs import PROGRAMS, Program
 
 SERVERS = Path(__file__).parent / "servers"
 _TICK_SECONDS = 0.5
+# Programs of earlier sources that nobody asked for in so long are dropped from the cache.
+_UNUSED_DAYS = 30
 # What a build needs beside the program itself: modules and compiled packages, at most (minio).
 _ROOM_MEGABYTES = 2500
 
@@ -113,6 +116,9 @@ def build(
             progress(Progress(*place, "built", time.monotonic() - started, program.seconds))
         else:
             progress(Progress(*place, "cached", 0.0, 0))
+    for source in sources:
+        os.utime(source.binary.parent)
+    _forget(folder / "bin")
     return {source.program.name: source.binary for source in sources}
 
 
@@ -204,6 +210,13 @@ def _compile(source: _Source, go: Path, folder: Path, tick: Callable[[], None]) 
             )
         output.chmod(0o755)
         output.replace(binary)
+
+
+def _forget(folder: Path) -> None:
+    oldest = time.time() - _UNUSED_DAYS * 86400
+    for each in folder.iterdir():
+        if each.stat().st_mtime < oldest:
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def _waits(running: subprocess.Popen[bytes]) -> bool:

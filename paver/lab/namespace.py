@@ -88,12 +88,10 @@ def start(
         )
         theirs.close()
         try:
-            return _greeted(ours, timeout)
-        except BaseException as error:
+            return _greeted(ours, timeout, log)
+        except BaseException:
             running.kill()
             running.wait()
-            if isinstance(error, PaverError):
-                error.seen = error.seen or _tail(log)
             raise
         finally:
             # The lab may outlive us; where we outlive it, its end is to leave no zombie behind.
@@ -143,7 +141,7 @@ def stop(init: Init, timeout: float) -> None:
     )
 
 
-def _greeted(ours: socket.socket, timeout: float) -> Init:
+def _greeted(ours: socket.socket, timeout: float, log: Path) -> Init:
     ours.settimeout(timeout)
     init: Init | None = None
     while True:
@@ -154,13 +152,13 @@ def _greeted(ours: socket.socket, timeout: float) -> Init:
                 "the lab did not come up", why=f"nothing was heard of it for {timeout:g} s"
             ) from error
         if not text:
-            raise PaverError("the lab did not come up", why="its first process ended")
+            raise PaverError("the lab did not come up", why="its first process ended", seen=_tail(log))
         said = json.loads(text)
         if "born" in said:
             pid = _sender(ancillary)
             init = Init(pid, _started(pid) or 0, _boot())
         elif "error" in said:
-            raise PaverError("the lab did not come up", why=said["error"])
+            raise PaverError("the lab did not come up", why=said["error"], seen=said["seen"])
         elif init is not None:
             return init
 

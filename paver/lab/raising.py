@@ -118,22 +118,24 @@ def up(
     if any(folder.is_relative_to(hidden) for hidden in _HIDDEN):
         why = "inside of the lab these folders are hidden, with all the sockets of this machine in them"
         raise BadInput(f"a lab can't lie in {folder}", why=why, do="give it a folder elsewhere")
-    _mkdir(folder)
-    with _locked(folder):
-        there = find(folder)
-        if there is not None:
-            if there.plan in (plan, plan.on_loopback()):
-                return there
-            raise Refused(
-                f"another lab is up in {folder}",
-                why="it was raised from another plan",
-                do="paver lab down, then again",
-            )
-        if isolated is None:
-            isolated = namespace.refusal() is None
-        return _raise(
-            plan if isolated else plan.on_loopback(), folder, programs, tools, hold, isolated=isolated
+    try:
+        _mkdir(folder)
+        with _locked(folder):
+            there = find(folder)
+            if there is None:
+                if isolated is None:
+                    isolated = namespace.refusal() is None
+                wanted = plan if isolated else plan.on_loopback()
+                return _raise(wanted, folder, programs, tools, hold, isolated=isolated)
+    except OSError as error:
+        # A full disk, a folder that is not ours: nothing of the lab runs yet, or it was ended.
+        raise PaverError(f"the lab can't be raised in {folder}", why=str(error)) from error
+    if there.plan not in (plan, plan.on_loopback()):
+        why = "it was raised from another plan"
+        raise Refused(
+            f"another lab is up in {folder}", why=why, do="take it down with `paver lab down`, then again"
         )
+    return there
 
 
 def down(folder: Path) -> bool:
@@ -226,9 +228,9 @@ def _raise(
     state = {"init": init.to_json(), "isolated": isolated, "fingerprints": fingerprints}
     try:
         _write(_state(folder), state)
-    except OSError as error:
+    except OSError:
         namespace.stop(init, _DOWN_SECONDS)
-        raise PaverError("the lab's state can't be written", why=str(error)) from error
+        raise
     return Lab(folder, plan, init, isolated, fingerprints, dict(programs), dict(tools))
 
 
@@ -237,10 +239,7 @@ def _state(folder: Path) -> Path:
 
 
 def _mkdir(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise PaverError(f"the lab's folder {folder} can't be made", why=str(error)) from error
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _write(path: Path, content: Any) -> None:

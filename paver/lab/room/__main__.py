@@ -14,6 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
+from paver.errors import PaverError
 from paver.lab.room import init, world
 
 
@@ -44,7 +45,7 @@ def main() -> int:
             return room()
         return init.main(lab, raw["plan"]["dns"], ready, options.hold, room)
     except Exception as error:
-        ready.send(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+        ready.send(_told(error))
         raise
 
 
@@ -61,7 +62,7 @@ def run(place: world.World, ready: socket.socket) -> int:
         threading.Thread(target=listening.serve_forever, name="room", daemon=True).start()
         running = hosts.start(place)
     except Exception as error:
-        ready.send(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode())
+        ready.send(_told(error))
         raise
     ready.send(b'{"up": true}')
     ready.close()
@@ -73,6 +74,14 @@ def run(place: world.World, ready: socket.socket) -> int:
     for process in running:
         process.kill()
     return 0
+
+
+def _told(error: Exception) -> bytes:
+    if isinstance(error, PaverError):
+        said = {"error": f"{error.what}\n{error.why}".strip(), "seen": error.seen}
+    else:
+        said = {"error": f"{type(error).__name__}: {error}", "seen": ""}
+    return json.dumps(said).encode()
 
 
 def _ends(process: subprocess.Popen[bytes], ended: threading.Event) -> None:

@@ -1,0 +1,63 @@
+"""Labs for the tests: raised in namespaces of their own, gone with the test process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paver.lab import build, plan, raising, system
+from tests.support.raised import Raised
+
+PASSWORDS = {"esx-01": "Paver-Lab-1!", "esx-02": "Paver-Lab-2!"}
+
+
+@pytest.fixture(scope="session")
+def tools() -> dict[str, Path]:
+    """The system's programs, unpacked into the cache where the machine lacks them."""
+    return dict(system.provide(system.survey()))
+
+
+@pytest.fixture(scope="session")
+def programs() -> dict[str, Path]:
+    """The simulator and its client, built if need be."""
+    return dict(build.build(["vsim", "govc"]))
+
+
+@pytest.fixture(scope="session")
+def lab(
+    tmp_path_factory: pytest.TempPathFactory, programs: dict[str, Path], tools: dict[str, Path]
+) -> Iterator[Raised]:
+    """The demo's lab: two bare hosts, DNS and time left to the jumpbox."""
+    yield from _raised(tmp_path_factory.mktemp("lab"), plan.demo(PASSWORDS), programs, tools)
+
+
+@pytest.fixture
+def site_lab(tmp_path: Path, tools: dict[str, Path]) -> Iterator[Raised]:
+    """A lab without hosts, whose site has DNS and time servers of its own."""
+    bare = plan.demo(PASSWORDS)
+    records = (("vcsa.north.example", "10.20.0.20"), ("time.north.example", "10.20.0.3"))
+    wanted = replace(bare, hosts=(), dns=("10.20.0.2",), ntp=("10.20.0.3",), records=records)
+    yield from _raised(tmp_path, wanted, {}, tools)
+
+
+@pytest.fixture(scope="session")
+def empty_lab(tmp_path_factory: pytest.TempPathFactory, tools: dict[str, Path]) -> Iterator[Raised]:
+    """A lab without hosts, for machines whose power events the test sends itself."""
+    yield from _raised(tmp_path_factory.mktemp("lab"), replace(plan.demo(PASSWORDS), hosts=()), {}, tools)
+
+
+def _raised(
+    folder: Path, wanted: plan.Plan, programs: dict[str, Path], tools: dict[str, Path]
+) -> Iterator[Raised]:
+    # The pipe closes with this process, however it ends, and the lab goes with it.
+    reading, writing = os.pipe()
+    try:
+        yield Raised(raising.up(wanted, folder, programs=programs, tools=tools, hold=reading))
+    finally:
+        raising.down(folder)
+        os.close(reading)
+        os.close(writing)
