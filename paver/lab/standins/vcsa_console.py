@@ -58,10 +58,13 @@ class Console:
         self._tasks.append({"name": task, "status": "success"})
         self.say(f"[SUCCEEDED] Successfully executed Task '{task}' in TaskFlow '{flow}' at {_clock()}")
 
-    def failed(self, task: str, why: str) -> None:
+    def failed(self, task: str) -> None:
         """Closes a task that failed."""
         self._tasks.append({"name": task, "status": "error"})
         self.say(f"[FAILED] Task: {task} execution failed at {_clock()}", level="ERROR")
+
+    def error(self, why: str) -> None:
+        """Tells why the run fails."""
         self.say(f"Error message: {why}", level="ERROR")
 
     def progress(self, task: str, percent: int, message: str, *, state: str = "RUNNING") -> None:

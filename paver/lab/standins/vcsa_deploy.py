@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             run.install()
         except (InstallError, TemplateError, vcsa_esxi.HostError) as error:
+            console.error(str(error))
             console.status("error", str(error))
             console.say("=" * 35 + " Result and Log File Information " + "=" * 35)
             console.say(f"vcsa-deploy execution failed, workflow log dir: {console.folder}", level="ERROR")
@@ -82,7 +83,10 @@ class _Run:
         template = self._template()
         if self.options.verify_template_only:
             return
-        template = self._fill_in(template)
+        with self._task(
+            "To ask for passwords.", "PasswordTask: Asking for passwords that the template lacks", _CHECKS
+        ):
+            template = self._fill_in(template)
         with self._task("To check the target ESXi", "PrecheckTask: Running prechecks", _FLOW):
             pem = self._certificate(template)
             self._site(template)
@@ -234,8 +238,8 @@ class _Run:
         self.console.start(what)
         try:
             yield
-        except (InstallError, TemplateError, vcsa_esxi.HostError) as error:
-            self.console.failed(name, str(error))
+        except (InstallError, TemplateError, vcsa_esxi.HostError):
+            self.console.failed(name)
             raise
         self.console.done(name, flow)
 
