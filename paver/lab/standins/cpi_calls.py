@@ -392,7 +392,7 @@ def _find_disk(cloud: Cloud, cid: str) -> tuple[Any, str]:
 
 def _folder_exists(cloud: Cloud, store: Any, path: str) -> bool:
     try:
-        cloud.wait(store.browser.SearchDatastore_Task(f"[{store.name}] {path}", None))
+        cloud.wait(store.browser.SearchDatastore_Task(f"[{store.name}] {path}", vim.host.DatastoreBrowser.SearchSpec()))
     except vim.fault.FileNotFound:
         return False
     return True

@@ -121,9 +121,9 @@ def minio(binary: str) -> Release:
 """
     templates = {
         "config/bpm.yml": bpm,
-        "config/certs/public.crt": "<%= p('server_cert') %>\n",
-        "config/certs/private.key": "<%= p('server_key') %>\n",
-        "config/certs/CAs/ca.crt": "<%= p('ca_cert', '') %>\n",
+        "config/certs/public.crt": "<%= p('server_cert').strip %>\n",
+        "config/certs/private.key": "<%= p('server_key').strip %>\n",
+        "config/certs/CAs/ca.crt": "<%= p('ca_cert', '').strip %>\n",
     }
     server = Job("minio-server", templates, properties, ("minio",))
     errands = tuple(
@@ -181,8 +181,8 @@ http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
         {
             "config/bpm.yml": bpm,
             "config/auth/registry": passwords,
-            "tls/cert.pem": "<%= p('docker.proxy.ssl.cert') %>\n",
-            "tls/key.pem": "<%= p('docker.proxy.ssl.key') %>\n",
+            "tls/cert.pem": "<%= p('docker.proxy.ssl.cert').strip %>\n",
+            "tls/key.pem": "<%= p('docker.proxy.ssl.key').strip %>\n",
         },
         _specs("docker.proxy.registries docker.proxy.auth_basic docker.proxy.ssl.cert docker.proxy.ssl.key"),
         ("distribution",),

@@ -20,7 +20,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pyVmomi import SoapStubAdapter, vim
+from pyVmomi import SoapStubAdapter, vim, vmodl
 
 VCENTER = "127.30.0.20"
 
@@ -93,11 +93,27 @@ class VCenter:
         content.sessionManager.Login(self.user, self.password, None)
         return content
 
-    def vms(self) -> dict[str, Any]:
-        """The VMs by name."""
-        content = self.connect()
-        view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
-        return {vm.name: vm for vm in view.view}
+    def vms(self) -> dict[str, dict[str, Any]]:
+        """The VMs by name, with their power state and extraConfig."""
+        return read_vms(self.connect())
+
+
+def read_vms(content: Any) -> dict[str, dict[str, Any]]:
+    """The VMs by name, read in one call: while others delete, reading one by one would fail."""
+    view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
+    kind = vmodl.query.PropertyCollector
+    way = kind.TraversalSpec(name="view", path="view", skip=False, type=vim.view.ContainerView)
+    wanted = kind.FilterSpec(
+        objectSet=[kind.ObjectSpec(obj=view, skip=True, selectSet=[way])],
+        propSet=[kind.PropertySpec(type=vim.VirtualMachine, pathSet=["name", "runtime.powerState", "config.extraConfig"])],
+    )
+    found = {}
+    for entry in content.propertyCollector.RetrieveContents([wanted]):
+        facts = {prop.name: prop.val for prop in entry.propSet}
+        extra = {option.key: option.value for option in facts.get("config.extraConfig", [])}
+        found[str(facts["name"])] = {"on": facts.get("runtime.powerState") == "poweredOn", "extra": extra}
+    view.Destroy()
+    return found
 
 
 @dataclass
@@ -113,23 +129,15 @@ class Machines:
     def watch(self) -> None:
         """Follows the VMs' power until `close`."""
         content = self.vcenter.connect()
-        view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
-        kind = vim.PropertyCollector
-        filters = kind.FilterSpec(
-            objectSet=[kind.ObjectSpec(obj=view, skip=True, selectSet=[kind.TraversalSpec(
-                name="view", path="view", skip=False, type=vim.view.ContainerView)])],
-            propSet=[kind.PropertySpec(type=vim.VirtualMachine, pathSet=["name", "runtime.powerState", "config.extraConfig"])],
-        )
         while not self._end.wait(0.05):
-            powered = set()
-            for entry in content.propertyCollector.RetrieveContents([filters]):
-                facts = {prop.name: prop.val for prop in entry.propSet}
-                extra = {option.key: option.value for option in facts.get("config.extraConfig", [])}
-                if facts.get("runtime.powerState") == "poweredOn" and "guestinfo.bosh.env" in extra:
-                    powered.add(facts["name"])
-                    if facts["name"] not in self.agents:
-                        self.agents[facts["name"]] = self._start(facts["name"], extra["guestinfo.bosh.env"])
-            for name in set(self.agents) - powered:
+            powered = {
+                name: vm["extra"]["guestinfo.bosh.env"]
+                for name, vm in read_vms(content).items()
+                if vm["on"] and "guestinfo.bosh.env" in vm["extra"]
+            }
+            for name in set(powered) - set(self.agents):
+                self.agents[name] = self._start(name, powered[name])
+            for name in set(self.agents) - set(powered):
                 self._stop(name)
 
     def _start(self, name: str, settings: str) -> subprocess.Popen[bytes]:
