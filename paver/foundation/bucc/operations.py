@@ -10,17 +10,8 @@ from typing import Any
 
 import yaml
 
-VCENTER_CA = "50-paver-vcenter-ca.yml"
 TIME = "50-paver-ntp.yml"
 TRUSTED = "50-paver-trusted-certs.yml"
-
-_CONNECTION = {"ca_cert": "((vcenter_ca_cert))"}
-
-
-def vsphere() -> Mapping[str, bytes]:
-    """Returns the ops for vSphere: without `connection_options.ca_cert` the CPI does not verify vCenter."""
-    paths = ("/instance_groups/name=bosh/properties/vcenter", "/cloud_provider/properties/vcenter")
-    return {VCENTER_CA: _ops(*((f"{path}/connection_options?", _CONNECTION) for path in paths))}
 
 
 def common() -> Mapping[str, bytes]:

@@ -1,0 +1,158 @@
+"""Paver's custom attributes in vCenter: the mark on each entity, and a small ledger on the root folder.
+
+An entity cannot be born with its mark, and roles and permissions cannot carry one at all. So the ledger has a
+few slots, attributes of the root folder that hold one mark each: the intent of an entity for as long as it is
+being made, and the mark of each role and permission. Definitions go when nothing has a value under them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from paver.driver import Mark, PaverError, Reader, ResourceId
+from paver.drivers.vsphere import marks
+from paver.transport.vsphere import VsphereFault
+
+MARK = "paver.mark"
+SLOT = "paver.ledger."
+NOTE = frozenset({"AddCustomFieldDef", "SetField"})
+"""What marking a thing calls."""
+STRIKE = frozenset({"SetField", "RemoveCustomFieldDef"})
+"""What taking a mark away calls."""
+
+MARKED = ("Datacenter", "ClusterComputeResource", "HostSystem", "Folder", "ResourcePool")
+"""Types of entities that may carry a mark."""
+
+_LONGEST = 255
+_MOST_SLOTS = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """The slots of the root folder that hold a mark, by the slot's name."""
+
+    slots: Mapping[str, Mark]
+
+    def get(self, id_: str) -> Mark | None:
+        """Returns the mark of a resource."""
+        return next((mark for mark in self.slots.values() if mark.id == id_), None)
+
+    def of_kind(self, kind: str, site: str) -> Iterator[Mark]:
+        """Yields a site's marks of one kind."""
+        yield from (
+            mark for mark in self.slots.values() if mark.id.startswith(f"{kind}:") and mark.site == site
+        )
+
+
+def mark_of(session: Any, custom: Any) -> Mark | None:
+    """Returns the mark among an entity's `customValue`, None if it is foreign."""
+    key = _keys(session).get(MARK)
+    return None if key is None else marks.loads(_values(custom).get(key))
+
+
+def ledger(session: Any) -> Ledger:
+    """Returns the ledger."""
+    keys = {key: name for name, key in _keys(session).items() if name.startswith(SLOT)}
+    if not keys:
+        return Ledger({})
+    found = _values(session.value(session.content.rootFolder, "customValue"))
+    texts = {name: found[key] for key, name in keys.items() if found.get(key)}
+    read = {name: marks.loads(text) for name, text in texts.items()}
+    return Ledger({name: mark for name, mark in read.items() if mark is not None})
+
+
+def put(session: Any, entity: Any, mark: Mark) -> None:
+    """Writes an entity's mark."""
+    _set(session, entity, _define(session, MARK, None), _text(mark))
+
+
+def note(session: Any, mark: Mark) -> None:
+    """Writes a mark into the ledger: over the one of the same resource, or into a slot that is free."""
+    book = ledger(session)
+    name = next((name for name, kept in book.slots.items() if kept.id == mark.id), None)
+    if name is None:
+        free = (f"{SLOT}{number}" for number in range(1, _MOST_SLOTS + 1))
+        name = next((one for one in free if one not in book.slots), None)
+    if name is None:
+        raise PaverError(
+            f"{session.name}: paver's ledger is full",
+            seen=", ".join(sorted(mark.id for mark in book.slots.values())),
+            do="take away what is no longer there: attributes paver.ledger.* of the root folder",
+        )
+    _set(session, session.content.rootFolder, _define(session, name, "Folder"), _text(mark))
+
+
+def strike(session: Any, id_: str) -> None:
+    """Takes a resource out of the ledger."""
+    keys = _keys(session)
+    for name, mark in ledger(session).slots.items():
+        if mark.id == id_:
+            _set(session, session.content.rootFolder, keys[name], "")
+
+
+def tidy(session: Any) -> None:
+    """Removes the definitions under which nothing has a value."""
+    used: set[int] = set()
+    for type_name in MARKED:
+        for _, values in session.objects(type_name, ("customValue",)):
+            used |= {key for key, text in _values(values["customValue"]).items() if text}
+    used |= {
+        key for key, text in _values(session.value(session.content.rootFolder, "customValue")).items() if text
+    }
+    for name, key in sorted(_keys(session).items()):
+        if (name == MARK or name.startswith(SLOT)) and key not in used:
+            session.call(session.content.customFieldsManager, "RemoveCustomFieldDef", key=key)
+
+
+def begun(world: Reader, book: Ledger, id_: ResourceId) -> Mark | None:
+    """Returns the intent of a resource whose entity bears no mark of its own: it was begun and is not complete."""
+    kept = book.get(id_)
+    if kept is None or kept.site != world.site:
+        return None
+    return dataclasses.replace(kept, complete=False)
+
+
+def _keys(session: Any) -> dict[str, int]:
+    defined = session.value(session.content.customFieldsManager, "field") or ()
+    return {one.name: one.key for one in defined}
+
+
+def _values(custom: Any) -> dict[int, str]:
+    return {one.key: str(one.value) for one in custom or ()}
+
+
+def _define(session: Any, name: str, type_name: str | None) -> int:
+    known = _keys(session).get(name)
+    if known is not None:
+        return known
+    from paver.transport.vsphere import type_of  # noqa: PLC0415 - imports pyVmomi
+
+    try:
+        made = session.call(
+            session.content.customFieldsManager,
+            "AddCustomFieldDef",
+            name=name,
+            moType=type_of(type_name) if type_name else None,
+            fieldDefPolicy=None,
+            fieldPolicy=None,
+        )
+    except VsphereFault as fault:
+        # Another site's paver was quicker: the definition is shared.
+        if not fault.is_a("DuplicateName"):
+            raise
+        return _keys(session)[name]
+    return int(made.key)
+
+
+def _set(session: Any, entity: Any, key: int, text: str) -> None:
+    session.call(session.content.customFieldsManager, "SetField", entity=entity, key=key, value=text)
+
+
+def _text(mark: Mark) -> str:
+    text = marks.dumps(mark)
+    if len(text) <= _LONGEST:
+        return text
+    # Site and id say whose it is; of the action its beginning is enough to find it in a journal.
+    return marks.dumps(dataclasses.replace(mark, action=mark.action[:12]))

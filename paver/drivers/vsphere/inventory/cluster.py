@@ -1,0 +1,120 @@
+"""A cluster of hosts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from paver.driver import Facts, Mark, Refused, Writer
+from paver.drivers.vsphere.inventory import datacenter
+from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
+from paver.transport.vsphere import new
+
+PATHS = ("configurationEx", "host", "resourcePool")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClusterFacts(Facts):
+    """A cluster as it is; without values where it was only begun."""
+
+    drs: bool | None = None
+    ha: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cluster(Entity[ClusterFacts]):
+    """A cluster.
+
+    Attributes:
+        datacenter: the name of the datacenter that it lies in.
+        drs: vCenter spreads VMs over the hosts; resource pools need it.
+        ha: VMs of a failed host are started on another one.
+    """
+
+    kind = "vsphere.cluster"
+    type_name = "ClusterComputeResource"
+    paths = PATHS
+    unmanaged = frozenset({"name", "datacenter"})
+    calls = declared(
+        create=("CreateClusterEx", "ReconfigureComputeResource_Task"),
+        update=("ReconfigureComputeResource_Task",),
+        delete=("Destroy_Task",),
+    )
+
+    datacenter: str
+    drs: bool
+    ha: bool
+
+    def lies_in(self, session: Any) -> Any:
+        """Returns the datacenter's folder of hosts."""
+        found = datacenter.find(session, self.datacenter)
+        return found.values["hostFolder"] if found is not None else None
+
+    @classmethod
+    def facts(
+        cls, session: Any, found: Found | None, address: Mapping[str, str], mark: Mark | None
+    ) -> ClusterFacts:
+        """Returns the facts of what was found."""
+        del session
+        if found is None:
+            return ClusterFacts(address=address, mark=mark)
+        return ClusterFacts(address=address, mark=mark, drs=_drs(found), ha=_ha(found))
+
+    def make(self, world: Writer, session: Any, parent: Any) -> None:
+        """Makes the cluster."""
+        del world
+        session.call(parent, "CreateClusterEx", name=self.name, spec=self._spec())
+
+    def change(self, world: Writer, session: Any, found: Found) -> None:
+        """Sets DRS and HA; also after making it, since not all that a new cluster is given need hold."""
+        del world
+        if (_drs(found), _ha(found)) != (self.drs, self.ha):
+            session.task(found.ref, "ReconfigureComputeResource_Task", spec=self._spec(), modify=True)
+
+    def _spec(self) -> Any:
+        return new(
+            "ClusterConfigSpecEx",
+            dasConfig=new("ClusterDasConfigInfo", enabled=self.ha),
+            drsConfig=new("ClusterDrsConfigInfo", enabled=self.drs),
+        )
+
+    @classmethod
+    def remove(cls, world: Writer, session: Any, found: Found) -> None:
+        """Destroys the cluster; vCenter would drop its hosts with it."""
+        del world
+        if found.values["host"]:
+            inside = [one for one in every(session, "HostSystem") if same(one.values["parent"], found.ref)]
+            raise Refused(
+                f"the cluster {found.values['name']} is not empty",
+                seen=", ".join(sorted(str(one.values["name"]) for one in inside)[:10]),
+                why="destroying it would drop its hosts, and paver did not add them",
+                do="move them away, then run the same command again",
+            )
+        session.task(found.ref, "Destroy_Task")
+
+    def says(self) -> str:
+        """Returns what a plan shows."""
+        switched = [label for label, on in (("DRS", self.drs), ("HA", self.ha)) if on]
+        return " and ".join(switched) if switched else "without DRS and HA"
+
+
+def find(session: Any, datacenter_name: str, name: str) -> Found | None:
+    """Returns the cluster of that name in a datacenter."""
+    place = datacenter.find(session, datacenter_name)
+    if place is None:
+        return None
+    for found in every(session, "ClusterComputeResource", PATHS):
+        if found.values["name"] == name and same(found.values["parent"], place.values["hostFolder"]):
+            return found
+    return None
+
+
+def _drs(found: Found) -> bool:
+    config = getattr(found.values["configurationEx"], "drsConfig", None)
+    return bool(config is not None and config.enabled)
+
+
+def _ha(found: Found) -> bool:
+    config = getattr(found.values["configurationEx"], "dasConfig", None)
+    return bool(config is not None and config.enabled)

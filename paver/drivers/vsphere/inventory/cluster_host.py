@@ -1,0 +1,210 @@
+"""A host as a member of a cluster.
+
+Adding a host has a consequence that is wished for: vCenter's own authority issues a new certificate for it, so
+the fingerprint in the site file no longer holds and the host is trusted by that authority from then on. vCenter
+is told the thumbprint that paver itself saw over its verified connection, never one that vCenter reports.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from paver.driver import Check, Facts, Mark, PaverError, Reader, Secret, Unobservable, Writer
+from paver.drivers.vsphere.inventory import attributes, cluster
+from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
+from paver.transport.vsphere import VsphereFault, new
+
+_CONNECTED = "connected"
+
+_ELSEWHERE = frozenset({"AlreadyConnected", "DuplicateName"})
+_TOLD: tuple[tuple[str, str, str], ...] = (
+    ("InvalidLogin", "the host refuses user or password", "check the host's `login` in the site file"),
+    (
+        "SSLVerifyFault",
+        "vCenter sees another certificate under that name than paver sees at the host's address",
+        "check the name in the DNS that vCenter asks: it must lead to the host",
+    ),
+    ("AlreadyBeingManaged", "another vCenter manages the host", "take it out there first"),
+    ("AlreadyConnected", "vCenter has the host already, elsewhere", "take it out there first"),
+    ("DuplicateName", "vCenter has the host already, elsewhere", "take it out there first"),
+    ("NotSupportedHost", "vCenter does not manage hosts of that version", "use a vCenter that is not older"),
+    (
+        "HostConnectFault",
+        "vCenter does not reach the host",
+        "check the name in the DNS that vCenter asks, and ports 443 and 902 from there (`paver ports`)",
+    ),
+    (
+        "NoHost",
+        "vCenter does not reach the host",
+        "check the name in the DNS that vCenter asks, and ports 443 and 902 from there (`paver ports`)",
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClusterHostFacts(Facts):
+    """A host as vCenter shows it; without values where adding it was only begun."""
+
+    cluster: str | None = None
+    connected: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClusterHost(Entity[ClusterHostFacts]):
+    """A host in a cluster. Its own endpoint stands first in `also`: adding it changes its certificate.
+
+    Attributes:
+        host: what the site file calls it.
+        datacenter: the name of the datacenter.
+        cluster: the name of the cluster.
+        port: HTTPS of the host.
+        user: an account of the host.
+        password: its password.
+        connected: vCenter is to reach it.
+    """
+
+    kind = "vsphere.cluster-host"
+    type_name = "HostSystem"
+    paths = ("runtime.connectionState",)
+    unmanaged = frozenset({"name", "host", "datacenter", "port", "user", "password"})
+    replaces = frozenset({"cluster"})
+    calls = declared(
+        create=("AddHost_Task", "ReconnectHost_Task"),
+        update=("ReconnectHost_Task",),
+        delete=("DisconnectHost_Task", "Destroy_Task"),
+    )
+
+    host: str
+    datacenter: str
+    cluster: str
+    port: int = 443
+    user: str
+    password: Secret
+    connected: bool = True
+
+    def lies_in(self, session: Any) -> Any:
+        """Returns the cluster."""
+        found = cluster.find(session, self.datacenter, self.cluster)
+        return found.ref if found is not None else None
+
+    def look(self, session: Any) -> Found | None:
+        """Returns the host wherever vCenter has it: it can be in one place only."""
+        return next(
+            (one for one in every(session, self.type_name, self.paths) if one.values["name"] == self.name),
+            None,
+        )
+
+    @classmethod
+    def facts(
+        cls, session: Any, found: Found | None, address: Mapping[str, str], mark: Mark | None
+    ) -> ClusterHostFacts:
+        """Returns the facts of what was found."""
+        if found is None:
+            return ClusterHostFacts(address=address, mark=mark)
+        return ClusterHostFacts(
+            address=address,
+            mark=mark,
+            cluster=_cluster_of(session, found),
+            connected=found.values["runtime.connectionState"] == _CONNECTED,
+        )
+
+    def make(self, world: Writer, session: Any, parent: Any) -> None:
+        """Adds the host.
+
+        Raises:
+            PaverError: if vCenter cannot add it; says which of host, login, name and certificate is at fault.
+        """
+        world.report(f"vCenter adds {self.host}")
+
+        def told(percent: int) -> None:
+            world.report(f"vCenter adds {self.host}", percent, 100, "%")
+
+        try:
+            session.task(parent, "AddHost_Task", told, spec=self._spec(world), asConnected=True)
+        except VsphereFault as fault:
+            raise self._explained(fault, session) from fault
+
+    def change(self, world: Writer, session: Any, found: Found) -> None:
+        """Connects the host anew if vCenter lost it."""
+        if found.values["runtime.connectionState"] == _CONNECTED:
+            return
+        try:
+            session.task(found.ref, "ReconnectHost_Task", cnxSpec=self._spec(world))
+        except VsphereFault as fault:
+            raise self._explained(fault, session) from fault
+
+    def _spec(self, world: Writer) -> Any:
+        return new(
+            "HostConnectSpec",
+            hostName=self.name,
+            port=self.port,
+            sslThumbprint=thumbprint(world.session(self.also[0]), self.host),
+            userName=self.user,
+            password=world.reveal(self.password),
+            force=False,
+        )
+
+    def _explained(self, fault: VsphereFault, session: Any) -> PaverError:
+        for name, why, do in _TOLD:
+            if fault.is_a(name):
+                if name in _ELSEWHERE:
+                    # An intent must not make ours what somebody else added.
+                    attributes.strike(session, self.id)
+                return PaverError(
+                    f"vCenter cannot add {self.host} ({self.name})",
+                    why=why,
+                    do=do,
+                    seen=fault.what,
+                )
+        return fault
+
+    def checks(self, world: Reader, facts: ClusterHostFacts) -> Iterable[Check]:
+        """Yields that the host still proves who it is, now by the certificate that vCenter issued."""
+        del facts
+        shown = thumbprint(world.session(self.also[0]), self.host)
+        yield Check("the host is trusted with its new certificate", bool(shown), shown)
+
+    @classmethod
+    def remove(cls, world: Writer, session: Any, found: Found) -> None:
+        """Takes the host out; its VMs run on, and it stays usable by itself."""
+        del world
+        if found.values["runtime.connectionState"] == _CONNECTED:
+            session.task(found.ref, "DisconnectHost_Task")
+        session.task(found.ref, "Destroy_Task")
+
+    def says(self) -> str:
+        """Returns what a plan shows."""
+        return f"into {self.cluster}; its certificate becomes one of vCenter's authority"
+
+    def estimate(self) -> int:
+        """Returns about how many seconds adding it takes."""
+        return 40
+
+
+def thumbprint(session: Any, name: str) -> str:
+    """Returns the SHA-1 thumbprint of what a host shows on a connection that was verified, as vCenter takes it.
+
+    Raises:
+        Unobservable: if it does not answer.
+    """
+    try:
+        connection = session.link.route.connect()
+    except OSError as error:
+        raise Unobservable(f"{name} does not answer", why=str(error) or type(error).__name__) from error
+    try:
+        shown: bytes = connection.getpeercert(binary_form=True)
+    finally:
+        connection.close()
+    # vCenter compares SHA-1; what is proven here was proven by SHA-256 or by a root before.
+    digits = hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper()
+    return ":".join(digits[index : index + 2] for index in range(0, len(digits), 2))
+
+
+def _cluster_of(session: Any, found: Found) -> str:
+    for one in every(session, "ClusterComputeResource", cluster.PATHS):
+        if same(one.ref, found.values["parent"]):
+            return str(one.values["name"])
+    return ""

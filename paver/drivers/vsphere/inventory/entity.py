@@ -1,0 +1,168 @@
+"""What all managed entities have in common: found by name where they lie, marked by a custom attribute.
+
+The order of writes is: the intent into the ledger, the entity, its mark, out of the ledger again. An entity
+without a mark whose intent stands in the ledger was begun by us; any other without a mark is foreign.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
+from paver.drivers.vsphere.inventory import attributes
+from paver.transport.vsphere import VsphereFault, describe
+
+F = TypeVar("F", bound=Facts)
+
+COMMON = ("name", "parent", "customValue")
+
+
+def declared(
+    *, create: Iterable[str], update: Iterable[str] = (), delete: Iterable[str]
+) -> Mapping[Verb, frozenset[str]]:
+    """Returns what a kind of entity declares: its own calls, and those of its mark."""
+    return {
+        Verb.CREATE: attributes.NOTE | attributes.STRIKE | frozenset(create),
+        Verb.UPDATE: attributes.NOTE | attributes.STRIKE | frozenset(update),
+        Verb.DELETE: attributes.STRIKE | frozenset(delete),
+    }
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tells whether two references name the same object."""
+    return one is not None and other is not None and describe(one) == describe(other)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """An entity as it was read: its reference, and its values by path."""
+
+    ref: Any
+    values: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entity(Resource[F]):
+    """A managed entity.
+
+    Attributes:
+        name: its name in vCenter.
+    """
+
+    type_name: ClassVar[str]
+    paths: ClassVar[tuple[str, ...]] = ()
+    """What is read of it beside `COMMON`."""
+    unmanaged = frozenset({"name"})
+
+    name: str
+
+    def lies_in(self, session: Any) -> Any:
+        """Returns the reference of what it lies in, None if that is not there."""
+        raise NotImplementedError
+
+    @classmethod
+    def facts(cls, session: Any, found: Found | None, address: Mapping[str, str], mark: Mark | None) -> F:
+        """Returns the facts of what was found; of an intent, without values."""
+        raise NotImplementedError
+
+    def make(self, world: Writer, session: Any, parent: Any) -> None:
+        """Makes the entity in `parent`."""
+        raise NotImplementedError
+
+    def change(self, world: Writer, session: Any, found: Found) -> None:
+        """Brings what differs from the wish to it."""
+        del world, session, found
+
+    @classmethod
+    def remove(cls, world: Writer, session: Any, found: Found) -> None:
+        """Removes the entity.
+
+        Raises:
+            Refused: if something is in it that paver did not make.
+        """
+        raise NotImplementedError
+
+    def look(self, session: Any) -> Found | None:
+        """Returns the entity of that name where it should lie."""
+        parent = self.lies_in(session)
+        for found in every(session, self.type_name, self.paths):
+            if found.values["name"] == self.name and same(found.values["parent"], parent):
+                return found
+        return None
+
+    def read(self, world: Reader) -> F | None:
+        """Returns the entity as it is."""
+        session = world.session(self.at)
+        found = self.look(session)
+        intent = attributes.begun(world, attributes.ledger(session), self.id)
+        if found is None:
+            return None if intent is None else self.facts(session, None, {"name": self.name}, intent)
+        mark = attributes.mark_of(session, found.values["customValue"]) or intent
+        return self.facts(session, found, _address(found), mark)
+
+    def create(self, world: Writer) -> None:
+        """Makes the entity, or brings one that was begun to its end."""
+        session = world.writing(self.at)
+        begun = world.mark(complete=False)
+        if self.look(session) is None:
+            attributes.note(session, begun)
+            try:
+                self.make(world, session, self.lies_in(session))
+            except VsphereFault as fault:
+                if fault.is_a("DuplicateName"):
+                    # Somebody was quicker: an intent must not make a foreign thing ours.
+                    attributes.strike(session, self.id)
+                    attributes.tidy(session)
+                raise
+        self._settle(world, session)
+
+    def update(self, world: Writer, facts: F, fields: frozenset[str]) -> None:
+        """Changes the entity in place."""
+        del facts, fields
+        self._settle(world, world.writing(self.at))
+
+    def _settle(self, world: Writer, session: Any) -> None:
+        found = self.look(session)
+        if found is None:
+            # It is read back as absent then, which the engine tells.
+            return
+        self.change(world, session, found)
+        attributes.put(session, found.ref, world.mark(complete=True))
+        if attributes.ledger(session).get(self.id) is not None:
+            attributes.strike(session, self.id)
+
+    @classmethod
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[F]:
+        """Yields the entities of this kind that bear the site's mark, and the intents of those that do not stand."""
+        session = world.session(at)
+        seen = set()
+        for found in every(session, cls.type_name, cls.paths):
+            mark = attributes.mark_of(session, found.values["customValue"])
+            if mark is not None and mark.site == world.site and mark.id.startswith(f"{cls.kind}:"):
+                seen.add(mark.id)
+                yield cls.facts(session, found, _address(found), mark)
+        for mark in attributes.ledger(session).of_kind(cls.kind, world.site):
+            if mark.id not in seen:
+                yield cls.facts(session, None, {}, dataclasses.replace(mark, complete=False))
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: F) -> None:
+        """Removes the entity, and what is left of its mark."""
+        session = world.writing(at)
+        for found in every(session, cls.type_name, cls.paths):
+            if describe(found.ref) == facts.address.get("ref"):
+                cls.remove(world, session, found)
+        if facts.mark is not None and attributes.ledger(session).get(facts.mark.id) is not None:
+            attributes.strike(session, facts.mark.id)
+        attributes.tidy(session)
+
+
+def every(session: Any, type_name: str, paths: tuple[str, ...] = ()) -> list[Found]:
+    """Returns all entities of a type."""
+    return [Found(ref, values) for ref, values in session.objects(type_name, (*COMMON, *paths))]
+
+
+def _address(found: Found) -> dict[str, str]:
+    return {"name": str(found.values["name"]), "ref": describe(found.ref)}
