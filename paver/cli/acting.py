@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from paver.cli import opening
-from paver.engine.plan import Plan
-from paver.engine.planner import Request
+from paver.cli import opening, out
 from paver.errors import BadInput, Refused
-from paver.report.lines import Lines
-from paver.report.plan_text import plan_text
-from paver.runs.apply import Report, apply, ended
-from paver.runs.events import Happening, Tell
-from paver.runs.handoff import Station, read_done, write_outcome
-from paver.runs.session import Session
-from paver.sealed.keys import KeySource
+
+if TYPE_CHECKING:
+    from paver.engine.plan import Plan
+    from paver.engine.planner import Request
+    from paver.report.ending import Ending
+    from paver.runs.apply import Report
+    from paver.runs.events import Happening, Tell
+    from paver.runs.progress import Progress
+    from paver.runs.session import Session
+    from paver.sealed.keys import KeySource
+
+NOTHING = "nothing was changed"
+VIEWS = ("auto", "live", "lines", "events", "none")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds the options of acting."""
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    parser.add_argument(
-        "--station",
-        choices=("outside", "jumpbox"),
-        default="outside",
-        help="where this runs; on the jumpbox itself, everything is done there",
-    )
+    opening.add_station(parser)
     parser.add_argument("--handed-off", type=Path, help=argparse.SUPPRESS)
+    add_progress(parser)
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
+def add_progress(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that says how a run is shown."""
     parser.add_argument(
         "--progress",
-        choices=("auto", "lines", "live", "events", "none"),
+        choices=VIEWS,
         default="auto",
         help="how progress is shown (default: live on a terminal, lines elsewhere)",
     )
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
 
 def read_plan(path: Path) -> bytes:
@@ -51,31 +59,56 @@ def read_plan(path: Path) -> bytes:
 def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who: str) -> int:
     """Plans, asks, and carries out."""
     site, driver = opening.site_of(arguments)
-    key = opening.key_of(site, arguments.key)
-    if key is None:
-        raise BadInput(
-            "the sealed store's key is needed to act",
-            seen=f"secrets.key: {site.secrets.key}",
-            do="make one with `paver secrets init`, or name it with --key",
-        )
+    key = opening.needed_key(site, arguments.key, "to act")
     state = opening.folder_of(site)
+    busy = _Busy()
     with (
-        opening.stopping() as stop,
+        opening.stopping(busy.waiting) as stop,
         state.locked(who),
         opening.session_of(arguments, site, driver, key, who) as session,
     ):
-        fresh = session.plan(_same_request(request, given))
-        plan = given or fresh
-        if not plan.pending:
-            print(f"nothing to do: {len(plan.actions)} resources are as they are wished")  # noqa: T201
-            return 0
-        if given is None:
-            _confirm(arguments, plan)
-        folder = state.new_run()
-        tell = _teller(arguments, folder)
-        report = _carry(arguments, session, plan, folder, tell, stop, key)
-    _end(arguments, report, folder, plan)
+        with unchanged():
+            fresh = session.plan(_same_request(request, given))
+            plan = given or fresh
+            if not plan.pending:
+                _nothing_to_do(arguments, plan)
+                return 0
+            if given is None:
+                _confirm(arguments, plan)
+            folder = state.new_run()
+        busy.progress = _progress(plan)
+        started = time.monotonic()
+        with _view(arguments, busy.progress, stop) as show, _recorded(folder, show) as tell:
+            report = _carry(arguments, session, plan, folder, tell, stop, key)
+        seconds = time.monotonic() - started
+    ending = _ending(session, report, folder, plan, seconds, busy.progress)
+    _tell(arguments, ending)
     return 0
+
+
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """Notes on whatever is raised inside that nothing was changed."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(NOTHING)
+        raise
+
+
+class _Busy:
+    """What an interrupt has to wait for, once there is something."""
+
+    progress: Progress | None = None
+
+    def waiting(self) -> list[str]:
+        return self.progress.waiting() if self.progress is not None else []
+
+
+def _progress(plan: Plan) -> Progress:
+    from paver.runs import progress  # noqa: PLC0415 - a verb's help does without it
+
+    return progress.of(plan)
 
 
 def _same_request(request: Request, given: Plan | None) -> Request:
@@ -92,20 +125,32 @@ def _carry(
     stop: threading.Event,
     key: KeySource,
 ) -> Report:
+    from paver.runs.apply import apply  # noqa: PLC0415 - a verb's help does without it
+    from paver.runs.handoff import Station, read_done, write_outcome  # noqa: PLC0415
+
     handed: Path | None = arguments.handed_off
     if handed is not None:
         report = apply(session, plan, folder, tell, stop, only_mine=True, done=read_done(handed))
         write_outcome(handed, report, folder / "journal.jsonl")
         return dataclasses.replace(report, left=())
-    if arguments.station == "jumpbox":
+    if session.station == "jumpbox":
         return apply(session, plan, folder, tell, stop)
     station = Station(session, folder, stop, key)
     return apply(session, plan, folder, tell, stop, hand_off=station.carry_on)
 
 
+def _nothing_to_do(arguments: argparse.Namespace, plan: Plan) -> None:
+    if arguments.json:
+        out.document({"schema": "paver.outcome/1", "acted": [], "done": [], "failed": [], "left": []})
+    else:
+        out.line(f"nothing to do: {len(plan.actions)} resources are as they are wished")
+
+
 def _confirm(arguments: argparse.Namespace, plan: Plan) -> None:
-    for line in plan_text(plan, colour=sys.stdout.isatty()):
-        print(line)  # noqa: T201 - the command's output
+    from paver.report.plan_text import plan_text  # noqa: PLC0415 - not where a plan file is given
+
+    if not arguments.json:
+        out.lines(plan_text(plan, colour=out.colour()))
     if plan.blocked or arguments.yes:
         return
     if not sys.stdin.isatty():
@@ -113,47 +158,112 @@ def _confirm(arguments: argparse.Namespace, plan: Plan) -> None:
             "nobody is there to confirm the plan",
             do="run it on a terminal, give a plan file that was approved, or --yes",
         )
-    answer = input(f"\ncarry this out on {plan.site}? Type the site's name: ")
+    out.line("\n Ctrl-C stops it, also in the middle; the same command goes on from there")
+    answer = input(f"carry this out on {plan.site}? Type the site's name: ")
     if answer.strip() != plan.site:
-        raise Refused("not confirmed; nothing was done")
+        raise Refused("not confirmed")
 
 
-def _teller(arguments: argparse.Namespace, folder: Path) -> Tell:
-    show = _view(arguments)
-    events = (folder / "events.jsonl").open("a", encoding="utf-8", buffering=1)
+@contextlib.contextmanager
+def _recorded(folder: Path, show: Tell) -> Iterator[Tell]:
+    """Yields what shows an event and keeps it in the run's folder, for whoever follows."""
+    turn = threading.Lock()
+    with (folder / "events.jsonl").open("a", encoding="utf-8", buffering=1) as events:
+
+        def tell(event: Happening) -> None:
+            with turn:
+                events.write(event.line() + "\n")
+            show(event)
+
+        yield tell
+
+
+def _view(
+    arguments: argparse.Namespace, progress: Progress, stop: threading.Event
+) -> contextlib.AbstractContextManager[Tell]:
+    chosen = "none" if arguments.json else arguments.progress
+    return view(chosen, progress, stop.is_set)
+
+
+@contextlib.contextmanager
+def view(chosen: str, progress: Progress, stopping: Callable[[], bool]) -> Iterator[Tell]:
+    """Yields what shows events: `chosen` is one of `VIEWS`."""
+    if chosen == "auto":
+        chosen = "live" if sys.stdout.isatty() else "lines"
+    if chosen == "live":
+        from rich.console import Console  # noqa: PLC0415 - only on a terminal
+
+        from paver.report.live import Live  # noqa: PLC0415
+
+        with Live(progress, Console(no_color=not out.colour(), highlight=False), stopping) as live:
+            yield live
+        return
+    if chosen == "lines":
+        from paver.report.lines import Lines  # noqa: PLC0415 - only off a terminal
+
+        shown: Tell = Lines(_flushed)
+    elif chosen == "events":
+        shown = _raw
+    else:
+        shown = _quiet
 
     def tell(event: Happening) -> None:
-        events.write(event.line() + "\n")
-        show(event)
+        progress(event)
+        shown(event)
 
-    return tell
-
-
-def _view(arguments: argparse.Namespace) -> Tell:
-    def line(text: str) -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-
-    def raw(event: Happening) -> None:
-        line(event.line())
-
-    def nothing(event: Happening) -> None:
-        del event
-
-    if arguments.progress == "none" or arguments.json:
-        return nothing
-    return raw if arguments.progress == "events" else Lines(line)
+    yield tell
 
 
-def _end(arguments: argparse.Namespace, report: Report, folder: Path, plan: Plan) -> None:
+def _flushed(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _raw(event: Happening) -> None:
+    _flushed(event.line())
+
+
+def _quiet(event: Happening) -> None:
+    del event
+
+
+def _ending(
+    session: Session, report: Report, folder: Path, plan: Plan, seconds: float, progress: Progress
+) -> Ending:
+    import datetime as dt  # noqa: PLC0415
+    import socket  # noqa: PLC0415
+
+    from paver.report import page  # noqa: PLC0415 - not before a run ends
+    from paver.report.ending import Ending  # noqa: PLC0415
+    from paver.runs.doors import doors  # noqa: PLC0415
+
+    ending = Ending(plan=plan, report=report, folder=folder, seconds=seconds)
+    text = page.page(
+        ending,
+        progress.last(),
+        doors(session.site, session.driver),
+        now=dt.datetime.now(dt.UTC),
+        where=socket.gethostname(),
+    )
+    try:
+        (folder / "report.html").write_text(text, encoding="utf-8")
+    except OSError as error:
+        # The run itself is journalled and over: a full disk costs the page only.
+        out.note(f"warning: the report can't be written: {error.strerror}")
+        return ending
+    return dataclasses.replace(ending, page=folder / "report.html")
+
+
+def _tell(arguments: argparse.Namespace, ending: Ending) -> None:
+    from paver.report.ending import ending_text  # noqa: PLC0415
+    from paver.runs.apply import ended  # noqa: PLC0415
+
     if arguments.json:
         from paver.signing import canonical  # noqa: PLC0415 - only here
 
-        sys.stdout.write(canonical.dumps({**report.document(), "folder": str(folder)}).decode() + "\n")
-    ended(report)
-    if arguments.json or arguments.progress == "events":
-        return
-    print(f"\n{plan.site}: {len(report.done)} done, {len(report.acted)} of them here, in this run")  # noqa: T201
-    print(f"  journal  {folder / 'journal.jsonl'}  head {report.head}")  # noqa: T201
-    if plan.mode == "apply":
-        print("  next     paver status · paver env · paver contract")  # noqa: T201
+        document = {**ending.report.document(), "folder": str(ending.folder)}
+        sys.stdout.write(canonical.dumps(document).decode() + "\n")
+    elif arguments.progress != "events":
+        out.line()
+        out.lines(ending_text(ending))
+    ended(ending.report)

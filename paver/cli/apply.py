@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 
 from paver.cli import acting, opening
-from paver.engine import plan as plans
-from paver.engine.planner import Request
 
 EXAMPLES = """\
 examples:
@@ -30,6 +28,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carries out a plan."""
+    from paver.engine import plan as plans  # noqa: PLC0415 - `--help` does without it
+    from paver.engine.planner import Request  # noqa: PLC0415
+
     given = None
     if arguments.plan is not None:
         given = plans.loads(acting.read_plan(arguments.plan))

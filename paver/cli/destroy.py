@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from paver.cli import acting, opening
-from paver.engine.planner import Request
 
 EXAMPLES = """\
 examples:
@@ -26,6 +25,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plans the empty wish and carries it out."""
+    from paver.engine.planner import Request  # noqa: PLC0415 - `--help` does without it
+
     request = Request(
         mode="destroy",
         phases=tuple(arguments.phase),

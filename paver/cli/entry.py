@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
@@ -15,23 +14,15 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(overview())
         return 0 if argv else 3
     name, rest = argv[0], argv[1:]
+    name = "version" if name in {"--version", "-V"} else name
     if name not in VERBS:
         return _unknown(name)
-    import argparse  # noqa: PLC0415 - `paver --help` does without it
-
+    from paver.cli import parsers  # noqa: PLC0415 - `paver --help` does without it
     from paver.errors import exit_code  # noqa: PLC0415 - same
 
-    module = importlib.import_module(f"paver.cli.{name}")
-    parser = argparse.ArgumentParser(
-        prog=f"paver {name}",
-        description=VERBS[name].summary,
-        epilog=module.EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    module.add(parser)
+    module = parsers.module_of(name)
     try:
-        arguments = parser.parse_args(rest)
+        arguments = parsers.of(name, module).parse_args(rest)
     except SystemExit as stop:
         return 3 if stop.code else 0
     try:
@@ -55,31 +46,49 @@ def _unknown(name: str) -> int:
     sys.stderr.write(
         f"  do    did you mean `paver {near[0]}`?\n" if near else "  do    `paver --help` lists them\n"
     )
+    sys.stderr.write("  exit  3\n")
     return 3
 
 
 def _tell(error: BaseException, code: int) -> None:
+    from paver.cli import out  # noqa: PLC0415 - only where something went wrong
+
+    lines = _lines(error)
+    notes = "  ".join(getattr(error, "__notes__", ()))
+    lines.append(f"  exit  {code}  {notes}".rstrip())
+    if out.colour(sys.stderr):
+        lines = [_coloured(line) for line in lines]
+    sys.stdout.flush()
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+def _lines(error: BaseException) -> list[str]:
     from paver.errors import PaverError  # noqa: PLC0415 - only where something went wrong
 
     if isinstance(error, PaverError):
-        text = "\n".join(error.lines())
-    elif isinstance(error, KeyboardInterrupt):
-        text = "stopped: the same command goes on from here"
-    elif isinstance(error, SystemExit):
-        return
-    else:
-        import traceback  # noqa: PLC0415 - same
+        return error.lines()
+    if isinstance(error, KeyboardInterrupt):
+        return ["stopped: the same command goes on from here"]
+    if isinstance(error, SystemExit):
+        return []
+    import traceback  # noqa: PLC0415 - same
 
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        text = "\n".join(
-            (
-                f"error: paver itself failed: {type(error).__name__}",
-                f"  seen  {place.name} in {os.path.basename(place.filename)}:{place.lineno}",  # noqa: PTH119
-                "  why   this is a fault of paver, not of your site",
-                "  do    set PAVER_TRACE=1 to see where; `paver logs` makes a bundle to report it with",
-            )
-        )
-        if os.environ.get("PAVER_TRACE"):
-            traceback.print_exception(error)
-    sys.stdout.flush()
-    sys.stderr.write(f"{text}\n  exit {code}\n")
+    if os.environ.get("PAVER_TRACE"):
+        traceback.print_exception(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return [
+        f"error: paver itself failed: {type(error).__name__}",
+        f"  seen  {place.name} in {os.path.basename(place.filename)}:{place.lineno}",  # noqa: PTH119
+        "  why   this is a fault of paver, not of your site",
+        "  do    set PAVER_TRACE=1 to see where; `paver logs` makes a bundle to report it with",
+    ]
+
+
+def _coloured(line: str) -> str:
+    word, _, rest = line.partition(" ")
+    if word in {"error:", "warning:"}:
+        return f"\x1b[1;{31 if word == 'error:' else 33}m{word}\x1b[0m \x1b[1m{rest}\x1b[0m"
+    for label in ("seen", "why", "do", "exit"):
+        if line.startswith(f"  {label} "):
+            return f"  \x1b[2m{label}\x1b[0m{line[2 + len(label) :]}"
+    return line

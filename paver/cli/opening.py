@@ -1,41 +1,66 @@
-"""What most verbs begin with: the site file, its driver, the sealed store's key, and a session."""
+"""What most verbs begin with: the site file, its driver, the sealed store's key, and a session.
+
+Nothing heavy is imported before it is used: a verb that only reads the site file loads no session.
+"""
 
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from paver.driver import Driver
-from paver.errors import BadInput
-from paver.runs.compose import drivers
-from paver.runs.folder import SiteFolder, state_folder
-from paver.runs.session import Session, driver_of
-from paver.sealed import keys
-from paver.sitefile.load import load
-from paver.sitefile.site import Site
-from paver.transport.context import Station
+if TYPE_CHECKING:
+    from paver.driver import Driver
+    from paver.runs.folder import SiteFolder
+    from paver.runs.session import Session
+    from paver.sealed.keys import KeySource
+    from paver.sitefile.site import Site
+    from paver.transport.context import Station
 
 DEFAULT_SITE = "site.yml"
+STATIONS = ("outside", "jumpbox")
 
 
 def add_site(parser: argparse.ArgumentParser) -> None:
     """Adds the options that name site and key."""
+    add_site_file(parser)
+    parser.add_argument(
+        "--key", metavar="SOURCE", help="what opens the sealed store, if not what the site file says"
+    )
+    parser.add_argument(
+        "--sealed",
+        type=Path,
+        metavar="FILE",
+        help="the sealed store's file, if not what the site file says",
+    )
+
+
+def add_site_file(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that names the site."""
     parser.add_argument(
         "-s",
         "--site",
         type=Path,
-        default=Path(os.environ.get("PAVER_SITE", DEFAULT_SITE)),
+        metavar="FILE",
+        default=None,
         help="the site file (default: $PAVER_SITE, or site.yml)",
     )
-    parser.add_argument("--key", help="what opens the sealed store, if not what the site file says")
-    parser.add_argument("--sealed", type=Path, help="the sealed store's file, if not what the site file says")
+
+
+def add_station(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that says where this runs."""
+    parser.add_argument(
+        "--station",
+        choices=STATIONS,
+        default=None,
+        help="where this runs (default: $PAVER_STATION, or outside); on the jumpbox nothing is handed over",
+    )
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -59,17 +84,28 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def site_of(arguments: argparse.Namespace) -> tuple[Site, Driver]:
-    """Returns the site that the command names, and its driver."""
-    installed = drivers()
-    site = load(arguments.site, installed)
-    for warning in site.warnings:
-        sys.stderr.write(f"{warning}\n")
-    return site, driver_of(site.driver, installed)
+def site_path(arguments: argparse.Namespace) -> Path:
+    """Returns the site file that the command names."""
+    return arguments.site or Path(os.environ.get("PAVER_SITE", DEFAULT_SITE))
 
 
-def key_of(site: Site, option: str | None) -> keys.KeySource | None:
+def site_of(arguments: argparse.Namespace, *, warn: bool = True) -> tuple[Site, Driver]:
+    """Returns the site that the command names, and its driver; warnings go to standard error."""
+    from paver.runs import compose  # noqa: PLC0415
+    from paver.sitefile.load import load  # noqa: PLC0415
+
+    installed = compose.drivers()
+    site = load(site_path(arguments), installed)
+    for warning in site.warnings if warn else ():
+        sys.stderr.write("\n".join([*warning.lines(), ""]))
+    return site, installed[site.driver]
+
+
+def key_of(site: Site, option: str | None) -> KeySource | None:
     """Returns what opens the sealed store; None where a key file is not at hand (an auditor plans without)."""
+    from paver.errors import BadInput  # noqa: PLC0415
+    from paver.sealed import keys  # noqa: PLC0415
+
     reference = option or site.secrets.key
     if reference.startswith("passphrase-file:"):
         path = Path(reference.removeprefix("passphrase-file:"))
@@ -77,7 +113,7 @@ def key_of(site: Site, option: str | None) -> keys.KeySource | None:
     if reference in {"passphrase", "prompt"}:
         if not sys.stdin.isatty():
             return keys.key_source("prompt")
-        return keys.Passphrase(lambda: getpass.getpass("passphrase of the sealed store: "))
+        return keys.Passphrase(_once("passphrase of the sealed store: "))
     source = keys.key_source(reference, base=site.folder)
     if isinstance(source, keys.KeyFile) and not source.path.exists():
         if option is not None:
@@ -86,31 +122,92 @@ def key_of(site: Site, option: str | None) -> keys.KeySource | None:
     return source
 
 
+def _once(prompt: str) -> Callable[[], str]:
+    """Returns what asks for a passphrase the first time it is called, and remembers it for this process."""
+    given: list[str] = []
+    turn = threading.Lock()
+
+    def ask() -> str:
+        import getpass  # noqa: PLC0415
+
+        with turn:
+            if not given:
+                given.append(getpass.getpass(prompt))
+            return given[0]
+
+    return ask
+
+
+def needed_key(site: Site, option: str | None, why: str) -> KeySource:
+    """Returns what opens the sealed store.
+
+    Raises:
+        BadInput: if it is not at hand; `why` says what it is needed for.
+    """
+    from paver.errors import BadInput  # noqa: PLC0415
+
+    key = key_of(site, option)
+    if key is None:
+        raise BadInput(
+            f"the sealed store's key is needed {why}",
+            seen=f"secrets.key: {site.secrets.key}",
+            do="make one with `paver secrets init`, or name it with --key",
+        )
+    return key
+
+
+def station_of(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Station:
+    """Returns where this runs."""
+    named = getattr(arguments, "station", None) or environ.get("PAVER_STATION", "outside")
+    return "jumpbox" if named == "jumpbox" else "outside"
+
+
 def session_of(
-    arguments: argparse.Namespace, site: Site, driver: Driver, key: keys.KeySource | None, who: str
+    arguments: argparse.Namespace, site: Site, driver: Driver, key: KeySource | None, who: str
 ) -> Session:
     """Returns the site's world, to be closed by the caller."""
-    station: Station = "jumpbox" if getattr(arguments, "station", "outside") == "jumpbox" else "outside"
-    return Session(site, driver, station=station, key=key, who=who, sealed=arguments.sealed)
+    from paver.runs.session import Session  # noqa: PLC0415
+
+    return Session(
+        site,
+        driver,
+        station=station_of(arguments),
+        key=key,
+        who=who,
+        sealed=arguments.sealed,
+        seen=folder_of(site).sealed_seen,
+    )
 
 
 def folder_of(site: Site) -> SiteFolder:
     """Returns the folder of the site's runs."""
+    from paver.runs.folder import SiteFolder, state_folder  # noqa: PLC0415
+
     return SiteFolder(state_folder(site.folder, os.environ), site.name)
 
 
+def _nothing() -> Iterable[str]:
+    return ()
+
+
 @contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Yields an event that the first interrupt sets; a second one leaves at once."""
+def stopping(waiting: Callable[[], Iterable[str]] = _nothing) -> Iterator[threading.Event]:
+    """Yields an event that the first interrupt sets; a second one leaves at once.
+
+    Args:
+        waiting: returns what the first interrupt has to wait for, as it is told then.
+    """
     stop = threading.Event()
 
     def first(number: int, _: object) -> None:
         if stop.is_set():
             os._exit(128 + number)
         stop.set()
+        busy = list(waiting())
+        told = "".join(f"\n  waits for {one}" for one in busy)
         sys.stderr.write(
             "\nstopping: nothing new is started, short actions end, jobs go on by themselves"
-            " (once more leaves at once)\n"
+            f" (once more leaves at once){told}\n"
         )
 
     before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}

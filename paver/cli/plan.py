@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
-from paver.cli import opening
-from paver.engine.planner import Request
-from paver.report.plan_text import plan_text
+from paver.cli import opening, out
 
 EXAMPLES = """\
 examples:
@@ -25,18 +24,23 @@ exit codes: 0 nothing to do, 2 changes pending
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     opening.add_site(parser)
+    opening.add_station(parser)
     opening.add_selection(parser)
-    parser.add_argument("-o", "--out", type=Path, help="write the plan to this file")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write the plan to this file")
     parser.add_argument("--offline", action="store_true", help="ask nobody; everything counts as absent")
     parser.add_argument(
         "--opaque", action="store_true", help="show what tools that act by themselves will do"
     )
+    parser.add_argument("--all", action="store_true", help="fold nothing")
+    parser.add_argument("--ids", action="store_true", help="show ids, as --only and --allow take them")
     parser.add_argument("--destroy", action="store_true", help="plan to take everything away")
     parser.add_argument("--json", action="store_true", help="print the plan itself")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plans and shows."""
+    from paver.engine.planner import Request  # noqa: PLC0415 - `--help` does without it
+
     site, driver = opening.site_of(arguments)
     key = opening.key_of(site, arguments.key)
     request = Request(
@@ -46,15 +50,44 @@ def run(arguments: argparse.Namespace) -> int:
         allow=tuple(arguments.allow),
         offline=arguments.offline,
     )
+    started = time.monotonic()
     with opening.session_of(arguments, site, driver, key, "paver plan") as session:
         plan = session.plan(request)
     if arguments.out is not None:
-        arguments.out.write_bytes(plan.dumps())
+        _write(arguments.out, plan.dumps())
     if arguments.json:
         sys.stdout.write(plan.dumps().decode())
-    else:
-        for line in plan_text(plan, colour=sys.stdout.isatty(), opaque=arguments.opaque):
-            print(line)  # noqa: T201 - the command's output
-        if arguments.out is not None:
-            print(f" written to {arguments.out}: `paver apply {arguments.out}` does exactly that")  # noqa: T201
+        return 2 if plan.pending else 0
+    from paver.report import plan_text, words  # noqa: PLC0415 - only for people
+
+    number = words.plural(len(plan.actions), "resource")
+    took = f"read {number} in {words.span(time.monotonic() - started)}, wrote nothing"
+    shown = plan_text.plan_text(
+        plan,
+        colour=out.colour(),
+        opaque=arguments.opaque,
+        every=arguments.all,
+        ids=arguments.ids,
+        read="" if plan.offline else took,
+    )
+    out.lines(shown)
+    if plan.pending and not plan.offline:
+        out.lines(_next(arguments, blocked=bool(plan.blocked)))
     return 2 if plan.pending else 0
+
+
+def _write(path: Path, data: bytes) -> None:
+    from paver.errors import BadInput  # noqa: PLC0415
+
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise BadInput(f"the plan can't be written to {path}", why=error.strerror or "") from error
+
+
+def _next(arguments: argparse.Namespace, *, blocked: bool) -> list[str]:
+    if blocked:
+        return [" blocked: mend what stands in the way, adopt it in the site file, or name it with --allow"]
+    if arguments.out is not None:
+        return [f" written to {arguments.out}: `paver apply {arguments.out}` does exactly that"]
+    return [f" next     `paver {'destroy' if arguments.destroy else 'apply'}` asks before it begins"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 
 from paver.engine.diff import Change
 from paver.engine.plan import Action, Plan
 from paver.engine.resource import Verb
+from paver.engine.values import kind_of
+from paver.report import words
 from paver.signing import canonical
 from paver.signing.canonical import Json
 
@@ -20,61 +23,172 @@ SIGNS = {
     Verb.KEEP: " ",
 }
 COLOURS = {"+": "32", "~": "33", "±": "35", "-": "31", "=": "36", "!": "1;31"}
+COUNTED = (
+    (Verb.CREATE, "to create"),
+    (Verb.UPDATE, "to change"),
+    (Verb.REPLACE, "to replace"),
+    (Verb.DELETE, "to delete"),
+    (Verb.ADOPT, "to adopt"),
+    (Verb.BLOCKED, "blocked"),
+)
+FOLDED = frozenset({Verb.CREATE, Verb.DELETE})
+FOLD_FROM = 5
+"""So many like lines in a row become one."""
+WIDEST_NAME = 34
 
 
-def plan_text(plan: Plan, *, colour: bool = False, opaque: bool = False) -> Iterator[str]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a plan is shown.
+
+    Attributes:
+        colour: for a terminal.
+        opaque: show what the tools that act by themselves are told, and what they will bring about.
+        every: fold nothing.
+        ids: show resources by their ids, as --only and --allow take them.
+    """
+
+    colour: bool = False
+    opaque: bool = False
+    every: bool = False
+    ids: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class _Line:
+    """A line of the plan's table, before its columns are as wide as they must be."""
+
+    phase: str
+    place: str
+    sign: str
+    name: str
+    says: str
+    time: str = ""
+    more: tuple[str, ...] = ()
+
+
+def plan_text(
+    plan: Plan,
+    *,
+    colour: bool = False,
+    opaque: bool = False,
+    every: bool = False,
+    ids: bool = False,
+    read: str = "",
+) -> Iterator[str]:
     """Yields the lines of a plan.
 
     Args:
         plan: what to show.
         colour: for a terminal.
         opaque: show what the tools that act by themselves are told, and what they will bring about.
+        every: fold nothing.
+        ids: show resources by their ids, as --only and --allow take them.
+        read: how the reading went, for the heading.
     """
-    yield f"site {plan.site} · plan {plan.digest[:12]} · paver {plan.paver} · driver {plan.driver}"
+    look = Look(colour=colour, opaque=opaque, every=every, ids=ids)
+    heading = [
+        f"site {plan.site}",
+        f"plan {plan.digest[:12]}",
+        f"paver {plan.paver}",
+        f"driver {plan.driver}",
+    ]
+    yield " · ".join([*heading, read] if read else heading)
     if plan.offline:
         yield "made offline: nothing was read, it cannot be applied"
+    if plan.selection:
+        yield f"a part of the site only: {', '.join(plan.selection)}; what is no longer wished for is left alone"
     pending = {action.resource for action in plan.pending}
-    width = max((len(phase) for phase in plan.phases), default=0)
-    for phase in plan.phases:
-        shown = [a for a in plan.actions if a.phase == phase and a.resource in pending]
-        if shown:
-            yield ""
-        for number, action in enumerate(shown):
-            label = phase if number == 0 else ""
-            yield from _action(action, label.ljust(width), colour=colour, opaque=opaque)
+    found = []
+    order = plan.phases if plan.mode == "apply" else tuple(reversed(plan.phases))
+    for phase in order:
+        shown = [action for action in plan.actions if action.phase == phase and action.resource in pending]
+        found += list(_phase(phase, shown, look))
+    yield ""
+    if not found:
+        kept = sum(1 for action in plan.actions if action.verb is Verb.KEEP)
+        yield f"nothing to do: {words.plural(kept, 'resource')} as wished"
+        return
+    yield from _table(found, look)
     yield ""
     yield from _sums(plan)
 
 
-def _action(action: Action, label: str, *, colour: bool, opaque: bool) -> Iterator[str]:
-    sign = SIGNS[action.verb]
-    said = " ".join(
-        part
-        for part in (
-            action.says,
-            "" if action.verb is Verb.BLOCKED else action.reason,
-            _time(action.estimate),
-        )
-        if part
+def _phase(phase: str, actions: list[Action], look: Look) -> Iterator[_Line]:
+    groups: dict[tuple[str, Verb, int], list[Action]] = {}
+    for number, action in enumerate(actions):
+        alone = look.every or look.ids or action.verb not in FOLDED or action.opaque is not None
+        groups.setdefault((action.endpoint, action.verb, number + 1 if alone else 0), []).append(action)
+    label = phase
+    for group in groups.values():
+        lines = [_folded(group)] if len(group) >= FOLD_FROM else [_single(action, look) for action in group]
+        for line in lines:
+            yield dataclasses.replace(line, phase=label)
+            label = ""
+
+
+def _folded(group: list[Action]) -> _Line:
+    first = group[0]
+    kinds: dict[str, list[str]] = {}
+    for action in group:
+        kinds.setdefault(kind_of(action.resource), []).append(action.resource)
+    if len(kinds) == 1:
+        (kind,) = kinds
+        name = words.plural(len(group), words.kind(kind))
+        says = ", ".join(_key(action) for action in group)
+    else:
+        name = f"{len(group)} resources"
+        says = ", ".join(words.plural(len(ids), words.kind(kind)) for kind, ids in kinds.items())
+    unknown = sum(1 for action in group if _unknowns(action))
+    return _Line(
+        "",
+        words.place(first.endpoint),
+        SIGNS[first.verb],
+        name,
+        _cut(says, 78) + (f"  ({unknown} not known yet)" if unknown else ""),
+        words.expected(sum(action.estimate for action in group)),
     )
+
+
+def _key(action: Action) -> str:
+    return words.thing(action.resource, action.endpoint).removeprefix(
+        f"{words.kind(kind_of(action.resource))} "
+    )
+
+
+def _single(action: Action, look: Look) -> _Line:
+    said = [action.says]
+    if action.verb is not Verb.BLOCKED:
+        said.append(action.reason)
     if action.opaque is not None:
-        said += f"  opaque: {action.opaque['tool']}"
+        said.append(f"opaque: {action.opaque['tool']}")
     if action.implied:
-        said += "  (goes with what it is in)"
-    shown = f"\x1b[{COLOURS[sign]}m{sign}\x1b[0m" if colour and sign in COLOURS else sign
-    yield f" {label}  {shown} {action.resource:<44} {said}".rstrip()
+        said.append("goes with what it is in")
+    return _Line(
+        "",
+        "" if look.ids else words.place(action.endpoint),
+        SIGNS[action.verb],
+        action.resource if look.ids else words.thing(action.resource, action.endpoint),
+        "   ".join(part for part in said if part),
+        words.expected(action.estimate),
+        tuple(_more(action, look)),
+    )
+
+
+def _more(action: Action, look: Look) -> Iterator[str]:
     if action.verb in {Verb.UPDATE, Verb.REPLACE, Verb.ADOPT}:
         for change in action.changes:
-            yield f" {'':{len(label)}}      {_change(change)}"
+            yield _change(change)
     if action.verb is Verb.BLOCKED:
-        yield f" {'':{len(label)}}      blocked: {action.reason}"
+        yield f"blocked: {action.reason}"
+        yield f"id       {action.resource}"
     if action.verb in {Verb.DELETE, Verb.REPLACE} and action.lost:
-        yield f" {'':{len(label)}}      lost with it: {', '.join(action.lost)}"
-    if opaque and action.opaque is not None:
+        yield f"lost with it: {_cut(', '.join(action.lost), 100)}"
+    if look.opaque and action.opaque is not None:
         argv, effects = action.opaque["argv"], action.opaque["effects"]
-        yield f" {'':{len(label)}}      runs   {' '.join(map(str, argv if isinstance(argv, list) else []))}"
+        yield f"runs    {' '.join(map(str, argv if isinstance(argv, list) else []))}"
         for effect in effects if isinstance(effects, list) else []:
-            yield f" {'':{len(label)}}      brings {effect}"
+            yield f"brings  {effect}"
 
 
 def _change(change: Change) -> str:
@@ -83,32 +197,87 @@ def _change(change: Change) -> str:
 
 
 def _short(value: Json) -> str:
-    text = value if isinstance(value, str) else canonical.dumps(value).decode()
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return _cut(value if isinstance(value, str) else canonical.dumps(value).decode(), 60)
+
+
+def _cut(text: str, width: int) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else f"{flat[: width - 1]}…"
+
+
+def _table(lines: list[_Line], look: Look) -> Iterator[str]:
+    phase = max(len(line.phase) for line in lines)
+    place = max(len(line.place) for line in lines)
+    widest = 200 if look.ids else WIDEST_NAME
+    name = min(widest, max(len(line.name) for line in lines))
+    says = min(60, max(len(line.says) for line in lines))
+    for line in lines:
+        if line.phase and line is not lines[0]:
+            yield ""
+        left = f" {line.phase.ljust(phase)}  " + (f"{line.place.ljust(place)}  " if place else "")
+        sign = line.sign
+        if look.colour and sign in COLOURS:
+            sign = f"\x1b[{COLOURS[sign]}m{sign}\x1b[0m"
+            left = left.replace(line.phase, f"\x1b[1m{line.phase}\x1b[0m", 1) if line.phase else left
+        rest = f"{line.name.ljust(name)}  {line.says.ljust(says)}  {line.time}"
+        yield f"{left}{sign} {rest}".rstrip()
+        indent = " " * (phase + 5 + (place + 2 if place else 0))
+        for more in line.more:
+            yield f"{indent}  {more}"
 
 
 def _sums(plan: Plan) -> Iterator[str]:
     counts = {verb: sum(1 for a in plan.actions if a.verb is verb) for verb in Verb}
-    unknown = sum(1 for a in plan.actions for value in a.planned.values() if _unknown(value))
-    if not plan.pending:
-        yield f"nothing to do: {counts[Verb.KEEP]} resources are as they are wished"
-        return
+    unknown = sum(_unknowns(action) for action in plan.actions)
+    parts = [f"{counts[verb]} {what}" for verb, what in COUNTED if counts[verb]]
+    parts.append(f"{counts[Verb.KEEP]} kept")
+    if unknown:
+        parts.append(f"{words.plural(unknown, 'value')} known later")
     total = sum(action.estimate for action in plan.actions)
-    yield (
-        f" {counts[Verb.CREATE]} to create · {counts[Verb.UPDATE]} to change · {counts[Verb.REPLACE]} to replace"
-        f" · {counts[Verb.DELETE]} to delete · {counts[Verb.ADOPT]} to adopt · {counts[Verb.BLOCKED]} blocked"
-        f" · {counts[Verb.KEEP]} kept · {unknown} unknown      about {_time(total).removeprefix('≈ ') or '1 s'}"
-    )
-    opaque = sum(1 for a in plan.actions if a.opaque is not None)
+    yield f" {' · '.join(parts)}      about {words.expected(total).removeprefix('≈ ') or '1 s'}"
+    opaque = [str(a.opaque["tool"]) for a in plan.actions if a.opaque is not None]
     if opaque:
-        yield f" {opaque} opaque steps act on their own: see `paver plan --opaque`"
+        tools = ", ".join(dict.fromkeys(opaque))
+        yield f" {words.plural(len(opaque), 'step')} opaque ({tools}): what they do by themselves shows `paver plan --opaque`"
+    yield from _where(plan)
+
+
+def _where(plan: Plan) -> Iterator[str]:
+    """Yields what the plan touches, and from where: what nobody should have to ask."""
+    acts = [action for action in plan.pending if action.verb is not Verb.BLOCKED]
+    touched = dict.fromkeys(
+        name for action in acts for name in (action.endpoint, *action.also) if name not in {"store", "files"}
+    )
+    if touched:
+        yield f" touches {_cut(', '.join(_place(name) for name in touched), 100)}; nothing else is written to"
+    by_station: dict[str, list[str]] = {}
+    for action in acts:
+        phases = by_station.setdefault(action.station, [])
+        if action.phase not in phases:
+            phases.append(action.phase)
+    if len(by_station) > 1:
+        yield " " + "; ".join(f"{_station(name)}: {', '.join(names)}" for name, names in by_station.items())
+
+
+def _station(name: str) -> str:
+    return "from here" if name == "outside" else "on the jumpbox, handed over"
+
+
+def _place(endpoint: str) -> str:
+    return endpoint.partition(":")[2] or endpoint
+
+
+def counted(actions: Iterable[Action]) -> Mapping[str, int]:
+    """Returns how many actions there are by verb, in the order of the signs."""
+    found = dict.fromkeys((verb.value for verb in SIGNS), 0)
+    for action in actions:
+        found[action.verb.value] += 1
+    return {verb: number for verb, number in found.items() if number}
+
+
+def _unknowns(action: Action) -> int:
+    return sum(1 for value in action.planned.values() if _unknown(value))
 
 
 def _unknown(value: Json) -> bool:
     return isinstance(value, dict) and "unknown" in value
-
-
-def _time(seconds: int) -> str:
-    if seconds < 2:
-        return ""
-    return f"≈ {seconds} s" if seconds < 120 else f"≈ {seconds // 60} min"

@@ -1,6 +1,8 @@
 """Where a site's runs keep their files, and the lock that lets one run at a time act.
 
     <state>/<site>/lock                who runs
+    <state>/<site>/sealed.seen         which sealed store was seen last, and its generation
+    <state>/<site>/env/                roots of the site for tools, written by `paver env`
     <state>/<site>/runs/<run>/         plan.json  journal.jsonl  events.jsonl  report.html  outcome.json
 
 `<state>` is `$PAVER_STATE`, or `/var/lib/paver` on the jumpbox, or `.paver` beside the site file.
@@ -32,6 +34,11 @@ class SiteFolder:
 
     def __init__(self, state: Path, site: str) -> None:
         self.path = state / site
+
+    @property
+    def sealed_seen(self) -> Path:
+        """What is remembered of the sealed store, so that an older copy is noticed."""
+        return self.path / "sealed.seen"
 
     def new_run(self) -> Path:
         """Makes the folder of a new run, 0700, its name sorting by time."""

@@ -79,6 +79,8 @@ class Station:
         if job.state(machine, name).state == "running":
             _same_plan(machine, base, plan)
         else:
+            # A run over there may have ended unseen: what it sealed must not be overwritten by our older copy.
+            self._take_in(machine, base)
             self._send(machine, base, plan, done)
         argv, scratch = self._command(base)
         # Asking a second time is how one attaches: of two starters one wins, and both follow.
@@ -155,12 +157,15 @@ class Station:
         ]
         return argv, {"key": secret}
 
-    def _bring_back(self, machine: Any, base: PurePosixPath, end: job.JobState) -> Report:
+    def _take_in(self, machine: Any, base: PurePosixPath) -> None:
         copy = machine.read_file(str(base / "site.sealed"))
         if copy is not None:
             store.receive(
                 self.session.site.sealed_file, copy, who="paver apply", name="the jumpbox's sealed store"
             )
+
+    def _bring_back(self, machine: Any, base: PurePosixPath, end: job.JobState) -> Report:
+        self._take_in(machine, base)
         data = machine.read_file(str(base / "handoff" / "outcome.json"))
         if data is None:
             log = (self.folder / "jumpbox.log").read_text(encoding="utf-8").strip().splitlines()

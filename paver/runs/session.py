@@ -36,6 +36,7 @@ class Session:
         key: what opens the sealed store; None to plan with its index alone.
         who: stands in the sealed store's lock.
         sealed: the sealed store's file, if it is not where the site file says.
+        seen: where the sealed store that was seen last is remembered.
         retry: is told of every repeated attempt.
     """
 
@@ -48,12 +49,13 @@ class Session:
         key: KeySource | None,
         who: str,
         sealed: Path | None = None,
+        seen: Path | None = None,
         retry: Any = None,
     ) -> None:
         self.site = site
         self.driver = driver
         self.station: Station = station
-        self.vault = Vault(sealed or site.sealed_file, key, who)
+        self.vault = Vault(sealed or site.sealed_file, key, who, seen)
         self.board = Board()
         paved = compose(site, driver)
         live = {**paved.connectors, STORE.name: Sealed(self.vault)}

@@ -17,6 +17,7 @@ from paver.driver import Entry, Gate, Mark, ResourceId, Secret
 from paver.errors import BadInput, Refused
 from paver.sealed import index as sealed_index
 from paver.sealed import keys, store
+from paver.sealed.seen import Seen
 from paver.signing.canonical import Json
 
 MARK = "paver.mark"
@@ -29,10 +30,12 @@ class Vault:
         path: the file; where there is none, the vault is empty and the first write makes it.
         key: what opens it; None to read the index only.
         who: stands in the lock while this vault writes.
+        seen: where the store that was seen last is remembered; an older or another one is refused.
     """
 
-    def __init__(self, path: Path, key: keys.KeySource | None, who: str) -> None:
+    def __init__(self, path: Path, key: keys.KeySource | None, who: str, seen: Path | None = None) -> None:
         self._path = path
+        self._seen = Seen(seen)
         self._key = key
         self._who = who
         self._lock = threading.RLock()
@@ -53,7 +56,8 @@ class Vault:
                 found: sealed_index.Index = self._writer.index
                 return found
             if self._index is None and self._path.exists():
-                self._index = store.open_index(self._path)
+                self._index = store.open_index(self._path, **self._seen.held())
+                self._seen.note(self._index)
             return self._index
 
     def version(self, secret: Secret) -> str | None:
@@ -82,7 +86,8 @@ class Vault:
                         f"secret:{secret.name} is not in the sealed store: there is no store yet",
                         do=f"paver secrets set {secret.name}",
                     )
-                self._reader = store.unlock(self._path, self._key)
+                self._reader = store.unlock(self._path, self._key, **self._seen.held())
+                self._seen.note(self._reader.index)
             return str(self._reader.secret(secret.name).reveal())
 
     def values(self) -> list[str]:
@@ -90,7 +95,7 @@ class Vault:
         with self._lock:
             if self._key is None or not self._path.exists():
                 return []
-            source = self._writer or store.unlock(self._path, self._key)
+            source = self._writer or store.unlock(self._path, self._key, **self._seen.held())
             return [value.reveal() for _, value in source.all_values()]
 
     def writer(self) -> Any:
@@ -101,7 +106,8 @@ class Vault:
                     raise BadInput("the sealed store cannot be written without its key", do="give --key")
                 if not self._path.exists():
                     store.create(self._path, self._key)
-                self._writer = self._closing.enter_context(store.writer(self._path, self._key, self._who))
+                opened = store.writer(self._path, self._key, self._who, **self._seen.held())
+                self._writer = self._closing.enter_context(opened)
                 self._reader = None
             return self._writer
 
@@ -115,6 +121,8 @@ class Vault:
     def close(self) -> None:
         """Gives the lock back."""
         with self._lock:
+            if self._writer is not None:
+                self._seen.note(self._writer.index)
             self._closing.close()
             self._writer = None
             self.forget()

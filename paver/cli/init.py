@@ -1,0 +1,65 @@
+"""`paver init`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from paver.cli import out
+
+EXAMPLES = """\
+examples:
+  paver init > site.yml                 a commented file; fill it in, then `paver validate`
+  paver init site.yml --name lab-north  the same, into a file that must not exist yet
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.add_argument("file", nargs="?", type=Path, help="where to write it (default: standard output)")
+    parser.add_argument("--name", default="lab-north", help="the site's name (default: %(default)s)")
+    parser.add_argument("--driver", default="vsphere", help="the IaaS (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints or writes a site file to start from."""
+    from paver.runs import compose  # noqa: PLC0415 - `--help` does without it
+    from paver.runs.session import driver_of  # noqa: PLC0415
+    from paver.sitefile import init  # noqa: PLC0415
+
+    driver = driver_of(arguments.driver, compose.drivers())
+    text = init.init_text(driver, _name(arguments.name))
+    if arguments.file is None:
+        out.line(text.rstrip("\n"))
+        return 0
+    _write(arguments.file, text)
+    out.line(f"{arguments.file} is written")
+    out.line(f"  next  fill it in, then `paver validate -s {arguments.file}`")
+    return 0
+
+
+def _name(name: str) -> str:
+    from paver.errors import BadInput  # noqa: PLC0415
+    from paver.sitefile import values  # noqa: PLC0415
+
+    if not values.is_label(name):
+        raise BadInput(
+            f"{name!r} is not a site's name", why="lower-case letters, digits and hyphens", do="--name"
+        )
+    return name
+
+
+def _write(path: Path, text: str) -> None:
+    from paver.errors import BadInput, Refused  # noqa: PLC0415
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise Refused(
+            f"{path} is there already",
+            why="a site file is never overwritten",
+            do="name another file, or move it away",
+        ) from None
+    except OSError as error:
+        raise BadInput(f"{path} can't be written", why=error.strerror or "") from error

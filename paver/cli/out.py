@@ -1,0 +1,36 @@
+"""Where a verb's own output goes: one line, or one JSON document, to standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+
+def line(text: str = "") -> None:
+    """Writes one line."""
+    sys.stdout.write(f"{text}\n")
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Writes lines."""
+    for text in texts:
+        line(text)
+
+
+def note(text: str) -> None:
+    """Writes a line for the person at the terminal, never into a pipe's data."""
+    sys.stderr.write(f"{text}\n")
+
+
+def document(value: Any) -> None:
+    """Writes JSON for programs: sorted, indented, UTF-8."""
+    line(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def colour(stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> bool:
+    """Tells whether to write in colour: on a terminal that can, and never with NO_COLOR (no-color.org)."""
+    shown = sys.stdout if stream is None else stream
+    return shown.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"

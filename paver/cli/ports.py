@@ -1,0 +1,56 @@
+"""`paver ports`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from typing import TYPE_CHECKING
+
+from paver.cli import opening, out
+from paver.report.table import table
+
+if TYPE_CHECKING:
+    from paver.engine.offer import Port
+
+EXAMPLES = """\
+examples:
+  paver ports                 who opens a connection to whom, for the firewall team
+  paver ports --csv > ports.csv
+"""
+
+FIELDS = ("source", "source_address", "target", "target_address", "port", "protocol", "why")
+HEADINGS = ("from", "from address", "to", "to address", "port", "protocol", "why")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    opening.add_site_file(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print it as JSON")
+    form.add_argument("--csv", action="store_true", help="print it as CSV")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the matrix."""
+    from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
+
+    site, driver = opening.site_of(arguments)
+    offered = getattr(driver, "ports", None)
+    if offered is None:
+        raise BadInput(f"the driver {driver.name} does not say which ports it needs")
+    rows = [_row(row) for row in offered(site)]
+    if arguments.json:
+        found = [dict(zip(FIELDS, row, strict=True)) | {"port": int(row[4])} for row in rows]
+        out.document({"schema": "paver.ports/1", "site": site.name, "rows": found})
+    elif arguments.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(HEADINGS)
+        writer.writerows(rows)
+    else:
+        out.lines(table(HEADINGS, rows, colour=out.colour()))
+    return 0
+
+
+def _row(row: Port) -> tuple[str, ...]:
+    return tuple(str(getattr(row, field)) for field in FIELDS)

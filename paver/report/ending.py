@@ -1,0 +1,83 @@
+"""What stands at the end of a run: what was made, how long it took, where things are, what to do next."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from paver.engine.plan import WRITES, Action, Plan
+from paver.report import words
+from paver.runs.apply import Report
+
+DONE = {
+    "create": "created",
+    "update": "changed",
+    "replace": "replaced",
+    "delete": "deleted",
+    "adopt": "adopted",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ending:
+    """One run at its end.
+
+    Attributes:
+        plan: what was promised.
+        report: how it ended.
+        folder: of the run.
+        seconds: how long it took.
+        page: the HTML report, if one was written.
+    """
+
+    plan: Plan
+    report: Report
+    folder: Path
+    seconds: float
+    page: Path | None = None
+
+    @property
+    def done(self) -> tuple[Action, ...]:
+        """The actions that are done."""
+        return tuple(
+            action
+            for action in self.plan.actions
+            if action.verb in WRITES and action.resource in self.report.done
+        )
+
+    @property
+    def whole(self) -> bool:
+        """True if all of the plan is done."""
+        return not self.report.failed and not self.report.left and self.report.error is None
+
+    def made(self) -> str:
+        """Returns what was made, in numbers: `61 created, 4 changed`."""
+        counts = {verb: sum(1 for action in self.done if action.verb.value == verb) for verb in DONE}
+        return ", ".join(f"{number} {DONE[verb]}" for verb, number in counts.items() if number) or "nothing"
+
+
+def ending_text(ending: Ending) -> Iterator[str]:
+    """Yields the lines that end a run."""
+    report, plan = ending.report, ending.plan
+    how = "done" if ending.whole else "not all done"
+    yield f"{plan.site}: {how} in {words.span(ending.seconds)}"
+    here = len(report.acted)
+    there = len(report.done) - here
+    split = f"  ({here} here, {there} on the jumpbox or found done)" if there > 0 else ""
+    yield f"  made      {ending.made()}{split}"
+    if ending.page is not None:
+        yield f"  report    {ending.page}"
+    yield f"  journal   {ending.folder / 'journal.jsonl'}  head {report.head[:24]}"
+    if not ending.whole:
+        if report.left:
+            yield f"  left      {words.plural(len(report.left), 'action')}, the first {report.left[0]}"
+        return
+    if plan.mode == "destroy":
+        yield "  next      the sealed store and the journals are kept; `paver status` shows what is left"
+        return
+    if plan.phases[-1:] and any(a.kind == "contract.document" for a in plan.actions):
+        yield "  contract  `paver contract` prints it"
+    yield "  next      paver status          how it stands, who gets in how, where the passwords are"
+    yield '            eval "$(paver env)"   bosh, credhub, fly, mc, govc'
+    yield "            paver verify          prove it all again"

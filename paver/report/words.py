@@ -1,0 +1,92 @@
+"""How things are called where a person reads: kinds, amounts, times."""
+
+from __future__ import annotations
+
+from paver.engine.values import kind_of
+
+_PREFIXES = {
+    "bosh": "BOSH ",
+    "concourse": "Concourse ",
+    "credhub": "CredHub ",
+    "proof": "proof of ",
+    "s3": "S3 ",
+}
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+
+
+def kind(name: str) -> str:
+    """Returns a kind in words: `vsphere.port-group` is a port group, `credhub.entry` a CredHub entry."""
+    family, dot, rest = name.partition(".")
+    if not dot:
+        return name.replace("-", " ")
+    return _PREFIXES.get(family, "") + rest.replace("-", " ")
+
+
+def thing(resource: str, endpoint: str = "") -> str:
+    """Returns a resource in words, without the host that it stands beside: `port group bosh`."""
+    key = resource.partition(":")[2]
+    host = endpoint.partition(":")[2]
+    if host and key == host:
+        key = ""
+    elif host:
+        key = key.removeprefix(f"{host}/")
+    return f"{kind(kind_of(resource))} {key}".rstrip()
+
+
+def place(endpoint: str) -> str:
+    """Returns an endpoint by the user's name; what needs no place (the sealed store) is empty."""
+    return endpoint.partition(":")[2] if endpoint.startswith("host:") else ""
+
+
+def plural(number: int, word: str) -> str:
+    """Returns a number of things: `1 host`, `3 hosts`, `2 entries`."""
+    if number == 1:
+        return f"1 {word}"
+    if word.endswith("y") and not word.endswith(("ay", "ey", "oy")):
+        return f"{number} {word[:-1]}ies"
+    return f"{number} {word}{'es' if word.endswith(('s', 'ch', 'x')) else 's'}"
+
+
+def span(seconds: float) -> str:
+    """Returns a time that something takes, as short as it is still true."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 10:
+        return f"{minutes} min {rest:02d} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def expected(seconds: float) -> str:
+    """Returns a time that something is expected to take: never more exact than it is known."""
+    if seconds < 2:
+        return ""
+    return f"≈ {seconds:.0f} s" if seconds < 120 else f"≈ {round(seconds / 60)} min"
+
+
+def size(number: float) -> str:
+    """Returns an amount of bytes: `612 MB`."""
+    unit = 0
+    while number >= 1000 and unit < len(_UNITS) - 1:
+        number /= 1000
+        unit += 1
+    return f"{number:.0f} {_UNITS[unit]}" if unit == 0 or number >= 100 else f"{number:.1f} {_UNITS[unit]}"
+
+
+def part(done: int, total: int, unit: str) -> str:
+    """Returns how much of something is done: `412/612 MB`, `61 %`, `3/8`."""
+    if unit == "B":
+        shown = size(total) if total else size(done)
+        if not total:
+            return shown
+        name = shown.partition(" ")[2]
+        scaled = done / 1000 ** _UNITS.index(name)
+        digits = 0 if total / 1000 ** _UNITS.index(name) >= 100 else 1
+        return f"{scaled:.{digits}f}/{shown}"
+    if unit == "%":
+        return f"{done} %"
+    return f"{done}/{total}" if total else ""

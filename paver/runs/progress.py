@@ -1,0 +1,180 @@
+"""How far a run is, kept up by its events: what a live view renders and what an interrupt says it waits for."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from paver.engine.plan import WRITES, Plan
+from paver.runs.events import Happening
+
+RATE_WINDOW = 8.0
+"""Seconds over which a transfer's rate is taken."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """One action in work, failed, or done.
+
+    Attributes:
+        event: the last that was told of it.
+        seconds: since it began.
+        rate: units a second, 0 where it is not known.
+    """
+
+    event: Happening
+    seconds: float
+    rate: float = 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left, None where nobody can tell."""
+        event = self.event
+        if event.unit == "B" and event.total and self.rate > 0:
+            return max(0.0, (event.total - event.done) / self.rate)
+        if event.estimate and event.estimate > self.seconds:
+            return event.estimate - self.seconds
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """One phase: how many of its actions are done, of how many, and what is in work."""
+
+    name: str
+    done: int
+    total: int
+    seconds: float
+    estimate: int
+    working: tuple[Work, ...]
+    failed: tuple[Work, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """A run at one moment."""
+
+    phases: tuple[Phase, ...]
+    seconds: float
+    station: str
+
+    @property
+    def working(self) -> tuple[Work, ...]:
+        """All actions in work."""
+        return tuple(work for phase in self.phases for work in phase.working)
+
+
+class Progress:
+    """Takes events from any thread.
+
+    Args:
+        phases: labels in order.
+        totals: number of actions by phase; one that no event names yet is shown as waiting.
+        estimates: seconds by phase.
+        clock: a monotonic clock.
+    """
+
+    def __init__(
+        self,
+        phases: tuple[str, ...] = (),
+        totals: Mapping[str, int] | None = None,
+        estimates: Mapping[str, int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lock = threading.RLock()
+        self._clock = clock
+        self._started = clock()
+        self._phases = list(phases)
+        self._totals = dict(totals or {})
+        self._estimates = dict(estimates or {})
+        self._begun: dict[str, float] = {}
+        self._last: dict[str, Happening] = {}
+        self._samples: dict[str, deque[tuple[float, int]]] = {}
+        self._first: dict[str, float] = {}
+        self._latest: dict[str, float] = {}
+        self._station = ""
+
+    def __call__(self, event: Happening) -> None:
+        """Takes one event."""
+        with self._lock:
+            now = self._clock()
+            if event.what in {"handed-off", "returned"}:
+                self._station = event.station if event.what == "handed-off" else ""
+                return
+            if event.phase not in self._phases:
+                self._phases.append(event.phase)
+            self._first.setdefault(event.phase, now)
+            self._latest[event.phase] = now
+            if event.what == "begun":
+                self._begun[event.resource] = now
+                self._samples.pop(event.resource, None)
+            if event.what == "doing" and event.unit == "B":
+                self._sample(event, now)
+            self._last[event.resource] = event
+
+    def _sample(self, event: Happening, now: float) -> None:
+        samples = self._samples.setdefault(event.resource, deque(maxlen=64))
+        if samples and samples[-1][1] > event.done:
+            samples.clear()  # the next disk begins
+        samples.append((now, event.done))
+        while len(samples) > 2 and now - samples[0][0] > RATE_WINDOW:
+            samples.popleft()
+
+    def state(self) -> State:
+        """Returns how far the run is now."""
+        with self._lock:
+            now = self._clock()
+            phases = tuple(
+                self._phase(name, now)
+                for name in self._phases
+                if self._totals.get(name) or any(e.phase == name for e in self._last.values())
+            )
+            return State(phases, now - self._started, self._station)
+
+    def _phase(self, name: str, now: float) -> Phase:
+        events = [event for event in self._last.values() if event.phase == name]
+        done = sum(1 for event in events if event.what in {"done", "skipped"})
+        return Phase(
+            name=name,
+            done=done,
+            total=max(self._totals.get(name, 0), len(events)),
+            seconds=self._latest.get(name, now) - self._first.get(name, now)
+            if done == self._totals.get(name, len(events))
+            else now - self._first.get(name, now),
+            estimate=self._estimates.get(name, 0),
+            working=tuple(self._work(event, now) for event in events if event.what in {"begun", "doing"}),
+            failed=tuple(Work(event, event.millis / 1000) for event in events if event.what == "failed"),
+        )
+
+    def _work(self, event: Happening, now: float) -> Work:
+        samples = self._samples.get(event.resource)
+        rate = 0.0
+        if samples and len(samples) > 1 and samples[-1][0] > samples[0][0]:
+            rate = (samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0])
+        return Work(event, now - self._begun.get(event.resource, now), rate)
+
+    def last(self) -> tuple[Happening, ...]:
+        """Returns the last event of every action, in the order in which they were first heard of."""
+        with self._lock:
+            return tuple(self._last.values())
+
+    def waiting(self) -> list[str]:
+        """Returns what is in work, a line each: what an interrupt has to wait for."""
+        return [
+            f"{work.event.resource}" + (f": {work.event.text}" if work.event.text else "")
+            for work in self.state().working
+        ]
+
+
+def of(plan: Plan, clock: Callable[[], float] = time.monotonic) -> Progress:
+    """Returns the progress of a run of `plan`, at its beginning."""
+    acts = [action for action in plan.actions if action.verb in WRITES]
+    totals = {phase: sum(1 for action in acts if action.phase == phase) for phase in plan.phases}
+    estimates = {
+        phase: sum(action.estimate for action in acts if action.phase == phase) for phase in plan.phases
+    }
+    order = plan.phases if plan.mode == "apply" else tuple(reversed(plan.phases))
+    return Progress(order, totals, estimates, clock)
