@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from paver.errors import Unobservable
 
+T = TypeVar("T")
 Station = Literal["outside", "jumpbox"]
 
 
@@ -62,12 +63,14 @@ class Timeouts:
         answer: until a request is answered.
         transfer: between two pieces of a transfer.
         command: until a command on a machine ends, where the caller names no limit.
+        patience: how long reads are repeated while a connection breaks or a server is busy; 0 is not at all.
     """
 
     connect: float = 15.0
     answer: float = 120.0
     transfer: float = 120.0
     command: float = 600.0
+    patience: float = 5.0
 
 
 def no_proxy(via: str | None) -> tuple[str, int] | None:
@@ -116,6 +119,16 @@ class Wire:
     def route(self, via: str | None) -> tuple[str, int] | None:
         """Returns the proxy to what lies behind `via`: none on the jumpbox, which is there already."""
         return None if self.station == "jumpbox" else self.proxy(via)
+
+    def repeated(self, endpoint: str, doing: str, read: Callable[[], T]) -> T:
+        """Returns what `read` returns, repeating it while what failed may pass; each repetition is told."""
+        if not self.timeouts.patience:
+            return read()
+        from paver.transport import retry  # noqa: PLC0415 (it needs the shapes of this module)
+
+        return retry.reading(
+            read, endpoint=endpoint, doing=doing, tell=self.on_retry, seconds=self.timeouts.patience
+        )
 
     def pem(self, roots: Iterable[str]) -> str:
         """Returns one PEM bundle of `roots`, each a PEM text or the name of an anchor; unknown anchors are left out."""

@@ -11,6 +11,7 @@ import select
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 Proxy = tuple[str, int]
 
@@ -49,6 +50,23 @@ def _tunnel(sock: socket.socket, address: str, port: int) -> None:
     status = head.split(b"\r\n", 1)[0].decode("latin-1")
     if status.split(" ")[1:2] != ["200"]:
         raise ConnectionRefusedError(f"{where} cannot be reached through the tunnel: {status}")
+
+
+def refused_certificate(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """Returns the refused certificate that made a library's error, None if it was something else.
+
+    Libraries wrap it as a cause, a context, a reason or an argument.
+    """
+    waiting: list[Any] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return one
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+    return None
 
 
 class Trust:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paver.errors import PaverError, Refused, Unobservable
-from paver.transport import tls
+from paver.transport import dial, tls
 from paver.transport.context import Gate, Progress, Wire
 from paver.transport.http_auth import Auth, Basic, Bearer, ClientCredentials, Credentials, PasswordGrant
 
@@ -137,6 +137,12 @@ class Line:
                 self._credentials = Credentials(self._connector.auth, self._context, self._client)
             return self._client, self._credentials
 
+    def read(self, method: str, path: str, **options: Any) -> Answer:
+        """Sends a request that only reads; it is repeated while the connection breaks or the server is busy."""
+        return self._context.repeated(
+            self.name, f"{method} {path.partition('?')[0]}", lambda: self.ask(method, path, **options)
+        )
+
     def ask(self, method: str, path: str, *, expect: tuple[int, ...] = (), **options: Any) -> Answer:
         """Sends a request and returns the answer.
 
@@ -162,6 +168,9 @@ class Line:
                     break
                 credentials.expire(proof["Authorization"])
         except httpx.HTTPError as error:
+            refused = dial.refused_certificate(error)
+            if refused is not None:
+                raise tls.explain(refused, f"{self.name} ({client.base_url})") from error
             raise Unobservable(
                 f"{self.name} ({client.base_url}) does not answer",
                 why=str(error) or type(error).__name__,
@@ -212,7 +221,7 @@ class HttpReader:
             Unobservable: if nothing answers.
             HttpError: for any other status.
         """
-        return self._line.ask("GET", path, params=params, headers=headers, expect=expect)
+        return self._line.read("GET", path, params=params, headers=headers, expect=expect)
 
     def find(self, path: str, *, params: Mapping[str, str] | None = None) -> Answer | None:
         """Gets `path`, None if there is no such thing (404)."""
@@ -221,7 +230,7 @@ class HttpReader:
 
     def head(self, path: str, *, expect: tuple[int, ...] = ()) -> Answer:
         """Asks for the headers of `path`."""
-        return self._line.ask("HEAD", path, expect=expect)
+        return self._line.read("HEAD", path, expect=expect)
 
     def query(self, path: str, *, json: Any = None, expect: tuple[int, ...] = ()) -> Answer:
         """Posts a question to a path that the connector declares as reading.
@@ -235,7 +244,7 @@ class HttpReader:
                 why="a plan is made with sessions that cannot write",
                 do="this is a fault of paver or of a driver: please report it with the command that you ran",
             )
-        return self._line.ask("POST", path, json=json, expect=expect)
+        return self._line.read("POST", path, json=json, expect=expect)
 
 
 class HttpWriter(HttpReader):

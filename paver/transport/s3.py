@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paver.errors import PaverError, Refused, Unobservable
-from paver.transport import tls
+from paver.transport import dial, tls
 from paver.transport.context import Gate, Progress, SecretRef, Wire
 
 _READING = ("get_", "list_", "head_")
@@ -55,6 +55,7 @@ class Store:
         self._lock = threading.Lock()
         self._s3: Any = None
         self._admin: Any = None
+        self._pool: Any = None
         self._roots: Path | None = None
 
     @property
@@ -102,7 +103,7 @@ class Store:
                     "timeout": urllib3.Timeout(connect=times.connect, read=times.answer),
                     "retries": False,
                 }
-                pool: Any = (
+                self._pool = (
                     urllib3.ProxyManager(f"http://{proxy[0]}:{proxy[1]}", **options)
                     if proxy
                     else urllib3.PoolManager(**options)
@@ -113,7 +114,7 @@ class Store:
                         self._connector.access_key, self._context.reveal(self._connector.secret_key)
                     ),
                     region=self._connector.region,
-                    http_client=pool,
+                    http_client=self._pool,
                 )
             return self._admin
 
@@ -144,11 +145,7 @@ class Store:
                 self.name, call, str(told.get("Code", "Unknown")), status, str(told.get("Message", ""))
             ) from None
         except exceptions.BotoCoreError as error:
-            raise Unobservable(
-                f"{self.name} ({self._connector.endpoint}) does not answer",
-                why=str(error),
-                do="check that it runs and can be reached from here (`paver ports`)",
-            ) from error
+            raise self._unanswered(error) from error
 
     def ask_admin(self, call: str, *arguments: Any, **named: Any) -> Any:
         """Calls a method of MinIO's administration client; JSON is parsed.
@@ -175,25 +172,34 @@ class Store:
                 self.name, call, code, int(getattr(error, "_code", 0) or 0), str(told.get("Message", ""))
             ) from None
         except urllib3.exceptions.HTTPError as error:
-            raise Unobservable(
-                f"{self.name} ({self._connector.endpoint}) does not answer",
-                why=str(error),
-                do="check that it runs and can be reached from here (`paver ports`)",
-            ) from error
+            raise self._unanswered(error) from error
         try:
             return json.loads(answer) if answer else None
         except ValueError:
             return answer
+
+    def _unanswered(self, error: Exception) -> PaverError:
+        called = f"{self.name} ({self._connector.endpoint})"
+        refused = dial.refused_certificate(error)
+        if refused is not None:
+            return tls.explain(refused, called)
+        return Unobservable(
+            f"{called} does not answer",
+            why=type(error).__name__,
+            do="check that it runs and can be reached from here (`paver ports`)",
+        )
 
     def close(self) -> None:
         """Hangs up and removes the roots' file."""
         with self._lock:
             if self._s3 is not None:
                 self._s3.close()
+            if self._pool is not None:
+                self._pool.clear()
             if self._roots is not None:
                 with contextlib.suppress(FileNotFoundError):
                     self._roots.unlink()
-            self._s3 = self._admin = self._roots = None
+            self._s3 = self._admin = self._pool = self._roots = None
 
 
 class S3Reader:

@@ -133,6 +133,7 @@ class VsphereConnector:
             stub=stub,
             content=content,
             snapshot=Snapshot(lambda: content.propertyCollector, _viewer(content)),
+            context=context,
         )
 
 

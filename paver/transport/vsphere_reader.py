@@ -10,6 +10,7 @@ from typing import Any
 
 from paver.errors import PaverError, Unobservable
 from paver.transport import faults, folder, soap_gate, soap_types, tls
+from paver.transport.context import Wire
 from paver.transport.dial import Route
 from paver.transport.snapshot import Found, Snapshot, Wants
 
@@ -26,6 +27,7 @@ class Link:
         stub: the reading stub.
         content: the service content, bound to the reading stub.
         snapshot: what was read.
+        context: the run's.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Link:
     stub: Any
     content: Any
     snapshot: Snapshot
+    context: Wire
 
     @property
     def is_vcenter(self) -> bool:
@@ -142,7 +145,7 @@ class VsphereReader:
             PaverError: when `timeout` seconds have passed; says what was seen last.
         """
         end = time.monotonic() + timeout
-        pause = 0.05
+        pause = 0.01
         while True:
             seen = self.values(managed, *paths, fresh=True)
             if on_look is not None:
@@ -211,7 +214,10 @@ class VsphereReader:
             pause = min(pause * 1.5, 1.0)
 
     def _guard(self, doing: str, act: Callable[[], Any]) -> Any:
-        """Runs a reading act; a lost connection is `Unobservable`, a fault tells its class."""
+        """Runs a reading act; a connection that stays lost is `Unobservable`, a fault tells its class."""
+        return self._link.context.repeated(self.name, doing, lambda: self._once(doing, act))
+
+    def _once(self, doing: str, act: Callable[[], Any]) -> Any:
         from pyVmomi import vmodl  # noqa: PLC0415
 
         try:

@@ -1,0 +1,420 @@
+"""HTTP sessions against a small HTTPS server, and S3 sessions against the real MinIO."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.server
+import json
+import os
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from paver.errors import Refused, Unobservable
+from paver.lab import build, pki
+from paver.transport import tls
+from paver.transport.context import Retry, Timeouts, Wire
+from paver.transport.http import Basic, ClientCredentials, HttpConnector, HttpError, HttpWriter
+from paver.transport.s3 import S3Connector, S3Error, S3Writer
+from paver.transport.tunnel import ConnectProxy
+
+pytestmark = pytest.mark.lab
+
+ADDRESS = "127.0.0.41"
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    name: str
+
+
+class Gate:
+    """Lets everything pass and remembers it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __call__(self, call: str, target: str = "", detail: object = None) -> None:
+        del target, detail
+        self.calls.append(call)
+
+
+def pem(pair: pki.Pair) -> str:
+    return pair.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+class Api(http.server.BaseHTTPRequestHandler):
+    """Answers as told; gives tokens that hold for one request only where that is asked."""
+
+    protocol_version = "HTTP/1.1"
+    seen: list[tuple[str, str, str, bytes]]
+    busy: int
+    tokens: int
+
+    def _answer(self, status: int, body: bytes = b"{}") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _handle(self) -> None:
+        kind = type(self)
+        length = int(self.headers.get("Content-Length") or 0)
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            raise AssertionError("a body of known size must not be chunked")
+        body = self.rfile.read(length)
+        proof = self.headers.get("Authorization", "")
+        kind.seen.append((self.command, self.path, proof, body))
+        if self.path == "/oauth/token":
+            kind.tokens += 1
+            self._answer(200, json.dumps({"access_token": f"t{kind.tokens}", "expires_in": 600}).encode())
+        elif self.path == "/expired" and proof == "Bearer t1":
+            self._answer(401)
+        elif self.path == "/busy" and kind.busy:
+            kind.busy -= 1
+            self._answer(503)
+        elif self.path == "/none":
+            self._answer(404)
+        elif self.path.startswith("/bad"):
+            self._answer(400, b'{"error": "no", "client_secret": "hunter2", "x": "y"}')
+        else:
+            self._answer(200, b'{"ok": true}')
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    port: int
+    pair: pki.Pair
+    api: type[Api]
+
+    def connector(self, **changes: Any) -> HttpConnector:
+        return dataclasses.replace(
+            HttpConnector(
+                name="director", base_url=f"https://{ADDRESS}:{self.port}", roots=(pem(self.pair),)
+            ),
+            **changes,
+        )
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    pair = pki.host("director.north.example", ADDRESS)
+    certificate, key = pair.write(tmp_path, "api")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    api = type("OneApi", (Api,), {"seen": [], "busy": 0, "tokens": 0})
+    server = http.server.ThreadingHTTPServer((ADDRESS, 0), api)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield Served(server.server_address[1], pair, api)
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_reading_face_gets_and_parses(served: Served) -> None:
+    connection = served.connector(auth=Basic("admin", Named("p"))).connect(Wire(reveal=lambda _: "pw"))
+    reader = connection.reader()
+    assert reader.get("/info", params={"a": "b"}).json() == {"ok": True}
+    assert reader.find("/none") is None
+    assert reader.head("/info").status == 200
+    assert not hasattr(reader, "post")
+    assert served.api.seen[0][:3] == ("GET", "/info?a=b", "Basic YWRtaW46cHc=")
+    connection.close()
+
+
+def test_a_reading_face_posts_only_where_that_is_declared_to_read(served: Served) -> None:
+    connection = served.connector(reading_posts=("/query",)).connect(Wire())
+    assert connection.reader().query("/query", json={}).status == 200
+    with pytest.raises(Refused):
+        connection.reader().query("/other", json={})
+    assert [line[1] for line in served.api.seen] == ["/query"]
+    connection.close()
+
+
+def test_a_write_passes_the_gate_by_its_template(served: Served) -> None:
+    gate = Gate()
+    connection = served.connector().connect(Wire())
+    writer = connection.writer(gate)
+    writer.put("/teams/main?x=1", call="PUT /teams/:team", json={})
+    writer.delete("/releases/x")
+    assert gate.calls == ["PUT /teams/:team", "DELETE /releases/x"]
+
+    def refuse(call: str, target: str = "", detail: object = None) -> None:
+        del target, detail
+        raise Refused(call)
+
+    with pytest.raises(Refused):
+        connection.writer(refuse).post("/releases")
+    assert len(served.api.seen) == 2
+    connection.close()
+
+
+def test_another_servers_certificate_is_refused_and_no_request_leaves(served: Served) -> None:
+    stranger = served.connector(roots=(pem(pki.host("x", ADDRESS)),)).connect(Wire())
+    with pytest.raises(tls.TrustError):
+        stranger.reader().get("/info")
+    unnamed = served.connector(server_name="other.example").connect(Wire())
+    with pytest.raises(tls.TrustError, match="another name"):
+        unnamed.reader().get("/info")
+    named = served.connector(server_name="director.north.example").connect(Wire())
+    assert named.reader().get("/info").status == 200
+    for connection in (stranger, unnamed, named):
+        connection.close()
+    assert len(served.api.seen) == 1
+
+
+def test_an_error_tells_status_and_place_and_no_secret(served: Served) -> None:
+    connection = served.connector(auth=Basic("admin", Named("p"))).connect(Wire(reveal=lambda _: "hunter3"))
+    with pytest.raises(HttpError) as caught:
+        connection.reader().get("/bad", params={"token": "hunter4"})
+    shown = "\n".join(caught.value.lines())
+    assert caught.value.status == 400
+    assert caught.value.url == f"https://{ADDRESS}:{served.port}/bad"
+    assert "hunter" not in shown
+    assert '"x": "y"' in shown
+    connection.close()
+
+
+def test_a_token_is_kept_and_renewed_once_after_a_401(served: Served) -> None:
+    auth = ClientCredentials(f"https://{ADDRESS}:{served.port}/oauth/token", "ci", Named("s"))
+    connection = served.connector(auth=auth).connect(Wire(reveal=lambda _: "geheim"))
+    reader = connection.reader()
+    reader.get("/info")
+    assert reader.get("/expired").status == 200
+    paths = [(line[1], line[2]) for line in served.api.seen if line[1] != "/oauth/token"]
+    assert paths == [("/info", "Bearer t1"), ("/expired", "Bearer t1"), ("/expired", "Bearer t2")]
+    connection.close()
+
+
+def test_a_busy_server_is_read_again_and_a_write_is_not_repeated(served: Served) -> None:
+    told: list[Retry] = []
+    connection = served.connector().connect(Wire(on_retry=told.append))
+    served.api.busy = 1
+    assert connection.reader().get("/busy").status == 200
+    assert [(one.endpoint, one.doing) for one in told] == [("director", "GET /busy")]
+    served.api.busy = 1
+    with pytest.raises(HttpError):
+        connection.writer(Gate()).post("/busy")
+    connection.close()
+
+
+def test_what_does_not_answer_is_unobservable(served: Served) -> None:
+    with socket.socket() as sock:
+        sock.bind((ADDRESS, 0))
+        dead = served.connector(base_url=f"https://{ADDRESS}:{sock.getsockname()[1]}")
+        connection = dead.connect(Wire(timeouts=Timeouts(patience=0)))
+        with pytest.raises(Unobservable, match="does not answer"):
+            connection.reader().get("/info")
+        connection.close()
+
+
+def test_a_file_is_streamed_with_its_length_and_progress(served: Served, tmp_path: Path) -> None:
+    source = tmp_path / "release.tgz"
+    source.write_bytes(os.urandom(1_500_000))
+    told: list[int] = []
+    connection = served.connector().connect(Wire())
+    writer: HttpWriter = connection.writer(Gate())
+    writer.upload("/releases", source, on_progress=lambda done, _: told.append(done))
+    assert served.api.seen[0][3] == source.read_bytes()
+    assert told[-1] == 1_500_000
+    connection.close()
+
+
+def direct(host: str, port: int) -> socket.socket:
+    return socket.create_connection((host, port), 10)
+
+
+def test_requests_take_the_tunnel_from_outside_and_the_straight_way_on_the_jumpbox(served: Served) -> None:
+    taken: list[tuple[str, int]] = []
+
+    def reach(host: str, port: int) -> socket.socket:
+        taken.append((host, port))
+        return direct(host, port)
+
+    proxy = ConnectProxy(reach)
+    try:
+        outside = served.connector(via="jumpbox").connect(Wire(proxy=lambda _: proxy.address))
+        assert outside.reader().get("/info").status == 200
+        inside = served.connector(via="jumpbox").connect(Wire(station="jumpbox"))
+        assert inside.reader().get("/info").status == 200
+        assert taken == [(ADDRESS, served.port)]
+        outside.close()
+        inside.close()
+    finally:
+        proxy.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class Minio:
+    port: int
+    pair: pki.Pair
+
+    def connector(self, **changes: Any) -> S3Connector:
+        return dataclasses.replace(
+            S3Connector(
+                name="object store",
+                endpoint=f"https://{ADDRESS}:{self.port}",
+                access_key="paver",
+                secret_key=Named("s3"),
+                roots=("site",),
+            ),
+            **changes,
+        )
+
+    def wire(self, secret: str = "geheimgeheim", **changes: Any) -> Wire:
+        return Wire(reveal=lambda _: secret, anchor=lambda _: pem(self.pair), **changes)
+
+
+def until(holds: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
+    binary = build.build(["minio"])["minio"]
+    folder = tmp_path_factory.mktemp("minio")
+    pair = pki.host("s3.north.example", ADDRESS)
+    certificate, key = pair.write(folder / "certs", "x")
+    certificate.rename(folder / "certs/public.crt")
+    key.rename(folder / "certs/private.key")
+    with socket.socket() as sock:
+        sock.bind((ADDRESS, 0))
+        port = sock.getsockname()[1]
+    trusting = ssl.create_default_context(cadata=pem(pair))
+    health = f"https://{ADDRESS}:{port}/minio/health/ready"
+
+    def ready() -> bool:
+        try:
+            with urllib.request.urlopen(health, context=trusting, timeout=5) as answer:
+                return int(answer.status) == 200
+        except OSError:
+            return False
+
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                binary,
+                "server",
+                "--quiet",
+                "--address",
+                f"{ADDRESS}:{port}",
+                "--certs-dir",
+                folder / "certs",
+                folder / "data",
+            ],
+            env={"HOME": str(folder), "MINIO_ROOT_USER": "paver", "MINIO_ROOT_PASSWORD": "geheimgeheim"},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            until(ready)
+            yield Minio(port, pair)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def test_buckets_and_objects_are_made_read_and_gone(minio: Minio, tmp_path: Path) -> None:
+    gate = Gate()
+    connection = minio.connector().connect(minio.wire())
+    writer: S3Writer = connection.writer(gate)
+    assert "state" not in writer.buckets()
+    assert writer.find("head_bucket", Bucket="state") is None
+    writer.call("create_bucket", Bucket="state")
+    writer.call("put_bucket_versioning", Bucket="state", VersioningConfiguration={"Status": "Enabled"})
+    assert writer.query("get_bucket_versioning", Bucket="state")["Status"] == "Enabled"
+    source = tmp_path / "big"
+    source.write_bytes(os.urandom(9_000_000))
+    told: list[int] = []
+    writer.upload(source, "state", "a/b", on_progress=lambda done, _: told.append(done))
+    assert max(told) == 9_000_000
+    assert writer.read_object("state", "a/b") == source.read_bytes()
+    assert writer.read_object("state", "a/c") is None
+    assert gate.calls == ["s3:create_bucket", "s3:put_bucket_versioning", "s3:upload_file"]
+    connection.close()
+
+
+def test_a_store_is_read_by_its_reading_face_and_not_written(minio: Minio) -> None:
+    connection = minio.connector().connect(minio.wire())
+    reader = connection.reader()
+    with pytest.raises(Refused):
+        reader.query("create_bucket", Bucket="no")
+    with pytest.raises(Refused):
+        reader.admin("user_add", "x", "y")
+    assert "no" not in reader.buckets()
+    connection.close()
+
+
+def test_users_and_policies_are_made_by_the_administration(minio: Minio) -> None:
+    connection = minio.connector().connect(minio.wire())
+    gate = Gate()
+    writer = connection.writer(gate)
+    writer.admin_call("user_add", "concourse", "concourse", "verygeheim")
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*"]}],
+    }
+    writer.admin_call("policy_add", "rw", "rw", policy=policy)
+    writer.admin_call("policy_set", "rw", "rw", user="concourse")
+    assert writer.admin("user_list")["concourse"]["policyName"] == "rw"
+    assert "rw" in writer.admin("policy_list")
+    with pytest.raises(S3Error) as caught:
+        writer.admin("user_info", "nobody")
+    assert caught.value.status == 404
+    assert gate.calls == ["minio:user_add", "minio:policy_add", "minio:policy_set"]
+    connection.close()
+
+
+def test_a_wrong_secret_a_stranger_and_a_dead_store_are_told_apart(minio: Minio) -> None:
+    wrong = minio.connector().connect(minio.wire("wrongwrong"))
+    with pytest.raises(S3Error) as caught:
+        wrong.reader().buckets()
+    assert caught.value.code == "SignatureDoesNotMatch"
+    stranger = minio.connector(roots=(pem(pki.host("x", ADDRESS)),)).connect(minio.wire())
+    with pytest.raises(tls.TrustError):
+        stranger.reader().buckets()
+    with pytest.raises(tls.TrustError):
+        stranger.reader().admin("user_list")
+    dead = minio.connector(endpoint=f"https://{ADDRESS}:1").connect(minio.wire())
+    with pytest.raises(Unobservable):
+        dead.reader().buckets()
+    for connection in (wrong, stranger, dead):
+        connection.close()
+
+
+def test_a_store_is_reached_through_the_tunnel(minio: Minio) -> None:
+    taken: list[int] = []
+
+    def reach(host: str, port: int) -> socket.socket:
+        taken.append(port)
+        return direct(host, port)
+
+    proxy = ConnectProxy(reach)
+    try:
+        connection = minio.connector(via="jumpbox").connect(minio.wire(proxy=lambda _: proxy.address))
+        connection.reader().buckets()
+        connection.reader().admin("info")
+        assert set(taken) == {minio.port}
+        assert len(taken) == 2
+        connection.close()
+    finally:
+        proxy.close()
