@@ -1,0 +1,162 @@
+"""The vCenter appliance: installed by the vendor's own installer, as a job on the jumpbox.
+
+The installer makes the VM, so the mark can't be there from its birth: the intent stands in the host's ledger
+before the installer starts, the mark on the VM once it ended well. A VM that a failed first boot left behind
+can't be resumed: it is deleted, if the intent says that it is ours, and installed again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from paver.driver import Check, Endpoint, Facts, Opaque, Reader, Resource, Secret, Writer
+from paver.drivers.vsphere import ledger, marks
+from paver.drivers.vsphere.endpoints import MACHINE
+from paver.drivers.vsphere.vcsa import install
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ApplianceFacts(Facts):
+    """The appliance's VM as its host shows it; None where paver did not write it."""
+
+    name: str
+    running: bool
+    ip: str | None = None
+    fqdn: str | None = None
+    size: str | None = None
+    root_password: str | None = None
+    administrator_password: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Appliance(Resource[ApplianceFacts]):
+    """The appliance.
+
+    Attributes:
+        program: the installer on the jumpbox.
+        order: all that the installer is told beside passwords.
+        ledger_on: datastore of the host's ledger.
+        time_limit: seconds until the installer is stopped.
+        name: of the VM.
+        running: whether it is switched on.
+        ip: its address.
+        fqdn: its name.
+        size: deployment option.
+    """
+
+    kind = "vsphere.appliance"
+    calls = {  # noqa: RUF012 (the engine's declaration is a class variable)
+        **ledger.calls(
+            create={"job:start", "ReconfigVM_Task", "PowerOffVM_Task", "PowerOnVM_Task", "Destroy_Task"},
+            update={"PowerOnVM_Task"},
+            delete={"PowerOffVM_Task", "Destroy_Task"},
+        ),
+    }
+    replaces = frozenset({"ip", "fqdn", "size", "root_password", "administrator_password"})
+    unmanaged = frozenset({"program", "order", "ledger_on", "time_limit", "host_password"})
+
+    protected: bool = True
+    program: str
+    order: install.Order
+    host_password: Secret
+    ledger_on: str
+    time_limit: int
+    name: str
+    running: bool = True
+    ip: str
+    fqdn: str
+    size: str
+    root_password: Secret
+    administrator_password: Secret
+
+    def says(self) -> str:
+        """Returns what a plan shows."""
+        return f"{self.size}, {self.fqdn} at {self.ip}"
+
+    def estimate(self) -> int:
+        """Returns about how many seconds the installer takes."""
+        return 22 * 60
+
+    def opaque(self) -> Opaque:
+        """Returns what the installer does by itself."""
+        return Opaque(
+            "vcsa-deploy",
+            ("install", "--accept-eula", "{scratch}/vcsa.json"),
+            (
+                f"the VM {self.name} on {self.order.host} in [{self.order.datastore}]",
+                f"a vCenter {self.fqdn} at {self.ip} with its own certificate authority",
+            ),
+        )
+
+    def read(self, world: Reader) -> ApplianceFacts | None:
+        """Returns the VM that is the site's vCenter, or the foreign one of its name."""
+        found = _find(world, self.at, self.id, self.name)
+        return _facts(*found) if found is not None else None
+
+    def create(self, world: Writer) -> None:
+        """Installs it, or goes on with an installation that was begun."""
+        install.create(world, self)
+
+    def update(self, world: Writer, facts: ApplianceFacts, fields: frozenset[str]) -> None:
+        """Switches it on."""
+        del fields
+        host = world.writing(self.at)
+        host.task(host.ref("VirtualMachine", facts.address["vm"]), "PowerOnVM_Task")
+
+    def checks(self, world: Reader, facts: ApplianceFacts) -> Iterable[Check]:
+        """Yields that its name resolves on the jumpbox and that it runs."""
+        ran = world.session(MACHINE).probe(["getent", "ahostsv4", self.fqdn])
+        yield Check(f"{self.fqdn} resolves to {self.ip}", self.ip in ran.text, ran.text.strip()[:80])
+        yield Check("it runs", facts.running)
+
+    @classmethod
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[ApplianceFacts]:
+        """Yields the appliances on a host that bear the site's mark, or whose intent stands in its ledger."""
+        for entry in ledger.read(world, at).of_kind(cls.kind):
+            found = _find(world, at, entry.id, entry.address["name"])
+            if found is not None:
+                yield _facts(*found)
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: ApplianceFacts) -> None:
+        """Switches it off and deletes it with its disks, through its host."""
+        host = world.writing(at)
+        vm = host.ref("VirtualMachine", facts.address["vm"])
+        if facts.running:
+            host.task(vm, "PowerOffVM_Task")
+        host.task(vm, "Destroy_Task")
+        if facts.mark is not None:
+            ledger.strike(world, at, facts.mark.id)
+
+
+def _find(
+    world: Reader, at: Endpoint[Any, Any], id_: str, name: str
+) -> tuple[Any, dict[str, Any], dict[str, str], Any] | None:
+    """Returns VM, properties, extra configuration and mark: the marked VM, or the one of that name."""
+    entry = ledger.read(world, at).get(id_)
+    same_name = None
+    paths = ("name", "config.extraConfig", "runtime.powerState")
+    for vm, values in world.session(at).objects("VirtualMachine", paths):
+        extra = marks.values(values["config.extraConfig"])
+        mark = marks.loads(extra.get(marks.KEY))
+        if mark is not None and mark.site == world.site and mark.id == id_:
+            return vm, values, extra, mark
+        if values["name"] == name and mark is None:
+            same_name = vm, values, extra, entry.mark(world.site) if entry is not None else None
+    return same_name
+
+
+def _facts(vm: Any, values: dict[str, Any], extra: dict[str, str], mark: Any) -> ApplianceFacts:
+    return ApplianceFacts(
+        address={"vm": vm._moId, "name": values["name"]},  # noqa: SLF001 (pyVmomi offers no other way)
+        mark=mark,
+        name=values["name"],
+        running=str(values["runtime.powerState"]) == "poweredOn",
+        ip=extra.get(install.ADDRESS),
+        fqdn=extra.get(install.FQDN),
+        size=extra.get(install.SIZE),
+        root_password=extra.get(install.ROOT),
+        administrator_password=extra.get(install.ADMINISTRATOR),
+    )

@@ -1,0 +1,123 @@
+"""Phase `vcenter` as a wish."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from paver.driver import STORE, Ground, Material, Resource, ResourceId, Secret, output, resource_id
+from paver.drivers.vsphere import endpoints, settings
+from paver.drivers.vsphere.host import pave as hosts
+from paver.drivers.vsphere.jumpbox.artefact import Artefact
+from paver.drivers.vsphere.jumpbox.files import File
+from paver.drivers.vsphere.vcsa.anchor import Anchor
+from paver.drivers.vsphere.vcsa.appliance import Appliance
+from paver.drivers.vsphere.vcsa.install import Order
+from paver.drivers.vsphere.vcsa.installer import Installer
+from paver.sitefile.site import Site
+
+PHASE = "vcenter"
+KINDS: tuple[type[Resource[Any]], ...] = (Installer, Appliance, Anchor)
+
+APPLIANCE: ResourceId = resource_id(Appliance.kind, "vcenter")
+UNPACKED: ResourceId = resource_id(Installer.kind, "vcenter")
+ISO: ResourceId = resource_id(Artefact.kind, "installer")
+ISO_FILE: ResourceId = resource_id(File.kind, "installer")
+
+
+def material(site: Site) -> Iterator[Material]:
+    """Yields the passwords of the appliance."""
+    names = settings.of(site).vcenter.passwords
+    yield Material(kind="password", name=names.root.name, policy="vcenter")
+    yield Material(kind="password", name=names.administrator.name, policy="vcenter")
+
+
+def passwords(site: Site) -> tuple[Secret, Secret]:
+    """Returns the references to root's and the administrator's password."""
+    root, administrator = material(site)
+    return root.secret, administrator.secret
+
+
+def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any]]:
+    """Yields the installer, the appliance and its root; `after` is what must serve before (DNS, time)."""
+    iaas = settings.of(site)
+    wish = iaas.vcenter
+    host = iaas.hosts[wish.on]
+    at = endpoints.host(wish.on)
+    network = site.networks[settings.vcenter_network(site)]
+    root, administrator = passwords(site)
+    iso = wish.installer.iso or ""
+    yield File(
+        id=ISO_FILE,
+        phase="jumpbox",
+        at=endpoints.FILES,
+        after=frozenset({endpoints.JUMPBOX}),
+        path=iso,
+        artefact=ISO,
+    )
+    yield Artefact(
+        id=ISO,
+        phase="jumpbox",
+        at=endpoints.MACHINE,
+        within=endpoints.JUMPBOX,
+        source=iso,
+        name=pathlib.PurePath(iso).name,
+        sha256=output(ISO_FILE, "sha256", str),
+    )
+    yield Installer(
+        id=UNPACKED,
+        phase=PHASE,
+        at=endpoints.MACHINE,
+        within=endpoints.JUMPBOX,
+        sha256=output(ISO, "sha256", str),
+        source=output(ISO, "path", str),
+    )
+    yield Appliance(
+        id=APPLIANCE,
+        phase=PHASE,
+        at=at,
+        also=(endpoints.MACHINE,),
+        after=hosts.ready(site, wish.on) | after,
+        program=output(UNPACKED, "program", str),
+        order=Order(
+            host=str(host.address),
+            user=host.login.user,
+            port_group=network.port_group or "",
+            datastore=wish.datastore or host.datastore,
+            thin=wish.thin,
+            prefix=network.cidr.prefixlen,
+            gateway=str(network.gateway),
+            dns=tuple(str(server) for server in site.network_dns(settings.vcenter_network(site))),
+            ntp=site.ntp,
+            ssh=wish.ssh,
+            sso_domain=wish.sso_domain,
+        ),
+        host_password=endpoints.secret(host.login.password),
+        ledger_on=host.datastore,
+        time_limit=int(wish.timeout.total_seconds()),
+        name=wish.vm_name,
+        ip=str(wish.address),
+        fqdn=wish.fqdn,
+        size=wish.size,
+        root_password=root,
+        administrator_password=administrator,
+    )
+    yield Anchor(
+        id=endpoints.VMCA,
+        phase=PHASE,
+        at=STORE,
+        also=(at,),
+        within=APPLIANCE,
+        host=at,
+        vm=wish.vm_name,
+        root_password=root,
+    )
+
+
+def grounds(site: Site) -> Iterator[Ground]:
+    """Yields where orphans of these kinds are looked for."""
+    yield Ground(Installer, endpoints.MACHINE, PHASE)
+    for name in settings.of(site).hosts:
+        yield Ground(Appliance, endpoints.host(name), PHASE, also=(endpoints.MACHINE,))
+    yield Ground(Anchor, STORE, PHASE)
