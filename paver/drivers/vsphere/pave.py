@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from paver.driver import Paved, Resource
+from paver.driver import Paved, Resource, ResourceId
 from paver.drivers.vsphere import endpoints
 from paver.drivers.vsphere.host import pave as hosts
+from paver.drivers.vsphere.inventory import pave as inventory
+from paver.drivers.vsphere.jumpbox import pave as jumpbox
+from paver.drivers.vsphere.vcsa import pave as vcsa
 from paver.sitefile.site import Site
 
 PHASES = ("hosts", "jumpbox", "site-services", "vcenter", "inventory")
-KINDS: tuple[type[Resource[Any]], ...] = (*hosts.KINDS,)
+KINDS: tuple[type[Resource[Any]], ...] = (*hosts.KINDS, *jumpbox.KINDS, *vcsa.KINDS, *inventory.KINDS)
 
 
 def pave(site: Site) -> Paved:
     """Returns the wish for `site`."""
-    return Paved(
+    above = inventory.pave(site)
+    served: frozenset[ResourceId] = frozenset()
+    return dataclasses.replace(
+        above,
         phases=PHASES,
         outside=frozenset({"hosts", "jumpbox"}),
-        resources=(*hosts.resources(site),),
-        connectors=endpoints.connectors(site),
-        grounds=(*hosts.grounds(site),),
-        material=(endpoints.JUMPBOX_KEY,),
+        resources=(
+            *hosts.resources(site),
+            *jumpbox.resources(site),
+            *vcsa.resources(site, served),
+            *above.resources,
+        ),
+        connectors={**endpoints.connectors(site), **above.connectors},
+        grounds=(*hosts.grounds(site), *jumpbox.grounds(site), *vcsa.grounds(site), *above.grounds),
+        material=(*dict.fromkeys((endpoints.JUMPBOX_KEY, *vcsa.material(site), *above.material)),),
         jumpbox=endpoints.MACHINE,
     )
