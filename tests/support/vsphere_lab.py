@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from paver import trust
 from paver.driver import STORE, Connector, Paved, ResourceId, Secret
 from paver.drivers.vsphere import DRIVER, marks
+from paver.drivers.vsphere.jumpbox.machine import Jumpbox
 from paver.engine.board import Board
 from paver.engine.executor import Event, Executor, Hands, Outcome
 from paver.engine.journal import Journal
@@ -31,6 +31,7 @@ from paver.sitefile import Site
 from paver.sitefile.load import loads
 from paver.transport.context import Wire
 from paver.transport.vsphere import VsphereConnector, new
+from paver.trust import paving
 from paver.trust.vault import Sealed, Vault
 
 ADDRESS = "127.0.0.21"
@@ -109,14 +110,13 @@ class Room(socketserver.ThreadingUnixStreamServer):
                 "host": event["server"],
                 "vm": event["vm"]["uuid"],
                 "ip": "10.20.0.10",
-                "tools": "guestToolsRunning",
                 "guestinfo": {"guestinfo.paver.host-keys": published},
             }
             control.call(self._control, "POST", "/guest", body)
 
 
 class _Listener(http.server.BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # noqa: N802 (the library's name)
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(202)
         self.send_header("Content-Length", "0")
@@ -178,7 +178,7 @@ def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) ->
                     {
                         "name": "datastore1",
                         "path": str(folder / f"{name}-datastore1"),
-                        "capacity_bytes": 10**12,
+                        "capacity_bytes": capacity,
                     }
                 ],
                 "uplinks": [{"device": "vmnic0", "up": True}, {"device": "vmnic1", "up": True}],
@@ -291,7 +291,7 @@ class Run:
     def paved(self) -> Paved:
         """Returns the driver's wish, its hosts dialled where they are."""
         driver = DRIVER.pave(self.site)
-        whole = merge(("trust", *DRIVER.phases), trust.pave(self.site, driver.material), driver)
+        whole = merge(("trust", *DRIVER.phases), paving.pave(self.site, driver.material), driver)
         connectors = dict(whole.connectors)
         for name, port in self.there.ports.items():
             connector = connectors[f"host:{name}"]
@@ -299,14 +299,14 @@ class Run:
             connectors[f"host:{name}"] = dataclasses.replace(connector, address=ADDRESS, port=port)
         resources = tuple(
             dataclasses.replace(resource, patience=self.patience)
-            if resource.kind == "vsphere.jumpbox"
+            if isinstance(resource, Jumpbox)
             else resource
             for resource in whole.resources
             if self._keep(resource)
         )
-        kept = {resource.id for resource in resources}
+        kinds = {resource.kind for resource in resources}
         grounds = tuple(
-            ground for ground in whole.grounds if ground.at.provider is None or ground.at.provider in kept
+            ground for ground in whole.grounds if ground.at.provider is None or ground.kind.kind in kinds
         )
         return dataclasses.replace(
             whole, resources=resources, connectors={**connectors, **self.connectors}, grounds=grounds

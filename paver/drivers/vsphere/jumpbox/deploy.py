@@ -1,0 +1,324 @@
+"""Making, changing and removing the jumpbox's VM.
+
+The VM is born with its mark and its first-boot data; `paver.uploaded` says that its disks are whole, and the
+mark is complete once the machine has published its host keys. Killed in between, the next run goes on there.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from paver.driver import BadInput, Endpoint, PaverError, Refused, Unobservable, Writer
+from paver.drivers.vsphere import marks
+from paver.drivers.vsphere.endpoints import FILES
+from paver.drivers.vsphere.host import reading
+from paver.drivers.vsphere.jumpbox import facts, first_boot, image
+from paver.errors import Interrupted
+from paver.ovf.ova import Ova, Verified
+from paver.transport import nfc
+from paver.transport.faults import VsphereFault
+from paver.transport.vsphere import new
+
+if TYPE_CHECKING:
+    from paver.drivers.vsphere.jumpbox.facts import Found, JumpboxFacts
+    from paver.drivers.vsphere.jumpbox.machine import Jumpbox
+
+_LEASE_ENDS = 330
+"""Seconds after which a host has ended the lease of an upload that nobody goes on with (300, and some)."""
+
+_SHUTDOWN = 180
+"""Seconds that the guest may take to shut down before it is switched off."""
+
+
+def create(world: Writer, wish: Jumpbox) -> None:
+    """Deploys the image and waits until the machine answers."""
+    session = world.writing(wish.at)
+    found = facts.find(session, site=world.site, id_=wish.id)
+    if found is not None and not found.uploaded:
+        world.report("removing an upload that was cut")
+        _remove(world, session, found)
+        found = None
+    if found is None:
+        _deploy(world, session, wish)
+        found = _mine(world, session, wish)
+    _finish(world, session, wish, found)
+
+
+def change(world: Writer, wish: Jumpbox, seen: JumpboxFacts, fields: frozenset[str]) -> None:
+    """Changes what can change in place, and completes the mark."""
+    session = world.writing(wish.at)
+    vm = session.ref("VirtualMachine", seen.address["vm"])
+    found = next(
+        one
+        for one in [facts.find(session, site=world.site, id_=wish.id, name=wish.name)]
+        if one is not None and one.vm._moId == vm._moId  # noqa: SLF001 (pyVmomi offers no other way)
+    )
+    if "name" in fields:
+        session.task(vm, "Rename_Task", newName=wish.name)
+    if fields & {"cpus", "memory_mb"} and found.running:
+        _shut_down(world, session, vm)
+    _finish(world, session, wish, found)
+
+
+def destroy(world: Writer, at: Endpoint[Any, Any], seen: JumpboxFacts) -> None:
+    """Switches the VM off and deletes it with its disks."""
+    session = world.writing(at)
+    id_ = seen.mark.id if seen.mark is not None else ""
+    found = facts.find(session, site=world.site, id_=id_)
+    if found is not None:
+        _remove(world, session, found)
+
+
+def _mine(world: Writer, session: Any, wish: Jumpbox) -> Found:
+    found = facts.find(session, site=world.site, id_=wish.id)
+    if found is None:
+        raise PaverError(f"{wish.name} is not there after it was deployed", do="run the same command again")
+    return found
+
+
+# Deploying --------------------------------------------------------------------------------------------------
+
+
+def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
+    path = world.session(FILES).path(wish.path)
+    if image.digest(path) != wish.image:
+        raise Refused(
+            f"the image {wish.path} is not the one that was planned",
+            why="its manifest changed after the plan was made",
+            do="make a new plan",
+        )
+    with Ova(path) as ova:
+        world.report("verifying the image")
+        verified = ova.verify()
+        datastore = _room(session, wish, verified)
+        network = _network(session, wish)
+        networks = {wanted.name: network for wanted in ova.descriptor.networks}
+        pool = session.one("ResourcePool")[0]
+        spec = nfc.import_spec(
+            session, ova.descriptor.text, pool, datastore, name=wish.name, networks=networks, disks="thin"
+        )
+        _dress(spec.importSpec.configSpec, world, wish)
+        sources = {
+            file.name: nfc.Source(lambda name=file.name: ova.member(name), file.size)  # type: ignore[misc]
+            for file in verified.files
+        }
+
+        def progress(done: int, total: int) -> None:
+            world.report("uploading the image", done, total, "B")
+
+        vm = nfc.import_vapp(session, pool, None, None, spec, sources, progress)
+    session.task(vm, "ReconfigVM_Task", spec=_spec({facts.UPLOADED: "true"}))
+
+
+def _dress(spec: Any, world: Writer, wish: Jumpbox) -> None:
+    """Puts mark, first-boot data, size and the card's address into what is to be imported."""
+    born = {
+        marks.KEY: marks.dumps(world.mark(complete=False)),
+        image.KEY: wish.image or "",
+        **first_boot.guestinfo(wish.first_boot(world.site)),
+    }
+    spec.extraConfig = [*(spec.extraConfig or ()), *marks.options(born)]
+    spec.numCPUs = wish.cpus
+    spec.memoryMB = wish.memory_mb
+    operations = spec.powerOpInfo
+    for name in ("powerOffType", "suspendType", "resetType"):
+        # Some exporters write "default" there, which hosts refuse with a word about the NFC lease.
+        if operations is not None and getattr(operations, name, None) == "default":
+            setattr(operations, name, "preset")
+    cards = facts.cards([change.device for change in spec.deviceChange or ()])
+    if not cards:
+        raise BadInput(f"the image {wish.path} has no network card", do="use an image with one")
+    cards[0].addressType = "manual"
+    cards[0].macAddress = first_boot.mac_of(world.site, wish.id)
+
+
+def _room(session: Any, wish: Jumpbox, verified: Verified) -> Any:
+    """Returns the datastore, if what is populated of the disks fits, and a fifth more."""
+    free = next(
+        (
+            (ref, values["summary.freeSpace"])
+            for ref, values in session.objects("Datastore", ("name", "summary.freeSpace"))
+            if values["name"] == wish.datastore
+        ),
+        None,
+    )
+    if free is None:
+        raise Refused(f"{session.name} has no datastore {wish.datastore}", do="make a new plan")
+    populated = sum(disk.populated or disk.capacity for disk in verified.descriptor.disks)
+    wanted = max(populated, sum(file.size for file in verified.files)) * 6 // 5
+    if free[1] is not None and free[1] < wanted:
+        raise Refused(
+            f"{session.name}: [{wish.datastore}] is too full for {wish.name}",
+            seen=f"{_mb(free[1])} free, about {_mb(wanted)} wanted",
+            do="free space on it, or name another one under jumpbox.datastore",
+        )
+    return free[0]
+
+
+def _mb(size: int) -> str:
+    return f"{math.ceil(size / 10**6)} MB"
+
+
+def _network(session: Any, wish: Jumpbox) -> Any:
+    found = {session.value(ref, "name"): ref for ref in reading.items(session, "network")}
+    if wish.port_group not in found:
+        raise Refused(
+            f"{session.name} has no port group {wish.port_group}",
+            seen=", ".join(sorted(found)),
+            do="make a new plan",
+        )
+    return found[wish.port_group]
+
+
+# Bringing it to its end -------------------------------------------------------------------------------------
+
+
+def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found) -> None:
+    spec = _spec({})
+    if wish.cpus is not None and wish.cpus != found.details["config.hardware.numCPU"]:
+        spec.numCPUs = wish.cpus
+    if wish.memory_mb is not None and wish.memory_mb != found.details["config.hardware.memoryMB"]:
+        spec.memoryMB = wish.memory_mb
+    disk = _grown(wish, found)
+    if disk is not None:
+        spec.deviceChange = [disk]
+    if spec.numCPUs or spec.memoryMB or spec.deviceChange:
+        session.task(found.vm, "ReconfigVM_Task", spec=spec)
+    if wish.autostart is not None:
+        _autostart(session, found.vm, starts=wish.autostart)
+    state = session.value(found.vm, "runtime.powerState", fresh=True)
+    if wish.running and str(state) != "poweredOn":
+        session.task(found.vm, "PowerOnVM_Task")
+    if wish.running:
+        _await(world, session, wish, found.vm)
+    done = {marks.KEY: marks.dumps(world.mark(complete=True))}
+    session.task(found.vm, "ReconfigVM_Task", spec=_spec(done))
+
+
+def _spec(extra: Mapping[str, str]) -> Any:
+    return new("VirtualMachineConfigSpec", extraConfig=marks.options(extra))
+
+
+def _grown(wish: Jumpbox, found: Found) -> Any:
+    disks = [device for device in found.devices if hasattr(device, "capacityInKB")]
+    if wish.disk_gb is None or not disks or disks[0].capacityInKB // 2**20 == wish.disk_gb:
+        return None
+    if disks[0].capacityInKB > wish.disk_gb * 2**20:
+        raise Refused(
+            f"{wish.name}: a disk of {disks[0].capacityInKB // 2**20} GiB cannot shrink to {wish.disk_gb}",
+            do="set jumpbox.disk_gb to what is there, or more",
+        )
+    disks[0].capacityInKB = wish.disk_gb * 2**20
+    disks[0].capacityInBytes = wish.disk_gb * 2**30
+    return new("VirtualDeviceConfigSpec", operation="edit", device=disks[0])
+
+
+def _autostart(session: Any, vm: Any, *, starts: bool) -> None:
+    manager = reading.manager(session, "autoStartManager")
+    entry = new(
+        "AutoStartPowerInfo",
+        key=vm,
+        startOrder=1 if starts else -1,
+        startDelay=-1,
+        waitForHeartbeat="systemDefault",
+        startAction="powerOn" if starts else "none",
+        stopDelay=-1,
+        stopAction="systemDefault",
+    )
+    config = new("HostAutoStartManagerConfig", powerInfo=[entry])
+    session.call(manager, "ReconfigureAutostart", spec=config)
+
+
+def _await(world: Writer, session: Any, wish: Jumpbox, vm: Any) -> None:
+    began = time.monotonic()
+
+    def look(seen: Mapping[str, Any]) -> None:
+        if world.stopping():
+            raise Interrupted(
+                f"stopped while {wish.name} boots", do="run the same command again: it goes on there"
+            )
+        power = str(seen["runtime.powerState"])
+        if power != "poweredOn":
+            raise PaverError(
+                f"{wish.name} is {power} while it was to boot", do="look at its console on the host"
+            )
+        world.report("waiting for the first boot", int(time.monotonic() - began), wish.patience, "s")
+
+    try:
+        session.wait(
+            vm,
+            ("config.extraConfig", "runtime.powerState", "guest.toolsRunningStatus", "guest.ipAddress"),
+            lambda seen: facts.host_keys(marks.values(seen["config.extraConfig"])) is not None,
+            timeout=wish.patience,
+            doing=f"the host keys of {wish.name}",
+            on_look=look,
+        )
+    except (Interrupted, Unobservable, VsphereFault, _OffError):
+        raise
+    except PaverError as error:
+        raise _silent(session, wish, vm) from error
+
+
+class _OffError(PaverError):
+    pass
+
+
+def _silent(session: Any, wish: Jumpbox, vm: Any) -> PaverError:
+    seen = session.values(vm, "guest.toolsRunningStatus", "guest.ipAddress", fresh=True)
+    tools = str(seen["guest.toolsRunningStatus"] or "guestToolsNotRunning")
+    if tools == "guestToolsNotRunning":
+        why = "its guest never started: the image does not boot here, or lacks open-vm-tools"
+    elif not seen["guest.ipAddress"]:
+        why = "its guest runs, but has no address: cloud-init did not take the first-boot data"
+    else:
+        why = "its guest runs and has an address: the image does not publish its host keys"
+    return PaverError(
+        f"{wish.name} did not publish its host keys within {wish.patience} s",
+        seen=f"tools {tools}, address {seen['guest.ipAddress'] or 'none'}",
+        why=why,
+        do=f"look at the console of {wish.name} on {session.name}, then run the same command again",
+    )
+
+
+# Removing ---------------------------------------------------------------------------------------------------
+
+
+def _shut_down(world: Writer, session: Any, vm: Any) -> None:
+    """Shuts the guest down; switches it off if its tools do not run or it takes too long."""
+    world.report("shutting down")
+    try:
+        session.call(vm, "ShutdownGuest")
+        session.wait(
+            vm,
+            ("runtime.powerState",),
+            lambda seen: str(seen["runtime.powerState"]) == "poweredOff",
+            timeout=_SHUTDOWN,
+            doing="the shutdown",
+        )
+    except PaverError:
+        if str(session.value(vm, "runtime.powerState", fresh=True)) != "poweredOff":
+            session.task(vm, "PowerOffVM_Task")
+
+
+def _remove(world: Writer, session: Any, found: Found) -> None:
+    if found.running:
+        session.task(found.vm, "PowerOffVM_Task")
+    end = time.monotonic() + _LEASE_ENDS
+    while True:
+        try:
+            session.task(found.vm, "Destroy_Task")
+        except VsphereFault as fault:
+            if fault.is_a("ManagedObjectNotFound"):
+                return
+            # The upload of a killed run holds its VM until the host ends the lease, which takes the VM along.
+            if not (fault.is_a("InvalidState") or fault.is_a("TaskInProgress")) or time.monotonic() > end:
+                raise
+            world.report("waiting for the host to end a broken upload")
+            if world.stopping():
+                raise Interrupted("stopped while a broken upload is taken back") from fault
+            time.sleep(2)
+        else:
+            return

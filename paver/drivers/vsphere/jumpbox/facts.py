@@ -1,0 +1,168 @@
+"""The jumpbox's VM as its host shows it: found by its mark, read in two calls."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from paver.driver import Facts
+from paver.drivers.vsphere import marks
+from paver.drivers.vsphere.host import reading
+from paver.drivers.vsphere.jumpbox import first_boot, image
+
+HOST_KEYS = "guestinfo.paver.host-keys"
+"""Where the machine publishes its public host keys: lines as in `.pub` files, base64."""
+
+UPLOADED = "paver.uploaded"
+"""Set once all disks are there: a VM that has it is brought to its end, one without it is made anew."""
+
+_SEARCH = ("name", "config.extraConfig")
+_DETAILS = (
+    "config.hardware.device",
+    "config.hardware.memoryMB",
+    "config.hardware.numCPU",
+    "config.files.vmPathName",
+    "runtime.powerState",
+    "guest.ipAddress",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JumpboxFacts(Facts):
+    """The jumpbox as it is. What paver did not write (on an adopted one) is None.
+
+    Attributes:
+        host_keys: public host keys that it published since it was switched on.
+    """
+
+    name: str
+    running: bool
+    image: str | None = None
+    datastore: str | None = None
+    port_group: str | None = None
+    ip: str | None = None
+    prefix: int | None = None
+    gateway: str | None = None
+    dns: tuple[str, ...] | None = None
+    hostname: str | None = None
+    domain: str | None = None
+    user: str | None = None
+    keys: tuple[str, ...] | None = None
+    cpus: int | None = None
+    memory_mb: int | None = None
+    disk_gb: int | None = None
+    autostart: bool | None = None
+    host_keys: tuple[str, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """The VM and all that was read of it."""
+
+    vm: Any
+    name: str
+    extra: dict[str, str]
+    details: dict[str, Any]
+
+    @property
+    def devices(self) -> list[Any]:
+        """Its virtual hardware."""
+        return list(self.details["config.hardware.device"] or ())
+
+    @property
+    def running(self) -> bool:
+        """Whether it is switched on."""
+        return str(self.details["runtime.powerState"]) == "poweredOn"
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether all of its disks are there."""
+        return self.extra.get(UPLOADED) == "true"
+
+
+def find(session: Any, *, site: str, id_: str, name: str | None = None) -> Found | None:
+    """Returns the VM that bears the mark of `id_`; without one, the VM of that name."""
+    same_name = None
+    for vm, values in session.objects("VirtualMachine", _SEARCH):
+        extra = marks.values(values["config.extraConfig"])
+        mark = marks.loads(extra.get(marks.KEY))
+        if mark is not None and mark.site == site and mark.id == id_:
+            return Found(vm, values["name"], extra, session.values(vm, *_DETAILS))
+        if name is not None and values["name"] == name:
+            same_name = vm, values["name"], extra
+    if same_name is None:
+        return None
+    vm, found_name, extra = same_name
+    return Found(vm, found_name, extra, session.values(vm, *_DETAILS))
+
+
+def marked(session: Any, *, site: str, kind: str) -> Iterator[Found]:
+    """Yields the VMs that bear the site's mark for a resource of `kind`."""
+    for vm, values in session.objects("VirtualMachine", _SEARCH):
+        extra = marks.values(values["config.extraConfig"])
+        mark = marks.loads(extra.get(marks.KEY))
+        if mark is not None and mark.site == site and mark.id.startswith(f"{kind}:"):
+            yield Found(vm, values["name"], extra, session.values(vm, *_DETAILS))
+
+
+def of(session: Any, found: Found) -> JumpboxFacts:
+    """Returns the facts of a VM."""
+    boot = first_boot.read(found.extra)
+    disks = [device for device in found.devices if hasattr(device, "capacityInKB")]
+    path = str(found.details["config.files.vmPathName"] or "")
+    return JumpboxFacts(
+        address={"vm": found.vm._moId, "name": found.name},  # noqa: SLF001 (pyVmomi offers no other way)
+        mark=marks.loads(found.extra.get(marks.KEY)),
+        name=found.name,
+        running=found.running,
+        image=found.extra.get(image.KEY),
+        datastore=path[1:].partition("]")[0] or None,
+        port_group=next((card_network(card) for card in cards(found.devices)), None),
+        ip=boot.address if boot else None,
+        prefix=boot.prefix if boot else None,
+        gateway=boot.gateway if boot else None,
+        dns=boot.dns if boot else None,
+        hostname=boot.hostname if boot else None,
+        domain=boot.domain if boot else None,
+        user=boot.user if boot else None,
+        keys=boot.keys if boot else None,
+        cpus=found.details["config.hardware.numCPU"],
+        memory_mb=found.details["config.hardware.memoryMB"],
+        disk_gb=int(disks[0].capacityInKB) // 2**20 if disks else None,
+        autostart=_autostart(session, found.vm),
+        host_keys=host_keys(found.extra) if found.running else None,
+    )
+
+
+def cards(devices: list[Any]) -> list[Any]:
+    """Returns a VM's network cards."""
+    return [device for device in devices if hasattr(device, "macAddress")]
+
+
+def card_network(card: Any) -> str | None:
+    """Returns the port group of a standard switch that a card is attached to."""
+    name = getattr(card.backing, "deviceName", None)
+    return str(name) if name else None
+
+
+def host_keys(extra: dict[str, str]) -> tuple[str, ...] | None:
+    """Returns the host keys that a machine published, None where it has not, or not well."""
+    try:
+        lines = base64.b64decode(extra.get(HOST_KEYS, ""), validate=True).decode().splitlines()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    # Without the comment: it names the machine that made the key, and nothing else.
+    keys = sorted(" ".join(line.split()[:2]) for line in lines if len(line.split()) >= 2)
+    return tuple(keys) or None
+
+
+def _autostart(session: Any, vm: Any) -> bool:
+    config = reading.of(session, reading.AUTOSTART)
+    entries = getattr(config, "powerInfo", None) or ()
+    return any(
+        entry.key._moId == vm._moId and entry.startAction.lower() == "poweron"  # noqa: SLF001
+        for entry in entries
+    )

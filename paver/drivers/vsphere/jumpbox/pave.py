@@ -1,0 +1,112 @@
+"""Phase `jumpbox` as a wish."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from paver.driver import Ground, Resource, ResourceId, output, resource_id
+from paver.drivers.vsphere import endpoints, settings
+from paver.drivers.vsphere.host import pave as hosts
+from paver.drivers.vsphere.host.autostart import Autostart
+from paver.drivers.vsphere.jumpbox.artefact import Artefact
+from paver.drivers.vsphere.jumpbox.files import File
+from paver.drivers.vsphere.jumpbox.image import Image
+from paver.drivers.vsphere.jumpbox.machine import Jumpbox
+from paver.sitefile.site import Site
+
+PHASE = "jumpbox"
+KINDS: tuple[type[Resource[Any]], ...] = (Autostart, Image, Jumpbox, File, Artefact)
+
+IMAGE: ResourceId = resource_id(Image.kind, "jumpbox")
+BUCC: ResourceId = resource_id(Artefact.kind, "bucc")
+BUCC_FILE: ResourceId = resource_id(File.kind, "bucc")
+
+
+def resources(site: Site) -> Iterator[Resource[Any]]:
+    """Yields the jumpbox, what it is made of and what is brought to it."""
+    wish = site.jumpbox
+    at = endpoints.host(wish.on)
+    ready = hosts.ready(site, wish.on)
+    starts = None if _in_ha_cluster(site, wish.on) else True
+    if starts:
+        autostart = resource_id(Autostart.kind, wish.on)
+        ledger_on = settings.of(site).hosts[wish.on].datastore
+        yield Autostart(id=autostart, phase=PHASE, at=at, after=ready, ledger_on=ledger_on, enabled=True)
+        ready |= {autostart}
+    if wish.placed_by == "hand":
+        yield Jumpbox(
+            id=endpoints.JUMPBOX,
+            phase=PHASE,
+            at=at,
+            after=ready,
+            adopt=True,
+            path=wish.image,
+            name=wish.name,
+            autostart=starts,
+        )
+    else:
+        yield Image(id=IMAGE, phase=PHASE, at=endpoints.FILES, path=wish.image, host=at)
+        yield _made(site, ready, starts)
+    yield File(
+        id=BUCC_FILE,
+        phase=PHASE,
+        at=endpoints.FILES,
+        after=frozenset({endpoints.JUMPBOX}),
+        path=site.bucc.artefact,
+        artefact=BUCC,
+    )
+    yield Artefact(
+        id=BUCC,
+        phase=PHASE,
+        at=endpoints.MACHINE,
+        within=endpoints.JUMPBOX,
+        source=site.bucc.artefact,
+        name=pathlib.PurePath(site.bucc.artefact).name,
+        sha256=output(BUCC_FILE, "sha256", str),
+    )
+
+
+def _made(site: Site, ready: frozenset[ResourceId], starts: bool | None) -> Jumpbox:
+    wish = site.jumpbox
+    host = settings.of(site).hosts[wish.on]
+    network = site.networks[wish.network]
+    own_key = output(endpoints.JUMPBOX_KEY.id, "public", str)
+    return Jumpbox(
+        id=endpoints.JUMPBOX,
+        phase=PHASE,
+        at=endpoints.host(wish.on),
+        after=ready,
+        path=wish.image,
+        name=wish.name,
+        image=output(IMAGE, "digest", str),
+        datastore=wish.datastore or host.datastore,
+        port_group=network.port_group,
+        ip=str(wish.address),
+        prefix=network.cidr.prefixlen,
+        gateway=str(network.gateway),
+        dns=tuple(str(address) for address in site.network_dns(wish.network)),
+        hostname=wish.hostname,
+        domain=site.zone,
+        user=wish.user,
+        keys=(*wish.ssh_keys, own_key),
+        cpus=wish.cpus,
+        memory_mb=wish.memory_mb,
+        disk_gb=wish.disk_gb,
+        autostart=starts,
+    )
+
+
+def _in_ha_cluster(site: Site, host: str) -> bool:
+    clusters = settings.of(site).inventory.clusters.values()
+    return any(cluster.ha and host in cluster.hosts for cluster in clusters)
+
+
+def grounds(site: Site) -> Iterator[Ground]:
+    """Yields where orphans of these kinds are looked for."""
+    for name in settings.of(site).hosts:
+        yield Ground(Autostart, endpoints.host(name), PHASE)
+    for name in settings.of(site).hosts:
+        yield Ground(Jumpbox, endpoints.host(name), PHASE)
+    yield Ground(Artefact, endpoints.MACHINE, PHASE)

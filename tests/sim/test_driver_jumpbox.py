@@ -1,0 +1,194 @@
+"""The jumpbox's VM from an OVA on simulated ESXi, first boot included as far as the host sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.drivers.vsphere.jumpbox import first_boot
+from paver.errors import BadInput, PaverError, Refused
+from paver.ovf.ova import Ova
+from paver.ovf.write import make_ova
+from tests.support.vsphere_lab import HOST_KEY, USER_KEY, Hosts, Run, hosts, pending, site_of
+
+pytestmark = pytest.mark.lab
+
+JUMPBOX = "vsphere.jumpbox:jumpbox"
+KINDS = {"vsphere.jumpbox", "vsphere.image", "vsphere.autostart", "trust.ssh-key", "trust.authority"}
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[Hosts]:
+    with hosts(tmp_path, "esx-01", "esx-02") as running:
+        yield running
+
+
+def in_jumpbox(resource: Any) -> bool:
+    return resource.phase == "hosts" or resource.kind in KINDS
+
+
+def image(folder: Path, word: bytes = b"first") -> None:
+    make_ova(
+        folder / "jumpbox.ova",
+        name="paver-jumpbox",
+        disk=b'{"paver-lab-boot": "jumpbox"}\n' + word,
+        capacity=2**30,
+        networks=("VM Network",),
+    )
+
+
+@pytest.fixture
+def run(there: Hosts, tmp_path: Path) -> Run:
+    image(tmp_path)
+    return Run(site_of(there, tmp_path), there, tmp_path, in_jumpbox)
+
+
+def vm(there: Hosts) -> Any:
+    return there.inventory("esx-01")["virtual_machines"]["paver-jumpbox"]
+
+
+def test_a_jumpbox_is_deployed_kept_and_removed_without_a_trace(run: Run, there: Hosts) -> None:
+    start = {name: there.inventory(name) for name in there.ports}
+    run.fine()
+    made = vm(there)
+    assert made["power"] == "poweredOn"
+    assert made["nics"] == [{"port_group": "mgmt", "connected": True}]
+    boot = first_boot.read(made["extra_config"])
+    assert boot is not None
+    assert (boot.address, boot.prefix, boot.gateway) == ("10.20.0.10", 24, "10.20.0.1")
+    assert boot.keys[0] == USER_KEY
+    assert len(boot.keys) == 2
+    event = next(event for event in there.room.heard if event["state"] == "on")
+    assert event["nics"][0]["mac"] == boot.mac
+    assert there.inventory("esx-01")["autostart"]["enabled"] is True
+    assert pending(run.plan()) == {}
+    run.fine("destroy", allow=("*",))
+    assert {name: there.inventory(name) for name in there.ports} == start
+
+
+def test_the_host_keys_are_what_the_machine_published(run: Run) -> None:
+    run.fine()
+    with run.world() as world:
+        run.plan_in(world)
+        facts: Any = world.board.facts(run.id(JUMPBOX))
+    assert facts.host_keys == (HOST_KEY,)
+
+
+def test_without_leave_a_jumpbox_is_not_removed(run: Run) -> None:
+    run.fine()
+    made = run.plan("destroy")
+    assert pending(made)[JUMPBOX] == "blocked"
+
+
+def test_a_jumpbox_that_was_switched_off_is_started(run: Run, there: Hosts) -> None:
+    run.fine()
+    with run.someone_else("esx-01") as session:
+        session.task(session.one("VirtualMachine")[0], "PowerOffVM_Task")
+    made = run.plan()
+    assert pending(made) == {JUMPBOX: "update"}
+    run.fine()
+    assert vm(there)["power"] == "poweredOn"
+    assert pending(run.plan()) == {}
+
+
+def test_more_memory_is_given_by_a_restart(run: Run, there: Hosts) -> None:
+    run.fine()
+    run.site = site_of(there, run.site.folder, jumpbox=", memory_mb: 8192, cpus: 4")
+    assert pending(run.plan()) == {JUMPBOX: "update"}
+    run.fine()
+    assert (vm(there)["cpus"], vm(there)["memory_mb"]) == (4, 8192)
+    assert pending(run.plan()) == {}
+
+
+def test_another_image_replaces_it_only_where_command_and_plan_name_it(run: Run) -> None:
+    run.fine()
+    image(run.site.folder, b"second")
+    assert pending(run.plan()) == {JUMPBOX: "blocked"}
+    assert pending(run.plan(allow=(JUMPBOX,))) == {JUMPBOX: "replace"}
+    run.fine(allow=(JUMPBOX,))
+    assert pending(run.plan()) == {}
+
+
+def test_where_the_image_is_not_at_hand_the_jumpbox_says_which_it_was(run: Run) -> None:
+    run.fine()
+    (run.site.folder / "jumpbox.ova").unlink()
+    assert pending(run.plan()) == {}
+
+
+def test_without_image_and_jumpbox_the_plan_says_where_it_looked(run: Run) -> None:
+    (run.site.folder / "jumpbox.ova").unlink()
+    with pytest.raises(BadInput, match=r"the jumpbox's image jumpbox\.ova is not here"):
+        run.plan()
+
+
+def test_a_foreign_vm_of_that_name_blocks(run: Run, there: Hosts) -> None:
+    run.fine()
+    run.site = site_of(there, run.site.folder, name="south")
+    assert pending(run.plan())[JUMPBOX] == "blocked"
+
+
+def test_a_damaged_image_is_refused_before_a_byte_is_sent(run: Run, there: Hosts) -> None:
+    made = run.site.folder / "jumpbox.ova"
+    with Ova(made) as whole:
+        disk = next(member for member in whole.members if member.name.endswith(".vmdk"))
+    data = bytearray(made.read_bytes())
+    data[disk.offset + disk.size - 1] ^= 0xFF
+    made.write_bytes(data)
+    ((_, error),) = run.apply().failed
+    assert isinstance(error, BadInput)
+    assert "is not what its manifest promises" in error.what
+    assert there.inventory("esx-01")["virtual_machines"] == {}
+    assert not [call for call in there.trace("esx-01") if "ImportVApp" in call["method"]]
+
+
+def test_an_upload_that_is_cut_leaves_nothing_and_is_made_again(run: Run, there: Hosts) -> None:
+    there.ask("/fault", server="esx-01", method="POST /nfc", times=1, cut_after_bytes=1000)
+    assert run.apply().failed
+    assert there.inventory("esx-01")["virtual_machines"] == {}
+    run.fine()
+    assert pending(run.plan()) == {}
+
+
+def test_a_jumpbox_that_never_answers_is_told_and_taken_up_again(run: Run, there: Hosts) -> None:
+    there.room.boots = False
+    run.patience = 2
+    ((_, error),) = run.apply().failed
+    assert isinstance(error, PaverError)
+    assert error.lines()[0] == "error: paver-jumpbox did not publish its host keys within 2 s"
+    assert "never started" in error.why
+    uploads = len([call for call in there.trace("esx-01") if call["method"] == "ImportVApp"])
+    there.room.boots = True
+    with run.someone_else("esx-01") as session:
+        session.task(session.one("VirtualMachine")[0], "PowerOffVM_Task")
+    run.fine()
+    assert len([call for call in there.trace("esx-01") if call["method"] == "ImportVApp"]) == uploads
+    assert pending(run.plan()) == {}
+
+
+def test_a_datastore_without_room_is_refused_before_a_byte_is_sent(tmp_path: Path) -> None:
+    image(tmp_path)
+    with hosts(tmp_path, "esx-01", "esx-02", capacity=60_000) as small:
+        failed = Run(site_of(small, tmp_path), small, tmp_path, in_jumpbox).apply().failed
+        assert not [call for call in small.trace("esx-01") if call["method"] == "ImportVApp"]
+    assert [type(error) for _, error in failed] == [Refused]
+    assert "is too full for paver-jumpbox" in str(failed[0][1])
+
+
+def test_a_vm_that_was_placed_by_hand_is_adopted(run: Run, there: Hosts) -> None:
+    run.fine()
+    with run.someone_else("esx-01") as session:
+        machine = session.one("VirtualMachine")[0]
+        blank = [
+            ("paver.mark", ""),
+            ("paver.image", ""),
+            ("guestinfo.metadata", ""),
+            ("guestinfo.userdata", ""),
+        ]
+        session.task(machine, "ReconfigVM_Task", spec=run.extra_config(dict(blank)))
+    run.site = site_of(there, run.site.folder, jumpbox=", placed_by: hand")
+    assert pending(run.plan()) == {JUMPBOX: "adopt"}
+    run.fine()
+    assert pending(run.plan()) == {}
