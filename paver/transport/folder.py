@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import urllib.parse
+from collections.abc import Iterator
 
 from paver.errors import PaverError, Unobservable
 from paver.transport.context import Progress
@@ -69,6 +70,32 @@ def put(
     )
     if status not in (200, 201, 204):
         raise PaverError(f"[{datastore}] {path} was not written: {status} {reason}")
+
+
+def stream(
+    route: Route, cookie: str, datastore: str, path: str, datacenter: str, piece: int = 1024 * 1024
+) -> Iterator[bytes]:
+    """Yields the file's bytes, piece by piece: an installer's ISO has 8 GB.
+
+    Raises:
+        Unobservable: if the server gives neither, or the connection breaks before the end.
+    """
+    connection = route.https()
+    try:
+        connection.request("GET", url_path(datastore, path, datacenter), headers={"Cookie": cookie})
+        response = connection.getresponse()
+        if not _present(response, datastore, path):
+            raise Unobservable(f"[{datastore}] {path} is not there")
+        wanted, got = int(response.getheader("Content-Length") or 0), 0
+        while data := response.read(piece):
+            got += len(data)
+            yield data
+        if got != wanted:
+            raise Unobservable(f"[{datastore}] {path} broke off after {got} of {wanted} bytes")
+    except (OSError, http.client.HTTPException) as error:
+        raise Unobservable(f"{route.netloc} did not give [{datastore}] {path}", why=str(error)) from error
+    finally:
+        connection.close()
 
 
 def _ask(route: Route, cookie: str, method: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:

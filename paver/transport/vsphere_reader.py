@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from paver.errors import PaverError, Unobservable
@@ -185,6 +185,12 @@ class VsphereReader:
     ) -> int | None:
         """Returns the size of `[datastore] path` in bytes, None if it is not there."""
         return folder.head(self._link.route, self._link.session.cookie, datastore, path, datacenter)
+
+    def datastore_stream(
+        self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER
+    ) -> Iterator[bytes]:
+        """Yields the bytes of `[datastore] path`, piece by piece."""
+        return folder.stream(self._link.route, self._link.session.cookie, datastore, path, datacenter)
 
     def exists(self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER) -> bool:
         """Tells whether `[datastore] path` is there."""

@@ -1,17 +1,20 @@
 """The vendor's installer, unpacked on the jumpbox from its ISO.
 
-xorriso drops the executable bits, so they are given back; a tree is complete once its marker lies in it.
+The ISO is a file on the jumpbox, or lies on a datastore of the host that vCenter is to stand on: then it is
+read over the host's pinned session. xorriso drops the executable bits, so they are given back; a tree is
+complete once its marker lies in it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from paver.driver import Check, Endpoint, Facts, Reader, Resource, Verb, Writer
+from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Verb, Writer
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.endpoints import MACHINE
 
@@ -22,9 +25,10 @@ PROGRAM = "vcsa-cli-installer/lin64/vcsa-deploy"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InstallerFacts(Facts):
-    """The tree as it lies on the jumpbox."""
+    """The tree as it lies on the jumpbox; `size` is that of the ISO in bytes."""
 
-    sha256: str
+    source: str
+    size: int
     program: str
 
 
@@ -33,27 +37,27 @@ class Installer(Resource[InstallerFacts]):
     """The unpacked installer.
 
     Attributes:
-        sha256: of the ISO.
-        source: the ISO's path on the jumpbox.
+        source: where the ISO is: a path on the jumpbox, or `[datastore] path` on `host`.
+        host: the host whose datastore is meant.
     """
 
     kind = "vsphere.installer"
     calls = {  # noqa: RUF012 (the engine's declaration is a class variable)
         Verb.CREATE: frozenset(
-            {"file:mkdir", "file:write", "file:remove", "run:xorriso", "run:chmod", "run:mv"}
+            {"file:mkdir", "file:write", "file:remove", "run:dd", "run:xorriso", "run:chmod", "run:mv"}
         ),
         Verb.DELETE: frozenset({"file:remove"}),
     }
-    replaces = frozenset({"sha256"})
-    unmanaged = frozenset({"source"})
+    replaces = frozenset({"source"})
+    unmanaged = frozenset({"host"})
     dies_with_parent = True
 
-    sha256: str
     source: str
+    host: Endpoint[Any, Any]
 
     def says(self) -> str:
         """Returns what a plan shows."""
-        return "unpack vCenter's installer"
+        return f"unpack {str(self.source).rpartition('/')[2]}"
 
     def estimate(self) -> int:
         """Returns about how many seconds 10 GB take."""
@@ -61,25 +65,53 @@ class Installer(Resource[InstallerFacts]):
 
     def read(self, world: Reader) -> InstallerFacts | None:
         """Returns the tree of this very ISO."""
-        return _facts(world, str(TREES / self.sha256))
+        return _facts(world, str(_tree(self.source)))
 
     def create(self, world: Writer) -> None:
         """Unpacks into a draft, which gets its name once it is whole."""
         machine = world.writing(MACHINE)
-        tree, draft = str(TREES / self.sha256), str(TREES / f".{self.sha256}")
-        machine.remove(draft, recursive=True)
-        machine.remove(tree, recursive=True)
+        tree = _tree(self.source)
+        draft, iso = str(tree.with_name(f".{tree.name}")), str(tree.with_name(f".{tree.name}.iso"))
+        for old in (draft, str(tree), iso):
+            machine.remove(old, recursive=True)
+        machine.mkdir(str(TREES), 0o755, "paver:paver")
         machine.mkdir(draft, 0o755, "paver:paver")
+        place = _on_datastore(self.source)
+        if place is not None:
+            machine.run(
+                ["dd", f"of={iso}", "bs=1M", "status=none"],
+                input=self._pieces(world, *place),
+                timeout=3 * 3600,
+            )
+        else:
+            iso = self.source
+        status = machine.stat(iso)
+        size = status.size if status is not None else 0
         world.report("unpacking the ISO")
-        machine.run(
-            ["xorriso", "-osirrox", "on", "-indev", self.source, "-extract", "/", draft], timeout=3600
-        )
+        machine.run(["xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", draft], timeout=3600)
+        if place is not None:
+            machine.remove(iso)
         machine.run(["chmod", "-R", "u+rwX,go+rX", draft])
         machine.run(["chmod", "-R", "a+x", f"{draft}/vcsa-cli-installer"])
         mark = json.loads(marks.dumps(world.mark(complete=True)))
-        marker = json.dumps({"mark": mark, "sha256": self.sha256}).encode()
+        marker = json.dumps({"mark": mark, "size": size, "source": self.source}).encode()
         machine.write_file(f"{draft}/{MARKER}", marker, 0o644)
-        machine.run(["mv", "--no-target-directory", draft, tree])
+        machine.run(["mv", "--no-target-directory", draft, str(tree)])
+
+    def _pieces(self, world: Writer, datastore: str, path: str) -> Iterator[bytes]:
+        host = world.session(self.host)
+        total = host.datastore_size(datastore, path)
+        if total is None:
+            raise BadInput(
+                f"the installer's ISO is not at {self.source}",
+                why=f"{host.name} has no such file there",
+                do="upload it with the host's own client, or name another place in iaas.vcenter.installer",
+            )
+        done = 0
+        for piece in host.datastore_stream(datastore, path):
+            yield piece
+            done += len(piece)
+            world.report(f"reading {path.rpartition('/')[2]} from {host.name}", done, total, "B")
 
     def checks(self, world: Reader, facts: InstallerFacts) -> Iterable[Check]:
         """Yields that vcsa-deploy is there."""
@@ -99,6 +131,18 @@ class Installer(Resource[InstallerFacts]):
         world.writing(at).remove(facts.address["tree"], recursive=True)
 
 
+def _tree(source: str) -> PurePosixPath:
+    return TREES / hashlib.sha256(source.encode()).hexdigest()[:24]
+
+
+def _on_datastore(source: str) -> tuple[str, str] | None:
+    """Returns datastore and path of `[datastore] path`, None for a path on the jumpbox."""
+    if not source.startswith("["):
+        return None
+    datastore, _, path = source[1:].partition("]")
+    return datastore, path.strip()
+
+
 def _facts(world: Reader, tree: str) -> InstallerFacts | None:
     data = world.session(MACHINE).read_file(f"{tree}/{MARKER}")
     if data is None:
@@ -107,6 +151,7 @@ def _facts(world: Reader, tree: str) -> InstallerFacts | None:
     return InstallerFacts(
         address={"tree": tree},
         mark=marks.loads(json.dumps(marker["mark"])),
-        sha256=marker["sha256"],
+        source=marker["source"],
+        size=marker["size"],
         program=f"{tree}/{PROGRAM}",
     )

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from paver.driver import STORE, Ground, Material, Resource, ResourceId, Secret, output, resource_id
+from paver.driver import STORE, Endpoint, Ground, Material, Resource, ResourceId, Secret, output, resource_id
 from paver.drivers.vsphere import endpoints, settings
 from paver.drivers.vsphere.host import pave as hosts
 from paver.drivers.vsphere.jumpbox.artefact import Artefact
@@ -14,7 +14,7 @@ from paver.drivers.vsphere.jumpbox.files import File
 from paver.drivers.vsphere.vcsa.anchor import Anchor
 from paver.drivers.vsphere.vcsa.appliance import Appliance
 from paver.drivers.vsphere.vcsa.install import Order
-from paver.drivers.vsphere.vcsa.installer import Installer
+from paver.drivers.vsphere.vcsa.installer import PROGRAM, Installer
 from paver.sitefile.site import Site
 
 PHASE = "vcenter"
@@ -47,39 +47,17 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
     at = endpoints.host(wish.on)
     network = site.networks[settings.vcenter_network(site)]
     root, administrator = passwords(site)
-    iso = wish.installer.iso or ""
-    yield File(
-        id=ISO_FILE,
-        phase="jumpbox",
-        at=endpoints.FILES,
-        after=frozenset({endpoints.JUMPBOX}),
-        path=iso,
-        artefact=ISO,
-    )
-    yield Artefact(
-        id=ISO,
-        phase="jumpbox",
-        at=endpoints.MACHINE,
-        within=endpoints.JUMPBOX,
-        source=iso,
-        name=pathlib.PurePath(iso).name,
-        sha256=output(ISO_FILE, "sha256", str),
-    )
-    yield Installer(
-        id=UNPACKED,
-        phase=PHASE,
-        at=endpoints.MACHINE,
-        within=endpoints.JUMPBOX,
-        sha256=output(ISO, "sha256", str),
-        source=output(ISO, "path", str),
-    )
+    program: Any = f"{wish.installer.tree}/{PROGRAM}"
+    if wish.installer.iso is not None:
+        yield from _unpacked(site, wish.installer.iso, at)
+        program = output(UNPACKED, "program", str)
     yield Appliance(
         id=APPLIANCE,
         phase=PHASE,
         at=at,
         also=(endpoints.MACHINE,),
         after=hosts.ready(site, wish.on) | after,
-        program=output(UNPACKED, "program", str),
+        program=program,
         order=Order(
             host=str(host.address),
             user=host.login.user,
@@ -112,6 +90,33 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
         host=at,
         vm=wish.vm_name,
         root_password=root,
+    )
+
+
+def _unpacked(site: Site, iso: str, host: Endpoint[Any, Any]) -> Iterator[Resource[Any]]:
+    """Yields the unpacked installer; an ISO beside the site file is brought to the jumpbox first."""
+    source: Any = iso
+    if not iso.startswith(("[", "/")):
+        yield File(
+            id=ISO_FILE,
+            phase="jumpbox",
+            at=endpoints.FILES,
+            after=frozenset({endpoints.JUMPBOX}),
+            path=iso,
+            artefact=ISO,
+        )
+        yield Artefact(
+            id=ISO,
+            phase="jumpbox",
+            at=endpoints.MACHINE,
+            within=endpoints.JUMPBOX,
+            source=iso,
+            name=pathlib.PurePath(iso).name,
+            sha256=output(ISO_FILE, "sha256", str),
+        )
+        source = output(ISO, "path", str)
+    yield Installer(
+        id=UNPACKED, phase=PHASE, at=endpoints.MACHINE, within=endpoints.JUMPBOX, source=source, host=host
     )
 
 
