@@ -160,7 +160,7 @@ def _cards(metadata: Mapping[str, Any], macs: tuple[str, ...], warnings: list[st
         warnings.append(f"network: version {network.get('version')!r} is not rendered by the lab, only 2 is")
         return ()
     found = []
-    for key, raw in (network.get("ethernets") or {}).items():
+    for key, raw in _mapping(network.get("ethernets")).items():
         try:
             found.append(_card(str(key), raw, macs))
         except (ValueError, TypeError, AttributeError) as error:
@@ -171,20 +171,20 @@ def _cards(metadata: Mapping[str, Any], macs: tuple[str, ...], warnings: list[st
 
 
 def _card(key: str, raw: Mapping[str, Any], macs: tuple[str, ...]) -> Card:
-    for route in raw.get("routes") or ():
+    for route in _list(raw.get("routes")):
         if str(route.get("to")) == "default":
             raise ValueError('the networkd renderer crashes on a route to "default": write 0.0.0.0/0')
         ipaddress.ip_network(str(route.get("to")))
         ipaddress.ip_address(str(route.get("via")))
-    resolvers = raw.get("nameservers") or {}
-    addresses = tuple(str(ipaddress.ip_interface(str(each))) for each in raw.get("addresses") or ())
-    if any("/" not in str(each) for each in raw.get("addresses") or ()):
+    resolvers = _mapping(raw.get("nameservers"))
+    addresses = tuple(str(ipaddress.ip_interface(str(each))) for each in _list(raw.get("addresses")))
+    if any("/" not in str(each) for each in _list(raw.get("addresses"))):
         raise ValueError("an address without a prefix length")
     return Card(
-        mac=_matched(key, raw.get("match") or {}, macs),
+        mac=_matched(key, _mapping(raw.get("match")), macs),
         addresses=addresses,
-        nameservers=tuple(str(ipaddress.ip_address(str(each))) for each in resolvers.get("addresses") or ()),
-        search=tuple(str(each) for each in resolvers.get("search") or ()),
+        nameservers=tuple(str(ipaddress.ip_address(str(each))) for each in _list(resolvers.get("addresses"))),
+        search=tuple(str(each) for each in _list(resolvers.get("search"))),
     )
 
 
@@ -209,15 +209,14 @@ def _matched(key: str, match: Mapping[str, Any], macs: tuple[str, ...]) -> str:
 
 def _users(userdata: Mapping[str, Any], warnings: list[str]) -> tuple[User, ...]:
     found = []
-    for raw in userdata.get("users") or ():
+    for raw in _list(userdata.get("users")):
         if raw == "default":
             continue
         if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
             warnings.append("users: an entry without a name makes no user")
             continue
-        keys = raw.get("ssh_authorized_keys") or ()
-        if isinstance(keys, str):
-            keys = (keys,)
+        keys = raw.get("ssh_authorized_keys")
+        keys = (keys,) if isinstance(keys, str) else _list(keys)
         shell, sudo = str(raw.get("shell", "/bin/bash")), bool(raw.get("sudo"))
         found.append(User(raw["name"], tuple(str(each) for each in keys), shell, sudo))
     return tuple(found)
@@ -225,7 +224,7 @@ def _users(userdata: Mapping[str, Any], warnings: list[str]) -> tuple[User, ...]
 
 def _files(userdata: Mapping[str, Any], warnings: list[str]) -> tuple[File, ...]:
     found = []
-    for raw in userdata.get("write_files") or ():
+    for raw in _list(userdata.get("write_files")):
         try:
             content = raw.get("content", "")
             encoding = {"gzip": "gzip+base64", "gz": "gzip+base64"}.get(
@@ -255,3 +254,11 @@ def _host_key(userdata: Mapping[str, Any]) -> tuple[str, str] | None:
     if not isinstance(keys, dict) or "ed25519_private" not in keys or "ed25519_public" not in keys:
         return None
     return str(keys["ed25519_private"]), str(keys["ed25519_public"])
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
