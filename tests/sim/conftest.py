@@ -36,12 +36,12 @@ def lab(
 
 
 @pytest.fixture
-def site_lab(tmp_path: Path, tools: dict[str, Path]) -> Iterator[Raised]:
+def site_lab(tmp_path: Path, programs: dict[str, Path], tools: dict[str, Path]) -> Iterator[Raised]:
     """A lab without hosts, whose site has DNS and time servers of its own."""
     bare = plan.demo(PASSWORDS)
     records = (("vcsa.north.example", "10.20.0.20"), ("time.north.example", "10.20.0.3"))
     wanted = replace(bare, hosts=(), dns=("10.20.0.2",), ntp=("10.20.0.3",), records=records)
-    yield from _raised(tmp_path, wanted, {}, tools)
+    yield from _raised(tmp_path, wanted, programs, tools)
 
 
 @pytest.fixture(scope="session")
