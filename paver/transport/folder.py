@@ -7,10 +7,12 @@ Deleting is a SOAP task (`DeleteDatastoreFile_Task`), as the vendor's own client
 from __future__ import annotations
 
 import http.client
+import ssl
 import urllib.parse
 from collections.abc import Iterator
 
 from paver.errors import PaverError, Unobservable
+from paver.transport import tls
 from paver.transport.context import Progress
 from paver.transport.dial import Route
 from paver.transport.stream import Readable, send_stream
@@ -92,6 +94,8 @@ def stream(
             yield data
         if got != wanted:
             raise Unobservable(f"[{datastore}] {path} broke off after {got} of {wanted} bytes")
+    except ssl.SSLCertVerificationError as error:
+        raise tls.explain(error, route.netloc, context=route.trust.context) from error
     except (OSError, http.client.HTTPException) as error:
         raise Unobservable(f"{route.netloc} did not give [{datastore}] {path}", why=str(error)) from error
     finally:
@@ -104,6 +108,8 @@ def _ask(route: Route, cookie: str, method: str, path: str) -> tuple[http.client
         connection.request(method, path, headers={"Cookie": cookie})
         response = connection.getresponse()
         return response, response.read()
+    except ssl.SSLCertVerificationError as error:
+        raise tls.explain(error, route.netloc, context=route.trust.context) from error
     except (OSError, http.client.HTTPException) as error:
         raise Unobservable(f"{route.netloc} did not give {path.partition('?')[0]}", why=str(error)) from error
     finally:

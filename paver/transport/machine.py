@@ -35,7 +35,7 @@ _UPLOAD = 6 * 3600.0
 _GONE = (b"No such file or directory", b"Not a directory")
 
 _WRITE = (
-    'set -eu; umask 077; t=$(mktemp "$1.XXXXXX"); trap \'rm -f "$t"\' EXIT; trap "exit 1" HUP INT TERM; cat >"$t"; '
+    'set -eu; umask 077; t=$(mktemp "$1.XXXXXX"); trap \'rm -f "$t"\' EXIT; trap "exit 1" HUP INT TERM; trap "" PIPE; cat >"$t"; '
     '[ "$(stat -c %s "$t")" = "$4" ] || { echo "cut short" >&2; exit 65; }; '
     'chmod "$2" "$t"; [ -z "$3" ] || chown "$3" "$t"; sync "$t"; mv -fT "$t" "$1"; trap - EXIT'
 )

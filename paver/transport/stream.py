@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from paver.errors import PaverError
+from paver.transport import tls
 from paver.transport.context import Progress
 from paver.transport.dial import Route
 
@@ -78,7 +79,16 @@ def send_stream(
         connection.putrequest(method, path, skip_accept_encoding=True)
         for name, value in {**headers, "Content-Length": str(size)}.items():
             connection.putheader(name, value)
-        connection.endheaders()
+        try:
+            connection.endheaders()
+        except ssl.SSLCertVerificationError as error:
+            raise tls.explain(error, route.netloc, context=route.trust.context) from error
+        except OSError as error:
+            raise PaverError(
+                f"{route.netloc} does not take the upload: nothing answers there",
+                why=str(error) or type(error).__name__,
+                do="check that port 443 of this host is open from here (`paver ports`)",
+            ) from error
         sock: Any = connection.sock
         done = 0
         try:

@@ -14,9 +14,9 @@ from paver.transport.shell import Input, Ran
 _PIECE = 256 * 1024
 
 _TAKE = (
-    'set -eu; umask 077; t=$(mktemp "$1.XXXXXX"); trap \'rm -f "$t"\' EXIT; trap "exit 1" HUP INT TERM; cat >"$t"; '
+    'set -eu; umask 077; t=$(mktemp "$1.XXXXXX"); trap \'rm -f "$t"\' EXIT; trap "exit 1" HUP INT TERM; trap "" PIPE; cat >"$t"; '
     '[ "$(stat -c %s "$t")" = "$4" ] || { echo "cut short" >&2; exit 65; }; '
-    'chmod "$2" "$t"; [ -z "$3" ] || chown "$3" "$t"; sync "$t"; sha256sum <"$t"; trap - EXIT; echo "$t"'
+    'chmod "$2" "$t"; [ -z "$3" ] || chown "$3" "$t"; sync "$t"; sha256sum <"$t"; echo "$t"; trap - EXIT'
 )
 """Takes $4 bytes into a file beside $1, and says their digest and its name."""
 

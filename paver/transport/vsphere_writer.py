@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import ssl
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
 from paver.errors import PaverError
-from paver.transport import faults, folder, soap_gate, soap_types
+from paver.transport import faults, folder, soap_gate, soap_types, tls
 from paver.transport.context import Gate, Progress
 from paver.transport.stream import Readable
 from paver.transport.vsphere_reader import Link, VsphereReader
@@ -160,6 +161,8 @@ class VsphereWriter(VsphereReader):
             return act()
         except (vmodl.MethodFault, vmodl.RuntimeFault) as fault:
             raise faults.translate(fault, method, target) from None
+        except ssl.SSLCertVerificationError as error:
+            raise tls.explain(error, self.name, context=self._link.route.trust.context) from error
         except soap_gate.LOST as error:
             raise AnswerLostError(
                 f"{target}: the connection broke while {method} was under way",

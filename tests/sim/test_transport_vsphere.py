@@ -198,6 +198,28 @@ def test_a_certificate_of_a_known_root_is_trusted_where_the_pin_no_longer_holds(
         trusted.connect(wire(anchor=lambda _: stranger.public_bytes(serialization.Encoding.PEM).decode()))
 
 
+def test_a_session_outlives_the_new_certificate_that_vcenter_gives_its_host(esx: Esx) -> None:
+    vmca = pki.vmca("vsphere.local", "vcsa.north.example")
+    issued = pki.machine("esx-01.north.example", vmca)
+    certificate, key = issued.write(esx.folder, "issued")
+    root = vmca.certificate.public_bytes(serialization.Encoding.PEM).decode()
+    anchors: dict[str, str] = {}
+    connector = esx.connector(roots=("vmca",), server_name="esx-01.north.example")
+    connection = connector.connect(wire(anchor=anchors.get))
+    assert connection.reader().datastore_get("datastore1", "none") is None
+    control.call(
+        esx.control,
+        "POST",
+        "/certificate",
+        {"server": "esx-01", "certificate": certificate.read_text(), "key": key.read_text()},
+    )
+    with pytest.raises(TrustError, match="another certificate"):
+        connection.reader().datastore_get("datastore1", "none")
+    anchors["vmca"] = root
+    assert connection.reader().datastore_get("datastore1", "none") is None
+    connection.close()
+
+
 def test_a_wrong_password_and_a_dead_port_are_unobservable(esx: Esx) -> None:
     with pytest.raises(Unobservable, match="refuses the login of root"):
         esx.connector().connect(wire("wrong"))
