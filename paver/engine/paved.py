@@ -23,6 +23,8 @@ class Paved:
         grounds: where to look for orphans, kinds in creation order.
         material: passwords, keys and certificates that these resources refer to.
         jumpbox: the machine on which the phases after `outside` run.
+        brought: files of the site that are brought to the jumpbox, by name (`bucc`): the resources whose
+            facts `sha256` and `path` say where they are.
         cpi: the name of BOSH's CPI for this IaaS.
         cpi_values: BUCC's variables for that CPI, verbatim; values may be outputs and secrets.
         cpi_flags: BUCC's flags for that CPI.
@@ -40,6 +42,7 @@ class Paved:
     grounds: tuple[Ground, ...] = ()
     material: tuple[Material, ...] = ()
     jumpbox: Endpoint[Any, Any] | None = None
+    brought: Mapping[str, ResourceId] = dataclasses.field(default_factory=dict)
     cpi: str = ""
     cpi_values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     cpi_flags: tuple[str, ...] = ()

@@ -22,14 +22,12 @@ from paver.foundation.handover.contract import Contract
 from paver.foundation.handover.proofs import ObjectStoreProof, RegistryProof
 from paver.foundation.object_store.bucket import Bucket
 from paver.foundation.object_store.user import StoreUser
-from paver.sitefile import inputs
 from paver.sitefile.site import Site
 
 ARTEFACT = resource_id("bucc.artefact", "bucc")
 STEMCELL = resource_id("bosh.stemcell", "default")
 CLOUD = resource_id("bosh.config", "cloud/default")
 RUNTIME = resource_id("bosh.config", "runtime/dns")
-STORED = "/var/lib/paver/artefacts"
 SMOKE = """\
 jobs:
 - name: smoke
@@ -108,8 +106,8 @@ def _grounds(site: Site, jumpbox: Endpoint[Any, Any]) -> tuple[Ground, ...]:
 
 def _bucc(wish: _Wish) -> None:
     site, under = wish.site, wish.under
-    digest = inputs.digest(site, site.bucc.artefact)
-    name = site.bucc.artefact.rpartition("/")[2]
+    brought = under.brought["bucc"]
+    digest = output(brought, "sha256", str)
     wish.add(
         Artefact(
             id=ARTEFACT,
@@ -117,7 +115,7 @@ def _bucc(wish: _Wish) -> None:
             at=wish.jumpbox,
             after=under.needs,
             sha256=digest,
-            source=f"{STORED}/{digest}/{name}",
+            source=output(brought, "path", str),
         )
     )
     seeds: dict[str, Any] = {}

@@ -25,7 +25,6 @@ from paver.runs.session import Session
 from paver.sealed import keys, store
 from paver.signing import canonical, chain
 from paver.signing.canonical import Json
-from paver.sitefile import inputs
 from paver.transport import job
 
 SITES = PurePosixPath("/var/lib/paver/sites")
@@ -105,16 +104,12 @@ class Station:
     def _send(self, machine: Any, base: PurePosixPath, plan: Plan, done: frozenset[ResourceId]) -> None:
         site = self.session.site
         machine.mkdir(str(base / "handoff"), 0o700, "paver:paver")
-        memory = site.folder / inputs.MEMORY
         files = {
             base / "site.yml": site.source.text.encode(),
             base / "handoff" / "plan.json": plan.dumps(),
             base / "handoff" / "done.json": canonical.dumps([*map(str, sorted(done))]),
             base / "site.sealed": site.sealed_file.read_bytes(),
         }
-        if memory.exists():
-            machine.mkdir(str(base / ".paver"), 0o700, "paver:paver")
-            files[base / inputs.MEMORY] = memory.read_bytes()
         for text in (*site.trust.extra_roots, *site.bucc.operators):
             relative = PurePosixPath(text)
             if relative.is_absolute() or ".." in relative.parts:

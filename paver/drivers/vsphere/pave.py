@@ -35,4 +35,5 @@ def pave(site: Site) -> Paved:
         grounds=(*hosts.grounds(site), *jumpbox.grounds(site), *vcsa.grounds(site), *above.grounds),
         material=(*dict.fromkeys((endpoints.JUMPBOX_KEY, *vcsa.material(site), *above.material)),),
         jumpbox=endpoints.MACHINE,
+        brought={"bucc": jumpbox.BUCC},
     )

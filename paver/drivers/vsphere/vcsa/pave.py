@@ -49,7 +49,7 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
     root, administrator = passwords(site)
     program: Any = f"{wish.installer.tree}/{PROGRAM}"
     if wish.installer.iso is not None:
-        yield from _unpacked(site, wish.installer.iso, at)
+        yield from _unpacked(wish.installer.iso, at)
         program = output(UNPACKED, "program", str)
     yield Appliance(
         id=APPLIANCE,
@@ -93,7 +93,7 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
     )
 
 
-def _unpacked(site: Site, iso: str, host: Endpoint[Any, Any]) -> Iterator[Resource[Any]]:
+def _unpacked(iso: str, host: Endpoint[Any, Any]) -> Iterator[Resource[Any]]:
     """Yields the unpacked installer; an ISO beside the site file is brought to the jumpbox first."""
     source: Any = iso
     if not iso.startswith(("[", "/")):

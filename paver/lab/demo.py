@@ -1,0 +1,129 @@
+"""The demo: raises the lab, runs the whole main job in it, and leaves the report of what was made.
+
+    python -m paver.lab.demo [--phases hosts,jumpbox] [--folder DIR] [--image FILE]
+
+It says beforehand what it will build and unpack, and how long that takes; the lab stays up afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from paver.errors import BadInput, PaverError
+from paver.lab import build, plan, programs, raising, site, system
+
+DEMO_FOLDER = "demo"
+NAME = "lab-north"
+TRUST = "trust"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the demo and returns its exit code."""
+    parser = argparse.ArgumentParser(prog="make demo", description="the whole main job, in the lab")
+    parser.add_argument("--phases", default="", help="only these phases, as in hosts,jumpbox")
+    parser.add_argument("--folder", type=Path, default=raising.default_folder().parent / DEMO_FOLDER)
+    parser.add_argument("--image", type=Path, help="the jumpbox's OVA, instead of the lab's tiny one")
+    arguments = parser.parse_args(argv)
+    phases = tuple(phase for phase in arguments.phases.split(",") if phase)
+    try:
+        return _run(arguments.folder.absolute(), phases, arguments.image)
+    except PaverError as error:
+        sys.stderr.write("\n".join(error.lines()) + "\n")
+        return error.exit_code
+
+
+def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
+    started = time.monotonic()
+    if image is not None and not image.is_file():
+        raise BadInput(f"there is no image {image}", do="name the OVA that `make image` made")
+    tools, found = _provide(phases or None)
+    _say("Raising the lab: two bare ESXi hosts, no DNS, no time, no way out")
+    raising.down(folder / "lab")
+    site_folder = folder / "site"
+    _forget(site_folder)
+    root = site.passwords(site_folder, NAME)
+    wanted = plan.demo(root)
+    lab = raising.up(wanted, folder / "lab", programs=found, tools=tools)
+    demo = site.write(lab, site_folder)
+    artefact = site_folder / "bucc.tar"
+    if not artefact.exists():
+        artefact.write_text("no BUCC artefact: this demo ends before the phase bucc\n")
+    if image is not None:
+        (site_folder / "jumpbox.ova").unlink()
+        os.link(image, site_folder / "jumpbox.ova")
+    _say(f"The site file is {demo.site}")
+    argv = [sys.executable, "-m", "paver", "apply", "--site", str(demo.site), "--yes"]
+    for phase in (TRUST, *phases) if phases else ():
+        argv += ["--phase", phase]
+    ran = subprocess.run(lab.argv(argv, cwd=site_folder), env=lab.environment(), check=False)
+    took = time.monotonic() - started
+    if ran.returncode:
+        _say(f"The demo failed after {took:.0f} s; the lab is still up: {_hint(lab)}")
+        return ran.returncode
+    _say(f"Done in {took:.0f} s. The lab stays up: {_hint(lab)}")
+    return 0
+
+
+def _provide(phases: Iterable[str] | None) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Says what will be built and unpacked, then does it."""
+    wanted = programs.required(phases)
+    survey = system.survey()
+    estimate = build.estimate(wanted)
+    for line in survey.lines():
+        _say(line)
+    if estimate.missing:
+        names = ", ".join(estimate.missing)
+        _say(
+            f"Building the lab's servers from source, once: {names}; "
+            f"about {estimate.seconds // 60 + 1} min on 2 cores, up to {estimate.megabytes / 1000:.1f} GB of disk"
+        )
+    tools = dict(system.provide(survey))
+    return tools, dict(build.build(wanted, progress=_Building()))
+
+
+class _Building:
+    """Shows a build: one line that changes on a terminal, one line a program elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stdout.isatty()
+
+    def __call__(self, progress: build.Progress) -> None:
+        if progress.state == "cached":
+            return
+        text = f"  [{progress.index}/{progress.total}] {progress.program}: {progress.state}"
+        if progress.state == "building":
+            text += f" {progress.elapsed:.0f} of about {progress.expected} s"
+            if not self._live:
+                if progress.elapsed < 1:
+                    _say(text)
+                return
+            sys.stdout.write(f"\r{text}\x1b[K")
+            sys.stdout.flush()
+            return
+        _say(f"{chr(13) if self._live else ''}{text} in {progress.elapsed:.0f} s")
+
+
+def _forget(folder: Path) -> None:
+    """A new lab is a new world: what an earlier demo sealed and journalled is not of it."""
+    import shutil  # noqa: PLC0415 - only here
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hint(lab: raising.Lab) -> str:
+    return f"`paver lab shell --dir {lab.folder}` enters it, `paver lab down --dir {lab.folder}` ends it"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
