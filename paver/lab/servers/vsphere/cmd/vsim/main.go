@@ -16,6 +16,7 @@ import (
 
 	"paver.lab/vsphere/internal/esx"
 	"paver.lab/vsphere/internal/refusals"
+	"paver.lab/vsphere/internal/vcenter"
 )
 
 const usage = `usage: vsim esx --config FILE [--allow ID]…
@@ -85,6 +86,13 @@ func serve(mode, path string, refuse *refusals.Switches, out io.Writer) error {
 }
 
 func start(mode, path string, refuse *refusals.Switches) (closer, error) {
+	if mode == "vcenter" {
+		c, err := vcenter.ReadConfig(path)
+		if err != nil {
+			return nil, err
+		}
+		return vcenter.Start(c, refuse)
+	}
 	c, err := esx.ReadConfig(path)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package esx
 import (
 	"net/http"
 
+	"github.com/vmware/govmomi/vim25/types"
+
 	"paver.lab/vsphere/internal/control"
 )
 
@@ -45,6 +47,36 @@ func (f *Fleet) vcenterRoutes() {
 		}
 		return nil, h.manage(r.Manager, r.Password, r.Force)
 	})
+	control.Handle(f.control, "POST /ha", func(_ *http.Request, r struct {
+		Server string `json:"server"`
+		On     bool   `json:"on"`
+	}) (any, error) {
+		h, err := f.host(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		h.setHA(r.On)
+		return nil, nil
+	})
+}
+
+// setHA: in a cluster with HA the cluster starts machines, and the host's own
+// way of starting them is off.
+func (h *Host) setHA(on bool) {
+	h.mu.Lock()
+	h.ha = on
+	h.mu.Unlock()
+	ctx := h.front.NewContext()
+	a, ok := h.reg.Get(*h.host().ConfigManager.AutoStartManager).(*autoStart)
+	if !ok || !on {
+		return
+	}
+	var config types.HostAutoStartManagerConfig
+	ctx.WithLock(a, func() { config = a.Config })
+	defaults := *config.Defaults
+	defaults.Enabled = types.NewBool(false)
+	config.Defaults = &defaults
+	a.set(ctx, config)
 }
 
 func (h *Host) facts() HostFacts {

@@ -31,6 +31,13 @@ func (h *Host) newAutoStart() *autoStart {
 // ReconfigureAutostart sets the defaults and the machines that are given.
 func (a *autoStart) ReconfigureAutostart(ctx *simulator.Context, req *types.ReconfigureAutostart) soap.HasFault {
 	body := new(methods.ReconfigureAutostartBody)
+	a.host.mu.Lock()
+	ha := a.host.ha
+	a.host.mu.Unlock()
+	if d := req.Spec.Defaults; ha && d != nil && d.Enabled != nil && *d.Enabled && a.host.refuse.Refuse("autostart-ha") {
+		body.Fault_ = simulator.Fault("HA starts this host's machines.", new(types.NotSupported))
+		return body
+	}
 	config := types.HostAutoStartManagerConfig{Defaults: a.Config.Defaults, PowerInfo: slices.Clone(a.Config.PowerInfo)}
 	if d := req.Spec.Defaults; d != nil {
 		merged := *config.Defaults

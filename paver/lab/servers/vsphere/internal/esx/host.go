@@ -45,6 +45,7 @@ type Host struct {
 	leases     map[string]*lease
 	transfers  map[string]transfer
 	freshSpace time.Time
+	ha         bool   // the host's cluster has HA
 	manager    string // the vCenter that has taken the host in
 }
 

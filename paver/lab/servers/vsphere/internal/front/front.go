@@ -32,6 +32,8 @@ type Front struct {
 	Valid func(user, password string) bool
 	// Before is called ahead of every SOAP call that reads.
 	Before func(method string)
+	// Around is called with the path of every call, and makes the call.
+	Around func(path string, next func())
 	// Changed is called after every call that may have changed something.
 	Changed func()
 
@@ -55,6 +57,7 @@ func New(name, listen string, certificate *Certificate, trace *Trace, service *s
 		Valid:       func(string, string) bool { return false },
 		Before:      func(string) {},
 		Changed:     func() {},
+		Around:      func(_ string, next func()) { next() },
 		service:     service,
 		sessions:    newSessions(),
 		trace:       trace,
@@ -126,6 +129,9 @@ func (f *Front) UserOf(r *http.Request) string {
 	return ""
 }
 
+// Adopt notes a session that was opened without a Login here.
+func (f *Front) Adopt(key, user string) { f.sessions.add(key, user) }
+
 // SessionUser is who logged in with this session key.
 func (f *Front) SessionUser(key string) string { return f.sessions.user(key) }
 
@@ -163,6 +169,9 @@ func (f *Front) serveSOAP(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("Cookie")
 		cookie = ""
 	}
+	if strings.HasPrefix(r.URL.Path, "/sts/") {
+		line.Write = false
+	}
 	rec := &recorder{ResponseWriter: w}
 	defer func() {
 		if rec.fault != "" {
@@ -198,7 +207,7 @@ func (f *Front) serveSOAP(w http.ResponseWriter, r *http.Request) {
 	if rule != nil && rule.Drop && rule.Late {
 		rec.ResponseWriter = discard{header: http.Header{}}
 	}
-	f.service.ServeMux.ServeHTTP(rec, r)
+	f.Around(r.URL.Path, func() { f.service.ServeMux.ServeHTTP(rec, r) })
 	rec.finish()
 	f.follow(c, cookie, rec)
 	if line.Write {
@@ -217,6 +226,9 @@ func (f *Front) follow(c call, cookie string, rec *recorder) {
 	}
 	switch c.method {
 	case "Login", "LoginByToken", "CloneSession":
+		if c.login == "" {
+			return // whoever opened the session knows whose it is
+		}
 		for _, set := range (&http.Response{Header: rec.Header()}).Cookies() {
 			if set.Name == soap.SessionCookieName {
 				f.sessions.add(strings.Trim(set.Value, `"`), c.login)

@@ -1,0 +1,103 @@
+package vcenter
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	vapi "github.com/vmware/govmomi/vapi/simulator"
+)
+
+// startREST serves what paver and its users ask of a vCenter over REST. Tags
+// are the simulator's own.
+func (v *VCenter) startREST(mux *http.ServeMux) {
+	patterns, handler := vapi.New(v.service.Listen, v.reg)
+	for _, p := range patterns {
+		mux.Handle(p, handler)
+	}
+	mux.HandleFunc("/api/session", func(w http.ResponseWriter, r *http.Request) { v.serveSession(w, r, handler) })
+	signedIn := func(answer any) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if !v.inSession(r, handler) {
+				answerJSON(w, http.StatusUnauthorized, map[string]any{"error_type": "UNAUTHENTICATED", "messages": []any{}})
+				return
+			}
+			answerJSON(w, http.StatusOK, answer)
+		}
+	}
+	mux.HandleFunc("GET /api/appliance/health/system", signedIn("green"))
+	mux.HandleFunc("GET /api/appliance/system/version", signedIn(map[string]string{
+		"version": v.config.Version + ".00000", "product": "VMware vCenter Server", "build": "24022515",
+		"type": "vCenter Server with an embedded Platform Services Controller", "summary": "", "releasedate": "June 25, 2024",
+		"install_time": "",
+	}))
+	mux.HandleFunc("GET /api/appliance/health/database-storage", signedIn("green"))
+}
+
+func answerJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+const (
+	oldSession = "/rest/com/vmware/cis/session"
+	sessionID  = "Vmware-Api-Session-Id"
+)
+
+// serveSession opens and closes sessions. They are the same ones as those of
+// the older path, so that a token works for both.
+func (v *VCenter) serveSession(w http.ResponseWriter, r *http.Request, handler http.Handler) {
+	switch r.Method {
+	case http.MethodPost:
+		user, password, ok := r.BasicAuth()
+		if !ok || !v.sso.valid(user, password) {
+			answerJSON(w, http.StatusUnauthorized, map[string]any{"error_type": "UNAUTHENTICATED", "messages": []any{}})
+			return
+		}
+		inner := httptest.NewRequest(http.MethodPost, oldSession, nil)
+		inner.SetBasicAuth(user, password)
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, inner)
+		var answer struct {
+			Value string `json:"value"`
+		}
+		if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil || rec.Code != http.StatusOK {
+			http.Error(w, "no session", http.StatusInternalServerError)
+			return
+		}
+		answerJSON(w, http.StatusCreated, answer.Value)
+	case http.MethodDelete, http.MethodGet:
+		if !v.inSession(r, handler) {
+			answerJSON(w, http.StatusUnauthorized, map[string]any{"error_type": "UNAUTHENTICATED", "messages": []any{}})
+			return
+		}
+		inner := httptest.NewRequest(r.Method, oldSession, nil)
+		inner.Header.Set(sessionID, r.Header.Get(sessionID))
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, inner)
+		if r.Method == http.MethodDelete {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		var answer map[string]json.RawMessage
+		_ = json.Unmarshal(rec.Body.Bytes(), &answer)
+		answerJSON(w, http.StatusOK, answer["value"])
+	default:
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	}
+}
+
+// inSession asks the simulator whether it knows the session.
+func (v *VCenter) inSession(r *http.Request, handler http.Handler) bool {
+	id := strings.TrimSpace(r.Header.Get(sessionID))
+	if id == "" {
+		return false
+	}
+	inner := httptest.NewRequest(http.MethodGet, oldSession, nil)
+	inner.Header.Set(sessionID, id)
+	rec := httptest.NewRecorder()
+	handler.ServeHTTP(rec, inner)
+	return rec.Code == http.StatusOK
+}
