@@ -12,6 +12,7 @@ import argparse
 import base64
 import hmac
 import json
+import os
 import queue
 import signal
 import sys
@@ -73,13 +74,13 @@ class Agent:
     def put_blob(self, exchange: httpd.Exchange, name: str) -> httpd.Reply:
         """Keeps a blob: the rendered jobs, a package."""
         self._authorise(exchange)
-        self.machine.store_blob(name, exchange.chunks())
+        self.machine.blobs.store(name, exchange.chunks())
         return httpd.Reply(201)
 
     def get_blob(self, exchange: httpd.Exchange, name: str) -> httpd.Reply:
         """Gives a blob back."""
         self._authorise(exchange)
-        path = self.machine.blob(name)
+        path = self.machine.blobs.path(name)
         return httpd.Reply(200, path.read_bytes()) if path.is_file() else httpd.Reply(404, "")
 
     def serve_work(self) -> None:
@@ -123,6 +124,13 @@ def _exception(message: str) -> httpd.Reply:
     return httpd.Reply(200, {"exception": {"message": message}})
 
 
+def _trace_beside(settings: Path) -> None:
+    # In a lab the settings lie in LAB/machines/UUID/, and its trace in LAB/trace/.
+    trace = settings.parents[2] / "trace"
+    if settings.parents[1].name == "machines" and trace.is_dir():
+        os.environ.setdefault("PAVER_LAB_TRACE_DIR", str(trace))
+
+
 def main() -> int:
     """Serves until it is told to stop."""
     parser = argparse.ArgumentParser(prog="agent", description=__doc__)
@@ -134,6 +142,7 @@ def main() -> int:
     settings = json.loads(options.settings.read_text(encoding="utf-8"))
     root: Path = options.root or options.settings.resolve().parent / "vcap"
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _trace_beside(options.settings.resolve())
     machine = Machine(settings, root)
     url = urlsplit(settings["mbus"])
     pair = settings["env"]["bosh"]["mbus"]["cert"]
@@ -153,7 +162,7 @@ def main() -> int:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     machine.boot()
     agent.serve_work()
-    machine.stop()
+    machine.halt()
     return 0
 
 

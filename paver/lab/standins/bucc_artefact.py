@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from paver.lab.standins import stemcell_image, stub_releases, tarballs
+from paver.lab.standins import stemcell_image, stub_releases, stub_services, tarballs
 from paver.lab.standins.tarballs import Release, Stemcell
 
 FORMAT = "paver.bucc-artefact/1"
@@ -51,7 +51,7 @@ def build(
         files[f"{_OFFLINE}/{_file(release)}"] = (tarballs.release_tarball(release), False)
     files[f"{_OFFLINE}/{stemcell_file}"] = (_stemcell(), False)
     files["bucc/ops/9-offline.yml"] = _offline_operations(releases, stemcell_file, files)
-    services = [stub_releases.minio(str(minio)), stub_releases.docker_registry(str(registry))]
+    services = [stub_services.minio(str(minio)), stub_services.docker_registry(str(registry))]
     for release in services:
         files[f"services/{_file(release)}"] = (tarballs.release_tarball(release), False)
     manifest = {
@@ -84,19 +84,14 @@ def build(
 def _offline_operations(
     releases: list[Release], stemcell_file: str, files: Mapping[str, tuple[bytes, bool]]
 ) -> tuple[bytes, bool]:
-    operations: list[dict[str, Any]] = []
-    for release in releases:
-        operations.append(
-            {
-                "type": "replace",
-                "path": f"/releases/name={release.name}?",
-                "value": {
-                    "name": release.name,
-                    "version": release.version,
-                    **_location(_file(release), files),
-                },
-            }
-        )
+    operations: list[dict[str, Any]] = [
+        {
+            "type": "replace",
+            "path": f"/releases/name={release.name}?",
+            "value": {"name": release.name, "version": release.version, **_location(_file(release), files)},
+        }
+        for release in releases
+    ]
     operations.append(
         {
             "type": "replace",

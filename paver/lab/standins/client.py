@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 
-class Failed(Exception):  # noqa: N818 - reads as what happened
+class Failed(Exception):
     """The server answered with an error; `status` says which."""
 
     def __init__(self, status: int, text: str) -> None:

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pyVmomi import SoapStubAdapter, vim, vmodl
-
 from paver.lab.standins.cpi_errors import CloudError
+from paver.lab.standins.soap import SoapStubAdapter, vim, vmodl
 
 _TASK_SECONDS = 600
 _POLL_SECONDS = 0.02

@@ -12,10 +12,9 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from paver.lab.standins import director_views, service
-from paver.lab.standins.director_deploy import Deployer, Options
+from paver.lab.standins.director_deploy import Deployer
 from paver.lab.standins.director_library import Library
 from paver.lab.standins.director_machines import Cpi
 from paver.lab.standins.director_settings import Configs
@@ -23,6 +22,7 @@ from paver.lab.standins.director_state import State
 from paver.lab.standins.director_tasks import Task, Tasks
 from paver.lab.standins.director_variables import ConfigServer
 from paver.lab.standins.director_views import Views
+from paver.lab.standins.director_vms import Options
 from paver.lab.standins.httpd import Exchange, Handler, Refusal, Reply, Route
 from paver.lab.standins.tokens import Verifier
 
@@ -140,7 +140,8 @@ class Director:
         text = exchange.body().decode()
         if not exchange.headers.get("content-type", "").startswith("text/yaml"):
             raise Refusal(415, {"code": 440001, "description": "Content-Type has to be text/yaml"})
-        options = Options(exchange.query.get("recreate") == "true", exchange.query.get("dry_run") == "true")
+        query = exchange.query
+        options = Options(*(query.get(name) == "true" for name in ("recreate", "fix", "dry_run")))
         name = director_views.deployment_name(text)
         return self._task(
             exchange, "create deployment", lambda task: self.deployer.deploy(task, text, options), name
@@ -158,9 +159,10 @@ class Director:
         self.views.known(name)
         if exchange.query.get("format") != "full":
             return Reply(200, self.views.short_instances(name, only_vms=kind == "vms"))
-        action: Callable[[Task], str] = lambda task: self.views.full_instances(
-            task, name, only_vms=kind == "vms"
-        )  # noqa: E731
+
+        def action(task: Task) -> str:
+            return self.views.full_instances(task, name, only_vms=kind == "vms")
+
         return self._task(exchange, f"retrieve {'vm' if kind == 'vms' else 'instance'}-stats", action)
 
     def delete_disk(self, exchange: Exchange, disk: str) -> Reply:

@@ -99,7 +99,7 @@ def release_spec(releases: Releases, name: str, version: str) -> Mapping[str, An
     if name not in releases or not releases[name]:
         raise TaskError(30005, f"Release '{name}' doesn't exist")
     if version == "latest":
-        version = sorted(releases[name], key=version_key)[-1]
+        version = max(releases[name], key=version_key)
     if version not in releases[name]:
         raise TaskError(30006, f"Release version '{name}/{version}' doesn't exist")
     return releases[name][version]

@@ -25,7 +25,7 @@ _CHUNK = 1 << 20
 _NO_WRITE = frozenset({"/oauth/token", "/sky/issuer/token"})
 
 
-class Refusal(Exception):  # noqa: N818 - what a server says is a refusal, not a failure of ours
+class Refusal(Exception):
     """Ends a request with `status` and `body`."""
 
     def __init__(self, status: int, body: Any = "", headers: Mapping[str, str] | None = None) -> None:
@@ -261,4 +261,4 @@ class _Connection(BaseHTTPRequestHandler):
             self.wfile.write(data)
         self.wfile.flush()
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server finds them so

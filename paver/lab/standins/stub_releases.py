@@ -1,4 +1,4 @@
-"""The releases that stand for those of BOSH, UAA, CredHub, Concourse, MinIO and the registry.
+"""The releases that stand for those of BOSH, UAA, CredHub, Concourse and the CPI.
 
 Their jobs have the real ones' properties (as far as somebody here sets or reads them), so that a manifest
 that lacks one fails where it would fail; their packages hold a line that starts a stand-in, or the real
@@ -14,7 +14,7 @@ from paver.lab.standins.tarballs import Job, Package, Release
 
 OPERATING_SYSTEM = "ubuntu-noble"
 STEMCELL_VERSION = "1.484"
-_STEMCELL = f"{OPERATING_SYSTEM}/{STEMCELL_VERSION}"
+COMPILED_FOR = f"{OPERATING_SYSTEM}/{STEMCELL_VERSION}"
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -22,7 +22,7 @@ def bucc_releases(interpreter: str, pythonpath: str) -> list[Release]:
     """Returns the releases of the director's VM; stand-ins run under `interpreter`."""
 
     def run(module: str) -> tuple[bytes, bool]:
-        return _script(
+        return script(
             f'export PYTHONPATH={pythonpath}\nexec {interpreter} -m paver.lab.standins.{module} "$@"'
         )
 
@@ -31,56 +31,56 @@ def bucc_releases(interpreter: str, pythonpath: str) -> list[Release]:
             "bosh",
             "283.1.6",
             (
-                Job("nats", properties=_specs("nats.address nats.user nats.password nats.tls.ca")),
+                Job("nats", properties=specs("nats.address nats.user nats.password nats.tls.ca")),
                 Job(
                     "blobstore",
-                    properties=_specs("blobstore.port blobstore.director.password blobstore.tls.cert.ca"),
+                    properties=specs("blobstore.port blobstore.director.password blobstore.tls.cert.ca"),
                 ),
                 Job(
                     "health_monitor",
-                    properties=_specs("hm.director_account.ca_cert hm.director_account.client_id"),
+                    properties=specs("hm.director_account.ca_cert hm.director_account.client_id"),
                 ),
                 _director(),
             ),
             (Package("director", {"bin/director": run("director")}),),
-            _STEMCELL,
+            COMPILED_FOR,
         ),
-        Release("bpm", "1.4.38", (Job("bpm"),), (), _STEMCELL),
+        Release("bpm", "1.4.38", (Job("bpm"),), (), COMPILED_FOR),
         Release(
             "os-conf",
             "23.0.2",
-            (Job("user_add", properties=_specs("users")), Job("ca_certs", properties=_specs("certs"))),
+            (Job("user_add", properties=specs("users")), Job("ca_certs", properties=specs("certs"))),
             (),
-            _STEMCELL,
+            COMPILED_FOR,
         ),
         Release(
             "postgres",
             "53",
-            (Job("postgres", properties=_specs("databases.port databases.databases databases.roles")),),
+            (Job("postgres", properties=specs("databases.port databases.databases databases.roles")),),
             (),
-            _STEMCELL,
+            COMPILED_FOR,
         ),
-        Release("uaa", "79.6.0", (_uaa(),), (Package("uaa", {"bin/uaa": run("uaa")}),), _STEMCELL),
+        Release("uaa", "79.6.0", (_uaa(),), (Package("uaa", {"bin/uaa": run("uaa")}),), COMPILED_FOR),
         Release(
             "credhub",
             "2.15.19",
             (_credhub(),),
             (Package("credhub", {"bin/credhub": run("credhub")}),),
-            _STEMCELL,
+            COMPILED_FOR,
         ),
         Release(
             "concourse",
             "8.0.1",
             (_web(), _worker()),
             (Package("concourse", {"bin/concourse": run("concourse")}),),
-            _STEMCELL,
+            COMPILED_FOR,
         ),
         Release(
             "credhub-importer",
             "1.1.0",
             (_importer(),),
             (Package("credhub-importer", {"bin/import": run("credhub_importer")}),),
-            _STEMCELL,
+            COMPILED_FOR,
         ),
         bosh_dns(),
         _cpi(interpreter, pythonpath),
@@ -97,104 +97,12 @@ def bosh_dns() -> Release:
     template = (
         '<%= JSON.dump({"api" => p("api.server.tls")["ca"], "client" => p("api.client.tls")["ca"]}) %>\n'
     )
-    job = Job("bosh-dns", {"config/config.json": template}, _specs(names, defaults))
+    job = Job("bosh-dns", {"config/config.json": template}, specs(names, defaults))
     return Release("bosh-dns", "1.39.28", (job,))
 
 
-def minio(binary: str) -> Release:
-    """Returns the MinIO release, whose job starts the real server at `binary`."""
-    properties = _specs(
-        "credential.accesskey credential.secretkey port server_config server_cert server_key ca_cert "
-        "enable_bucket_notification browser",
-        {"port": 9000, "browser": "on"},
-    )
-    bpm = """processes:
-- name: minio-server
-  executable: /var/vcap/packages/minio/bin/minio
-  args: [server, --quiet, --address, "<%= spec.ip %>:<%= p('port') %>", --certs-dir, /var/vcap/jobs/minio-server/config/certs, /var/vcap/store/minio-server]
-  env:
-    MINIO_ROOT_USER: <%= p('credential.accesskey').to_json %>
-    MINIO_ROOT_PASSWORD: <%= p('credential.secretkey').to_json %>
-    MINIO_BROWSER: "off"
-    MINIO_UPDATE: "off"
-  lab_ports: [<%= p('port') %>]
-"""
-    templates = {
-        "config/bpm.yml": bpm,
-        "config/certs/public.crt": "<%= p('server_cert').strip %>\n",
-        "config/certs/private.key": "<%= p('server_key').strip %>\n",
-        "config/certs/CAs/ca.crt": "<%= p('ca_cert', '').strip %>\n",
-    }
-    server = Job("minio-server", templates, properties, ("minio",))
-    errands = tuple(
-        Job(name, {"bin/run": "#!/bin/bash\nexit 0\n"}, _specs("port", {"port": 9000}))
-        for name in ("mc", "smoke-tests")
-    )
-    package = Package("minio", {"bin/minio": _script(f'exec "${{PAVER_LAB_MINIO:-{binary}}}" "$@"')})
-    return Release("minio", "2026.02.12", (server, *errands), (package,), _STEMCELL)
-
-
-def docker_registry(binary: str) -> Release:
-    """Returns the registry release: `registry` says where it stores, `proxy` serves it with TLS and passwords.
-
-    In the real release the proxy is nginx; here the registry itself does both, from the proxy's properties.
-    """
-    storage = """version: 0.1
-log: {level: warn, accesslog: {disabled: true}}
-storage:
-  filesystem: {rootdirectory: <%= p('docker.registry.root') %>}
-  delete: {enabled: true}
-  maintenance: {uploadpurging: {enabled: false}}
-http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
-"""
-    passwords = """<% p('docker.proxy.auth_basic').each do |user, entry|
-  raise "docker.proxy.auth_basic of #{user} is no {PLAIN} password" unless entry.start_with?('{PLAIN}')
-  salt = Digest::SHA256.hexdigest(user)[0, 22] -%>
-<%= user %>:<%= entry.delete_prefix('{PLAIN}').crypt('$2y$04$' + salt) %>
-<% end -%>
-"""
-    bpm = """processes:
-- name: proxy
-  executable: /var/vcap/packages/distribution/bin/registry
-  args: [serve, /var/vcap/jobs/registry/config/registry.yml]
-  env:
-    OTEL_TRACES_EXPORTER: none
-    REGISTRY_HTTP_ADDR: "<%= spec.ip %>:443"
-    REGISTRY_HTTP_TLS_CERTIFICATE: /var/vcap/jobs/proxy/tls/cert.pem
-    REGISTRY_HTTP_TLS_KEY: /var/vcap/jobs/proxy/tls/key.pem
-    REGISTRY_AUTH: htpasswd
-    REGISTRY_AUTH_HTPASSWD_REALM: registry
-    REGISTRY_AUTH_HTPASSWD_PATH: /var/vcap/jobs/proxy/config/auth/registry
-  lab_ports: [443]
-"""
-    registry = Job(
-        "registry",
-        {"config/registry.yml": storage},
-        _specs(
-            "docker.registry.root docker.registry.cookie",
-            {"docker.registry.root": "/var/vcap/store/registry"},
-        ),
-        ("distribution",),
-    )
-    proxy = Job(
-        "proxy",
-        {
-            "config/bpm.yml": bpm,
-            "config/auth/registry": passwords,
-            "tls/cert.pem": "<%= p('docker.proxy.ssl.cert').strip %>\n",
-            "tls/key.pem": "<%= p('docker.proxy.ssl.key').strip %>\n",
-        },
-        _specs("docker.proxy.registries docker.proxy.auth_basic docker.proxy.ssl.cert docker.proxy.ssl.key"),
-        ("distribution",),
-    )
-    package = Package(
-        "distribution", {"bin/registry": _script(f'exec "${{PAVER_LAB_REGISTRY:-{binary}}}" "$@"')}
-    )
-    return Release("docker-registry", "3.5.2", (registry, proxy), (package,), _STEMCELL)
-
-
 def _cpi(interpreter: str, pythonpath: str) -> Release:
-    properties = _specs(
+    properties = specs(
         "vcenter.address vcenter.host vcenter.user vcenter.password vcenter.datacenters vcenter.default_disk_type "
         "vcenter.connection_options.ca_cert agent.mbus ntp",
         {"vcenter.default_disk_type": "preallocated", "ntp": ["0.pool.ntp.org"]},
@@ -223,7 +131,7 @@ JSON.dump('cloud' => { 'plugin' => 'vsphere', 'properties' => {
                 b'set -e\nmkdir -p "${BOSH_INSTALL_TARGET}/bin"\ninstall -m 755 vsphere_cpi "${BOSH_INSTALL_TARGET}/bin/"\n',
                 True,
             ),
-            "vsphere_cpi": _script(
+            "vsphere_cpi": script(
                 f'export PYTHONPATH={pythonpath}\nexec {interpreter} -m paver.lab.standins.cpi "$@"'
             ),
         },
@@ -259,7 +167,7 @@ def _director() -> Job:
         "agent_env": "p('agent.env.bosh')",
         "agent_ca": "p('nats.tls.client_ca')",
     }
-    return _service("director", "director", fields, "director.port", _specs(names, defaults))
+    return _service("director", "director", fields, "director.port", specs(names, defaults))
 
 
 def _uaa() -> Job:
@@ -279,7 +187,7 @@ def _uaa() -> Job:
         "users": "p('uaa.scim.users')",
         "passphrase": "p('encryption.encryption_keys').first['passphrase']",
     }
-    return _service("uaa", "uaa", fields, "uaa.port", _specs(names, {"uaa.port": 8443, "uaa.scim.users": []}))
+    return _service("uaa", "uaa", fields, "uaa.port", specs(names, {"uaa.port": 8443, "uaa.scim.users": []}))
 
 
 def _credhub() -> Job:
@@ -298,7 +206,7 @@ def _credhub() -> Job:
         "encryption_password": "p('credhub.encryption.keys').find { |key| key['active'] }['key_properties']['encryption_password']",
     }
     defaults = {"credhub.port": 8844, "credhub.authorization.acls.enabled": True}
-    return _service("credhub", "credhub", fields, "credhub.port", _specs(names, defaults))
+    return _service("credhub", "credhub", fields, "credhub.port", specs(names, defaults))
 
 
 def _web() -> Job:
@@ -320,7 +228,7 @@ def _web() -> Job:
         "authorized_keys": "p('worker_gateway.authorized_keys')",
         "credhub": "{'url' => p('credhub.url'), 'client' => p('credhub.client_id')}",
     }
-    return _service("web", "concourse", fields, "tls_bind_port", _specs(names))
+    return _service("web", "concourse", fields, "tls_bind_port", specs(names))
 
 
 def _worker() -> Job:
@@ -328,7 +236,7 @@ def _worker() -> Job:
   'host_key' => p('worker_gateway.host_public_key'), 'ephemeral' => p('ephemeral')) %>
 """
     names = "ephemeral worker_gateway.worker_key worker_gateway.host_public_key worker_gateway.hosts"
-    return Job("worker", {"config/worker.json": config}, _specs(names, {"ephemeral": False}))
+    return Job("worker", {"config/worker.json": config}, specs(names, {"ephemeral": False}))
 
 
 def _importer() -> Job:
@@ -342,7 +250,7 @@ exec /var/vcap/packages/credhub-importer/bin/import --config /var/vcap/jobs/cred
     return Job(
         "credhub-importer",
         {"config/import.json": config, "bin/post-start": run},
-        _specs(names),
+        specs(names),
         ("credhub-importer",),
     )
 
@@ -365,9 +273,11 @@ def _service(
     return Job(job, {"config/bpm.yml": bpm, f"config/{job}.json": config}, properties, (package,))
 
 
-def _specs(names: str, defaults: Mapping[str, Any] = _NOTHING) -> dict[str, dict[str, Any]]:
+def specs(names: str, defaults: Mapping[str, Any] = _NOTHING) -> dict[str, dict[str, Any]]:
+    """Returns a job spec's properties from their names and defaults."""
     return {name: {"default": defaults[name]} if name in defaults else {} for name in names.split()}
 
 
-def _script(text: str) -> tuple[bytes, bool]:
+def script(text: str) -> tuple[bytes, bool]:
+    """Returns an executable file of a package."""
     return (f"#!/bin/bash\n{text}\n".encode(), True)

@@ -1,0 +1,127 @@
+"""The CPI's calls for persistent disks; a disk's file has a folder beside it that holds what the agent mounts."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from typing import Any
+
+from paver.lab.standins import cpi_devices
+from paver.lab.standins.cpi_errors import DiskNotFoundError
+from paver.lab.standins.cpi_paths import DATA_SUFFIX
+from paver.lab.standins.cpi_vcenter import Cloud
+from paver.lab.standins.soap import vim
+
+
+def create_disk(cloud: Cloud, megabytes: int, _properties: Any, _vm_cid: Any = None) -> str:
+    """Makes an empty thin disk in the disks' folder and returns its id."""
+    store = cloud.datastores("persistent_datastore_pattern")[0]
+    folder = f"[{store.name}] {cloud.settings['disk_path']}"
+    cid = f"disk-{uuid.uuid4()}"
+    if not _folder_exists(cloud, store, cloud.settings["disk_path"]):
+        cloud.content.fileManager.MakeDirectory(folder, cloud.datacenter, True)
+    spec = vim.VirtualDiskManager.FileBackedVirtualDiskSpec(
+        diskType="thin", adapterType="lsiLogic", capacityKb=megabytes * 1024
+    )
+    cloud.wait(
+        cloud.content.virtualDiskManager.CreateVirtualDisk_Task(
+            f"{folder}/{cid}.vmdk", cloud.datacenter, spec
+        )
+    )
+    return cid
+
+
+def delete_disk(cloud: Cloud, cid: str) -> None:
+    """Deletes the disk, and what the agent kept on it."""
+    store, path = _find_disk(cloud, cid)
+    cloud.wait(cloud.content.virtualDiskManager.DeleteVirtualDisk_Task(path, cloud.datacenter))
+    file = cpi_devices.host_file(store, path)
+    if file is not None and file.with_name(file.name + DATA_SUFFIX).is_dir():
+        shutil.rmtree(file.with_name(file.name + DATA_SUFFIX))
+
+
+def has_disk(cloud: Cloud, cid: str) -> bool:
+    """Whether the disk is there."""
+    try:
+        _find_disk(cloud, cid)
+    except DiskNotFoundError:
+        return False
+    return True
+
+
+def attach_disk(cloud: Cloud, vm_cid: str, disk_cid: str) -> dict[str, Any]:
+    """Attaches the disk, and returns the hint by which the agent finds it."""
+    vm = cpi_devices.vm_of(cloud, vm_cid)
+    store, path = _find_disk(cloud, disk_cid)
+    if path not in [disk.backing.fileName for disk in cpi_devices.disks_of(vm)]:
+        controller = next(
+            device
+            for device in vm.config.hardware.device
+            if isinstance(device, vim.vm.device.VirtualSCSIController)
+        )
+        taken = {
+            device.unitNumber for device in cpi_devices.disks_of(vm) if device.controllerKey == controller.key
+        }
+        backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
+            fileName=path, diskMode="independent_persistent", datastore=store
+        )
+        disk = vim.vm.device.VirtualDisk(
+            key=-1,
+            backing=backing,
+            controllerKey=controller.key,
+            unitNumber=min(unit for unit in range(16) if unit != 7 and unit not in taken),
+        )
+        cloud.wait(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[cpi_devices.change("add", disk)])))
+    file = cpi_devices.host_file(store, path)
+    hint = {"id": disk_cid, "path": path, "file": str(file) if file else ""}
+    cpi_devices.change_settings(cloud, vm, lambda disks: {**disks, disk_cid: hint})
+    return hint
+
+
+def detach_disk(cloud: Cloud, vm_cid: str, disk_cid: str) -> None:
+    """Detaches the disk; its file stays."""
+    vm = cpi_devices.vm_of(cloud, vm_cid)
+    _, path = _find_disk(cloud, disk_cid)
+    for disk in cpi_devices.disks_of(vm):
+        if disk.backing.fileName == path:
+            cloud.wait(
+                vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[cpi_devices.change("remove", disk)]))
+            )
+    cpi_devices.change_settings(
+        cloud, vm, lambda disks: {cid: hint for cid, hint in disks.items() if cid != disk_cid}
+    )
+
+
+def get_disks(cloud: Cloud, cid: str) -> list[str]:
+    """The ids of the VM's persistent disks."""
+    disks = [
+        disk
+        for disk in cpi_devices.disks_of(cpi_devices.vm_of(cloud, cid))
+        if cpi_devices.is_persistent(cloud, disk)
+    ]
+    return [disk.backing.fileName.rpartition("/")[2].removesuffix(".vmdk") for disk in disks]
+
+
+def _find_disk(cloud: Cloud, cid: str) -> tuple[Any, str]:
+    for store in cloud.datastores("persistent_datastore_pattern"):
+        folder = f"[{store.name}] {cloud.settings['disk_path']}"
+        spec = vim.host.DatastoreBrowser.SearchSpec(matchPattern=[f"{cid}.vmdk"])
+        try:
+            result = cloud.wait(store.browser.SearchDatastore_Task(folder, spec))
+        except vim.fault.FileNotFound:
+            continue
+        if result.file:
+            return store, f"{folder}/{cid}.vmdk"
+    raise DiskNotFoundError(f"Could not find disk with id '{cid}'")
+
+
+def _folder_exists(cloud: Cloud, store: Any, path: str) -> bool:
+    try:
+        cloud.wait(
+            store.browser.SearchDatastore_Task(
+                f"[{store.name}] {path}", vim.host.DatastoreBrowser.SearchSpec()
+            )
+        )
+    except vim.fault.FileNotFound:
+        return False
+    return True
