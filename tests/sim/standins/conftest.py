@@ -1,163 +1,183 @@
-"""A datacentre of one vCenter simulator, without the room: machines are started by the watcher below."""
+"""A lab with one host, a vCenter that manages it, and a BUCC tree to raise a director from."""
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import datetime
-import ipaddress
 import json
 import os
 import ssl
 import subprocess
 import sys
-import threading
+import tarfile
+import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from pyVmomi import SoapStubAdapter, vim, vmodl
+import pytest
+import yaml
 
-VCENTER = "127.30.0.20"
+from paver.lab import build, control, plan, raising, system
+from tests.support.raised import Raised, until
 
-
-@dataclass(frozen=True)
-class Authority:
-    """A CA, PKCS#1 like BOSH wants it."""
-
-    certificate: str
-    private_key: str
-
-    @classmethod
-    def make(cls, name: str) -> Authority:
-        """A self-signed root."""
-        key = rsa.generate_private_key(65537, 2048)
-        return cls(_sign(name, key.public_key(), name, key, authority=True), _pem(key))
-
-    def issue(self, address: str) -> tuple[str, str]:
-        """A server certificate for an address."""
-        issuer = x509.load_pem_x509_certificate(self.certificate.encode())
-        parent = serialization.load_pem_private_key(self.private_key.encode(), None)
-        key = rsa.generate_private_key(65537, 2048)
-        name = issuer.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
-        return _sign(address, key.public_key(), str(name), parent, authority=False), _pem(key)
-
-
-def _pem(key: rsa.RSAPrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    ).decode()
-
-
-def _sign(name: str, key: Any, issuer: str, signer: Any, *, authority: bool) -> str:
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
-        .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)]))
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-    )
-    if not authority:
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))])
-        builder = builder.add_extension(names, critical=False)
-    return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+PASSWORD = "Paver-Lab-1!"
+SSO = "Paver-Sso-1!"
+VCENTER = "vcsa.north.example"
+DIRECTOR = "10.30.0.10"
+HERE = Path(__file__).parent
 
 
 @dataclass
-class VCenter:
-    """What a test needs to know about the simulator."""
+class Site:
+    """The lab from BOSH's side: a BUCC tree, its project folder, and the official CLI inside of the lab."""
 
-    address: str
-    port: int
-    user: str
-    password: str
-    ca: str
-    datacenter: str
-    cluster: str
-    datastore: str
-    network: str
+    raised: Raised
+    tree: Path
+    project: Path
+    services: Path
+    variables: dict[str, Any]
+    environment: dict[str, str] = field(default_factory=dict)
 
-    def connect(self) -> Any:
-        """A session of its own; the service's content."""
-        context = ssl.create_default_context(cadata=self.ca)
-        stub = SoapStubAdapter(self.address, self.port, path="/sdk", version="vim.version.v7_0", sslContext=context)
-        content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
-        content.sessionManager.Login(self.user, self.password, None)
-        return content
+    @property
+    def creds(self) -> dict[str, Any]:
+        """What create-env generated."""
+        found: dict[str, Any] = yaml.safe_load((self.project / "state" / "creds.yml").read_text())
+        return found
 
-    def vms(self) -> dict[str, dict[str, Any]]:
-        """The VMs by name, with their power state and extraConfig."""
-        return read_vms(self.connect())
+    def write_vars(self, **changes: Any) -> None:
+        """Writes vars.yml, with some values changed."""
+        (self.project / "vars.yml").write_text(yaml.safe_dump({**self.variables, **changes}))
+
+    def bucc(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs `bucc`."""
+        environment = {"BUCC_PROJECT_ROOT": str(self.project), "HOME": str(self.project / "home")}
+        return self.raised.run([str(self.tree / "bin" / "bucc"), *words], env=environment, check=check, timeout=120)
+
+    def bosh(self, *words: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs the official CLI as the director's admin."""
+        environment = {
+            "HOME": str(self.project / "home"),
+            "BOSH_ENVIRONMENT": f"https://{DIRECTOR}:25555",
+            "BOSH_CLIENT": "admin",
+            "BOSH_CLIENT_SECRET": self.creds["admin_password"],
+            "BOSH_CA_CERT": self.creds["default_ca"]["certificate"],
+            "BOSH_NON_INTERACTIVE": "true",
+        }
+        argv = [str(self.tree / "bin" / "bosh"), "--tty", *words]
+        if text is not None:
+            file = self.raised.lab.folder / "tmp" / f"{uuid.uuid4()}.yml"
+            file.write_text(text)
+            argv.append(str(file))
+        return self.raised.run(argv, env=environment, check=check, timeout=120)
+
+    def rows(self, *words: str) -> list[dict[str, str]]:
+        """The rows of the first table that the official CLI shows."""
+        found: list[dict[str, str]] = json.loads(self.bosh("--json", *words).stdout)["Tables"][0]["Rows"]
+        return found
+
+    def machines(self) -> dict[str, Any]:
+        """The room's machines by VM name."""
+        return {machine["name"]: machine for machine in control.call(self.raised.lab.room, "GET", "/machines")["machines"]}
 
 
-def read_vms(content: Any) -> dict[str, dict[str, Any]]:
-    """The VMs by name, read in one call: while others delete, reading one by one would fail."""
-    view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
-    kind = vmodl.query.PropertyCollector
-    way = kind.TraversalSpec(name="view", path="view", skip=False, type=vim.view.ContainerView)
-    wanted = kind.FilterSpec(
-        objectSet=[kind.ObjectSpec(obj=view, skip=True, selectSet=[way])],
-        propSet=[kind.PropertySpec(type=vim.VirtualMachine, pathSet=["name", "runtime.powerState", "config.extraConfig"])],
-    )
-    found = {}
-    for entry in content.propertyCollector.RetrieveContents([wanted]):
-        facts = {prop.name: prop.val for prop in entry.propSet}
-        extra = {option.key: option.value for option in facts.get("config.extraConfig", [])}
-        found[str(facts["name"])] = {"on": facts.get("runtime.powerState") == "poweredOn", "extra": extra}
-    view.Destroy()
+@pytest.fixture(scope="session")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The BUCC artefact, unpacked."""
+    programs = build.build(["bosh", "minio", "registry"])
+    folder = tmp_path_factory.mktemp("artefact")
+    argv = [sys.executable, "-m", "paver.lab.standins.bucc_artefact", "--out", str(folder / "bucc.tar")]
+    for name in ("bosh", "minio", "registry"):
+        argv += [f"--{name}", str(programs[name])]
+    subprocess.run(argv, check=True, env={**os.environ, "PYTHONPATH": system.python_path()})
+    with tarfile.open(folder / "bucc.tar") as tar:
+        tar.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, tools: dict[str, Path], artefact: Path) -> Iterator[Site]:
+    """A lab whose vCenter manages one host, ready for `bucc up`."""
+    folder = tmp_path_factory.mktemp("lab")
+    bare = plan.demo({"esx-01": PASSWORD}, hosts=1)
+    records = ((VCENTER, "10.20.0.20"), ("esx-01.north.example", "10.20.0.11"))
+    wanted = replace(bare, dns=("10.20.0.2",), ntp=("10.20.0.3",), records=records)
+    programs = dict(build.build(["vsim", "minio", "registry", "bosh"]))
+    reading, writing = os.pipe()
+    try:
+        raised = Raised(raising.up(wanted, folder, programs=programs, tools=tools, hold=reading))
+        authority = _vcenter(raised)
+        yield _site(raised, artefact, tmp_path_factory.mktemp("bucc"), authority)
+    finally:
+        raising.down(folder)
+        os.close(reading)
+        os.close(writing)
+
+
+def _vcenter(raised: Raised) -> str:
+    machine = str(uuid.uuid4())
+    nic = {"key": 4000, "mac": "00:50:56:01:02:20", "port_group": "mgmt", "vlan": 20, "switch": "vSwitch0", "uplinks_up": 1, "connected": True}
+    properties = {
+        "appliance.net.addr": "10.20.0.20",
+        "appliance.net.pnid": VCENTER,
+        "appliance.net.dns.servers": "10.20.0.2",
+        "appliance.ntp.servers": "10.20.0.3",
+        "vmdir.password": SSO,
+        "vmdir.domain-name": "vsphere.local",
+        "vmdir.username": "administrator",
+    }
+    extra = {f"guestinfo.cis.{key}": value for key, value in properties.items()}
+    raised.power("on", machine, extra_config=extra, nics=[nic], disks=[{"file": str(raised.bootable("vcsa"))}])
+    until(lambda: "answers at" in raised.console(machine), "vCenter answers")
+    esx = {
+        "name": "esx-01.north.example",
+        "address": "10.20.0.11",
+        "user": "root",
+        "password": PASSWORD,
+        "thumbprint": _thumbprint(raised),
+    }
+    vcenter = {"address": "10.20.0.20", "user": "administrator@vsphere.local", "password": SSO}
+    raised.run([sys.executable, str(HERE / "vcenter_site.py"), json.dumps(esx), json.dumps(vcenter)])
+    root = raised.lab.folder / "machines" / machine / "root" / "var/lib/vmware/vmca/root.cer"
+    return root.read_text()
+
+
+def _thumbprint(raised: Raised) -> str:
+    pem = (raised.lab.folder / "certificates" / "esx-01.crt").read_text()
+    import hashlib
+
+    digest = hashlib.sha1(ssl.PEM_cert_to_DER_cert(pem), usedforsecurity=False).hexdigest().upper()
+    return ":".join(digest[index : index + 2] for index in range(0, 40, 2))
+
+
+def _site(raised: Raised, artefact: Path, project: Path, authority: str) -> Site:
+    tree = artefact / "bucc"
+    (project / "operators").mkdir()
+    (project / "home").mkdir()
+    for source in ("misc/ntp.yml", "vsphere/custom-ca.yml"):
+        text = (tree / "src" / "bosh-deployment" / source).read_text()
+        (project / "operators" / f"zz-{Path(source).name}").write_text(text)
+    variables = {
+        "director_name": "bucc",
+        "internal_cidr": "10.30.0.0/24",
+        "internal_gw": "10.30.0.1",
+        "internal_ip": DIRECTOR,
+        "network_name": "bosh",
+        "vcenter_ip": VCENTER,
+        "vcenter_user": "administrator@vsphere.local",
+        "vcenter_password": SSO,
+        "vcenter_dc": "north",
+        "vcenter_cluster": "compute",
+        "vcenter_ds": r"\Adatastore1\z",
+        "vcenter_disks": "bosh_disks",
+        "vcenter_templates": "bosh_templates",
+        "vcenter_vms": "bosh_vms",
+        "vcenter_vm_cpu": 4,
+        "vcenter_vm_disk": 50000,
+        "vcenter_vm_ram": 16640,
+        "vcenter_dns": ["10.20.0.2"],
+        "internal_ntp": ["10.20.0.3"],
+        "vcenter_ca_cert": authority,
+    }
+    found = Site(raised, tree, project, artefact / "services", variables)
+    found.write_vars()
     return found
-
-
-@dataclass
-class Machines:
-    """Does what the room does on a power event: a VM that carries an agent's settings gets its agent."""
-
-    vcenter: VCenter
-    folder: Path
-    environment: dict[str, str]
-    agents: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _end: threading.Event = field(default_factory=threading.Event)
-
-    def watch(self) -> None:
-        """Follows the VMs' power until `close`."""
-        content = self.vcenter.connect()
-        while not self._end.wait(0.05):
-            powered = {
-                name: vm["extra"]["guestinfo.bosh.env"]
-                for name, vm in read_vms(content).items()
-                if vm["on"] and "guestinfo.bosh.env" in vm["extra"]
-            }
-            for name in set(powered) - set(self.agents):
-                self.agents[name] = self._start(name, powered[name])
-            for name in set(self.agents) - set(powered):
-                self._stop(name)
-
-    def _start(self, name: str, settings: str) -> subprocess.Popen[bytes]:
-        home = self.folder / name
-        home.mkdir(parents=True, exist_ok=True)
-        file = home / "settings.json"
-        file.write_bytes(base64.b64decode(settings))
-        with (home / "console.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "paver.lab.standins.agent", "--settings", str(file)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
-            )
-
-    def _stop(self, name: str) -> None:
-        agent = self.agents.pop(name)
-        agent.terminate()
-        agent.wait()
-
-    def close(self) -> None:
-        """Ends the watching and every agent."""
-        self._end.set()
-        for name in list(self.agents):
-            self._stop(name)
