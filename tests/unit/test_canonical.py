@@ -104,7 +104,7 @@ class _Name(str):
         "\ud800",
         {"\udc00": 1},
         _Name("a subclass"),
-        object(),
+        pytest.param(object(), id="an object"),
         {"a": [1, {"b": 1.5}]},
     ],
     ids=repr,

@@ -56,7 +56,7 @@ class _Proof(Resource[ProofFacts]):
             record.remove(world, at, facts.mark.id)
 
 
-OBJECT_CALLS = record.CALLS | {"PutObject", "DeleteObject"}
+OBJECT_CALLS = record.CALLS | {"s3:put_object", "s3:delete_object"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,10 +79,10 @@ class ObjectStoreProof(_Proof):
     def prove(self, world: Writer) -> None:
         store = world.writing(self.also[0])
         body = secrets.token_bytes(64)
-        version = store.call("PutObject", Bucket=self.bucket, Key=KEY, Body=body).get("VersionId")
+        version = store.call("put_object", Bucket=self.bucket, Key=KEY, Body=body).get("VersionId")
         got = store.read_object(self.bucket, KEY)
         named = {"VersionId": version} if version else {}
-        store.call("DeleteObject", Bucket=self.bucket, Key=KEY, **named)
+        store.call("delete_object", Bucket=self.bucket, Key=KEY, **named)
         if got != body:
             raise PaverError("the object store gave back something else than was put into it")
 

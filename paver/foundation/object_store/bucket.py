@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 from paver.driver import Endpoint, Facts, Mark, Reader, Refused, Resource, ResourceId, Verb, Writer
 
 TAGS = {"site": "paver-site", "id": "paver-id", "action": "paver-action", "complete": "paver-complete"}
-SET = frozenset({"CreateBucket", "PutBucketVersioning", "PutObjectLockConfiguration", "PutBucketTagging"})
+SET = frozenset(
+    {
+        "s3:create_bucket",
+        "s3:put_bucket_versioning",
+        "s3:put_object_lock_configuration",
+        "s3:put_bucket_tagging",
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,8 +34,8 @@ class Bucket(Resource[BucketFacts]):
     kind: ClassVar[str] = "s3.bucket"
     calls: ClassVar = {
         Verb.CREATE: SET,
-        Verb.UPDATE: SET - {"CreateBucket"},
-        Verb.DELETE: frozenset({"DeleteBucket"}),
+        Verb.UPDATE: SET - {"s3:create_bucket"},
+        Verb.DELETE: frozenset({"s3:delete_bucket"}),
     }
     unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
     dies_with_parent: ClassVar[bool] = True
@@ -52,7 +59,7 @@ class Bucket(Resource[BucketFacts]):
     def create(self, world: Writer) -> None:
         store = world.writing(self.at)
         if self.name not in store.buckets():
-            store.call("CreateBucket", Bucket=self.name, ObjectLockEnabledForBucket=self.lock_days > 0)
+            store.call("create_bucket", Bucket=self.name, ObjectLockEnabledForBucket=self.lock_days > 0)
         self._tag(world, complete=False)
         self._set(world)
         self._tag(world, complete=True)
@@ -74,12 +81,12 @@ class Bucket(Resource[BucketFacts]):
             status = "Enabled" if self.versioned else "Suspended"
             if self.versioned or _versioned(store, self.name):
                 store.call(
-                    "PutBucketVersioning", Bucket=self.name, VersioningConfiguration={"Status": status}
+                    "put_bucket_versioning", Bucket=self.name, VersioningConfiguration={"Status": status}
                 )
         else:
             rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": self.lock_days}}
             store.call(
-                "PutObjectLockConfiguration",
+                "put_object_lock_configuration",
                 Bucket=self.name,
                 ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule},
             )
@@ -88,7 +95,7 @@ class Bucket(Resource[BucketFacts]):
         mark = world.mark(complete=complete)
         values = {"site": mark.site, "id": mark.id, "action": mark.action, "complete": str(complete).lower()}
         tags = [{"Key": TAGS[name], "Value": value} for name, value in values.items()]
-        world.writing(self.at).call("PutBucketTagging", Bucket=self.name, Tagging={"TagSet": tags})
+        world.writing(self.at).call("put_bucket_tagging", Bucket=self.name, Tagging={"TagSet": tags})
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[BucketFacts]:
@@ -100,25 +107,25 @@ class Bucket(Resource[BucketFacts]):
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: BucketFacts) -> None:
         store, name = world.writing(at), facts.address["name"]
-        held = store.query("ListObjectVersions", Bucket=name, MaxKeys=1)
+        held = store.query("list_object_versions", Bucket=name, MaxKeys=1)
         if held.get("Versions") or held.get("DeleteMarkers"):
             raise Refused(
                 f"the bucket {name} is not empty",
                 why="paver never deletes what others put into a bucket",
                 do="look at it with `mc ls --versions`, empty it, then run the same command again",
             )
-        store.call("DeleteBucket", Bucket=name)
+        store.call("delete_bucket", Bucket=name)
 
 
 def _versioned(store: Any, name: str) -> bool:
-    return bool(store.query("GetBucketVersioning", Bucket=name).get("Status") == "Enabled")
+    return bool(store.query("get_bucket_versioning", Bucket=name).get("Status") == "Enabled")
 
 
 def _facts(world: Reader, at: Endpoint[Any, Any], name: str) -> BucketFacts | None:
     store = world.session(at)
     if name not in store.buckets():
         return None
-    tags = store.find("GetBucketTagging", Bucket=name) or {}
+    tags = store.find("get_bucket_tagging", Bucket=name) or {}
     ours = {tag["Key"]: tag["Value"] for tag in tags.get("TagSet", [])}
     mark = None
     if TAGS["id"] in ours:
@@ -128,7 +135,7 @@ def _facts(world: Reader, at: Endpoint[Any, Any], name: str) -> BucketFacts | No
             ours[TAGS["action"]],
             ours[TAGS["complete"]] == "true",
         )
-    lock = (store.find("GetObjectLockConfiguration", Bucket=name) or {}).get("ObjectLockConfiguration", {})
+    lock = (store.find("get_object_lock_configuration", Bucket=name) or {}).get("ObjectLockConfiguration", {})
     return BucketFacts(
         address={"name": name},
         mark=mark,

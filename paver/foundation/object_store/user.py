@@ -11,7 +11,7 @@ from paver.driver import Endpoint, Facts, Reader, Resource, Secret, Verb, Writer
 from paver.foundation import record
 
 PREFIX = "paver-"
-SET = frozenset({"policy_add", "user_add", "attach_policy", "detach_policy"})
+SET = frozenset({"minio:policy_add", "minio:user_add", "minio:attach_policy"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class StoreUser(Resource[StoreUserFacts]):
     calls: ClassVar = {
         Verb.CREATE: SET | record.CALLS,
         Verb.UPDATE: SET | record.CALLS,
-        Verb.DELETE: frozenset({"user_remove", "policy_remove", "detach_policy"}) | record.REMOVE,
+        Verb.DELETE: frozenset({"minio:user_remove", "minio:policy_remove"}) | record.REMOVE,
     }
     unmanaged: ClassVar[frozenset[str]] = frozenset({"name", "jumpbox"})
 
