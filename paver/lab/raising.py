@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,6 +82,32 @@ class Lab:
         """
         found: dict[str, Any] = control.call(self.room, "GET", "/status")
         return found
+
+
+def without_namespaces(reason: str) -> list[str]:
+    """Returns what it means that this machine refuses user namespaces, a line each, for the user to read."""
+    return [
+        f"this machine refuses user namespaces ({reason}): the lab stands on loopback addresses instead",
+        "  every process of this machine can reach it, and it can reach the Internet: nothing is proven about airgaps",
+        "  addresses are 127.x.y.z instead of 10.x.y.z, in the site file as well",
+        "  the jumpbox does not boot, so only the phases trust and hosts, and the upload of its image, can be run",
+        "  do, on Debian: sysctl -w kernel.unprivileged_userns_clone=1",
+        "  do, on Ubuntu: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        "  do, in Docker: docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined",
+    ]
+
+
+def _require_ports(plan: plans.Plan) -> None:
+    for host in plan.hosts[:1]:
+        with socket.socket() as probe:
+            try:
+                probe.bind((host.address, 443))
+            except PermissionError as error:
+                why = "without namespaces of its own it needs the right to use ports below 1024"
+                do = "run it as root, or sysctl -w net.ipv4.ip_unprivileged_port_start=0"
+                raise PaverError(
+                    f"the lab can't listen on {host.address} port 443", why=why, do=do
+                ) from error
 
 
 def default_folder() -> Path:
@@ -187,6 +214,8 @@ def _raise(
     *,
     isolated: bool,
 ) -> Lab:
+    if not isolated:
+        _require_ports(plan)
     for name in _OWN:
         shutil.rmtree(folder / name, ignore_errors=True)
         _mkdir(folder / name)

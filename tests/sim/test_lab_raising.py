@@ -235,3 +235,28 @@ def test_a_full_disk_is_told_and_leaves_no_process(tmp_path: Path) -> None:
     assert not [
         each for each in Path("/proc").glob("[0-9]*") if str(small).encode() in _cmdline(int(each.name))
     ]
+
+
+def test_where_namespaces_are_refused_it_stands_on_loopback(
+    folder: Path, tools: dict[str, Path], programs: dict[str, Path]
+) -> None:
+    lab = raising.up(DEMO, folder, programs=programs, tools=tools, isolated=False)
+    assert [host.address for host in lab.plan.hosts] == ["127.20.0.11", "127.20.0.12"]
+    with socket.create_connection(("127.20.0.12", 443), 5):
+        pass
+    assert raising.up(DEMO, folder, programs=programs, tools=tools) == lab
+    processes = living_by_folder(lab)
+    os.kill(lab.init.pid, signal.SIGKILL)
+    until(lambda: gone(processes), "its processes end with the room")
+
+
+def living_by_folder(lab: raising.Lab) -> dict[int, str]:
+    numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    found = {number: _cmdline(number).decode() for number in numbers}
+    return {number: command for number, command in found.items() if str(lab.folder) in command}
+
+
+def test_what_no_namespaces_means_is_said() -> None:
+    text = "\n".join(raising.without_namespaces("EPERM"))
+    assert "EPERM" in text
+    assert "the jumpbox does not boot" in text

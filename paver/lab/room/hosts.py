@@ -28,7 +28,7 @@ def start(place: world.World) -> tuple[machine.Process, ...]:
             json.dump(configuration(place), sink, indent=1)
         folder = place.lab / "run"
         argv = [str(place.programs["vsim"]), "esx", "--config", str(config)]
-        process = machine.spawn(folder, argv, folder / "esx.log")
+        process = machine.spawn(place, folder, argv, folder / "esx.log")
         found.append(process)
         await_socket(place.run / "esx.control.sock", process, folder / "esx.log")
         for host in place.plan.hosts:

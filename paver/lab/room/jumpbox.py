@@ -41,6 +41,9 @@ class Jumpbox:
 
     def wake(self) -> tuple[world.Wanted, ...]:
         """Does what cloud-init does before the network is up."""
+        if not self._world.isolated:
+            self._console("no boot: a jumpbox with a file system of its own needs user namespaces")
+            return ()
         guestinfo = {
             key: value for key, value in self._event.extra_config.items() if key.startswith("guestinfo.")
         }
@@ -64,6 +67,8 @@ class Jumpbox:
 
     def launch(self, up: tuple[str, ...]) -> world.Guest:
         """Starts sshd on the addresses that are up, and the services that were enabled before."""
+        if not self._world.isolated:
+            return world.Guest(None, {})
         root = self._root
         published = base64.b64encode((root / f"{_HOST_KEY}.pub").read_bytes()).decode()
         config = root / "etc/ssh/sshd_config"
@@ -199,18 +204,24 @@ def _programs(root: Path, place: world.World) -> None:
     found = {name: path for name, path in place.programs.items() if name != "vsim"}
     # What the host has lies on PATH already; what was unpacked for the lab does not.
     found |= {name: path for name, path in place.tools.items() if not path.is_relative_to("/usr")}
-    found |= {name: _SHIMS / name for name in ("systemctl", "sudo")}
     for name, path in found.items():
         _replace_link(folder / name, path)
+    # Copied, since an installer of wheels may drop the right to execute.
+    for name in ("systemctl", "sudo"):
+        _program(folder / name, (_SHIMS / name).read_text())
     library = shlex.quote(system.python_path())
-    shim = folder / "paver"
-    shim.unlink(missing_ok=True)
-    shim.write_text(
+    _program(
+        folder / "paver",
         "#!/bin/sh\n"
         "# The jumpbox's paver is the one that raised the lab: the file system is shared.\n"
-        f'PYTHONPATH={library}${{PYTHONPATH:+:$PYTHONPATH}} exec {shlex.quote(sys.executable)} -m paver "$@"\n'
+        f'PYTHONPATH={library}${{PYTHONPATH:+:$PYTHONPATH}} exec {shlex.quote(sys.executable)} -m paver "$@"\n',
     )
-    shim.chmod(0o755)
+
+
+def _program(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 def _replace_link(link: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from paver.errors import PaverError
 from paver.lab import system
 from paver.lab.room import guest, world
 
@@ -38,10 +38,26 @@ class Process:
     popen: subprocess.Popen[bytes]
 
     def kill(self) -> None:
-        """Kills and reaps it."""
+        """Kills and reaps it; all that ran on it is gone when this returns."""
         if self.popen.poll() is None:
-            self.popen.send_signal(signal.SIGKILL)
+            # The machine's first process, not the one that waits for it: its end waits for all the others'.
+            for number in _children(self.popen.pid) or [self.popen.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
         self.popen.wait()
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = entry.read_text()
+        except OSError:
+            continue
+        # The name may hold spaces and parentheses; the parent is the second field behind it.
+        if int(text[text.rindex(")") + 2 :].split()[1]) == parent:
+            found.append(int(entry.parent.name))
+    return found
 
 
 def start(
@@ -55,11 +71,8 @@ def start(
 ) -> Process:
     """Starts a machine whose root is `folder`/root, with `services` on it; `folders` are made first.
 
-    Raises:
-        PaverError: the lab runs without namespaces, so a machine can't have a view of its own.
+    The lab must be an isolated one: without namespaces no machine can have files of its own.
     """
-    if not place.isolated:
-        raise PaverError("a machine with a file system of its own needs user namespaces")
     config = folder / "guest.json"
     content = {
         "root": str(folder / "root"),
@@ -80,12 +93,22 @@ def start(
         json.dump(content, sink)
     argv = ["unshare", "-mpuf", "--kill-child", "--mount-proc", "--propagation", "private"]
     return spawn(
-        folder, [*argv, sys.executable, "-m", "paver.lab.room.guest", str(config)], folder / "guest.log"
+        place,
+        folder,
+        [*argv, sys.executable, "-m", "paver.lab.room.guest", str(config)],
+        folder / "guest.log",
     )
 
 
-def spawn(folder: Path, argv: Sequence[str], log: Path, extra: Mapping[str, str] | None = None) -> Process:
-    """Starts `argv` with its output in `log`, its scratch in the machine's folder, and paver importable."""
+def spawn(
+    place: world.World, folder: Path, argv: Sequence[str], log: Path, extra: Mapping[str, str] | None = None
+) -> Process:
+    """Starts `argv` with its output in `log`, its scratch in the machine's folder, and paver importable.
+
+    It ends with the lab: by the lab's PID namespace, or, where there is none, with the thread that calls this.
+    """
+    if not place.isolated:
+        argv = ["setpriv", "--pdeathsig", "KILL", *argv]
     scratch = folder / "tmp"
     scratch.mkdir(exist_ok=True)
     environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": system.python_path(), **(extra or {})}

@@ -18,13 +18,13 @@ def start(place: world.World) -> tuple[machine.Process, ...]:
         config = folder / "dnsmasq.conf"
         config.write_text(dnsmasq(plan.dns, plan.zone, plan.records))
         argv = [*nested, str(place.tools["dnsmasq"]), "-k", "-C", str(config)]
-        found.append(machine.spawn(folder, argv, folder / "dnsmasq.log"))
+        found.append(machine.spawn(place, folder, argv, folder / "dnsmasq.log"))
         machine.await_port(plan.dns[0], 53)
     for address in plan.ntp:
         config = folder / f"chrony-{address}.conf"
         config.write_text("\n".join((*chrony(address), f"pidfile {place.run}/chrony-{address}.pid", "")))
         argv = [*nested, str(place.tools["chronyd"]), "-U", "-u", "root", "-x", "-d", "-f", str(config)]
-        found.append(machine.spawn(folder, argv, folder / "chrony.log"))
+        found.append(machine.spawn(place, folder, argv, folder / "chrony.log"))
     return tuple(found)
 
 

@@ -60,6 +60,7 @@ class Stemcell:
         isolated = ["unshare", "-mpf", "--kill-child", "--mount-proc", "--propagation", "private"]
         argv = [sys.executable, "-m", "paver.lab.standins.agent", "--settings", str(settings)]
         self._process = machine.spawn(
+            self._world,
             self._folder,
             [*(isolated if self._world.isolated else []), *argv],
             self._folder / "agent.log",

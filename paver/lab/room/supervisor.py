@@ -131,8 +131,8 @@ class Supervisor:
             return
         self._off(machine)
         if event.state == "destroyed":
-            machine.state = "destroyed"
             shutil.rmtree(self._world.folder(machine.uuid), ignore_errors=True)
+            machine.state = "destroyed"
 
     def _on(self, machine: _Machine, event: world.Event) -> None:
         machine.last = event

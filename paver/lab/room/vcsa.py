@@ -94,8 +94,12 @@ class Appliance:
                 # Touched once only: a first boot whose power went is never taken up again.
                 started.touch(exist_ok=False)
                 self._first_boot(address)
-            self._serve(address)
+            process = self._serve(address)
             done.touch()
+            # Stays with it: a process of a lab without namespaces ends with the thread that started it.
+            process.popen.wait()
+            if not self._halted.is_set():
+                self._console(f"vCenter's services ended with {process.popen.returncode}")
         except FileExistsError:
             self._console("first boot failed: it was interrupted and can't be resumed")
             self._tell("failed", 0, "first boot was interrupted and can't be resumed")
@@ -139,7 +143,7 @@ class Appliance:
         where = server if server.replace(".", "").isdigit() else resolver.address(server, resolvers)
         return where is not None and resolver.tells_time(where)
 
-    def _serve(self, address: str) -> None:
+    def _serve(self, address: str) -> machine.Process:
         place, found = self._world, self._settings
         name = found["appliance.net.pnid"]
         certificates = self._folder / "certificates"
@@ -168,7 +172,7 @@ class Appliance:
                 raise PaverError("the power went in first boot")
             control.unlink(missing_ok=True)
             argv = [str(place.programs["vsim"]), "vcenter", "--config", str(config)]
-            self._process = machine.spawn(self._folder, argv, log)
+            self._process = machine.spawn(self._world, self._folder, argv, log)
         hosts.await_socket(control, self._process, log)
         if not machine.await_port(address, 443):
             raise PaverError(
@@ -176,6 +180,7 @@ class Appliance:
             )
         self._tell("succeeded", 100, "vCenter is ready")
         self._console(f"vCenter {name} answers at {address}")
+        return self._process
 
     def _secret(self, file: str, content: Any) -> Any:
         path = self._folder / file
