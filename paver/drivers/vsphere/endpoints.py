@@ -8,6 +8,7 @@ from typing import Any
 from paver.driver import STORE, Connector, Endpoint, Material, ResourceId, Secret, output, resource_id
 from paver.drivers.vsphere import settings
 from paver.drivers.vsphere.files import Files
+from paver.drivers.vsphere.site_services import probe
 from paver.sitefile import SecretRef
 from paver.sitefile.site import Site
 from paver.transport.machine import MachineConnector
@@ -51,9 +52,6 @@ HOST_WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """What reading a host fetches in one call."""
 
-PROBES: tuple[tuple[str, ...], ...] = ()
-"""What reading runs on the jumpbox beside the usual probes."""
-
 
 def host(name: str) -> Endpoint[Any, Any]:
     """Returns the endpoint of a host."""
@@ -89,6 +87,6 @@ def connectors(site: Site) -> Mapping[str, Connector]:
         user=site.jumpbox.user,
         key=JUMPBOX_KEY.secret,
         host_keys=output(JUMPBOX, "host_keys", tuple),
-        probes=PROBES,
+        probes=(probe.beginning(),),
     )
     return found

@@ -5,22 +5,28 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from paver.driver import Paved, Resource, ResourceId
+from paver.driver import Paved, Resource
 from paver.drivers.vsphere import endpoints
 from paver.drivers.vsphere.host import pave as hosts
 from paver.drivers.vsphere.inventory import pave as inventory
 from paver.drivers.vsphere.jumpbox import pave as jumpbox
+from paver.drivers.vsphere.site_services import pave as site_services
 from paver.drivers.vsphere.vcsa import pave as vcsa
 from paver.sitefile.site import Site
 
 PHASES = ("hosts", "jumpbox", "site-services", "vcenter", "inventory")
-KINDS: tuple[type[Resource[Any]], ...] = (*hosts.KINDS, *jumpbox.KINDS, *vcsa.KINDS, *inventory.KINDS)
+KINDS: tuple[type[Resource[Any]], ...] = (
+    *hosts.KINDS,
+    *jumpbox.KINDS,
+    *site_services.KINDS,
+    *vcsa.KINDS,
+    *inventory.KINDS,
+)
 
 
 def pave(site: Site) -> Paved:
     """Returns the wish for `site`."""
     above = inventory.pave(site)
-    served: frozenset[ResourceId] = frozenset()
     return dataclasses.replace(
         above,
         phases=PHASES,
@@ -28,11 +34,18 @@ def pave(site: Site) -> Paved:
         resources=(
             *hosts.resources(site),
             *jumpbox.resources(site),
-            *vcsa.resources(site, served),
+            *site_services.resources(site),
+            *vcsa.resources(site, site_services.served(site)),
             *above.resources,
         ),
         connectors={**endpoints.connectors(site), **above.connectors},
-        grounds=(*hosts.grounds(site), *jumpbox.grounds(site), *vcsa.grounds(site), *above.grounds),
+        grounds=(
+            *hosts.grounds(site),
+            *jumpbox.grounds(site),
+            *site_services.grounds(site),
+            *vcsa.grounds(site),
+            *above.grounds,
+        ),
         material=(*dict.fromkeys((endpoints.JUMPBOX_KEY, *vcsa.material(site), *above.material)),),
         jumpbox=endpoints.MACHINE,
         brought={"bucc": jumpbox.BUCC},

@@ -144,6 +144,11 @@ def grounds(site: Site) -> Iterator[Ground]:
             yield Ground(kind, endpoints.host(name), "site-services" if late.get(kind) else PHASE)
 
 
+def pointed(site: Site) -> frozenset[ResourceId]:
+    """Returns the hosts' name servers and time servers, of whatever phase."""
+    return frozenset(resource_id(kind.kind, name) for name in settings.of(site).hosts for kind in (Dns, Ntp))
+
+
 def ready(site: Site, name: str) -> frozenset[ResourceId]:
     """Returns what must stand before something is placed on a host."""
     host = settings.of(site).hosts[name]

@@ -1,0 +1,90 @@
+"""Name servers and time servers, asked from the jumpbox."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from paver.driver import PaverError, Unobservable, Writer
+from paver.errors import Interrupted
+
+Record = tuple[str, str]
+"""A full name and its address."""
+
+SETTLED = 30.0
+"""Seconds that a daemon may take from its start to its first answer."""
+
+
+@functools.cache
+def beginning() -> tuple[str, ...]:
+    """Returns how the probe's argv begins, for the machine's connector to declare."""
+    source = Path(__file__).with_name("ask.py").read_text(encoding="utf-8")
+    return ("python3", "-I", "-c", source)
+
+
+def names(session: Any, server: str, wanted: Iterable[str]) -> Mapping[str, Any]:
+    """Returns what a name server says of names and addresses; None where it says nothing."""
+    return _asked(session, "names", server, *wanted)
+
+
+def times(session: Any, servers: Iterable[str]) -> Mapping[str, Any]:
+    """Returns stratum and offset of time servers; None where one says nothing, or that it knows no time."""
+    return _asked(session, "time", *servers)
+
+
+def _asked(session: Any, *arguments: str) -> Mapping[str, Any]:
+    ran = session.probe([*beginning(), *arguments], timeout=120)
+    if not ran.ok:
+        raise Unobservable(
+            f"{session.name} could not ask {arguments[1]}",
+            seen=ran.err.decode("utf-8", "replace").strip()[-300:],
+            do="check that python3 runs there",
+        )
+    found: Mapping[str, Any] = json.loads(ran.text)
+    return found
+
+
+def wrong_names(session: Any, server: str, records: Iterable[Record]) -> tuple[str, ...]:
+    """Returns, in words, every record that a server does not know forward and backward."""
+    wanted = list(records)
+    found = names(session, server, [text for record in wanted for text in record])
+    wrong = []
+    for name, address in wanted:
+        for asked, expected in ((name, address), (address, name)):
+            if found[asked] is None:
+                wrong.append(f"{server} says nothing of {asked}")
+            elif expected not in found[asked]:
+                wrong.append(
+                    f"{server} says that {asked} is {', '.join(found[asked]) or 'unknown'}, not {expected}"
+                )
+    return tuple(wrong)
+
+
+def wrong_times(session: Any, servers: Iterable[str]) -> tuple[str, ...]:
+    """Returns, in words, every server that does not tell the time."""
+    found = times(session, servers)
+    return tuple(f"{server} does not tell the time" for server, said in found.items() if said is None)
+
+
+def settle(world: Writer, look: Callable[[], tuple[str, ...]], what: str) -> None:
+    """Waits until `look` finds nothing wrong.
+
+    Raises:
+        PaverError: if it still does after a while.
+    """
+    end = time.monotonic() + SETTLED
+    while wrong := look():
+        if world.stopping():
+            raise Interrupted(f"stopped while {what} starts")
+        if time.monotonic() > end:
+            raise PaverError(
+                f"{what} does not answer as it should",
+                seen="\n".join(wrong),
+                do="see the journal of its service on the jumpbox",
+            )
+        world.report(f"waiting for {what}")
+        time.sleep(0.2)
