@@ -262,6 +262,9 @@ class Executor:
                 return "skip"
         if fingerprint(facts) == action.before:
             return "act"
+        # A setting has a value as soon as what it lies in stands; nobody could know it beforehand.
+        if not action.asked and action.setting and mark is None:
+            return "act"
         if mark is not None and ours and not mark.complete:
             return "converge"
         raise Refused(
@@ -327,7 +330,7 @@ class Executor:
             fields = (
                 frozenset(c.field for c in changes(resource, facts, self._hands.versions)) if facts else None
             )
-            if action.verb is Verb.UPDATE or action.verb is Verb.ADOPT:
+            if action.verb in {Verb.UPDATE, Verb.ADOPT} or (resource.setting and facts is not None):
                 if facts is None or fields is None:
                     raise Refused(f"{action.resource} is gone", do="make a new plan")
                 self._in_place(action, resource, fields)

@@ -29,6 +29,7 @@ class Action:
         wish: digest of the wish as the driver wrote it (placeholders in place); None for an orphan.
         planned: the wished values as far as they are known, `{"unknown": …}` otherwise.
         before: digest of the managed facts that were read; None for absent.
+        asked: False where nobody could be asked, since what it lies in does not stand yet.
         needs: resources whose actions must be done before this one.
         calls: what the act may call.
         also: other endpoints that the act writes to.
@@ -47,6 +48,7 @@ class Action:
     wish: str | None = None
     planned: Mapping[str, Json] = dataclasses.field(default_factory=dict)
     before: str | None = None
+    asked: bool = True
     changes: tuple[Change, ...] = ()
     needs: tuple[ResourceId, ...] = ()
     calls: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class Action:
         """Returns the canonical form, without the id."""
         return {
             "also": list(self.also),
+            "asked": self.asked,
             "before": self.before,
             "calls": list(self.calls),
             "changes": [
@@ -219,6 +222,7 @@ def _action(item: dict[str, Any]) -> Action:
         calls=tuple(item["calls"]),
         lost=tuple(item["lost"]),
         also=tuple(item["also"]),
+        asked=item["asked"],
         implied=item["implied"],
         setting=item["setting"],
         opaque=item["opaque"],

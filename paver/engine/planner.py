@@ -242,6 +242,7 @@ class _Judge:
             wish=None if verb is Verb.DELETE else wish_digest(original),
             planned={} if verb in {Verb.DELETE, Verb.KEEP} else wished,
             before=None if rebuilt else fingerprint(seen.facts),
+            asked=seen.asked and not rebuilt,
             changes=changed,
             needs=tuple(needs),
             calls=calls_of(type(original), verb) if acts else (),

@@ -52,6 +52,8 @@ class PasswordGrant:
         password: the password.
         client: the client's id.
         secret: its secret, None for an empty one.
+        public_secret: of a client whose secret everybody knows (fly's), instead of `secret`.
+        scope: what is asked for.
     """
 
     token_url: str
@@ -59,6 +61,8 @@ class PasswordGrant:
     password: SecretRef
     client: str
     secret: SecretRef | None = None
+    public_secret: str = ""
+    scope: str = ""
 
 
 Auth = Basic | Bearer | ClientCredentials | PasswordGrant | None
@@ -111,13 +115,15 @@ class Credentials:
                 self._token = ""
 
     def _fetch(self, auth: ClientCredentials | PasswordGrant) -> None:
-        secret = self._context.reveal(auth.secret) if auth.secret is not None else ""
+        known = auth.public_secret if isinstance(auth, PasswordGrant) else ""
+        secret = self._context.reveal(auth.secret) if auth.secret is not None else known
         form = {"grant_type": "client_credentials"}
         if isinstance(auth, PasswordGrant):
             form = {
                 "grant_type": "password",
                 "username": auth.user,
                 "password": self._context.reveal(auth.password),
+                **({"scope": auth.scope} if auth.scope else {}),
             }
         response = self._client.post(
             auth.token_url,
