@@ -46,6 +46,7 @@ PLAN = plans.Plan(
     records=(
         ("vcsa.north.example", "10.20.0.20"),
         ("broken.north.example", "10.20.0.21"),
+        ("slow.north.example", "10.20.0.22"),
         ("alias.north.example", "10.20.0.20"),
     ),
 )
@@ -205,13 +206,14 @@ def test_a_failed_first_boot_leaves_a_machine_that_is_no_vcenter(room: Room, tmp
 
 def test_a_hanging_first_boot_hangs(room: Room, tmp_path: Path) -> None:
     raw = room.template(
-        appliance__name="slow", network__ip="10.20.0.21", network__system_name="broken.north.example"
+        appliance__name="slow", network__ip="10.20.0.22", network__system_name="slow.north.example"
     )
     process = room.start(tmp_path, raw, EULA, fault="hang")
     try:
         _read_until(process, "Starting VMware Postgres...")
         # Where vCenter answers, any other installation ends at once.
-        while room.machines()["slow"] != "succeeded":
+        while (state := room.machines()["slow"]) != "succeeded":
+            assert state != "failed"
             assert process.poll() is None
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1)
@@ -249,7 +251,7 @@ def test_a_precheck_makes_nothing(room: Room, tmp_path: Path) -> None:
         ({"esxi__deployment_network": "mgmt"}, "Network 'mgmt' is not found; available: ['VM Network']"),
         ({"esxi__datastore": "Datastore1"}, "Datastore 'Datastore1' is not found; available: ['datastore1']"),
         ({"network__system_name": "absent.north.example"}, "resolves to nothing"),
-        ({"network__ip": "10.20.0.22"}, "resolves to 10.20.0.20"),
+        ({"network__ip": "10.20.0.23"}, "resolves to 10.20.0.20"),
         ({"network__system_name": "alias.north.example"}, "The reverse lookup of 10.20.0.20"),
         ({"network__dns_servers": ["10.20.0.99"]}, "resolves to nothing"),
         ({"os__ntp_servers": "10.20.0.99"}, "com.vmware.applmgmt.err_ntp_sync_failed"),
