@@ -134,14 +134,7 @@ type diskManager struct {
 
 // CreateVirtualDiskTask makes a disk that belongs to no machine yet.
 func (d *diskManager) CreateVirtualDiskTask(ctx *simulator.Context, req *types.CreateVirtualDisk_Task) soap.HasFault {
-	fault := d.host.checkPath(req.Name)
-	if fault == nil {
-		file, _ := d.host.file(req.Name)
-		if _, err := os.Stat(filepath.Dir(file)); err != nil && d.host.refuse.Refuse("disk-folder") {
-			fault = &types.FileNotFound{FileFault: types.FileFault{File: req.Name}}
-		}
-	}
-	if fault != nil {
+	if fault := d.host.checkPath(req.Name); fault != nil {
 		return &methods.CreateVirtualDisk_TaskBody{Res: &types.CreateVirtualDisk_TaskResponse{
 			Returnval: failed(ctx, fault, d.Self, "createVirtualDisk"),
 		}}

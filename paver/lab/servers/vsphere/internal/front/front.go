@@ -34,6 +34,9 @@ type Front struct {
 	Before func(method string)
 	// Around is called with the path of every call, and makes the call.
 	Around func(path string, next func())
+	// Answer may answer a call that needs no session: with what to put into
+	// the body, and its namespace.
+	Answer func(path, method string) (body any, namespace string)
 	// Changed is called after every call that may have changed something.
 	Changed func()
 
@@ -58,6 +61,7 @@ func New(name, listen string, certificate *Certificate, trace *Trace, service *s
 		Before:      func(string) {},
 		Changed:     func() {},
 		Around:      func(_ string, next func()) { next() },
+		Answer:      func(string, string) (any, string) { return nil, "" },
 		service:     service,
 		sessions:    newSessions(),
 		trace:       trace,
@@ -121,6 +125,9 @@ func (f *Front) ExpireSessions() { f.sessions.expire() }
 // authentication, "" for neither.
 func (f *Front) UserOf(r *http.Request) string {
 	if user := f.sessions.user(cookieOf(r)); user != "" {
+		return user
+	}
+	if user := f.sessions.user(r.Header.Get("Vmware-Api-Session-Id")); user != "" {
 		return user
 	}
 	if user, password, ok := r.BasicAuth(); ok && f.Valid(user, password) {
@@ -202,6 +209,10 @@ func (f *Front) serveSOAP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 
+	if body, namespace := f.Answer(r.URL.Path, c.method); body != nil {
+		writeAnswer(rec, body, namespace)
+		return
+	}
 	f.Before(c.method)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	if rule != nil && rule.Drop && rule.Late {
@@ -266,7 +277,7 @@ func (f *Front) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	method := r.Method + " " + folderOf(r.URL.Path)
 	line := Line{
 		Server: f.Name, Client: client(r), User: f.UserOf(r), Kind: "http", Method: r.Method + " " + r.URL.Path,
-		Target: r.URL.Query().Get("dsName"), Write: r.Method != http.MethodGet && r.Method != http.MethodHead,
+		Target: r.URL.Query().Get("dsName"), Write: writesHTTP(r),
 	}
 	rec := &recorder{ResponseWriter: w}
 	defer func() {
@@ -299,10 +310,22 @@ func (f *Front) serveHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if r.URL.Path == "/api/session" || strings.HasPrefix(r.URL.Path, "/rest/com/vmware/cis/session") {
-		line.Write = false
-	}
 	f.service.ServeMux.ServeHTTP(rec, r)
+}
+
+// writesHTTP reports whether a request changes something. REST reads lists by
+// POST as well, and sessions are nobody's state.
+func writesHTTP(r *http.Request) bool {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.URL.Path == "/api/session" || r.URL.Path == "/rest/com/vmware/cis/session" {
+		return false
+	}
+	action := r.URL.Query().Get("~action") + r.URL.Query().Get("action")
+	for _, reading := range []string{"list", "get", "find", "query"} {
+		if strings.HasPrefix(action, reading) {
+			return false
+		}
+	}
+	return true
 }
 
 // folderOf is the first element of a path: /nfc/52…/disk-0.vmdk gives /nfc.

@@ -123,6 +123,18 @@ func writeTask(w http.ResponseWriter, method string, task types.ManagedObjectRef
 		envelopeOpen, method, task.Value, method, envelopeClose)
 }
 
+// writeAnswer answers a SOAP call with a value of govmomi's types.
+func writeAnswer(w http.ResponseWriter, body any, namespace string) {
+	var out bytes.Buffer
+	start := vimxml.StartElement{Name: vimxml.Name{Space: namespace, Local: reflect.TypeOf(body).Elem().Name()}}
+	if err := vimxml.NewEncoder(&out).EncodeElement(body, start); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+	_, _ = fmt.Fprint(w, envelopeOpen, out.String(), envelopeClose)
+}
+
 // NewFault makes a fault by its type's name, as the control socket names it.
 func NewFault(name string) (types.BaseMethodFault, error) {
 	kind, ok := types.TypeFunc()(name)

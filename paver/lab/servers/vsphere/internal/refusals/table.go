@@ -29,7 +29,6 @@ var Table = []Row{
 	{ID: "upload-full", Where: "esx", Refuses: "bytes for which the datastore has no room", Fault: "507", Source: "vim25 NoDiskSpace"},
 	{ID: "file-locked", Where: "esx", Refuses: "deleting a file of a running machine", Fault: "FileLocked", Source: "vim25 FileManager.DeleteDatastoreFile_Task"},
 	{ID: "disk-locked", Where: "esx", Refuses: "deleting a disk of a running machine", Fault: "FileLocked", Source: "vim25 VirtualDiskManager.DeleteVirtualDisk_Task"},
-	{ID: "disk-folder", Where: "esx", Refuses: "a disk in a folder that is not there", Fault: "FileNotFound", Source: "vim25 VirtualDiskManager.CreateVirtualDisk_Task"},
 	{ID: "folder-login", Where: "esx", Refuses: "datastore files without a login", Fault: "401", Source: "simulators: neither asks for authentication"},
 	{ID: "nfc-login", Where: "esx", Refuses: "uploads without a login", Fault: "401", Source: "simulators: neither asks for authentication"},
 	{ID: "nfc-image-by-post", Where: "esx", Refuses: "an image file sent as a disk stream", Fault: "405", Source: "pyvmomi-community-samples #392"},
@@ -70,5 +69,5 @@ var Table = []Row{
 	{ID: "sso-own-login", Where: "vcenter", Refuses: "the administration of accounts with a session of vCenter itself", Fault: "NotAuthenticated", Source: "govmomi ssoadmin.Client.Login"},
 	{ID: "sso-token", Where: "vcenter", Refuses: "a login to the administration of accounts without a token", Fault: "InvalidLogin", Source: "govmomi ssoadmin.Client.Login"},
 	{ID: "sso-admin", Where: "vcenter", Refuses: "changing accounts as anyone but an administrator", Fault: "NoPermission", Source: "vSphere Authentication, vCenter Single Sign-On"},
-	{ID: "sso-password", Where: "vcenter", Refuses: "a password that breaks the policy", Fault: "InvalidArgument", Source: "vcenter-installer: passwords, the safe intersection"},
+	{ID: "sso-password", Where: "vcenter", Refuses: "a password that breaks the policy", Fault: "SsoAdminFaultPasswordPolicyViolation", Source: "vcenter-installer: passwords, the safe intersection"},
 }

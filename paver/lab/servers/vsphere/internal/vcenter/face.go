@@ -85,6 +85,13 @@ func (v *VCenter) cover(m *simulator.Method) (mo.Reference, types.BaseMethodFaul
 		return &ovfManager{OvfManager: o, v: v}, nil
 	case *simulator.GuestFileManager:
 		return &guestFiles{GuestFileManager: o, v: v}, refused([]string{"InitiateFileTransferToGuest"})
+	case *simulator.CustomFieldsManager:
+		// The simulator would end with its lock held.
+		if req, ok := m.Body.(*types.SetField); ok {
+			if _, entity := v.reg.Get(req.Entity).(mo.Entity); !entity {
+				return nil, &types.ManagedObjectNotFound{Obj: req.Entity}
+			}
+		}
 	case *simulator.AuthorizationManager:
 		return &authorization{AuthorizationManager: o, a: v.authz}, nil
 	}

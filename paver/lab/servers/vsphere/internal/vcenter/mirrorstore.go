@@ -203,6 +203,7 @@ func (v *VCenter) newMachine(ctx *simulator.Context, l *link, dc *simulator.Data
 // (folder, pool, attributes) stays.
 func (v *VCenter) updateMachine(ctx *simulator.Context, cr *mo.ComputeResource, vm *simulator.VirtualMachine, remote *mo.VirtualMachine) {
 	ctx.WithLock(vm, func() {
+		remote.Summary.CustomValue = vm.CustomValue
 		ctx.Update(vm, []types.PropertyChange{
 			{Name: "name", Val: remote.Name},
 			{Name: "config", Val: remote.Config},

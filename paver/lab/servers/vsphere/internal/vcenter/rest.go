@@ -2,6 +2,7 @@ package vcenter
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +17,14 @@ func (v *VCenter) startREST(mux *http.ServeMux) {
 	for _, p := range patterns {
 		mux.Handle(p, handler)
 	}
+	mux.HandleFunc("POST "+oldSession, func(w http.ResponseWriter, r *http.Request) {
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, r)
+		v.adopt(r, rec)
+		maps.Copy(w.Header(), rec.Header())
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes())
+	})
 	mux.HandleFunc("/api/session", func(w http.ResponseWriter, r *http.Request) { v.serveSession(w, r, handler) })
 	signedIn := func(answer any) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -60,14 +69,12 @@ func (v *VCenter) serveSession(w http.ResponseWriter, r *http.Request, handler h
 		inner.SetBasicAuth(user, password)
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, inner)
-		var answer struct {
-			Value string `json:"value"`
-		}
-		if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil || rec.Code != http.StatusOK {
+		id := v.adopt(r, rec)
+		if id == "" {
 			http.Error(w, "no session", http.StatusInternalServerError)
 			return
 		}
-		answerJSON(w, http.StatusCreated, answer.Value)
+		answerJSON(w, http.StatusCreated, id)
 	case http.MethodDelete, http.MethodGet:
 		if !v.inSession(r, handler) {
 			answerJSON(w, http.StatusUnauthorized, map[string]any{"error_type": "UNAUTHENTICATED", "messages": []any{}})
@@ -87,6 +94,19 @@ func (v *VCenter) serveSession(w http.ResponseWriter, r *http.Request, handler h
 	default:
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
+}
+
+// adopt notes whose a new session is, and gives its id.
+func (v *VCenter) adopt(r *http.Request, rec *httptest.ResponseRecorder) string {
+	var answer struct {
+		Value string `json:"value"`
+	}
+	user, _, ok := r.BasicAuth()
+	if !ok || rec.Code != http.StatusOK || json.Unmarshal(rec.Body.Bytes(), &answer) != nil {
+		return ""
+	}
+	v.front.Adopt(answer.Value, user)
+	return answer.Value
 }
 
 // inSession asks the simulator whether it knows the session.

@@ -78,7 +78,30 @@ func (v *VCenter) startSSO() {
 		}
 		next()
 	}
+	v.front.Answer = s.contents
 	v.sso = s
+}
+
+// contents are what a client asks for before it can log in.
+func (s *sso) contents(path, method string) (any, string) {
+	if !strings.HasPrefix(path, "/sso-adminserver/") {
+		return nil, ""
+	}
+	for _, obj := range s.registry.AllReference("") {
+		switch o := obj.(type) {
+		case *ssosim.ServiceInstance:
+			if method == "SsoAdminServiceInstance" {
+				body, _ := o.SsoAdminServiceInstance(nil, nil).(*ssomethods.SsoAdminServiceInstanceBody)
+				return body.Res, "urn:" + ssoadmin.Namespace
+			}
+		case *ssosim.GroupcheckServiceInstance:
+			if method == "SsoGroupcheckServiceInstance" {
+				body, _ := o.SsoGroupcheckServiceInstance(nil, nil).(*ssomethods.SsoGroupcheckServiceInstanceBody)
+				return body.Res, "urn:" + ssoadmin.Namespace
+			}
+		}
+	}
+	return nil, ""
 }
 
 // normal gives an account's name one form: user@domain, in small letters.
@@ -224,9 +247,9 @@ func (s *sso) bearer(ctx *simulator.Context) string {
 			NameID string `xml:"Subject>NameID"`
 		} `xml:"Assertion"`
 	}
-	if element.Decode(&header) != nil {
-		return ""
-	}
+	// The element's own end is not part of what was kept, so this always ends
+	// with an error; what is missing is seen below.
+	_ = element.Decode(&header)
 	s.tokenMu.Lock()
 	defer s.tokenMu.Unlock()
 	user := s.tokens[header.Assertion.ID]
@@ -235,6 +258,10 @@ func (s *sso) bearer(ctx *simulator.Context) string {
 	}
 	return user
 }
+
+// SsoAdminFaultPasswordPolicyViolation is a fault that govmomi has no type for;
+// its name on the wire is that of the type.
+type SsoAdminFaultPasswordPolicyViolation struct{ types.MethodFault }
 
 // persons answers for PrincipalManagementService.
 type persons struct {
@@ -268,7 +295,7 @@ func weak(password string) bool {
 
 func (p *persons) CreateLocalPersonUser(ctx *simulator.Context, req *ssotypes.CreateLocalPersonUser) soap.HasFault {
 	if weak(req.Password) && p.sso.v.refuse.Refuse("sso-password") {
-		return &ssomethods.CreateLocalPersonUserBody{Fault_: simulator.Fault("The password does not meet the policy.", &types.InvalidArgument{InvalidProperty: "password"})}
+		return &ssomethods.CreateLocalPersonUserBody{Fault_: simulator.Fault("The password does not meet the policy.", &SsoAdminFaultPasswordPolicyViolation{})}
 	}
 	req.UserName = strings.ToLower(req.UserName)
 	return p.PrincipalManagementService.CreateLocalPersonUser(ctx, req)
@@ -285,7 +312,7 @@ func (p *persons) ResetLocalPersonUserPassword(ctx *simulator.Context, req *ssot
 		body.Fault_ = simulator.Fault("", new(types.NotFound))
 		return body
 	case weak(req.NewPassword) && p.sso.v.refuse.Refuse("sso-password"):
-		body.Fault_ = simulator.Fault("The password does not meet the policy.", &types.InvalidArgument{InvalidProperty: "newPassword"})
+		body.Fault_ = simulator.Fault("The password does not meet the policy.", &SsoAdminFaultPasswordPolicyViolation{})
 		return body
 	}
 	details := p.sso.persons()[i].Details

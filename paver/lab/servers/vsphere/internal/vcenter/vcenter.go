@@ -80,6 +80,7 @@ func Start(c *Config, refuse *refusals.Switches) (*VCenter, error) {
 		return nil, err
 	}
 	v.front.Before = v.before
+	v.skipZero(ctx)
 	v.service.RegisterSDK(v.reg, v.reg.Path+"/vimService")
 	v.authz = newAuthz(v, ctx)
 	v.startSSO()
@@ -121,6 +122,14 @@ func serviceContent(version string) types.ServiceContent {
 	content.About.LicenseProductVersion = "8.0"
 	content.About.InstanceUuid = uuid.NewString()
 	return content
+}
+
+// skipZero uses up the key 0 of custom attributes: real keys begin above, and
+// a client may take 0 for none.
+func (v *VCenter) skipZero(ctx *simulator.Context) {
+	m := v.reg.CustomFieldsManager()
+	m.AddCustomFieldDef(ctx, &types.AddCustomFieldDef{Name: "none"})
+	m.RemoveCustomFieldDef(ctx, &types.RemoveCustomFieldDef{Key: 0})
 }
 
 // before lets a client read what the hosts have now.
