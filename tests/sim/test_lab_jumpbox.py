@@ -74,9 +74,11 @@ class Jumpbox:
 
     def on(self, *, wait: bool = True, userdata: str | None = None, **changes: Any) -> None:
         disks = [{"file": str(self.raised.bootable("jumpbox"))}]
+        boots = self.raised.console(self.uuid).count("power on:")
         self.raised.power(
             "on", self.uuid, extra_config=self.guestinfo(userdata), nics=[card(**changes)], disks=disks
         )
+        until(lambda: self.raised.console(self.uuid).count("power on:") > boots, "it has power")
         until(lambda: self.says("sshd listens") if wait else self.says("tools:"), "the machine has booted")
 
     def off(self, state: str = "off") -> None:
