@@ -137,7 +137,7 @@ class Appliance:
         guest = self._folder / "root" / "var/lib/vmware/vmca"
         guest.mkdir(parents=True, exist_ok=True)
         (guest / "root.cer").write_bytes((certificates / "vmca.crt").read_bytes())
-        self._secret("credentials.json", {"root": found.get("appliance.root.passwd", "")})
+        self._secret("guest-credentials.json", {"root": found.get("appliance.root.passwd", "")})
 
     def _time(self, server: str, resolvers: tuple[str, ...]) -> bool:
         where = server if server.replace(".", "").isdigit() else resolver.address(server, resolvers)
