@@ -15,9 +15,7 @@ from paver.drivers.vsphere.site_services.probe import Record
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AnswersFacts(Facts):
-    """What is wrong with the answers, in words; nothing if all is well."""
-
-    wrong: tuple[str, ...]
+    """That the servers answer as they must; there is nothing else to know."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,8 +23,6 @@ class _Asked(Resource[AnswersFacts]):
     """Servers that are to answer; a setting without anything to set."""
 
     setting = True
-
-    wrong: tuple[str, ...] = ()
 
     def look(self, session: Any) -> tuple[str, ...]:
         """Returns what is wrong, in words."""
@@ -37,8 +33,8 @@ class _Asked(Resource[AnswersFacts]):
         raise NotImplementedError
 
     def read(self, world: Reader) -> AnswersFacts | None:
-        """Returns what is wrong with the answers as they are now."""
-        return AnswersFacts(wrong=self.look(world.session(self.at)))
+        """Returns that all is well, None if it is not."""
+        return None if self.look(world.session(self.at)) else AnswersFacts()
 
     def create(self, world: Writer) -> None:
         """Refuses: what is wrong here paver cannot mend.
@@ -49,11 +45,6 @@ class _Asked(Resource[AnswersFacts]):
         wrong = self.look(world.session(self.at))
         if wrong:
             raise Refused(f"{self.says()}: not as it must be", seen="\n".join(wrong), do=self.advice())
-
-    def update(self, world: Writer, facts: AnswersFacts, fields: frozenset[str]) -> None:
-        """Refuses, as `create`."""
-        del facts, fields
-        self.create(world)
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: AnswersFacts) -> None:

@@ -1,6 +1,7 @@
 """Time of the site, served by chrony on the jumpbox: its own clock, at a stratum that a better one outdoes.
 
-The file is the distribution's own, so it is kept beside, and put back at the end.
+The file is the distribution's own, so that is kept beside, and put back at the end: a file without paver's mark
+counts as none.
 """
 
 from __future__ import annotations
@@ -48,7 +49,6 @@ class SiteNtp(Resource[NtpFacts]):
     """
 
     kind = "site.ntp"
-    setting = True
     dies_with_parent = True
     calls = {  # noqa: RUF012 (the engine's declaration is a class variable)
         Verb.CREATE: daemon.CALLS,
@@ -64,7 +64,7 @@ class SiteNtp(Resource[NtpFacts]):
     running: bool = True
 
     def read(self, world: Reader) -> NtpFacts | None:
-        """Returns the configuration; where there is none, nothing is served."""
+        """Returns paver's configuration, None while the distribution's own stands there."""
         return _facts(world.session(self.at))
 
     def create(self, world: Writer) -> None:
@@ -112,7 +112,7 @@ class SiteNtp(Resource[NtpFacts]):
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[NtpFacts]:
         """Yields the time server on the machine, if it is this site's."""
         facts = _facts(world.session(at))
-        if facts.mark is not None and facts.mark.site == world.site:
+        if facts is not None and facts.mark is not None and facts.mark.site == world.site:
             yield facts
 
     @classmethod
@@ -130,9 +130,10 @@ class SiteNtp(Resource[NtpFacts]):
             session.remove(KEPT)
 
 
-def _facts(session: Any) -> NtpFacts:
+def _facts(session: Any) -> NtpFacts | None:
     data = session.read_file(FILE)
-    return parse((data or b"").decode("utf-8", "replace"), running=daemon.runs(session, SERVICE))
+    text = (data or b"").decode("utf-8", "replace")
+    return parse(text, running=daemon.runs(session, SERVICE)) if daemon.mark_of(text) is not None else None
 
 
 def parse(text: str, *, running: bool) -> NtpFacts:
