@@ -178,12 +178,13 @@ class Executor:
             self._hands.tell(Event("begun", action))
             world = self._world(action)
             after = self._act(action, resource, facts, world)
+            # Its proofs may go through what it brings about: an endpoint that its outputs lead to.
+            self._hands.board.put(action.resource, after)
             self._prove(action, resource, after)
             journal.write(
                 "done",
                 {"action": action.id, "resource": action.resource, "after": fingerprint(after)},
             )
-            self._hands.board.put(action.resource, after)
             self._hands.tell(Event("done", action, seconds=time.monotonic() - started))
         except BaseException as error:
             what = error.what if isinstance(error, PaverError) else type(error).__name__
