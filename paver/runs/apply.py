@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def apply(
     (folder / "plan.json").write_bytes(plan.dumps())
     with Journal(folder / "journal.jsonl") as journal:
         journal.write("opened", _opening(session, plan))
-        rounds = _Rounds(session, plan, journal, tell, stop, hand_off, only_mine=only_mine)
+        rounds = _Rounds(session, plan, journal, folder, tell, stop, hand_off, only_mine=only_mine)
         outcome = rounds.run(done)
         error = outcome.error
         journal.write("interrupted" if isinstance(error, Interrupted) else "closed", _closing(outcome))
@@ -124,6 +125,7 @@ class _Rounds:
         session: Session,
         plan: Plan,
         journal: Journal,
+        folder: Path,
         tell: Tell,
         stop: threading.Event,
         hand_off: HandOff | None,
@@ -133,6 +135,7 @@ class _Rounds:
         self._session = session
         self._plan = plan
         self._journal = journal
+        self._folder = folder
         self._tell = tell
         self._stop = stop
         self._hand_off = hand_off
@@ -149,6 +152,7 @@ class _Rounds:
             finished |= outcome.done
             acted |= outcome.acted
             failed += [(id_, _what(wrong)) for id_, wrong in outcome.failed]
+            self._keep_faults(outcome)
             error = _first(outcome)
             if error is not None or self._stop.is_set() or self._hand_off is None or pending <= finished:
                 break
@@ -165,6 +169,14 @@ class _Rounds:
             error = Interrupted("stopped before the end", do="the same command goes on from here")
         left = tuple(sorted(pending - finished - {ResourceId(id_) for id_, _ in failed}))
         return Report(finished & pending, acted, tuple(failed), left, "", error)
+
+    def _keep_faults(self, outcome: Outcome) -> None:
+        """Keeps where paver itself failed: lines of code, never values."""
+        for id_, wrong in outcome.failed:
+            if not isinstance(wrong, PaverError):
+                place = "".join(traceback.format_tb(wrong.__traceback__))
+                with (self._folder / "faults.txt").open("a", encoding="utf-8") as file:
+                    file.write(f"{id_}: {type(wrong).__name__}\n{place}\n")
 
     def _over(self, finished: frozenset[ResourceId]) -> Report | None:
         """Hands over if the other station has something that can start."""
