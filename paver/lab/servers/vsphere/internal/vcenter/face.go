@@ -92,6 +92,7 @@ func (v *VCenter) cover(m *simulator.Method) (mo.Reference, types.BaseMethodFaul
 				return nil, &types.ManagedObjectNotFound{Obj: req.Entity}
 			}
 		}
+		return &attributes{CustomFieldsManager: o}, nil
 	case *simulator.AuthorizationManager:
 		return &authorization{AuthorizationManager: o, a: v.authz}, nil
 	}

@@ -68,7 +68,8 @@ func (v *VCenter) startSSO() {
 		GroupName: administrators, UserIds: []ssotypes.PrincipalId{{Name: name, Domain: domain}},
 	})
 	s.registry.Handler = s.face
-	v.service.RegisterSDK(s.registry, ssoadmin.SystemPath)
+	// The appliance's own settings (config.vpxd.sso.admin.uri) name the path with the domain in it.
+	v.service.RegisterSDK(s.registry, ssoadmin.SystemPath, ssoadmin.Path+"/"+domain)
 	v.service.ServeMux.HandleFunc("/sts/STSService", s.serveSTS)
 	v.service.ServeMux.HandleFunc("/sts/STSService/", s.serveSTS)
 	v.front.Around = func(path string, next func()) {
