@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from paver.engine.offer import Door, Finding, Grade, Port, Quoted, Root
 from paver.engine.paved import Paved
 from paver.engine.resource import (
     Check,
@@ -40,11 +41,14 @@ __all__ = [
     "Check",
     "Connection",
     "Connector",
+    "Door",
     "Driver",
     "Endpoint",
     "Entry",
     "Facts",
+    "Finding",
     "Gate",
+    "Grade",
     "Ground",
     "Lane",
     "Mark",
@@ -53,10 +57,13 @@ __all__ = [
     "Output",
     "Paved",
     "PaverError",
+    "Port",
+    "Quoted",
     "Reader",
     "Refused",
     "Resource",
     "ResourceId",
+    "Root",
     "Secret",
     "StoreReader",
     "StoreWriter",
@@ -78,6 +85,8 @@ class Driver(Protocol):
         phases: labels of its resources, in order.
         settings: the model of everything under `iaas`.
         kinds: every kind of resource that it makes, in creation order.
+
+    It may also have `preflight`, `ports` and `doors`, as `paver.engine.offer` says.
     """
 
     api: int

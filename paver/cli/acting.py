@@ -79,7 +79,12 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
         busy.progress = _progress(plan)
         started = time.monotonic()
         with _view(arguments, busy.progress, stop) as show, _recorded(folder, show) as tell:
-            report = _carry(arguments, session, plan, folder, tell, stop, key)
+            try:
+                report = _carry(arguments, session, plan, folder, tell, stop, key)
+            except Exception as error:
+                if not (folder / "journal.jsonl").exists():
+                    error.add_note(NOTHING)
+                raise
         seconds = time.monotonic() - started
     ending = _ending(session, report, folder, plan, seconds, busy.progress)
     _tell(arguments, ending)

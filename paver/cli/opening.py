@@ -89,15 +89,21 @@ def site_path(arguments: argparse.Namespace) -> Path:
     return arguments.site or Path(os.environ.get("PAVER_SITE", DEFAULT_SITE))
 
 
-def site_of(arguments: argparse.Namespace, *, warn: bool = True) -> tuple[Site, Driver]:
-    """Returns the site that the command names, and its driver; warnings go to standard error."""
+def site_of(arguments: argparse.Namespace, *, warn: bool = True, whole: bool = False) -> tuple[Site, Driver]:
+    """Returns the site that the command names, and its driver.
+
+    Args:
+        arguments: of the command.
+        warn: print warnings to standard error.
+        whole: print them with their lines of the file and what would be right.
+    """
     from paver.runs import compose  # noqa: PLC0415
     from paver.sitefile.load import load  # noqa: PLC0415
 
     installed = compose.drivers()
     site = load(site_path(arguments), installed)
     for warning in site.warnings if warn else ():
-        sys.stderr.write("\n".join([*warning.lines(), ""]))
+        sys.stderr.write("\n".join([*warning.lines()[: None if whole else 1], ""]))
     return site, installed[site.driver]
 
 

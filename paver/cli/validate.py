@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from paver.sitefile.diagnostic import SiteErrors  # noqa: PLC0415 - `--help` does without it
 
     try:
-        site, _ = opening.site_of(arguments, warn=not arguments.json)
+        site, _ = opening.site_of(arguments, warn=not arguments.json, whole=True)
     except SiteErrors as errors:
         if not arguments.json:
             raise

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from paver.driver import Resource
+    from paver.drivers.vsphere.ports import Row
+    from paver.engine.offer import Door, Finding
     from paver.sitefile.diagnostic import Diagnostic
     from paver.sitefile.site import Site
+    from paver.transport.context import Wire
 
 
 class VsphereDriver:
@@ -51,6 +54,24 @@ class VsphereDriver:
         from paver.drivers.vsphere import pave  # noqa: PLC0415
 
         return pave.pave(site)
+
+    def preflight(self, site: Site, wire: Wire) -> Iterable[Finding]:
+        """Yields what stands in the way, seen by looking at every host."""
+        from paver.drivers.vsphere import preflight  # noqa: PLC0415
+
+        return preflight.preflight(site, wire)
+
+    def ports(self, site: Site) -> Iterable[Row]:
+        """Returns who opens connections to whom."""
+        from paver.drivers.vsphere import ports  # noqa: PLC0415
+
+        return ports.ports(site)
+
+    def doors(self, site: Site) -> Iterable[Door]:
+        """Yields the ways in."""
+        from paver.drivers.vsphere import doors  # noqa: PLC0415
+
+        return doors.doors(site)
 
 
 DRIVER = VsphereDriver()

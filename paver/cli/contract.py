@@ -1,0 +1,50 @@
+"""`paver contract`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from paver.cli import opening, out
+
+EXAMPLES = """\
+examples:
+  paver contract > contract.json   what is deployed on top may rely on; secrets are references
+  paver contract --schema          its JSON Schema
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    opening.add_site(parser)
+    opening.add_station(parser)
+    parser.add_argument("--schema", action="store_true", help="print its JSON Schema; asks nobody")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the contract as it stands on the jumpbox."""
+    if arguments.schema:
+        from importlib import resources  # noqa: PLC0415 - only here
+
+        file = resources.files("paver.foundation.handover").joinpath("contract.schema.json")
+        sys.stdout.write(file.read_text(encoding="utf-8"))
+        return 0
+    import json  # noqa: PLC0415
+
+    from paver.errors import PaverError  # noqa: PLC0415
+    from paver.foundation.handover.contract import path_of  # noqa: PLC0415
+    from paver.runs import reach  # noqa: PLC0415
+
+    site, driver = opening.site_of(arguments, warn=False)
+    key = opening.key_of(site, arguments.key)
+    with opening.session_of(arguments, site, driver, key, "paver contract") as session:
+        machine = reach.standing_jumpbox(session)
+        data = machine.read_file(str(path_of(site.name)))
+    if data is None:
+        raise PaverError(
+            f"{site.name} has no contract yet",
+            why="it is made last, once everything that it promises stands",
+            do="`paver apply` makes it; `paver plan` shows what comes before",
+        )
+    out.document(json.loads(data))
+    return 0

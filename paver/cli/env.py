@@ -1,0 +1,107 @@
+"""`paver env`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paver.cli import opening, out
+
+if TYPE_CHECKING:
+    from paver.runs.exports import Exports
+    from paver.sitefile.site import Site
+    from paver.trust.vault import Vault
+
+EXAMPLES = """\
+examples:
+  eval "$(paver env)"            bosh, credhub, fly, mc and govc reach the site from this shell
+  eval "$(paver env bosh)"       one tool only
+  eval "$(paver env --socks 1080)"   through `ssh -N -D 1080` to the jumpbox, from outside
+  paver env                      on a terminal: the same without secrets (--show prints them)
+"""
+
+TOOLS = ("bosh", "credhub", "fly", "mc", "govc")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.add_argument("tool", nargs="*", metavar="TOOL", help=f"one of {', '.join(TOOLS)} (default: all)")
+    opening.add_site(parser)
+    parser.add_argument("--show", action="store_true", help="print secrets on a terminal, too")
+    parser.add_argument("--socks", type=int, metavar="PORT", help="go through a SOCKS proxy on this port")
+    parser.add_argument("--json", action="store_true", help="print the variables as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the variables."""
+    from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
+    from paver.runs.doors import doors  # noqa: PLC0415
+    from paver.runs.exports import exports  # noqa: PLC0415
+    from paver.trust.vault import Vault  # noqa: PLC0415
+
+    for tool in arguments.tool:
+        if tool not in TOOLS:
+            raise BadInput(f"paver knows no tool {tool}", do=f"one of {', '.join(TOOLS)}")
+    site, driver = opening.site_of(arguments, warn=False)
+    shown = arguments.show or not sys.stdout.isatty()
+    key = opening.needed_key(site, arguments.key, "to print secrets") if shown else None
+    state = opening.folder_of(site)
+    vault = Vault(arguments.sealed or site.sealed_file, key, "paver env", state.sealed_seen)
+    folder = state.path / "env"
+    found = exports(
+        doors(site, driver),
+        vault.index(),
+        vault.reveal if shown else None,
+        folder,
+        frozenset(arguments.tool),
+    )
+    more = dict(_more(arguments, site, found, vault, folder))
+    if arguments.json:
+        values = {one.name: one.value for one in found.variables}
+        out.document({"schema": "paver.env/1", "variables": values | more, "missing": dict(found.missing)})
+    else:
+        out.lines(_shell(found, more))
+    return 0 if found.variables else 1
+
+
+def _more(
+    arguments: argparse.Namespace, site: Site, found: Exports, vault: Vault, folder: Path
+) -> Iterator[tuple[str, str]]:
+    """Yields what depends on this machine: proxies, and the folder in which mc looks for roots."""
+    from paver.driver import Root  # noqa: PLC0415
+    from paver.foundation import places  # noqa: PLC0415
+    from paver.runs.exports import root_file  # noqa: PLC0415
+
+    tools = {one.tool for one in found.variables}
+    if arguments.socks is not None:
+        proxy = f"socks5://127.0.0.1:{arguments.socks}"
+        if "bosh" in tools:
+            yield "BOSH_ALL_PROXY", proxy
+        if "credhub" in tools:
+            yield "CREDHUB_PROXY", proxy
+        if tools & {"fly", "mc", "govc"}:
+            yield "HTTPS_PROXY", proxy
+    own = site.services.object_store.external is None
+    if "mc" in tools and own:
+        root_file(folder / "mc" / "certs" / "CAs" / "site.pem", vault.index(), Root((places.root().name,)))
+        yield "MC_CONFIG_DIR", str(folder / "mc")
+
+
+def _shell(found: Exports, more: dict[str, str]) -> Iterator[str]:
+    before = ""
+    for one in found.variables:
+        if one.tool != before:
+            yield f"# {one.tool}"
+            before = one.tool
+        if one.value is None:
+            yield f'# {one.name} holds a secret: `paver env --show`, or eval "$(paver env)"'
+        else:
+            yield f"export {one.name}={shlex.quote(one.value)}"
+    for name, value in more.items():
+        yield f"export {name}={shlex.quote(value)}"
+    for tool, why in found.missing.items():
+        yield f"# {tool}: {why}"

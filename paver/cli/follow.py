@@ -1,0 +1,137 @@
+"""`paver follow`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from paver.cli import acting, opening, out
+from paver.errors import Interrupted, PaverError
+
+if TYPE_CHECKING:
+    from paver.engine.plan import Plan
+    from paver.runs.folder import SiteFolder
+    from paver.runs.follow import Local
+    from paver.runs.progress import Progress
+
+EXAMPLES = """\
+examples:
+  paver follow            the run that is under way, here or on the jumpbox, from its beginning
+  paver follow --local    of this machine only; asks nobody
+  paver follow --last     the last run of this machine once more
+
+It only watches: Ctrl-C ends the watching, never the run.
+exit codes: 0 the run ended well or there is none, 1 it failed, 130 you stopped watching
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    opening.add_site(parser)
+    opening.add_station(parser)
+    parser.add_argument("--local", action="store_true", help="only what runs on this machine")
+    parser.add_argument("--last", action="store_true", help="tell the last run of this machine again")
+    acting.add_progress(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Follows a run."""
+    from paver.runs import follow  # noqa: PLC0415 - `--help` does without it
+
+    site, _ = opening.site_of(arguments, warn=False)
+    state = opening.folder_of(site)
+    if arguments.last:
+        return _again(arguments, state)
+    here = follow.local(state)
+    if here is not None:
+        return _local(arguments, here)
+    if arguments.local:
+        return _none(state)
+    return _remote(arguments, state)
+
+
+def _progress(plan: Plan | None) -> Progress:
+    from paver.runs import progress  # noqa: PLC0415
+
+    return progress.of(plan) if plan is not None else progress.Progress()
+
+
+def _again(arguments: argparse.Namespace, state: SiteFolder) -> int:
+    from paver.runs import past  # noqa: PLC0415
+
+    runs = state.runs()
+    if not runs:
+        return _none(state)
+    with acting.view(arguments.progress, _progress(past.plan_of(runs[-1])), lambda: False) as tell:
+        for event in past.events_of(runs[-1]):
+            tell(event)
+    return _ended(past.of(runs[-1]).state, str(runs[-1]))
+
+
+def _local(arguments: argparse.Namespace, here: Local) -> int:
+    with (
+        opening.stopping() as stop,
+        acting.view(arguments.progress, _progress(here.plan()), stop.is_set) as tell,
+    ):
+        found = here.follow(tell, stop.is_set)
+    if stop.is_set():
+        raise Interrupted("stopped watching; the run goes on", do="`paver follow` shows it again")
+    return _ended(found.state, str(found.folder))
+
+
+def _remote(arguments: argparse.Namespace, state: SiteFolder) -> int:
+    from paver.runs import follow, reach  # noqa: PLC0415
+
+    site, driver = opening.site_of(arguments, warn=False)
+    key = opening.needed_key(site, arguments.key, "to reach the jumpbox")
+    with opening.session_of(arguments, site, driver, key, "paver follow") as session:
+        machine = reach.jumpbox(session)
+        if machine is None:
+            return _none(state)
+        there = follow.Remote(machine, site.name)
+        if there.state().state != "running":
+            return _none(state)
+        out.note(f"on the jumpbox: job {there.name}")
+        with (
+            opening.stopping() as stop,
+            acting.view(arguments.progress, _progress(there.plan()), stop.is_set) as tell,
+        ):
+            end = there.follow(tell, out.note, stop.is_set)
+    if end.state == "running":
+        raise Interrupted("stopped watching; the run goes on", do="`paver follow` shows it again")
+    if not end.ok:
+        raise PaverError(
+            f"the run on the jumpbox ended with {end.code if end.code is not None else end.state}",
+            do="`paver apply` goes on where it stopped, and brings its journal here",
+        )
+    out.line("the run on the jumpbox ended well")
+    return 0
+
+
+def _none(state: SiteFolder) -> int:
+    from paver.runs import past  # noqa: PLC0415
+
+    out.line("nothing is under way")
+    runs = state.runs()
+    if runs:
+        last = past.of(runs[-1])
+        out.line(f"  last  {last.state}, {last.ended or last.began}: `paver follow --last` tells it again")
+    return 0
+
+
+def _ended(state: str, folder: str) -> int:
+    if state == "done":
+        out.line("the run ended well")
+        return 0
+    raise PaverError(
+        _HOW[state],
+        seen=folder,
+        do="`paver status` says how the site stands; `paver apply` goes on",
+    )
+
+
+_HOW = {
+    "failed": "the run failed",
+    "interrupted": "the run was interrupted",
+    "unfinished": "the run did not come to its end: it was killed",
+}

@@ -1,0 +1,305 @@
+"""`paver secrets`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paver.cli import opening, out
+from paver.errors import BadInput, Refused
+
+if TYPE_CHECKING:
+    from paver.driver import Driver
+    from paver.sealed.keys import KeySource
+    from paver.sitefile.site import Site
+    from paver.trust.vault import Vault
+
+EXAMPLES = """\
+examples:
+  paver secrets init                       make the key file and an empty store
+  paver secrets set esx-root               asks for the value, twice
+  pass show esx | paver secrets set esx-root
+  paver secrets list                       names, versions, who made them, what expires; never values
+  paver secrets show vcenter-root          one value, on a terminal only
+  paver secrets generate cpi --policy vcenter
+  paver secrets rekey --new-key file:/etc/paver/site.key.new
+
+A value is never an argument: every process of the machine could read it there.
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the subcommands; without one, the secrets are listed."""
+    verbs = parser.add_subparsers(dest="secrets_verb", metavar="DO")
+    _sub(verbs, "init", "make the key file, if there is none, and an empty store")
+    setting = _sub(verbs, "set", "put a value in: asked for on a terminal, or read from standard input")
+    setting.add_argument("name", help="what the site file calls it, without `secret:`")
+    setting.add_argument("--policy", metavar="POLICY", help="refuse a password that this policy refuses")
+    listing = _sub(verbs, "list", "names, versions, who made them, what expires")
+    listing.add_argument("--json", action="store_true", help="print it as JSON")
+    showing = _sub(verbs, "show", "print one value")
+    showing.add_argument("name", help="of the secret")
+    showing.add_argument("--force", action="store_true", help="also where standard output is no terminal")
+    removing = _sub(verbs, "remove", "remove a secret with all its versions")
+    removing.add_argument("name", help="of the secret")
+    removing.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    rekeying = _sub(verbs, "rekey", "seal the store under another key")
+    rekeying.add_argument(
+        "--new-key",
+        required=True,
+        metavar="SOURCE",
+        help="file:<path> (made if it is not there) or passphrase",
+    )
+    making = _sub(verbs, "generate", "make a password and keep it")
+    making.add_argument("name", help="of the secret")
+    making.add_argument("--policy", default="generic", metavar="POLICY", help="(default: %(default)s)")
+    making.add_argument("--replace", action="store_true", help="also where there is one already")
+
+
+def _sub(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what, allow_abbrev=False)
+    opening.add_site(parser)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the subcommand."""
+    verb = arguments.secrets_verb
+    if verb is None:
+        defaults = {"site": None, "key": None, "sealed": None, "json": False}
+        arguments = argparse.Namespace(**{**defaults, **vars(arguments)})
+        verb = "list"
+    site, driver = opening.site_of(arguments, warn=False)
+    if verb == "init":
+        return _init(arguments, site)
+    if verb == "list":
+        return _list(arguments, site)
+    if verb == "show":
+        return _show(arguments, site)
+    key = opening.needed_key(site, arguments.key, "to write it")
+    with _vault(arguments, site, key, f"paver secrets {verb}") as vault:
+        if verb == "set":
+            return _set(arguments, vault, site, driver)
+        if verb == "generate":
+            return _generate(arguments, vault)
+        if verb == "rekey":
+            return _rekey(arguments, vault, site)
+        return _remove(arguments, vault)
+
+
+@contextlib.contextmanager
+def _vault(arguments: argparse.Namespace, site: Site, key: KeySource | None, who: str) -> Iterator[Vault]:
+    from paver.trust.vault import Vault  # noqa: PLC0415 - `--help` does without it
+
+    path = arguments.sealed or site.sealed_file
+    vault = Vault(path, key, who, opening.folder_of(site).sealed_seen)
+    try:
+        yield vault
+    finally:
+        vault.close()
+
+
+def _init(arguments: argparse.Namespace, site: Site) -> int:
+    from paver.sealed import keys, store  # noqa: PLC0415
+    from paver.sealed.seen import Seen  # noqa: PLC0415
+
+    path: Path = arguments.sealed or site.sealed_file
+    if path.exists():
+        raise Refused(
+            f"there is a sealed store at {path} already",
+            why="it is never overwritten by an empty one",
+            do="use it, or move it away",
+        )
+    reference = arguments.key or site.secrets.key
+    key = _new_key(reference, site)
+    index = store.create(path, key)
+    memory = opening.folder_of(site).sealed_seen
+    memory.unlink(missing_ok=True)
+    Seen(memory).note(index)
+    out.line(f"{path} is made: empty, generation {index.generation}")
+    if isinstance(key, keys.KeyFile):
+        out.line(f"  key   {key.path}: keep a copy elsewhere; without it nothing opens the store")
+    out.line("  next  paver secrets set NAME, for each `secret:NAME` of the site file that exists already")
+    return 0
+
+
+def _new_key(reference: str, site: Site) -> KeySource:
+    """Returns the source of a key for a new sealing; makes the key file where there is none."""
+    from paver.sealed import keys  # noqa: PLC0415
+
+    if reference in {"passphrase", "prompt"}:
+        first = _ask_twice("passphrase of the sealed store")
+        return keys.Passphrase(lambda: first)
+    if reference.startswith("passphrase-file:"):
+        found = opening.key_of(site, reference)
+        if found is not None:
+            return found
+    source = keys.key_source(reference, base=site.folder)
+    if isinstance(source, keys.KeyFile) and not source.path.exists():
+        try:
+            source.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                f"the key file {source.path} can't be written",
+                why=error.strerror or "",
+                do="name another place with --key, and in the site file under secrets.key",
+            ) from error
+        return keys.new_key_file(source.path)
+    return source
+
+
+def _set(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver) -> int:
+    from paver.trust import passwords  # noqa: PLC0415
+
+    wish = _wished(site, driver, arguments.name)
+    policy = arguments.policy or (wish or {}).get("policy")
+    value = _value(arguments.name)
+    if policy:
+        wrong = passwords.check(policy, value)
+        if wrong:
+            raise BadInput(
+                f"the value for {arguments.name} is refused by the policy {policy}",
+                why="; ".join(wrong),
+                do=f"take another one, or let `paver secrets generate {arguments.name} --policy {policy}` make it",
+            )
+    public: dict[str, Any] = {"policy": policy} if policy else {}
+    if wish is not None:
+        # Paver would make it; with its mark, what was put in by hand counts as made.
+        public |= {"policy": wish["policy"], "paver.mark": _mark(site, wish["id"])}
+    writer = vault.writer()
+    known = arguments.name in writer.index.entries
+    version = writer.put(arguments.name, value, made_by="paver secrets set", public=public)
+    out.line(f"{arguments.name}: {'a new version' if known else 'kept'}, {version[:12]}")
+    return 0
+
+
+def _mark(site: Site, id_: str) -> dict[str, Any]:
+    return {"action": "paver secrets set", "complete": True, "id": id_, "site": site.name}
+
+
+def _wished(site: Site, driver: Driver, name: str) -> dict[str, str] | None:
+    """Returns id and policy of what paver would make under this name; None if the user has to give it."""
+    from paver.runs.compose import compose  # noqa: PLC0415
+
+    for resource in compose(site, driver).resources:
+        kind, _, key = resource.id.partition(":")
+        if not kind.startswith("trust.") or key != name:
+            continue
+        if kind != "trust.password":
+            raise BadInput(
+                f"{name} is made by paver ({kind.removeprefix('trust.')})",
+                why="only passwords may be put in by hand",
+                do="choose another name in the site file",
+            )
+        return {"id": resource.id, "policy": str(resource.wish()["policy"])}
+    return None
+
+
+def _generate(arguments: argparse.Namespace, vault: Vault) -> int:
+    from paver.trust import passwords  # noqa: PLC0415
+
+    value = passwords.generate(arguments.policy)
+    writer = vault.writer()
+    if arguments.name in writer.index.entries and not arguments.replace:
+        raise Refused(
+            f"the sealed store has a {arguments.name} already",
+            why="whoever uses it would be locked out",
+            do="give --replace, and change it at its user too",
+        )
+    version = writer.put(
+        arguments.name, value, made_by="paver secrets generate", public={"policy": arguments.policy}
+    )
+    out.line(f"{arguments.name}: made under the policy {arguments.policy}, {version[:12]}")
+    return 0
+
+
+def _rekey(arguments: argparse.Namespace, vault: Vault, site: Site) -> int:
+    key = _new_key(arguments.new_key, site)
+    vault.writer().rekey(key)
+    out.line(f"{vault.path} opens with {arguments.new_key} from now on; older copies open with the old key")
+    if arguments.new_key != site.secrets.key:
+        out.line(f"  next  write it into the site file: secrets: {{key: {arguments.new_key}}}")
+    return 0
+
+
+def _remove(arguments: argparse.Namespace, vault: Vault) -> int:
+    writer = vault.writer()
+    writer.index.entry(arguments.name)
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise Refused(f"nobody is there to confirm that {arguments.name} goes", do="give --yes")
+        answer = input(f"remove {arguments.name} with all its versions? Type its name: ")
+        if answer.strip() != arguments.name:
+            raise Refused("not confirmed")
+    writer.remove(arguments.name)
+    out.line(f"{arguments.name}: removed")
+    return 0
+
+
+def _show(arguments: argparse.Namespace, site: Site) -> int:
+    from paver.driver import Secret  # noqa: PLC0415
+
+    if not sys.stdout.isatty() and not arguments.force:
+        raise Refused(
+            "a secret is shown on a terminal only",
+            why="standard output is a pipe or a file",
+            do="give --force if that is what you want",
+        )
+    key = opening.needed_key(site, arguments.key, "to show a value")
+    with _vault(arguments, site, key, "paver secrets show") as vault:
+        value = vault.reveal(Secret(arguments.name))
+    sys.stdout.write(value)
+    if sys.stdout.isatty() and not value.endswith("\n"):
+        sys.stdout.write("\n")
+    return 0
+
+
+def _list(arguments: argparse.Namespace, site: Site) -> int:
+    from paver.report.table import table  # noqa: PLC0415
+    from paver.runs import holdings  # noqa: PLC0415
+
+    with _vault(arguments, site, None, "paver secrets list") as vault:
+        found = vault.index()
+    held = holdings.of(found)
+    if arguments.json:
+        out.document(
+            {
+                "schema": "paver.secrets/1",
+                "store": str(arguments.sealed or site.sealed_file),
+                "generation": found.generation if found is not None else None,
+                "secrets": [one.document() for one in held],
+            }
+        )
+        return 0
+    if found is None:
+        out.line("there is no sealed store yet: `paver secrets init` makes one")
+        return 0
+    rows = [(one.name, one.what, one.version[:12], one.made, one.ends) for one in held]
+    out.lines(table(("name", "what", "version", "made by", "ends"), rows, colour=out.colour()))
+    return 0
+
+
+def _value(name: str) -> str:
+    if sys.stdin.isatty():
+        return _ask_twice(f"value of {name}")
+    text = sys.stdin.read()
+    # One newline at the end is the shell's; a key keeps its own lines.
+    value = text[:-1] if text.endswith("\n") and text.count("\n") == 1 else text
+    if not value:
+        raise BadInput(f"there is no value for {name} on standard input")
+    return value
+
+
+def _ask_twice(what: str) -> str:
+    import getpass  # noqa: PLC0415
+
+    first = getpass.getpass(f"{what}: ")
+    if getpass.getpass(f"{what}, again: ") != first:
+        raise BadInput("the two are not the same", do="try again")
+    if not first:
+        raise BadInput("an empty value is none")
+    return first

@@ -1,0 +1,350 @@
+"""Looks at every host before anything is planned: all findings at once, nothing is written.
+
+Certificate, login, licence, version, datastore, adapters, port groups, and the files that a host holds. Hosts are
+looked at side by side; what one refuses does not hide what another one shows.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+from paver.driver import BadInput, Finding, Grade, PaverError, Unobservable
+from paver.drivers.vsphere import endpoints, settings
+from paver.drivers.vsphere.host import licence, reading
+from paver.drivers.vsphere.settings import Host
+from paver.ovf.ova import Ova
+from paver.sitefile.site import Site
+from paver.transport import tls
+from paver.transport.context import Wire
+from paver.transport.vsphere import VsphereConnector
+
+MOST_AT_ONCE = 16
+OLDEST = (6, 7)
+"""vCenter 8 manages hosts from ESXi 6.7 on (VMware KB 86165; the installer's target host likewise)."""
+
+DISKS_GB = {"tiny": 579, "small": 694, "medium": 908, "large": 1358, "xlarge": 2283}
+"""Disks of vCenter 8.0 by size; `-lstorage` and `-xlstorage` have more."""
+THIN_GB = 45
+"""What a thin appliance takes on its first day."""
+GB = 10**9
+FILES = "files"
+IMAGE = "jumpbox image"
+
+
+def preflight(site: Site, wire: Wire) -> Iterator[Finding]:
+    """Yields what was found of the image, and at every host, in the order of the site file."""
+    yield _image(site)
+    iaas = settings.of(site)
+    connectors = endpoints.connectors(site)
+
+    def look(name: str) -> list[Finding]:
+        connector = connectors[endpoints.host(name).name]
+        if not isinstance(connector, VsphereConnector):
+            raise TypeError(f"{name} is reached in an unknown way")
+        return list(_host(site, name, connector, wire))
+
+    with concurrent.futures.ThreadPoolExecutor(MOST_AT_ONCE, "preflight") as pool:
+        for findings in pool.map(look, iaas.hosts):
+            yield from findings
+
+
+def _image(site: Site) -> Finding:
+    """Reads the whole image: its digests are compared with its manifest, as before it is sent."""
+    text = site.jumpbox.image
+    if site.jumpbox.placed_by == "hand":
+        return Finding(subject=FILES, check=IMAGE, seen="placed by hand")
+    if not site.path(text).is_file():
+        return Finding(
+            subject=FILES,
+            check=IMAGE,
+            grade=Grade.INPUT,
+            seen=f"no {text}",
+            wanted=str(site.path(text)),
+            do="put it there, or name another one under jumpbox.image",
+        )
+    try:
+        with Ova(site.path(text)) as image:
+            verified = image.verify()
+    except BadInput as error:
+        return _problem(FILES, IMAGE, Grade.INPUT, error)
+    shown = f"{text}, {verified.size / 1e6:.1f} MB, {len(verified.files)} files as its manifest says"
+    return Finding(subject=FILES, check=IMAGE, seen=shown)
+
+
+def _host(site: Site, name: str, connector: VsphereConnector, wire: Wire) -> Iterator[Finding]:
+    certificate = _certificate(connector, wire)
+    yield certificate
+    if certificate.grade is not Grade.OK:
+        return
+    try:
+        connection = connector.connect(wire)
+    except (BadInput, Unobservable) as error:
+        # The host answered a moment ago: what it refuses now is the login, or the secret is not there.
+        refused = isinstance(error, BadInput) or "refuses the login" in error.what
+        grade = Grade.INPUT if refused else Grade.UNREACHABLE
+        yield _problem(name, "login", grade, error, wanted=connector.user)
+        return
+    except PaverError as error:
+        yield _problem(name, "login", Grade.REFUSED, error)
+        return
+    try:
+        yield Finding(subject=name, check="login", seen=connector.user)
+        yield from _inside(site, name, connection.reader())
+    except PaverError as error:
+        yield _problem(name, "reading", Grade.UNREACHABLE, error)
+    finally:
+        connection.close()
+
+
+def _certificate(connector: VsphereConnector, wire: Wire) -> Finding:
+    name, pin = connector.name, connector.pins[0]
+    try:
+        pem = tls.fetch_certificate(connector.address, connector.port, timeout=wire.timeouts.connect)
+    except ssl.SSLError as error:
+        return Finding(
+            subject=name,
+            check="certificate",
+            grade=Grade.UNREACHABLE,
+            seen=f"{connector.address} does not speak TLS: {error.reason}",
+            do="check that this is the host's address",
+        )
+    except OSError as error:
+        return Finding(
+            subject=name,
+            check="certificate",
+            grade=Grade.UNREACHABLE,
+            seen=f"{connector.address}:{connector.port} does not answer",
+            why=str(error.strerror or error),
+            do="check that it is powered on, and that the port is open from here (`paver ports`)",
+        )
+    seen = tls.fingerprint(pem)
+    if tls.matches(pem, pin):
+        return Finding(subject=name, check="certificate", seen=seen, wanted=pin)
+    anchor = wire.anchor("vmca")
+    if anchor is not None and _issued(connector, anchor, wire):
+        return Finding(subject=name, check="certificate", seen=f"{seen}, issued by vCenter", wanted=pin)
+    placeholder = not pin.removeprefix("sha256:").strip("0:")
+    return Finding(
+        subject=name,
+        check="certificate",
+        grade=Grade.INPUT,
+        seen=seen,
+        wanted="a placeholder" if placeholder else pin,
+        why="" if placeholder else "installed anew, certificate replaced, or somebody stands in between",
+        do="compare it with the fingerprint on the host's own console, then write it into the site file",
+    )
+
+
+def _issued(connector: VsphereConnector, anchor: str, wire: Wire) -> bool:
+    try:
+        tls.handshake(
+            connector.address,
+            connector.port,
+            tls.ca_context(anchor),
+            server_name=connector.server_name,
+            timeout=wire.timeouts.connect,
+        )
+    except PaverError:
+        return False
+    return True
+
+
+def _inside(site: Site, name: str, session: Any) -> Iterator[Finding]:
+    host = settings.of(site).hosts[name]
+    yield _licence(name, host, session)
+    yield _version(name, session)
+    yield from _datastore(site, name, host, session)
+    yield from _network(name, host, session)
+
+
+def _licence(name: str, host: Host, session: Any) -> Finding:
+    seen = licence.look(session)
+    shown = f"{seen.name}, edition {seen.edition}"
+    if seen.writes:
+        return Finding(subject=name, check="licence", seen=shown)
+    if host.licence is not None:
+        return Finding(subject=name, check="licence", seen=shown, wanted=f"secret:{host.licence.name}")
+    return Finding(
+        subject=name,
+        check="licence",
+        grade=Grade.REFUSED,
+        seen=shown,
+        why="the free licence makes the API read-only",
+        do=f"set iaas.hosts.{name}.licence to a reference, or start the 60-day evaluation on the host",
+    )
+
+
+def _version(name: str, session: Any) -> Finding:
+    about = session.content.about
+    shown = f"{about.name.removeprefix('VMware ')} {about.version} build {about.build}"
+    if about.apiType == "VirtualCenter":
+        return Finding(
+            subject=name,
+            check="version",
+            grade=Grade.INPUT,
+            seen=shown,
+            wanted="a host",
+            do="this is the address of a vCenter",
+        )
+    numbers = tuple(int(part) for part in str(about.version).split(".")[:2] if part.isdigit())
+    if numbers < OLDEST:
+        return Finding(
+            subject=name,
+            check="version",
+            grade=Grade.REFUSED,
+            seen=shown,
+            wanted="6.7 or later",
+            do="upgrade the host",
+        )
+    return Finding(subject=name, check="version", seen=shown)
+
+
+def _datastore(site: Site, name: str, host: Host, session: Any) -> Iterator[Finding]:
+    found = {
+        values["name"]: values
+        for _, values in session.objects("Datastore", ("name", "summary.accessible", "summary.freeSpace"))
+    }
+    for datastore, (least, most) in _placed(site, name, host).items():
+        check = f"datastore {datastore}"
+        values = found.get(datastore)
+        if values is None:
+            yield Finding(
+                subject=name,
+                check=check,
+                grade=Grade.INPUT,
+                seen=f"has {', '.join(sorted(found)) or 'none'}",
+                do="name one of these, or make it on the host",
+            )
+            continue
+        if not values["summary.accessible"]:
+            yield Finding(subject=name, check=check, grade=Grade.REFUSED, seen="not accessible")
+            continue
+        free = int(values["summary.freeSpace"] or 0)
+        yield _room(name, check, free, least, most)
+    installer = settings.of(site).vcenter.installer.iso
+    if installer and installer.startswith("[") and settings.of(site).vcenter.on == name:
+        yield _on_datastore(name, installer, session)
+
+
+def _placed(site: Site, name: str, host: Host) -> dict[str, tuple[int, int]]:
+    """Returns by datastore how many bytes are needed at once, and once all disks are full."""
+    iaas = settings.of(site)
+    needs = {host.datastore: (0, 0)}
+
+    def add(datastore: str, least: int, most: int) -> None:
+        before = needs.get(datastore, (0, 0))
+        needs[datastore] = (before[0] + least, before[1] + most)
+
+    if site.jumpbox.on == name:
+        image = site.path(site.jumpbox.image)
+        size = image.stat().st_size if image.is_file() else 0
+        add(site.jumpbox.datastore or host.datastore, size, site.jumpbox.disk_gb * GB)
+    if iaas.vcenter.on == name:
+        whole = DISKS_GB[iaas.vcenter.size.partition("-")[0]] * GB
+        least = THIN_GB * GB if iaas.vcenter.thin else whole
+        add(iaas.vcenter.datastore or host.datastore, least, whole)
+    return needs
+
+
+def _room(name: str, check: str, free: int, least: int, most: int) -> Finding:
+    shown = f"{free / GB:.0f} GB free"
+    if free < least:
+        return Finding(
+            subject=name,
+            check=check,
+            grade=Grade.REFUSED,
+            seen=shown,
+            wanted=f"{least / GB:.0f} GB",
+            do="make room, or place something elsewhere",
+        )
+    if free < most:
+        return Finding(
+            subject=name,
+            check=check,
+            grade=Grade.WARNING,
+            seen=shown,
+            wanted=f"{most / GB:.0f} GB",
+            why="the disks are thin: once they are full, so is the datastore",
+        )
+    return Finding(subject=name, check=check, seen=shown)
+
+
+def _on_datastore(name: str, text: str, session: Any) -> Finding:
+    datastore, _, path = text.removeprefix("[").partition("]")
+    size = session.datastore_size(datastore, path.strip())
+    if size is None:
+        return Finding(
+            subject=name,
+            check="installer",
+            grade=Grade.INPUT,
+            seen=f"no {text}",
+            do="upload the ISO there, or correct iaas.vcenter.installer.iso",
+        )
+    return Finding(subject=name, check="installer", seen=f"{text}, {size / GB:.1f} GB")
+
+
+def _network(name: str, host: Host, session: Any) -> Iterator[Finding]:
+    found = session.one("HostSystem", ("config.network.pnic",))
+    adapters = {one.device: one for one in (found[1]["config.network.pnic"] if found else None) or ()}
+    for switch, wished in host.switches.items():
+        for uplink in wished.uplinks:
+            yield _uplink(name, switch, uplink, adapters)
+    groups = {one.spec.name: one.spec for one in reading.items(session, reading.PORT_GROUPS)}
+    for group, carried in host.port_groups.items():
+        spec = groups.get(group)
+        check = f"port group {group}"
+        wanted = f"vlan {carried.vlan} on {carried.switch}"
+        if spec is None:
+            yield Finding(subject=name, check=check, seen="absent, will be made", wanted=wanted)
+            continue
+        seen = f"vlan {spec.vlanId} on {spec.vswitchName}"
+        differs = seen != wanted
+        yield Finding(
+            subject=name,
+            check=check,
+            grade=Grade.WARNING if differs else Grade.OK,
+            seen=seen,
+            wanted=wanted,
+            do="`paver plan` says whether it may be changed" if differs else "",
+        )
+
+
+def _uplink(name: str, switch: str, uplink: str, adapters: dict[str, Any]) -> Finding:
+    check = f"uplink {uplink}"
+    adapter = adapters.get(uplink)
+    if adapter is None:
+        return Finding(
+            subject=name,
+            check=check,
+            grade=Grade.INPUT,
+            seen=f"has {', '.join(sorted(adapters)) or 'none'}",
+            wanted=f"on {switch}",
+            do="correct the uplinks in the site file",
+        )
+    if adapter.linkSpeed is None:
+        return Finding(
+            subject=name,
+            check=check,
+            grade=Grade.WARNING,
+            seen="no link",
+            wanted=f"on {switch}",
+            do="check the cable and the switch's port",
+        )
+    return Finding(
+        subject=name, check=check, seen=f"{adapter.linkSpeed.speedMb} Mbit/s", wanted=f"on {switch}"
+    )
+
+
+def _problem(subject: str, check: str, grade: Grade, error: PaverError, *, wanted: str = "") -> Finding:
+    return Finding(
+        subject=subject,
+        check=check,
+        grade=grade,
+        seen=error.what.removeprefix(f"{subject}: "),
+        wanted=wanted,
+        why=error.why,
+        do=error.do,
+    )

@@ -1,0 +1,93 @@
+"""How a site stands, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from paver.report import words
+from paver.report.table import table
+from paver.runs.standing import SOON_DAYS, Standing
+
+MOST_ENDING = 5
+VERBS = {
+    "keep": "as wished",
+    "create": "to create",
+    "update": "to change",
+    "replace": "to replace",
+    "delete": "to delete",
+    "adopt": "to adopt",
+    "blocked": "blocked",
+}
+
+
+def standing_text(standing: Standing, *, colour: bool = False) -> Iterator[str]:
+    """Yields the lines that tell how a site stands."""
+    yield f"site {standing.site}"
+    yield f"  running   {_holder(standing)}"
+    yield f"  last run  {_last(standing)}"
+    yield f"  now       {_now(standing)}"
+    phases = standing.phases()
+    if phases:
+        yield ""
+        rows = [
+            (
+                f"  {phase}",
+                ", ".join(f"{number} {VERBS[verb]}" for verb, number in counts.items()),
+            )
+            for phase, counts in phases
+        ]
+        yield from list(table(("", ""), rows))[1:]
+    yield ""
+    yield from _ending(standing)
+    yield f"  passwords are in {standing.store}: `paver secrets list`, `paver secrets show NAME`"
+    yield ""
+    yield "ways in, those that need the least first:"
+    doors = [
+        (f"  {door.name}", door.at, door.user, door.secret, "when all else is down" if door.last else "")
+        for door in standing.doors
+    ]
+    yield from table(("  to", "at", "as", "secret", ""), doors, colour=colour)
+
+
+def _holder(standing: Standing) -> str:
+    if standing.holder is None:
+        return "nothing, on this machine"
+    who = standing.holder
+    return f"{who.get('doing', 'somebody')}, process {who.get('pid', '?')} on {who.get('host', '?')}: `paver follow`"
+
+
+def _last(standing: Standing) -> str:
+    run = standing.last
+    if run is None:
+        return "none from this machine"
+    if run.state == "unfinished" and standing.holder is not None:
+        return f"going on since {run.began}"
+    how = {"unfinished": "killed before its end", "interrupted": "interrupted"}.get(run.state, run.state)
+    left = f", {words.plural(run.left, 'action')} left" if run.left else ""
+    failed = f", failed at {run.failed[0]}" if run.failed else ""
+    return f"{how}, {run.ended or run.began}{failed}{left}  {run.folder}"
+
+
+def _now(standing: Standing) -> str:
+    if standing.error:
+        return f"not known: {standing.error}"
+    if standing.plan is None:
+        return "not asked (--quick)"
+    pending = standing.plan.pending
+    if not pending:
+        return f"as wished: {words.plural(len(standing.plan.actions), 'resource')}"
+    blocked = f", {len(standing.plan.blocked)} of them blocked" if standing.plan.blocked else ""
+    return f"{words.plural(len(pending), 'change')} pending{blocked}: `paver plan` shows them"
+
+
+def _ending(standing: Standing) -> Iterator[str]:
+    ending = standing.ending
+    if not ending:
+        return
+    soon = [pair for pair in ending if pair[1] <= SOON_DAYS]
+    for one, days in soon[:MOST_ENDING]:
+        when = f"ends in {words.plural(days, 'day')}" if days >= 0 else "has ended"
+        yield f"  ! {one.what} {one.name} {when} ({one.ends}): `paver plan` renews it"
+    if not soon:
+        first, days = ending[0]
+        yield f"  the next to end is {first.what} {first.name}, in {words.plural(days, 'day')} ({first.ends})"

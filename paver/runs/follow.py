@@ -1,0 +1,110 @@
+"""Watches a run that is under way, here or on the jumpbox; reads only, and ends nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from paver.engine import plan as plans
+from paver.engine.plan import Plan
+from paver.errors import PaverError
+from paver.runs import past
+from paver.runs.events import Happening, Tell, parse
+from paver.runs.folder import SiteFolder
+from paver.runs.handoff import SITES
+from paver.transport import job
+from paver.transport.job import JobState
+
+PAUSE = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Local:
+    """A run of this machine."""
+
+    state: SiteFolder
+    folder: Path
+
+    def plan(self) -> Plan | None:
+        """Returns what it carries out."""
+        return past.plan_of(self.folder)
+
+    def follow(self, tell: Tell, stop: Callable[[], bool]) -> past.Run:
+        """Tells every event from the beginning on, until the run ends or `stop` says so."""
+        path = self.folder / "events.jsonl"
+        with path.open("r", encoding="utf-8") as file:
+            tail = _Tail(file, tell)
+            while not stop():
+                # Asked before the last reading: what the run wrote before it ended is read in any case.
+                over = self.state.holder() is None
+                tail.read()
+                if over:
+                    break
+                time.sleep(PAUSE)
+        return past.of(self.folder)
+
+
+class _Tail:
+    """Whole lines of a file that grows."""
+
+    def __init__(self, file: io.TextIOBase | Any, tell: Tell) -> None:
+        self._file = file
+        self._tell = tell
+        self._rest = ""
+
+    def read(self) -> None:
+        self._rest += self._file.read()
+        *lines, self._rest = self._rest.split("\n")
+        for line in lines:
+            event = parse(line)
+            if event is not None:
+                self._tell(event)
+
+
+def local(state: SiteFolder) -> Local | None:
+    """Returns the run of this machine that is under way, None if there is none."""
+    runs = state.runs()
+    if state.holder() is None or not runs or not (runs[-1] / "events.jsonl").exists():
+        return None
+    return Local(state, runs[-1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Remote:
+    """A run on the jumpbox: the job of the hand-off."""
+
+    machine: Any
+    site: str
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return f"apply-{self.site}"
+
+    def state(self) -> JobState:
+        """Returns how the job stands."""
+        return job.state(self.machine, self.name)
+
+    def plan(self) -> Plan | None:
+        """Returns what it carries out, None where it can't be read."""
+        data = self.machine.read_file(str(SITES / self.site / "handoff" / "plan.json"))
+        try:
+            return None if data is None else plans.loads(data)
+        except PaverError:
+            return None
+
+    def follow(self, tell: Tell, line: Callable[[str], None], stop: Callable[[], bool]) -> JobState:
+        """Tells every event from the beginning on, and every other line to `line`, until the job ends."""
+
+        def heard(text: str) -> None:
+            event: Happening | None = parse(text)
+            if event is not None:
+                tell(event)
+            else:
+                line(text)
+
+        return job.attach(self.machine, self.name).follow(heard, stop=stop)

@@ -1,0 +1,73 @@
+"""What a sealed store holds, without its values: what each thing is, who made it, when it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from paver.sealed.index import Entry, Index
+from paver.trust import authority
+from paver.trust.vault import MARK
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Holding:
+    """One secret.
+
+    Attributes:
+        name: in the sealed store.
+        what: `authority`, `certificate`, `ssh-key`, `password`, or `given` by the user.
+        version: the present one.
+        versions: how many are kept.
+        made: who made it: paver, or the command that did.
+        not_after: when a certificate ends.
+    """
+
+    name: str
+    what: str
+    version: str
+    versions: int
+    made: str
+    not_after: dt.datetime | None = None
+
+    @property
+    def ends(self) -> str:
+        """The day on which it ends, empty where it does not."""
+        return self.not_after.strftime("%Y-%m-%d") if self.not_after is not None else ""
+
+    def days(self, now: dt.datetime) -> int | None:
+        """Returns how many whole days are left, None where it does not end."""
+        return (self.not_after - now).days if self.not_after is not None else None
+
+    def document(self) -> dict[str, Any]:
+        """Returns it as JSON."""
+        return {
+            "name": self.name,
+            "what": self.what,
+            "version": self.version,
+            "versions": self.versions,
+            "made_by": self.made,
+            "not_after": self.not_after.isoformat() if self.not_after is not None else None,
+        }
+
+
+def of(index: Index | None) -> list[Holding]:
+    """Returns what a store holds, by name."""
+    return [] if index is None else [_holding(name, entry) for name, entry in sorted(index.entries.items())]
+
+
+def _holding(name: str, entry: Entry) -> Holding:
+    public = entry.public
+    mark = public.get(MARK)
+    made_for = str(mark.get("id", "")) if isinstance(mark, Mapping) else ""
+    pem = public.get("pem")
+    return Holding(
+        name=name,
+        what=made_for.partition(":")[0].removeprefix("trust.") if made_for else "given",
+        version=entry.version,
+        versions=len(entry.all()),
+        made=entry.current.made_by if entry.current.made_by.startswith("paver ") else "paver",
+        not_after=authority.facts(pem).not_after if isinstance(pem, str) and "BEGIN CERT" in pem else None,
+    )

@@ -1,0 +1,201 @@
+"""Looks for everything that stands in the way of a site, before anything is planned; writes nothing.
+
+Each finding stands for itself: a missing file hides no wrong password. What only the IaaS can tell comes from the
+driver's own `preflight`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from paver.driver import Driver, Finding, Grade, Secret
+from paver.engine.values import references
+from paver.errors import PaverError
+from paver.runs.compose import compose
+from paver.sealed.index import Index
+from paver.sealed.keys import KeySource
+from paver.sitefile.site import Site
+from paver.transport.context import Station, Wire
+from paver.trust import passwords
+from paver.trust.vault import Face, Vault
+
+WORST = (
+    # What the user can mend first comes first.
+    (Grade.INPUT, 3),
+    (Grade.REFUSED, 4),
+    (Grade.UNREACHABLE, 1),
+    (Grade.WARNING, 2),
+)
+SEALED = "sealed store"
+FILES = "files"
+SECRETS = "secrets"
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """Returns the exit code for what was found: 3, 4, 1, 2 or 0, the first that applies."""
+    grades = {finding.grade for finding in findings}
+    return next((code for grade, code in WORST if grade in grades), 0)
+
+
+def look(
+    site: Site, driver: Driver, vault: Vault, key: KeySource | None, *, station: Station
+) -> Iterator[Finding]:
+    """Yields every finding: sealed store, secrets, files, then what the driver sees."""
+    yield from _store(site, vault, key)
+    yield from _secrets(site, driver, vault, key)
+    yield from _files(site)
+    offered = getattr(driver, "preflight", None)
+    if offered is not None:
+        yield from offered(site, _wire(vault, station))
+
+
+def _wire(vault: Vault, station: Station) -> Wire:
+    def reveal(secret: Any) -> str:
+        return vault.reveal(Secret(secret.name))
+
+    def anchor(name: str) -> str | None:
+        entry = Face(vault).entry(name)
+        return str(entry.public["pem"]) if entry is not None and "pem" in entry.public else None
+
+    return Wire(station=station, reveal=reveal, anchor=anchor)
+
+
+def _store(site: Site, vault: Vault, key: KeySource | None) -> Iterator[Finding]:
+    if key is None:
+        yield Finding(
+            subject=SEALED,
+            check="key",
+            grade=Grade.INPUT,
+            seen=f"none at hand: {site.secrets.key}",
+            do="`paver secrets init` makes one; or name it with --key",
+        )
+    try:
+        index = vault.index()
+        if index is None:
+            yield Finding(
+                subject=SEALED,
+                check="file",
+                grade=Grade.INPUT,
+                seen=f"no {vault.path}",
+                do="`paver secrets init` makes it",
+            )
+        else:
+            count = f"{len(index.entries)} entries, generation {index.generation}"
+            yield Finding(subject=SEALED, check="file", seen=count)
+            if key is not None:
+                vault.values()
+                yield Finding(subject=SEALED, check="key", seen="opens it")
+    except PaverError as error:
+        yield _problem(SEALED, "opening", error)
+
+
+def _secrets(site: Site, driver: Driver, vault: Vault, key: KeySource | None) -> Iterator[Finding]:
+    try:
+        index = vault.index()
+    except PaverError:
+        return  # said already
+    paved = compose(site, driver)
+    found = [
+        reference
+        for value in (*paved.resources, *paved.connectors.values())
+        for reference in references(value)
+        if isinstance(reference, Secret)
+    ]
+    made = {one.id.partition(":")[2] for one in paved.resources if one.id.startswith("trust.")}
+    yield from _missing({one.name for one in found if one.made_by is None} - made, index)
+    policies = {
+        one.id.partition(":")[2]: str(one.wish()["policy"])
+        for one in paved.resources
+        if one.id.startswith("trust.password:")
+    }
+    yield from _policies(policies, index, vault, key)
+
+
+def _missing(given: set[str], index: Index | None) -> Iterator[Finding]:
+    for name in sorted(given):
+        there = index is not None and name in index.entries
+        yield Finding(
+            subject=SECRETS,
+            check=name,
+            grade=Grade.OK if there else Grade.INPUT,
+            seen="in the sealed store" if there else "not in the sealed store",
+            do="" if there else f"paver secrets set {name}",
+        )
+
+
+def _policies(
+    policies: dict[str, str], index: Index | None, vault: Vault, key: KeySource | None
+) -> Iterator[Finding]:
+    """Yields which passwords that a user put in would be refused by what they are for."""
+    if index is None or key is None:
+        return
+    for name, policy in sorted(policies.items()):
+        if name not in index.entries:
+            continue
+        wrong = passwords.check(policy, vault.reveal(Secret(name)))
+        if wrong:
+            yield Finding(
+                subject=SECRETS,
+                check=name,
+                grade=Grade.INPUT,
+                seen="; ".join(wrong),
+                wanted=f"policy {policy}",
+                do=f"paver secrets set {name}",
+            )
+
+
+def _files(site: Site) -> Iterator[Finding]:
+    yield _digested(site, "BUCC artefact", site.bucc.artefact)
+    for check, texts in (
+        ("trusted root", site.trust.extra_roots),
+        ("operators", site.bucc.operators),
+        ("pipeline", _pipelines(site)),
+    ):
+        for text in texts:
+            yield _small(site.path(text), check, text)
+
+
+def _pipelines(site: Site) -> list[str]:
+    teams = site.services.concourse.teams.values()
+    return [pipeline.file for team in teams for pipeline in team.pipelines.values() if pipeline.file]
+
+
+def _digested(site: Site, check: str, text: str) -> Finding:
+    if not site.path(text).is_file():
+        return Finding(
+            subject=FILES,
+            check=check,
+            grade=Grade.INPUT,
+            seen=f"no {text}",
+            wanted=str(site.path(text)),
+            do="put it there, or correct the site file",
+        )
+    with site.path(text).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    size = site.path(text).stat().st_size
+    return Finding(subject=FILES, check=check, seen=f"{text}, {size / 1e6:.1f} MB, sha256 {digest}")
+
+
+def _small(path: Path, check: str, text: str) -> Finding:
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        return Finding(subject=FILES, check=check, grade=Grade.INPUT, seen=f"{text}: {why}")
+    if check == "trusted root" and "-----BEGIN CERTIFICATE-----" not in content:
+        return Finding(
+            subject=FILES,
+            check=check,
+            grade=Grade.INPUT,
+            seen=f"{text} has no certificate",
+            do="take the root's certificate in PEM",
+        )
+    return Finding(subject=FILES, check=check, seen=text)
+
+
+def _problem(subject: str, check: str, error: PaverError) -> Finding:
+    grade = {3: Grade.INPUT, 4: Grade.REFUSED}.get(error.exit_code, Grade.UNREACHABLE)
+    return Finding(subject=subject, check=check, grade=grade, seen=error.what, why=error.why, do=error.do)

@@ -1,0 +1,105 @@
+"""What a run's folder tells about it, once it is over or while it goes on. Reads only."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from paver.engine import plan as plans
+from paver.engine.plan import Plan
+from paver.errors import PaverError
+from paver.runs.events import Happening, parse
+
+ENDS = frozenset({"closed", "interrupted"})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run.
+
+    Attributes:
+        folder: its files.
+        began: when, as it stands in the journal.
+        ended: when; empty while it goes on, and where it was killed.
+        state: `done`, `failed`, `interrupted`, or `unfinished`.
+        failed: the resources that failed.
+        left: how many actions were not begun.
+    """
+
+    folder: Path
+    began: str = ""
+    ended: str = ""
+    state: str = "unfinished"
+    failed: tuple[str, ...] = ()
+    left: int = 0
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which sorts by time."""
+        return self.folder.name
+
+    def document(self) -> dict[str, Any]:
+        """Returns it as JSON."""
+        return {
+            "name": self.name,
+            "folder": str(self.folder),
+            "began": self.began,
+            "ended": self.ended,
+            "state": self.state,
+            "failed": list(self.failed),
+            "left": self.left,
+        }
+
+
+def of(folder: Path) -> Run:
+    """Returns what the journal in `folder` says; a cut last line is left out."""
+    lines = list(_lines(folder / "journal.jsonl"))
+    if not lines:
+        return Run(folder=folder)
+    last = lines[-1]
+    began = str(lines[0].get("time", ""))
+    if last.get("event") not in ENDS:
+        return Run(folder=folder, began=began)
+    failed = tuple(map(str, last.get("failed", ())))
+    left = int(last.get("left", 0))
+    state = "interrupted" if last["event"] == "interrupted" else "failed" if failed else "done"
+    return Run(
+        folder=folder, began=began, ended=str(last.get("time", "")), state=state, failed=failed, left=left
+    )
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        return
+    for line in text.splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            return
+        if isinstance(found, dict):
+            yield found
+
+
+def plan_of(folder: Path) -> Plan | None:
+    """Returns the plan that a run carries out, None where there is none that can be read."""
+    try:
+        return plans.loads((folder / "plan.json").read_bytes())
+    except (OSError, PaverError):
+        return None
+
+
+def events_of(folder: Path) -> Iterator[Happening]:
+    """Yields the events of a run so far."""
+    try:
+        text = (folder / "events.jsonl").read_text(encoding="utf-8")
+    except OSError:
+        return
+    for line in text.splitlines():
+        event = parse(line)
+        if event is not None:
+            yield event

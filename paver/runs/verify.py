@@ -1,0 +1,121 @@
+"""Proves again that a site is as it was made: every resource's own checks, by sessions that cannot write."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from paver.driver import Resource, ResourceId
+from paver.engine.graph import build
+from paver.engine.plan import Action, Plan
+from paver.engine.planner import Request
+from paver.engine.resource import Verb
+from paver.engine.values import substitute
+from paver.errors import PaverError
+from paver.runs.session import Session
+
+HOLDS, FAILS, DIFFERS, UNSEEN = "holds", "fails", "differs", "unseen"
+MOST_AT_ONCE = 16
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Proof:
+    """One thing that was proven, or not.
+
+    Attributes:
+        resource: of what.
+        phase: its label.
+        endpoint: where it is.
+        check: what was asked.
+        state: `holds`, `fails`, `differs` (from what is wished), `unseen` (it could not be asked).
+        seen: what was seen.
+    """
+
+    resource: ResourceId
+    phase: str
+    endpoint: str
+    check: str
+    state: str
+    seen: str = ""
+
+
+def exit_code(proofs: list[Proof]) -> int:
+    """Returns 1 if a proof fails or could not be asked, 2 if something differs, else 0."""
+    states = {proof.state for proof in proofs}
+    return 1 if states & {FAILS, UNSEEN} else 2 if DIFFERS in states else 0
+
+
+def verify(session: Session, request: Request) -> list[Proof]:
+    """Reads the site and runs every check; `request` selects.
+
+    Raises:
+        Unobservable: if something that should answer does not while reading.
+    """
+    plan = session.plan(request)
+    graph = build(session.paved.resources, session.paved.phases, session.paved.connectors)
+    by_endpoint: dict[str, list[Action]] = {}
+    for action in plan.actions:
+        by_endpoint.setdefault(action.endpoint, []).append(action)
+
+    def prove(actions: list[Action]) -> list[Proof]:
+        return [proof for action in actions for proof in _proofs(session, graph.resources, action)]
+
+    with concurrent.futures.ThreadPoolExecutor(MOST_AT_ONCE, "verify") as pool:
+        found = {
+            proof_list[0].resource: proof_list
+            for some in pool.map(prove, by_endpoint.values())
+            for proof_list in _grouped(some)
+        }
+    return [proof for action in _ordered(plan) for proof in found.get(action.resource, [])]
+
+
+def _grouped(proofs: list[Proof]) -> Iterator[list[Proof]]:
+    groups: dict[ResourceId, list[Proof]] = {}
+    for proof in proofs:
+        groups.setdefault(proof.resource, []).append(proof)
+    yield from groups.values()
+
+
+def _ordered(plan: Plan) -> list[Action]:
+    rank = {phase: number for number, phase in enumerate(plan.phases)}
+    return sorted(plan.actions, key=lambda action: rank[action.phase])
+
+
+def _proofs(session: Session, resources: Any, action: Action) -> Iterator[Proof]:
+    def proof(check: str, state: str, seen: str = "") -> Proof:
+        return Proof(
+            resource=action.resource,
+            phase=action.phase,
+            endpoint=action.endpoint,
+            check=check,
+            state=state,
+            seen=seen,
+        )
+
+    if action.verb is not Verb.KEEP:
+        yield proof("it is as it is wished", DIFFERS, _difference(action))
+    facts = session.board.facts(action.resource)
+    wished: Resource[Any] | None = resources.get(action.resource)
+    if facts is None or wished is None or action.verb in {Verb.BLOCKED, Verb.DELETE}:
+        return
+    resource = substitute(wished, session.board.for_reading)
+    if action.verb is Verb.KEEP:
+        yield proof("it is as it is wished", HOLDS)
+    try:
+        for check in resource.checks(session.world, facts):
+            yield proof(check.name, HOLDS if check.ok else FAILS, check.seen)
+    except PaverError as error:
+        yield proof("its checks", UNSEEN, error.what)
+
+
+def _difference(action: Action) -> str:
+    fields = ", ".join(change.field for change in action.changes)
+    said = {
+        Verb.CREATE: "absent",
+        Verb.DELETE: "there, no longer wished for",
+        Verb.BLOCKED: action.reason,
+        Verb.ADOPT: "foreign, to be adopted",
+    }.get(action.verb, f"other: {fields}" if fields else action.reason)
+    return said if action.verb is not Verb.CREATE or not action.reason else f"absent ({action.reason})"
