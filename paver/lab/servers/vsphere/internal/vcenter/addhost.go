@@ -174,6 +174,7 @@ func (v *VCenter) plant(into types.ManagedObjectReference, l *link) (mo.Entity, 
 		ctx.WithLock(c, func() {
 			ctx.Update(c, []types.PropertyChange{{Name: "host", Val: with(c.Host, host.Self)}})
 		})
+		v.announce(host)
 		return c, nil
 	}
 	if f, ok := v.reg.Get(into).(*simulator.Folder); !ok || v.datacenterOf(f.Self) == nil {

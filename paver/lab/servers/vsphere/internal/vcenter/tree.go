@@ -50,6 +50,22 @@ func (v *VCenter) put(ctx *simulator.Context, folder types.ManagedObjectReferenc
 	ctx.WithLock(f, func() {
 		ctx.Update(f, []types.PropertyChange{{Name: "childEntity", Val: with(f.ChildEntity, e.Reference())}})
 	})
+	v.announce(e)
+}
+
+// announce tells the views of clients that an entity, and what it was born
+// with, is there now: when it was made, no path led to it yet.
+func (v *VCenter) announce(e mo.Entity) {
+	v.reg.Put(e)
+	c := compute(e)
+	if c == nil {
+		return
+	}
+	for _, ref := range append(slices.Clone(c.Host), *c.ResourcePool) {
+		if o, ok := v.reg.Get(ref).(mo.Entity); ok {
+			v.reg.Put(o)
+		}
+	}
 }
 
 // drop removes an entity from its folder and from the inventory.
