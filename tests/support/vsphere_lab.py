@@ -266,6 +266,7 @@ class Run:
         key.chmod(0o600)
         self._key = KeyFile(key)
         self.connectors: dict[str, Connector] = {}
+        self.anchors: dict[str, str] = {}
         self.patience = 60
 
     @staticmethod
@@ -281,7 +282,7 @@ class Run:
     @contextlib.contextmanager
     def someone_else(self, name: str) -> Iterator[Any]:
         """Gives a session with a host that may write anything: somebody behind paver's back."""
-        wire = Wire(reveal=lambda secret: self.secrets[secret.name])
+        wire = Wire(reveal=lambda secret: self.secrets[secret.name], anchor=self.anchors.get)
         connection: Any = self.paved().connectors[f"host:{name}"].connect(wire)
         try:
             yield connection.writer(_pass)
@@ -331,7 +332,7 @@ class Run:
         def version(secret: Secret) -> str | None:
             return f"version-of-{secret.name}" if secret.name in self.secrets else vault.version(secret)
 
-        connections = Connections(connectors, Wire(reveal=reveal), board.for_reading)
+        connections = Connections(connectors, Wire(reveal=reveal, anchor=self.anchors.get), board.for_reading)
         try:
             yield World(paved, board, connections, reveal, version)
         finally:

@@ -61,10 +61,15 @@ class Datacenter(Entity[DatacenterFacts]):
 
 def find(session: Any, name: str) -> Found | None:
     """Returns the datacenter of that name below the root folder."""
-    for found in every(session, "Datacenter", FOLDERS):
+    for found in all_of(session):
         if found.values["name"] == name and same(found.values["parent"], session.content.rootFolder):
             return found
     return None
+
+
+def all_of(session: Any) -> list[Found]:
+    """Returns all datacenters."""
+    return every(session, "Datacenter", FOLDERS)
 
 
 def _within(session: Any, one: Found, datacenter: Any) -> bool:

@@ -5,19 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from paver.driver import Connector, Ground, Material, Paved, Resource, ResourceId, output, resource_id
+from paver.driver import (
+    Connector,
+    Endpoint,
+    Ground,
+    Material,
+    Paved,
+    Resource,
+    ResourceId,
+    output,
+    resource_id,
+)
 from paver.drivers.vsphere import endpoints, settings
-from paver.drivers.vsphere.inventory import bosh
+from paver.drivers.vsphere.inventory import bosh, privileges, role
+from paver.drivers.vsphere.inventory.account import Account
 from paver.drivers.vsphere.inventory.cluster import Cluster
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.drivers.vsphere.inventory.datacenter import FOLDERS, Datacenter
+from paver.drivers.vsphere.inventory.disk_folder import DiskFolder
 from paver.drivers.vsphere.inventory.folder import Folder
+from paver.drivers.vsphere.inventory.permission import Permission
 from paver.drivers.vsphere.inventory.resource_pool import ResourcePool
+from paver.drivers.vsphere.inventory.role import Role
 from paver.sitefile.site import Site
+from paver.transport.ssoadmin import SsoConnector
 from paver.transport.vsphere import VsphereConnector
 
 PHASE = "inventory"
-KINDS: tuple[type[Resource[Any]], ...] = (Datacenter, Cluster, ClusterHost, Folder, ResourcePool)
+SSO: Endpoint[Any, Any] = Endpoint("vcenter-sso", provider=endpoints.VMCA)
+"""vCenter's single sign-on."""
+
+KINDS: tuple[type[Resource[Any]], ...] = (
+    Datacenter,
+    Cluster,
+    ClusterHost,
+    Folder,
+    ResourcePool,
+    DiskFolder,
+    Role,
+    Account,
+    Permission,
+)
 
 _ENTITY = ("name", "parent", "customValue")
 WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -26,6 +54,7 @@ WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("HostSystem", (*_ENTITY, "runtime.connectionState")),
     ("Folder", _ENTITY),
     ("ResourcePool", _ENTITY),
+    ("Datastore", ("name", "parent", "browser")),
 )
 """What reading vCenter fetches in one call."""
 
@@ -67,7 +96,16 @@ def connectors(site: Site) -> dict[str, Connector]:
             roots=(output(endpoints.VMCA, "pem", str),),
             via=endpoints.MACHINE.name,
             wants=WANTS,
-        )
+        ),
+        SSO.name: SsoConnector(
+            name=f"{vcenter.vm_name}'s single sign-on",
+            address=vcenter.fqdn,
+            domain=vcenter.sso_domain,
+            user=vcenter.administrator,
+            password=administrator_password(site).secret,
+            roots=(output(endpoints.VMCA, "pem", str),),
+            via=endpoints.MACHINE.name,
+        ),
     }
 
 
@@ -75,7 +113,11 @@ def grounds(site: Site) -> Iterator[Ground]:
     """Yields where orphans of these kinds are looked for, kinds in creation order."""
     hosts = tuple(endpoints.host(name) for name in settings.of(site).hosts)
     for kind in KINDS:
-        yield Ground(kind, endpoints.VCENTER, PHASE, also=hosts if kind is ClusterHost else ())
+        at = SSO if kind is Account else endpoints.VCENTER
+        yield Ground(kind, at, PHASE, also=hosts if kind is ClusterHost else ())
+
+
+ACCOUNT = resource_id(Account.kind, "cpi")
 
 
 def datacenter_id(name: str) -> ResourceId:
@@ -91,6 +133,21 @@ def cluster_id(name: str) -> ResourceId:
 def host_id(name: str) -> ResourceId:
     """Returns the id of a host's membership."""
     return resource_id(ClusterHost.kind, name)
+
+
+def folder_id(name: str) -> ResourceId:
+    """Returns the id of a folder."""
+    return resource_id(Folder.kind, name)
+
+
+def pool_id(cluster: str, name: str) -> ResourceId:
+    """Returns the id of a resource pool."""
+    return resource_id(ResourcePool.kind, f"{cluster}/{name}")
+
+
+def role_id(key: str) -> ResourceId:
+    """Returns the id of a role."""
+    return resource_id(Role.kind, key)
 
 
 def resources(site: Site) -> Iterator[Resource[Any]]:
@@ -112,7 +169,7 @@ def resources(site: Site) -> Iterator[Resource[Any]]:
         yield from _hosts(site, name)
         if cluster.resource_pool:
             yield ResourcePool(
-                id=resource_id(ResourcePool.kind, f"{name}/{cluster.resource_pool}"),
+                id=pool_id(name, cluster.resource_pool),
                 phase=PHASE,
                 at=at,
                 within=cluster_id(name),
@@ -120,15 +177,92 @@ def resources(site: Site) -> Iterator[Resource[Any]]:
                 datacenter=place,
                 cluster=name,
             )
-    for folder in (inventory.folders.vms, inventory.folders.templates):
+    for folder in _folders(site):
         yield Folder(
-            id=resource_id(Folder.kind, folder),
+            id=folder_id(folder),
             phase=PHASE,
             at=at,
             within=datacenter_id(place),
             name=folder,
             datacenter=place,
         )
+    for store, hosts in _datastores(site).items():
+        yield DiskFolder(
+            id=resource_id(DiskFolder.kind, f"{place}/{store}/{inventory.folders.disks}"),
+            phase=PHASE,
+            at=at,
+            within=datacenter_id(place),
+            after=hosts,
+        )
+    yield from _rights(site)
+
+
+def _folders(site: Site) -> tuple[str, ...]:
+    folders = settings.of(site).inventory.folders
+    return tuple(dict.fromkeys((folders.vms, folders.templates)))
+
+
+def _datastores(site: Site) -> dict[str, frozenset[ResourceId]]:
+    """Returns the datastores that BOSH uses, and the members that bring each along."""
+    wished = settings.of(site)
+    found: dict[str, frozenset[ResourceId]] = {}
+    for cluster in wished.inventory.clusters.values():
+        for name in cluster.hosts:
+            store = wished.hosts[name].datastore
+            found[store] = found.get(store, frozenset()) | {host_id(name)}
+    return found
+
+
+def _rights(site: Site) -> Iterator[Resource[Any]]:
+    """Yields BOSH's account, its roles, and where it has them."""
+    wished, at = settings.of(site), endpoints.VCENTER
+    yield Account(
+        id=ACCOUNT,
+        phase=PHASE,
+        at=SSO,
+        user=wished.inventory.cpi.user,
+        password=bosh.account_password(site).secret,
+    )
+    for key, granted in privileges.SCOPES.items():
+        yield Role(id=role_id(key), phase=PHASE, at=at, privileges=granted)
+    for path, key, propagate, lies_on in _scopes(site):
+        within, after = lies_on
+        yield Permission(
+            id=resource_id(Permission.kind, path),
+            phase=PHASE,
+            at=at,
+            within=within,
+            after=after | {ACCOUNT, role_id(key)},
+            principal=wished.cpi_account(),
+            role=role.name(site.name, key),
+            propagate=propagate,
+        )
+
+
+_Lies = tuple[ResourceId | None, frozenset[ResourceId]]
+
+
+def _scopes(site: Site) -> Iterator[tuple[str, str, bool, _Lies]]:
+    """Yields path, role, whether it is inherited, and the resource that it lies on.
+
+    Machines are reached through BOSH's folders only: a permission on pool or cluster that is inherited would
+    reach vCenter's own machine and the jumpbox, too.
+    """
+    inventory = settings.of(site).inventory
+    place, alone = inventory.datacenter, frozenset[ResourceId]()
+    yield "/", "cpi-root", False, (None, alone)
+    yield place, "cpi-datacenter", True, (datacenter_id(place), alone)
+    for folder in _folders(site):
+        yield f"{place}/vm/{folder}", "cpi-folder", True, (folder_id(folder), alone)
+    for name, cluster in inventory.clusters.items():
+        root = f"{place}/host/{name}/Resources"
+        if cluster.resource_pool:
+            pool = pool_id(name, cluster.resource_pool)
+            yield f"{root}/{cluster.resource_pool}", "cpi-folder", False, (pool, alone)
+        else:
+            yield root, "cpi-folder", False, (cluster_id(name), alone)
+    for store, hosts in _datastores(site).items():
+        yield f"{place}/datastore/{store}", "cpi-folder", False, (datacenter_id(place), hosts)
 
 
 def _hosts(site: Site, cluster: str) -> Iterator[ClusterHost]:

@@ -1,0 +1,85 @@
+"""A role: a set of privileges. Its name says whose it is; that it is ours, the ledger says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from paver.driver import Facts, Reader, ResourceId, Writer
+from paver.drivers.vsphere.inventory import privileges
+from paver.drivers.vsphere.inventory.entity import declared
+from paver.drivers.vsphere.inventory.noted import Noted, Seen, key_of
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RoleFacts(Facts):
+    """A role as it is; without privileges where it was only begun."""
+
+    privileges: frozenset[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Role(Noted[RoleFacts]):
+    """A role, `paver-<site>-<key>`.
+
+    Attributes:
+        privileges: what it grants, without those that every role has.
+    """
+
+    kind = "vsphere.role"
+    facts = RoleFacts
+    calls = declared(
+        create=("AddAuthorizationRole", "UpdateAuthorizationRole"),
+        update=("UpdateAuthorizationRole",),
+        delete=("RemoveAuthorizationRole",),
+    )
+
+    privileges: frozenset[str]
+
+    @classmethod
+    def look(cls, world: Reader, session: Any, id_: ResourceId) -> Seen | None:
+        """Returns the role of that name."""
+        wanted = name(world.site, key_of(id_))
+        for role in roles(session):
+            if role.name == wanted:
+                granted = frozenset(
+                    one for one in role.privilege or () if not one.startswith(privileges.SYSTEM)
+                )
+                return Seen({"name": wanted, "role": str(role.roleId)}, {"privileges": granted})
+        return None
+
+    def make(self, world: Writer, session: Any, seen: Seen | None) -> None:
+        """Makes the role, or sets its privileges."""
+        manager, granted = session.content.authorizationManager, sorted(self.privileges)
+        called = name(world.site, key_of(self.id))
+        if seen is None:
+            session.call(manager, "AddAuthorizationRole", name=called, privIds=granted)
+        elif seen.values["privileges"] != self.privileges:
+            role = int(seen.address["role"])
+            session.call(manager, "UpdateAuthorizationRole", roleId=role, newName=called, privIds=granted)
+
+    @classmethod
+    def remove(cls, session: Any, address: Mapping[str, str]) -> None:
+        """Removes the role; vCenter refuses while somebody else grants it."""
+        manager = session.content.authorizationManager
+        session.call(manager, "RemoveAuthorizationRole", roleId=int(address["role"]), failIfUsed=True)
+
+    def says(self) -> str:
+        """Returns what a plan shows."""
+        return f"{len(self.privileges)} privileges"
+
+
+def name(site: str, key: str) -> str:
+    """Returns a role's name in vCenter."""
+    return f"{prefix(site)}{key}"
+
+
+def prefix(site: str) -> str:
+    """Returns how the names of a site's roles begin."""
+    return f"paver-{site}-"
+
+
+def roles(session: Any) -> list[Any]:
+    """Returns all roles of vCenter."""
+    return list(session.value(session.content.authorizationManager, "roleList") or ())

@@ -1,0 +1,203 @@
+"""A simulated vCenter over simulated hosts on loopback, and phase `inventory` wired to it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import socket
+import socketserver
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+
+from paver.driver import Connector, Endpoint, Paved, Secret
+from paver.drivers.vsphere.inventory import pave as inventory
+from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
+from paver.lab import build, control, pki
+from paver.sitefile import Site
+from paver.transport.context import Wire
+from paver.transport.ssoadmin import SsoConnector
+from paver.transport.vsphere import VsphereConnector
+from tests.support.vsphere_lab import ADDRESS as HOSTS
+from tests.support.vsphere_lab import Hosts, Run
+
+ADDRESS = "127.0.0.22"
+NAMES = "127.0.0.23"
+FQDN = "vcsa.north.example"
+ADMINISTRATOR = "Paver-Sso-1!"
+CPI = "vcenter-cpi"
+
+
+class Names(socketserver.ThreadingUDPServer):
+    """A DNS server that knows one address for every name of the zone, and no other name."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__((NAMES, 0), _Asked)
+
+    @property
+    def where(self) -> str:
+        """Its address and port."""
+        return f"{NAMES}:{self.server_address[1]}"
+
+
+class _Asked(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        data, answering = self.request
+        end = data.index(b"\0", 12) + 5
+        question, name = data[12:end], bytes(data[12 : end - 4])
+        known = name.endswith(b"\x05north\x07example\0")
+        flags, answers = (0x8580, 1) if known else (0x8583, 0)
+        head = data[:2] + struct.pack(">HHHHH", flags, 1, answers, 0, 0)
+        record = struct.pack(">HHHIH", 0xC00C, 1, 1, 60, 4) + socket.inet_aton(HOSTS) if known else b""
+        answering.sendto(head + question + record, self.client_address)
+
+
+@dataclasses.dataclass(frozen=True)
+class VCenter:
+    """A running vCenter: its port, its authority's root, its control socket and the hosts that it may dial."""
+
+    port: int
+    root: str
+    control: Path
+    folder: Path
+    hosts: Hosts
+
+    def inventory(self) -> Any:
+        """Returns all that can be changed about it."""
+        return control.call(self.control, "GET", "/inventory")
+
+    def trace(self) -> list[dict[str, Any]]:
+        """Returns the calls that it got."""
+        return [json.loads(line) for line in (self.folder / "vcsa.jsonl").read_text().splitlines()]
+
+    def writes(self) -> list[str]:
+        """Returns the methods of all calls that wrote, or tried to."""
+        return [line["method"] for line in self.trace() if line["write"]]
+
+
+@contextlib.contextmanager
+def vcenter(folder: Path, hosts: Hosts) -> Iterator[VCenter]:
+    """Starts an empty vCenter on loopback and stops it."""
+    authority = pki.vmca("vsphere.local", FQDN)
+    machine = pki.machine(FQDN, authority)
+    (crt, key), (root, root_key) = machine.write(folder, "vcsa"), authority.write(folder, "vmca")
+    names = Names()
+    threading.Thread(target=names.serve_forever, daemon=True).start()
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        port = int(probe.getsockname()[1])
+    config = {
+        "name": FQDN,
+        "listen": f"{ADDRESS}:{port}",
+        "certificate": str(crt),
+        "key": str(key),
+        "vmca": {"certificate": str(root), "key": str(root_key)},
+        "sso": {"user": "administrator@vsphere.local", "password": ADMINISTRATOR},
+        "dns": [names.where],
+        "version": "8.0.3",
+        "trace": str(folder / "vcsa.jsonl"),
+        "control": str(folder / "vcsa.sock"),
+        "room": "",
+        "hosts_control": str(hosts.control),
+    }
+    file = folder / "vcsa.json"
+    file.write_text(json.dumps(config))
+    vsim = build.build(["vsim"])["vsim"]
+    with (folder / "vcsa.log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(vsim), "vcenter", "--config", str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+    try:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        assert ready.strip() == b"ready", (folder / "vcsa.log").read_text()
+        pem = authority.certificate.public_bytes(serialization.Encoding.PEM).decode()
+        yield VCenter(port, pem, folder / "vcsa.sock", folder, hosts)
+    finally:
+        process.terminate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+        names.shutdown()
+        names.server_close()
+
+
+class InventoryRun(Run):
+    """Phase `inventory` of a site whose hosts and vCenter are these; what comes before it stands already."""
+
+    def __init__(self, site: Site, there: VCenter, folder: Path) -> None:
+        super().__init__(site, there.hosts, folder, _of_inventory)
+        self.vcenter = there
+        self.anchors["vmca"] = there.root
+        self.secrets["vcenter-administrator"] = ADMINISTRATOR
+        self.ports = dict(there.hosts.ports)
+
+    def paved(self) -> Paved:
+        """Returns the wish, vCenter dialled where it is."""
+        whole = super().paved()
+        connectors = dict(whole.connectors)
+        for endpoint in ("vcenter", "vcenter-sso"):
+            connectors[endpoint] = self._dialled(connectors[endpoint])
+        grounds = tuple(
+            dataclasses.replace(one, at=Endpoint(one.at.name)) for one in inventory.grounds(self.site)
+        )
+        return dataclasses.replace(
+            whole,
+            resources=tuple(self._here(one) for one in whole.resources),
+            connectors={**connectors, **self.connectors},
+            grounds=(*(one for one in whole.grounds if one.phase == "trust"), *grounds),
+        )
+
+    def _dialled(self, connector: Connector) -> Connector:
+        assert isinstance(connector, VsphereConnector | SsoConnector)
+        return dataclasses.replace(
+            connector,
+            address=ADDRESS,
+            port=self.vcenter.port,
+            server_name=FQDN,
+            roots=(self.vcenter.root,),
+            via=None,
+            password=Secret("vcenter-administrator"),
+        )
+
+    def _here(self, resource: Any) -> Any:
+        if resource.phase != "inventory":
+            return resource
+        changed = dataclasses.replace(resource, at=Endpoint(resource.at.name))
+        if isinstance(changed, ClusterHost):
+            return dataclasses.replace(changed, port=self.ports[changed.host])
+        return changed
+
+    @contextlib.contextmanager
+    def account(self, user: str, password: str) -> Iterator[Any]:
+        """Gives a session with vCenter in which an account may try anything."""
+        connector = self.paved().connectors["vcenter"]
+        assert isinstance(connector, VsphereConnector)
+        connection: Any = dataclasses.replace(connector, user=user).connect(Wire(reveal=lambda _: password))
+        try:
+            yield connection.writer(_pass)
+        finally:
+            connection.close()
+
+    def administrator(self) -> contextlib.AbstractContextManager[Any]:
+        """Gives a session of the administrator: somebody behind paver's back."""
+        return self.account("administrator@vsphere.local", ADMINISTRATOR)
+
+
+def _of_inventory(resource: Any) -> bool:
+    return resource.phase == "inventory" or resource.id == f"trust.password:{CPI}"
+
+
+def _pass(call: str, target: str = "", detail: object = None) -> None:
+    del call, target, detail
