@@ -263,8 +263,10 @@ class Executor:
                 return "skip"
         if fingerprint(facts) == action.before:
             return "act"
-        # A setting has a value as soon as what it lies in stands; nobody could know it beforehand.
-        if not action.asked and action.setting and mark is None:
+        # A setting has a value as soon as what it lies in stands, and what is adopted may come with it; nobody
+        # could know that beforehand.
+        adopts = resource is not None and resource.adopt
+        if not action.asked and mark is None and (action.setting or adopts):
             return "act"
         if mark is not None and ours and not mark.complete:
             return "converge"
@@ -331,7 +333,8 @@ class Executor:
             fields = (
                 frozenset(c.field for c in changes(resource, facts, self._hands.versions)) if facts else None
             )
-            if action.verb in {Verb.UPDATE, Verb.ADOPT} or (resource.setting and facts is not None):
+            there = facts is not None and (resource.setting or (facts.mark is None and resource.adopt))
+            if action.verb in {Verb.UPDATE, Verb.ADOPT} or there:
                 if facts is None or fields is None:
                     raise Refused(f"{action.resource} is gone", do="make a new plan")
                 self._in_place(action, resource, fields)
