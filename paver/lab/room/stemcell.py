@@ -7,12 +7,14 @@ import binascii
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from paver.lab.room import machine, world
 
 _SETTINGS = "guestinfo.bosh.env"
+_OWN_RESOLVERS = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
 
 
 class Stemcell:
@@ -57,7 +59,10 @@ class Stemcell:
             str(path.parent) for path in (*self._world.programs.values(), *self._world.tools.values())
         )
         path = os.pathsep.join([*places, os.environ.get("PATH", "")])
-        isolated = ["unshare", "-mpf", "--kill-child", "--mount-proc", "--propagation", "private"]
+        isolated = [
+            *("unshare", "-mpf", "--kill-child", "--mount-proc", "--propagation", "private"),
+            *("sh", "-c", _OWN_RESOLVERS, "sh", str(self._resolvers())),
+        ]
         argv = [sys.executable, "-m", "paver.lab.standins.agent", "--settings", str(settings)]
         self._process = machine.spawn(
             self._world,
@@ -72,6 +77,18 @@ class Stemcell:
         else:
             self._console(f"agent: does not listen on {up[0]} port {port}, see agent.log")
         return world.Guest(up[0], {})
+
+    def _resolvers(self) -> Path:
+        """Writes the VM's own resolv.conf: the DNS servers of its networks, and no other."""
+        servers = [
+            str(server)
+            for network in self._settings["networks"].values()
+            for server in network.get("dns") or ()
+        ]
+        path = self._folder / "resolv.conf"
+        lines = [f"nameserver {server}" for server in dict.fromkeys(servers)]
+        path.write_text("\n".join([*lines, "options timeout:2 attempts:1"]) + "\n")
+        return path
 
     def halt(self) -> None:
         """Cuts the power."""
