@@ -1,7 +1,7 @@
 """The Go programs of the lab: which there are, what they cost to build, and which phases need them.
 
-A module without sources of its own pins its program by the `tool` line of its go.mod. The times are of a cold build (no module downloaded, nothing compiled) on 2 cores; the sizes are of the
-stripped program.
+A module without sources of its own pins its program by the `tool` line of its go.mod. The times are of a cold
+build (no module downloaded, nothing compiled) on 2 cores; the sizes are of the stripped program.
 """
 
 from __future__ import annotations

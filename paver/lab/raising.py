@@ -175,7 +175,7 @@ def down(folder: Path) -> bool:
     if not folder.exists():
         return False
     with _locked(folder):
-        there = find(folder)
+        there = _running(folder.absolute())
         if there is not None:
             namespace.stop(there.init, _DOWN_SECONDS)
         _state(folder).unlink(missing_ok=True)
@@ -183,26 +183,48 @@ def down(folder: Path) -> bool:
 
 
 def find(folder: Path) -> Lab | None:
-    """Returns the lab that is up in `folder`, or None; a file that a killed lab left behind is no lab."""
+    """Returns the lab that is up in `folder`, or None; a file that a killed lab left behind is no lab.
+
+    Raises:
+        BadInput: a lab is up, but it was raised by a paver that wrote its plan otherwise.
+    """
     folder = folder.absolute()
+    state = _running(folder)
+    if state is None:
+        return None
     try:
-        raw = json.loads(_state(folder).read_text())
-        init = namespace.Init(**raw["init"])
         config = json.loads((folder / "run" / "config.json").read_text())
-        if not init.alive():
-            return None
         return Lab(
             folder=folder,
             plan=plans.from_json(json.dumps(config["plan"])),
-            init=init,
-            isolated=raw["isolated"],
-            fingerprints=raw["fingerprints"],
+            init=state.init,
+            isolated=state.isolated,
+            fingerprints=state.fingerprints,
             programs={name: Path(path) for name, path in config["programs"].items()},
             tools={name: Path(path) for name, path in config["tools"].items()},
         )
+    except (OSError, ValueError, KeyError, TypeError, BadInput) as error:
+        what = f"the lab that is up in {folder} can't be read"
+        raise BadInput(
+            what, why=f"another paver raised it ({error})", do="paver lab down, then again"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _State:
+    init: namespace.Init
+    isolated: bool
+    fingerprints: Mapping[str, str]
+
+
+def _running(folder: Path) -> _State | None:
+    try:
+        raw = json.loads(_state(folder).read_text())
+        state = _State(namespace.Init(**raw["init"]), raw["isolated"], raw["fingerprints"])
     except (OSError, ValueError, KeyError, TypeError):
         # Whatever can't be read was written by a process that was killed while at it.
         return None
+    return state if state.init.alive() else None
 
 
 def _raise(

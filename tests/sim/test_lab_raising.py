@@ -151,6 +151,16 @@ def test_a_state_file_that_a_killed_lab_left_is_no_lab(folder: Path, tools: dict
     assert raising.find(folder) is None
 
 
+def test_a_lab_of_another_paver_is_not_overrun_but_can_be_taken_down(
+    folder: Path, tools: dict[str, Path]
+) -> None:
+    raising.up(BARE, folder, programs={}, tools=tools)
+    (folder / "run" / "config.json").write_text('{"plan": {}}')
+    with pytest.raises(BadInput, match="can't be read"):
+        raising.up(BARE, folder, programs={}, tools=tools)
+    assert raising.down(folder)
+
+
 def test_the_lab_ends_with_its_owner(folder: Path, tools: dict[str, Path]) -> None:
     reading, writing = os.pipe()
     lab = raising.up(BARE, folder, programs={}, tools=tools, hold=reading)
