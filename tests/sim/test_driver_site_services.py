@@ -1,0 +1,124 @@
+"""DNS and time on a real jumpbox: dnsmasq and chrony over SSH, then over there, by the command that users run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.drivers.vsphere.site_services import ask
+from paver.lab import control, plan, raising, site, system
+from tests.support.raised import Raised
+
+pytestmark = pytest.mark.lab
+
+PHASES = ("trust", "hosts", "jumpbox", "site-services")
+CONFIGURATION = Path("etc/dnsmasq.d/paver.conf")
+
+
+@pytest.fixture(scope="module")
+def there(
+    tmp_path_factory: pytest.TempPathFactory, programs: dict[str, Path], tools: dict[str, Path]
+) -> Iterator[Raised]:
+    """A lab of its own, and in `site` below its folder the demo's site, paved up to the site's services."""
+    folder = tmp_path_factory.mktemp("services")
+    reading, writing = os.pipe()
+    passwords = site.passwords(folder / "site", "north")
+    wanted = plan.demo(passwords)
+    try:
+        lab = raising.up(wanted, folder / "lab", programs=programs, tools=tools, hold=reading)
+        site.write(lab, folder / "site")
+        (folder / "site" / "bucc.tar").write_bytes(b"no artefact: this ends before the phase bucc\n")
+        raised = Raised(lab)
+        paver(raised, "apply", "--yes")
+        yield raised
+    finally:
+        raising.down(folder / "lab")
+        os.close(reading)
+        os.close(writing)
+
+
+def paver(raised: Raised, verb: str, *arguments: str, code: int = 0, phases: tuple[str, ...] = PHASES) -> str:
+    """Runs paver in the lab and returns what it prints."""
+    folder = raised.lab.folder.parent / "site"
+    chosen = [word for phase in phases for word in ("--phase", phase)]
+    argv = [sys.executable, "-m", "paver", verb, "--site", str(folder / "site.yml"), *chosen, *arguments]
+    ran = raised.run(argv, check=False, env={"PYTHONPATH": system.python_path()}, timeout=120)
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def asked(raised: Raised, *arguments: str) -> dict[str, Any]:
+    """Asks servers inside of the lab."""
+    ran = raised.run([sys.executable, "-I", ask.__file__, *arguments])
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+def root(raised: Raised) -> Path:
+    """Returns the jumpbox's own files."""
+    (machine,) = (raised.lab.folder / "machines").glob(f"*/root/{CONFIGURATION.parent}")
+    return machine.parent.parent
+
+
+def inventory(raised: Raised, host: str) -> Any:
+    return control.call(raised.lab.folder / "run/esx.control.sock", "GET", f"/inventory?server={host}")
+
+
+def test_every_machine_is_known_forward_and_backward_before_it_exists(there: Raised) -> None:
+    found = asked(there, "names", "10.20.0.10", "vcsa.north.example", "10.20.0.20", "director.north.example")
+    assert found == {
+        "vcsa.north.example": ["10.20.0.20"],
+        "10.20.0.20": ["vcsa.north.example"],
+        "director.north.example": ["10.30.0.10"],
+    }
+
+
+def test_what_the_zone_does_not_have_does_not_exist(there: Raised) -> None:
+    assert asked(there, "names", "10.20.0.10", "nobody.north.example") == {"nobody.north.example": []}
+
+
+def test_the_jumpbox_tells_the_time(there: Raised) -> None:
+    said = asked(there, "time", "10.20.0.10")["10.20.0.10"]
+    assert said["stratum"] == 10
+    assert abs(said["offset_ms"]) < 1000
+
+
+def test_hosts_ask_the_jumpbox(there: Raised) -> None:
+    for host in ("esx-01", "esx-02"):
+        found = inventory(there, host)
+        assert found["dns"]["servers"] == ["10.20.0.10"]
+        assert found["ntp"]["servers"] == ["10.20.0.10"]
+        assert found["services"]["ntpd"] == {"policy": "on", "running": True}
+
+
+def test_the_same_command_again_changes_nothing(there: Raised) -> None:
+    assert "nothing to do" in paver(there, "plan")
+
+
+def test_a_record_that_someone_changes_is_named_and_repaired(there: Raised) -> None:
+    file = root(there) / CONFIGURATION
+    file.write_text(
+        file.read_text().replace("vcsa.north.example,10.20.0.20", "vcsa.north.example,10.20.0.99")
+    )
+    assert "records" in paver(there, "plan", code=2)
+    paver(there, "apply", "--yes")
+    assert asked(there, "names", "10.20.0.10", "vcsa.north.example") == {"vcsa.north.example": ["10.20.0.20"]}
+    assert "nothing to do" in paver(there, "plan")
+
+
+def test_services_are_taken_away_and_hosts_put_back_alone(there: Raised) -> None:
+    """Runs last: what is below the services stays as it is."""
+    paver(there, "destroy", "--yes", phases=("site-services",))
+    assert not (root(there) / CONFIGURATION).exists()
+    assert not (root(there) / "etc/chrony/chrony.conf").exists()
+    assert asked(there, "names", "10.20.0.10", "vcsa.north.example") == {"vcsa.north.example": None}
+    assert inventory(there, "esx-01")["dns"]["servers"] == []
+    assert inventory(there, "esx-01")["services"]["ntpd"] == {"policy": "off", "running": False}
+    paver(there, "apply", "--yes")
+    assert "nothing to do" in paver(there, "plan")

@@ -1,0 +1,200 @@
+"""DNS and time of a site: the files that are written, what is read of them, and how servers are asked."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paver.driver import Mark, ResourceId
+from paver.drivers.vsphere import endpoints
+from paver.drivers.vsphere.site_services import ask, dns, probe
+from paver.drivers.vsphere.site_services import time as site_time
+from paver.engine.diff import changes
+
+MARK = Mark("north", ResourceId("site.dns:jumpbox"), "a1", complete=True)
+RECORDS = (("esx-01.north.example", "10.20.0.11"), ("vcsa.north.example", "10.20.0.20"))
+
+DNS = dns.SiteDns(
+    id=ResourceId("site.dns:jumpbox"),
+    phase="site-services",
+    at=endpoints.MACHINE,
+    zone="north.example",
+    listens="10.20.0.10",
+    records=RECORDS,
+    forwarders=("192.0.2.1",),
+)
+NTP = site_time.SiteNtp(
+    id=ResourceId("site.ntp:jumpbox"),
+    phase="site-services",
+    at=endpoints.MACHINE,
+    listens="10.20.0.10",
+    allowed=("10.20.0.0/24", "10.30.0.0/24"),
+)
+
+
+def no_version(_: object) -> None:
+    return None
+
+
+def test_a_zone_that_was_written_is_read_back_without_a_change() -> None:
+    facts = dns.parse(DNS.text(MARK), running=True)
+    assert facts.mark == MARK
+    assert changes(DNS, facts, no_version) == ()
+
+
+def test_a_time_server_that_was_written_is_read_back_without_a_change() -> None:
+    facts = site_time.parse(NTP.text(MARK), running=True)
+    assert facts.mark == MARK
+    assert changes(NTP, facts, no_version) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        ("vcsa.north.example,10.20.0.20", "vcsa.north.example,10.20.0.99", "records"),
+        ("host-record=esx-01.north.example,10.20.0.11\n", "", "records"),
+        ("local=/north.example/", "local=/south.example/", "zone"),
+        ("server=192.0.2.1\n", "", "forwarders"),
+        ("no-resolv\n", "", "extra"),
+        ("no-hosts\n", "no-hosts\naddn-hosts=/etc/more\n", "extra"),
+        ("listen-address=10.20.0.10", "listen-address=10.20.0.9", "listens"),
+    ],
+)
+def test_a_line_that_someone_changes_in_the_zone_is_seen(before: str, after: str, field: str) -> None:
+    text = DNS.text(MARK)
+    assert before in text
+    found = changes(DNS, dns.parse(text.replace(before, after), running=True), no_version)
+    assert [change.field for change in found] == [field]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        ("allow 10.30.0.0/24\n", "", "allowed"),
+        ("local stratum 10", "local stratum 3", "stratum"),
+        ("rtcsync\n", "rtcsync\npool ntp.example iburst\n", "extra"),
+        ("makestep 1 3\n", "", "extra"),
+    ],
+)
+def test_a_line_that_someone_changes_in_the_time_server_is_seen(before: str, after: str, field: str) -> None:
+    text = NTP.text(MARK)
+    assert before in text
+    found = changes(NTP, site_time.parse(text.replace(before, after), running=True), no_version)
+    assert [change.field for change in found] == [field]
+
+
+def test_a_daemon_that_does_not_run_is_a_change() -> None:
+    assert [c.field for c in changes(DNS, dns.parse(DNS.text(MARK), running=False), no_version)] == [
+        "running"
+    ]
+
+
+def test_a_file_without_a_mark_is_foreign() -> None:
+    text = "\n".join(line for line in DNS.text(MARK).splitlines() if "paver.mark" not in line)
+    assert dns.parse(text, running=True).mark is None
+
+
+# Asking ------------------------------------------------------------------------------------------------------
+
+
+def answer(number: int, asked: bytes, records: list[bytes], *, flags: int = 0x8580) -> bytes:
+    return struct.pack(">6H", number, flags, 1, len(records), 0, 0) + asked[12:] + b"".join(records)
+
+
+def a_record(address: str) -> bytes:
+    return b"\xc0\x0c" + struct.pack(">2HIH", 1, 1, 60, 4) + socket.inet_aton(address)
+
+
+def test_an_address_is_read_through_a_compressed_name() -> None:
+    asked = ask.question("vcsa.north.example", 7)
+    assert ask.answers(answer(7, asked, [a_record("10.20.0.20")]), 7) == ["10.20.0.20"]
+
+
+def test_a_name_is_read_from_a_reverse_answer() -> None:
+    asked = ask.question("10.20.0.20", 7)
+    assert b"\x0220\x010\x0220\x0210\x07in-addr\x04arpa\0" in asked
+    name = b"\x04VCSA\x05north\x07example\0"
+    record = b"\xc0\x0c" + struct.pack(">2HIH", 12, 1, 60, len(name)) + name
+    assert ask.answers(answer(7, asked, [record]), 7) == ["vcsa.north.example"]
+
+
+def test_a_name_that_does_not_exist_is_an_answer_and_a_refusal_is_none() -> None:
+    asked = ask.question("nobody.north.example", 7)
+    assert ask.answers(answer(7, asked, [], flags=0x8583), 7) == []
+    assert ask.answers(answer(7, asked, [], flags=0x8585), 7) is None
+    assert ask.answers(answer(8, asked, []), 7) is None
+    assert ask.answers(asked, 7) is None
+
+
+@given(st.binary(max_size=200))
+def test_any_datagram_is_an_answer_or_none(data: bytes) -> None:
+    for message in (data, answer(7, ask.question("a.b", 7), [data])):
+        try:
+            found = ask.answers(message, 7)
+        except (ValueError, IndexError, struct.error):
+            continue
+        assert found is None or isinstance(found, list)
+
+
+def test_a_name_that_goes_in_a_circle_ends() -> None:
+    with pytest.raises(ValueError, match="circle"):
+        ask.name_at(b"\xc0\x00", 0)
+
+
+def ntp(stratum: int, leap: int = 0) -> bytes:
+    return bytes([leap << 6 | 0x24, stratum]) + bytes(38) + struct.pack(">2I", ask.UNIX_IN_NTP + 1000, 0)
+
+
+def test_a_server_that_knows_the_time_tells_stratum_and_offset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ask, "time", SimpleNamespace(time=lambda: 998.5))
+    assert ask.tells(ntp(10)) == {"stratum": 10, "offset_ms": 1500}
+
+
+@pytest.mark.parametrize("data", [b"", ntp(0), ntp(16), ntp(2, leap=3), ntp(2)[:40]])
+def test_a_server_that_does_not_know_the_time_tells_nothing(data: bytes) -> None:
+    assert ask.tells(data) is None
+
+
+class Machine:
+    """Answers the probe with what a test says."""
+
+    name = "jumpbox"
+
+    def __init__(self, **said: Any) -> None:
+        self._said = {key.replace("_", "."): value for key, value in said.items()}
+        self.argv: list[str] = []
+
+    def probe(self, argv: list[str], **_: object) -> Any:
+        self.argv = argv
+        return SimpleNamespace(ok=True, text=json.dumps(self._said))
+
+
+def test_what_is_wrong_with_names_is_said_in_words() -> None:
+    machine = Machine(
+        **{
+            "a.north.example": ["10.20.0.1"],
+            "10.20.0.1": [],
+            "b.north.example": ["10.20.0.9"],
+            "10.20.0.2": None,
+        }
+    )
+    wanted = [("a.north.example", "10.20.0.1"), ("b.north.example", "10.20.0.2")]
+    assert probe.wrong_names(machine, "10.20.0.53", wanted) == (
+        "10.20.0.53 says that 10.20.0.1 is unknown, not a.north.example",
+        "10.20.0.53 says that b.north.example is 10.20.0.9, not 10.20.0.2",
+        "10.20.0.53 says nothing of 10.20.0.2",
+    )
+
+
+def test_the_probe_is_declared_as_one_that_only_reads() -> None:
+    machine = Machine()
+    probe.times(machine, ["10.20.0.10"])
+    assert tuple(machine.argv[:4]) == probe.beginning()
+    assert machine.argv[4:] == ["time", "10.20.0.10"]
