@@ -68,7 +68,7 @@ def _text(proofs: Sequence[Proof], *, every: bool, colour: bool) -> Iterator[str
         rows = [
             (
                 proof.phase,
-                words.place(proof.endpoint),
+                words.place(proof.resource, proof.endpoint),
                 SIGNS[proof.state],
                 words.thing(proof.resource, proof.endpoint),
                 proof.check,

@@ -57,7 +57,7 @@ def _phases(ending: Ending, events: Sequence[Happening]) -> list[dict[str, Any]]
                     "verb": action.verb.value,
                     "name": words.thing(action.resource, action.endpoint),
                     "id": action.resource,
-                    "place": words.place(action.endpoint),
+                    "place": words.place(action.resource, action.endpoint),
                     "says": action.says,
                     "took": words.span(event.millis / 1000) if event is not None and event.millis else "",
                     "station": event.station if event is not None else action.station,

@@ -142,7 +142,7 @@ def _folded(group: list[Action]) -> _Line:
     unknown = sum(1 for action in group if _unknowns(action))
     return _Line(
         "",
-        words.place(first.endpoint),
+        words.place(first.resource, first.endpoint),
         SIGNS[first.verb],
         name,
         _cut(says, 78) + (f"  ({unknown} not known yet)" if unknown else ""),
@@ -166,7 +166,7 @@ def _single(action: Action, look: Look) -> _Line:
         said.append("goes with what it is in")
     return _Line(
         "",
-        "" if look.ids else words.place(action.endpoint),
+        "" if look.ids else words.place(action.resource, action.endpoint),
         SIGNS[action.verb],
         action.resource if look.ids else words.thing(action.resource, action.endpoint),
         "   ".join(part for part in said if part),

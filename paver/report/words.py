@@ -23,19 +23,18 @@ def kind(name: str) -> str:
 
 
 def thing(resource: str, endpoint: str = "") -> str:
-    """Returns a resource in words, without the host that it stands beside: `port group bosh`."""
+    """Returns a resource in words, without the place that `place` tells: `port group bosh`."""
     key = resource.partition(":")[2]
-    host = endpoint.partition(":")[2]
-    if host and key == host:
-        key = ""
-    elif host:
-        key = key.removeprefix(f"{host}/")
+    where = place(resource, endpoint)
+    key = "" if key == where else key.removeprefix(f"{where}/")
     return f"{kind(kind_of(resource))} {key}".rstrip()
 
 
-def place(endpoint: str) -> str:
-    """Returns an endpoint by the user's name; what needs no place (the sealed store) is empty."""
-    return endpoint.partition(":")[2] if endpoint.startswith("host:") else ""
+def place(resource: str, endpoint: str) -> str:
+    """Returns where a resource is by the user's name: a host, or whatever its own key begins with; else nothing."""
+    family, _, name = endpoint.partition(":")
+    key = resource.partition(":")[2]
+    return name if name and (family == "host" or key == name or key.startswith(f"{name}/")) else ""
 
 
 def plural(number: int, word: str) -> str:

@@ -1,0 +1,241 @@
+"""`paver lab`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paver.cli import opening, out
+from paver.errors import BadInput, PaverError, Refused
+
+if TYPE_CHECKING:
+    from paver.lab.build import Progress
+    from paver.lab.raising import Lab
+
+EXAMPLES = """\
+examples:
+  paver lab up                      raise the demo's datacentre: bare hosts, nothing else, no way out
+  paver lab shell                   a shell inside of it; `paver lab shell -- govc about` runs one command
+  paver lab status
+  paver lab rehearse -s site.yml    raise your own site's hosts, pave it in the lab, see that nothing is left to do
+  paver lab down
+  paver lab conformance             the suites that hold drivers and stand-ins (from the source tree)
+
+What is simulated, and what that means, stands in docs/explanation.
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the subcommands."""
+    verbs = parser.add_subparsers(dest="lab_verb", metavar="DO", required=True)
+    up = _sub(verbs, "up", "raise the demo's datacentre, and write its site file")
+    up.add_argument("--hosts", type=int, default=2, metavar="N", help="bare hosts (default: %(default)s)")
+    up.add_argument(
+        "--phase", action="append", default=[], metavar="PHASE", help="build only what these phases need"
+    )
+    _sub(verbs, "down", "take it down, with all that runs in it")
+    status = _sub(verbs, "status", "what is up")
+    status.add_argument("--json", action="store_true", help="print it as JSON")
+    shell = _sub(verbs, "shell", "a shell, or a command, inside of it")
+    shell.add_argument("command", nargs=argparse.REMAINDER, help="after --, the command (default: $SHELL)")
+    rehearse = _sub(verbs, "rehearse", "pave your own site in the lab")
+    opening.add_site_file(rehearse)
+    rehearse.add_argument("--keep", action="store_true", help="leave the lab up afterwards")
+    rehearse.add_argument(
+        "--phase", action="append", default=[], metavar="PHASE", help="only this phase (repeatable)"
+    )
+    conformance = _sub(verbs, "conformance", "run the suites that hold drivers and stand-ins")
+    conformance.add_argument("arguments", nargs=argparse.REMAINDER, help="after --, for pytest")
+
+
+def _sub(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what, allow_abbrev=False)
+    if name != "conformance":
+        parser.add_argument(
+            "--dir",
+            type=Path,
+            metavar="FOLDER",
+            help="the lab's folder (default: $XDG_STATE_HOME/paver/lab)",
+        )
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the subcommand."""
+    verb: str = arguments.lab_verb
+    return {
+        "up": _up,
+        "down": _down,
+        "status": _status,
+        "shell": _shell,
+        "rehearse": _rehearse,
+        "conformance": _conformance,
+    }[verb](arguments)
+
+
+def _folder(arguments: argparse.Namespace) -> Path:
+    from paver.lab import raising  # noqa: PLC0415 - `--help` does without it
+
+    folder: Path | None = arguments.dir
+    return folder.absolute() if folder is not None else raising.default_folder()
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from paver.lab import plan, raising, site  # noqa: PLC0415
+
+    folder = _folder(arguments)
+    site_folder = folder.parent / f"{folder.name}-site"
+    there = raising.find(folder)
+    if there is not None:
+        out.line(f"it is up already in {folder}")
+        return 0
+    programs, tools = _provide(arguments.phase or None)
+    # A new lab is a new world: what an earlier one's site sealed and journalled is not of it.
+    shutil.rmtree(site_folder, ignore_errors=True)
+    wanted = plan.demo(site.passwords(site_folder, "lab-north", arguments.hosts), hosts=arguments.hosts)
+    lab = raising.up(wanted, folder, programs=programs, tools=tools)
+    demo = site.write(lab, site_folder)
+    out.line(f"the lab is up in {folder}: {', '.join(host.name for host in lab.plan.hosts)}")
+    if not lab.isolated:
+        out.line("  note  this machine refuses namespaces: its addresses are on loopback, there is no airgap")
+    out.line(f"  next  paver lab shell -- paver apply -s {demo.site}")
+    return 0
+
+
+def _provide(phases: Iterable[str] | None) -> tuple[Mapping[str, Path], Mapping[str, Path]]:
+    """Says what will be built and unpacked, does it, and returns programs and tools."""
+    from paver.lab import build, programs, system  # noqa: PLC0415
+
+    wanted = programs.required(phases)
+    survey = system.survey()
+    for line in survey.lines():
+        out.note(line)
+    estimate = build.estimate(wanted)
+    if estimate.missing:
+        out.note(
+            f"building from source, once: {', '.join(estimate.missing)} with {estimate.toolchain};"
+            f" about {estimate.seconds // 60 + 1} min on 2 cores, up to {estimate.megabytes / 1000:.1f} GB of disk"
+        )
+    tools = system.provide(survey)
+    return build.build(wanted, progress=_Building()), tools
+
+
+class _Building:
+    """Tells how a build goes: once when a program begins, once when it is built."""
+
+    def __init__(self) -> None:
+        self._told: set[tuple[str, str]] = set()
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.state == "cached" or (progress.program, progress.state) in self._told:
+            return
+        self._told.add((progress.program, progress.state))
+        expected = f", about {progress.expected} s" if progress.state == "building" else ""
+        took = f" in {progress.elapsed:.0f} s" if progress.state == "built" else ""
+        out.note(
+            f"  [{progress.index}/{progress.total}] {progress.program}: {progress.state}{took}{expected}"
+        )
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    from paver.lab import raising  # noqa: PLC0415
+
+    folder = _folder(arguments)
+    out.line(f"the lab in {folder} is down" if raising.down(folder) else f"no lab is up in {folder}")
+    return 0
+
+
+def _there(arguments: argparse.Namespace) -> Lab:
+    from paver.lab import raising  # noqa: PLC0415
+
+    folder = _folder(arguments)
+    lab = raising.find(folder)
+    if lab is None:
+        raise PaverError(f"no lab is up in {folder}", do="`paver lab up` raises one; --dir names another")
+    return lab
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    lab = _there(arguments)
+    status = lab.status()
+    if arguments.json:
+        out.document({"schema": "paver.lab/1", "folder": str(lab.folder), "isolated": lab.isolated, **status})
+        return 0
+    out.line(f"the lab is up in {lab.folder}{'' if lab.isolated else ', on loopback addresses'}")
+    for group, things in sorted(status.items()):
+        for thing in things if isinstance(things, list) else []:
+            if isinstance(thing, dict):
+                told = "  ".join(
+                    f"{name} {value}" for name, value in thing.items() if isinstance(value, str | int)
+                )
+                out.line(f"  {group.removesuffix('s'):<8} {told}")
+    return 0
+
+
+def _shell(arguments: argparse.Namespace) -> int:
+    lab = _there(arguments)
+    command = [word for number, word in enumerate(arguments.command) if number or word != "--"]
+    argv = lab.argv(command or [os.environ.get("SHELL", "/bin/sh")], cwd=Path.cwd())
+    return subprocess.run(argv, env=lab.environment(), check=False).returncode
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    from paver.lab import namespace, raising  # noqa: PLC0415
+    from paver.runs import rehearsal  # noqa: PLC0415
+
+    refusal = namespace.refusal()
+    if refusal is not None:
+        raise Refused(
+            "a site can't be rehearsed on this machine",
+            why=f"its own addresses need a network namespace: {refusal}",
+            do="`make demo` runs on loopback addresses",
+        )
+    site, driver = opening.site_of(arguments)
+    folder = _folder(arguments).parent / f"rehearsal-{site.name}" if arguments.dir is None else arguments.dir
+    if (folder / "site").exists():
+        raise BadInput(
+            f"an earlier rehearsal lies in {folder}",
+            do=f"`rm -r {folder}`, or name another folder with --dir",
+        )
+    values = rehearsal.secrets_of(site, driver)
+    programs, tools = _provide(None)
+    lab = raising.up(rehearsal.plan_of(site, values), folder / "lab", programs=programs, tools=tools)
+    try:
+        file = rehearsal.write(site, lab, folder / "site", values)
+        out.line(f"{site.name} is rehearsed in {folder}")
+        return _pave(lab, file, arguments.phase)
+    finally:
+        if not arguments.keep:
+            raising.down(folder / "lab")
+
+
+def _pave(lab: Lab, file: Path, phases: list[str]) -> int:
+    """Paves, then asks for another plan: a site that is right has nothing left to do."""
+    selected = [word for phase in phases for word in ("--phase", phase)]
+    for verb, more, wanted in (("apply", ["--yes"], "it is paved"), ("plan", [], "nothing is left to do")):
+        argv = [sys.executable, "-m", "paver", verb, "--site", str(file), *more, *selected]
+        ran = subprocess.run(lab.argv(argv, cwd=file.parent), env=lab.environment(), check=False)
+        if ran.returncode:
+            out.line(f"the rehearsal ended at `paver {verb}` with {ran.returncode}")
+            return ran.returncode
+        out.line(f"rehearsed: {wanted}")
+    return 0
+
+
+def _conformance(arguments: argparse.Namespace) -> int:
+    import paver  # noqa: PLC0415
+
+    suites = Path(paver.__file__).parents[1] / "tests" / "conformance"
+    if not suites.is_dir():
+        raise BadInput(
+            "the suites are not here", why="they are part of paver's source tree, not of the package"
+        )
+    more = [word for number, word in enumerate(arguments.arguments) if number or word != "--"]
+    argv = [sys.executable, "-m", "pytest", str(suites), *more]
+    return subprocess.run(argv, cwd=suites.parents[1], check=False).returncode

@@ -1,0 +1,116 @@
+"""A user's own site, rehearsed: its site file with the lab's pins, the lab's image, installer and secrets.
+
+Addresses, names, networks and wishes are the user's. What only the real site has is played: host certificates and
+passwords, the jumpbox's image, vCenter's ISO, BUCC's artefact, and every secret that the user would give.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from paver.driver import Driver, Secret
+from paver.engine.values import references
+from paver.errors import BadInput
+from paver.lab import plan as plans
+from paver.lab import site as lab_site
+from paver.lab import system
+from paver.lab.plan import Plan
+from paver.lab.raising import Lab
+from paver.lab.room import disk
+from paver.lab.standins import bucc_artefact, vcsa_iso
+from paver.ovf.write import make_ova
+from paver.runs.compose import compose
+from paver.sealed import keys, store
+from paver.sitefile.site import Site
+from paver.trust import passwords
+
+IMAGE_BYTES = 16 * 2**20
+ARTEFACT_PROGRAMS = ("bosh", "minio", "registry")
+
+
+def secrets_of(site: Site, driver: Driver) -> dict[str, str]:
+    """Returns made-up values for every secret that the user gives in the real site."""
+    paved = compose(site, driver)
+    found = [
+        reference
+        for value in (*paved.resources, *paved.connectors.values())
+        for reference in references(value)
+        if isinstance(reference, Secret)
+    ]
+    made = {one.id.partition(":")[2] for one in paved.resources if one.id.startswith("trust.")}
+    given = {one.name for one in found if one.made_by is None} - made
+    return {name: passwords.generate("vcenter").reveal() for name in sorted(given)}
+
+
+def plan_of(site: Site, values: dict[str, str]) -> Plan:
+    """Returns the lab that plays the site's hosts and networks."""
+    return plans.from_site(site.normalised(), values)
+
+
+def write(site: Site, lab: Lab, folder: Path, values: dict[str, str]) -> Path:
+    """Writes the site to be rehearsed into `folder`, an empty one, and returns its site file.
+
+    Raises:
+        BadInput: a small file that the site file names is missing, or lies elsewhere.
+    """
+    folder.mkdir(parents=True, mode=0o700)
+    _seal(folder, site.name, values)
+    document: Any = yaml.safe_load(site.source.text)
+    document = lab_site.with_pins(document, lab)
+    document["secrets"] = {"store": "sealed", "key": "file:site.key"}
+    document["jumpbox"] = {**document["jumpbox"], "image": "jumpbox.ova"}
+    document["bucc"] = {**document["bucc"], "artefact": "bucc.tar"}
+    document["iaas"] = _installer(document["iaas"], lab)
+    for text in _small(site):
+        target = folder / text
+        if Path(text).is_absolute() or not target.resolve().is_relative_to(folder.resolve()):
+            raise BadInput(f"{text} can't be rehearsed", why="it does not lie beside the site file or below")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(site.path(text), target)
+        except OSError as error:
+            raise BadInput(f"{text} can't be read", why=error.strerror or "") from error
+    make_ova(
+        folder / "jumpbox.ova",
+        name="paver-jumpbox",
+        disk=disk.first_line("jumpbox"),
+        capacity=IMAGE_BYTES,
+        networks=("VM Network",),
+    )
+    bosh, minio, registry = (lab.programs[name] for name in ARTEFACT_PROGRAMS)
+    interpreter, library = shlex.quote(sys.executable), shlex.quote(system.python_path())
+    bucc_artefact.build(folder / "bucc.tar", bosh, minio, registry, interpreter, library)
+    file = folder / "site.yml"
+    file.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return file
+
+
+def _installer(iaas: dict[str, Any], lab: Lab) -> dict[str, Any]:
+    """Puts the stand-in's ISO on the datastore of the host that vCenter is placed on."""
+    host = next(one for one in lab.plan.hosts if one.name == iaas["vcenter"]["on"])
+    datastore = host.datastores[0].name
+    iso = lab.folder / "hosts" / host.name / "datastores" / datastore / lab_site.ISO
+    iso.parent.mkdir(parents=True, exist_ok=True)
+    vcsa_iso.build_iso(iso)
+    vcenter = {**iaas["vcenter"], "installer": {"iso": f"[{datastore}] {lab_site.ISO}"}}
+    return {**iaas, "vcenter": vcenter}
+
+
+def _small(site: Site) -> list[str]:
+    teams = site.services.concourse.teams.values()
+    pipelines = [one.file for team in teams for one in team.pipelines.values() if one.file]
+    return [*site.trust.extra_roots, *site.bucc.operators, *pipelines]
+
+
+def _seal(folder: Path, name: str, values: dict[str, str]) -> None:
+    key, sealed = keys.new_key_file(folder / "site.key"), folder / f"{name}.sealed"
+    store.create(sealed, key)
+    with store.writer(sealed, key, "paver lab rehearse") as writer:
+        for secret, value in values.items():
+            writer.put(secret, value, made_by="paver lab rehearse")

@@ -1,0 +1,239 @@
+"""plan, apply and destroy from the command line, and every exit code that they may end with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from paver.engine.journal import Journal, JournalError
+from paver.errors import Interrupted, PartlyDone
+from paver.runs import apply as applying
+from paver.runs.apply import Report
+from paver.runs.folder import SiteFolder
+from tests.support.command import Command, command
+from tests.support.memory import memory
+
+
+@pytest.fixture
+def site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    return command(tmp_path, capsys, monkeypatch)
+
+
+def test_a_plan_with_changes_ends_with_2_and_writes_nothing(site: Command) -> None:
+    ran = site.run("plan")
+    assert ran.code == 2
+    assert "4 to create" in ran.out or "to create" in ran.out
+    assert "wrote nothing" in ran.out
+    assert list(site.room.iterdir()) == []
+
+
+def test_apply_does_what_the_plan_file_says_and_then_there_is_nothing_to_do(site: Command) -> None:
+    assert site.run("plan", "--out", "site.plan").code == 2
+    ran = site.fine("apply", "site.plan", "--progress", "lines")
+    assert "lab-north: done in" in ran.out
+    assert "created, 1 changed" in ran.out
+    assert site.things("left")["one"]["size"] == 1
+    assert site.fine("plan").out.splitlines()[-1].startswith("nothing to do")
+    assert "nothing to do" in site.fine("apply").out
+
+
+def test_the_end_of_a_run_says_where_everything_is_and_what_comes_next(site: Command) -> None:
+    out = site.fine("apply", "--yes").out
+    (folder,) = site.runs
+    for place in (folder / "report.html", folder / "journal.jsonl"):
+        assert str(place) in out
+        assert place.exists()
+    assert "paver status" in out
+    page = (folder / "report.html").read_text()
+    assert "lab-north: done" in page
+    assert "box one" in page
+    assert "paver secrets show director-admin" in page
+
+
+def test_destroy_takes_away_what_the_command_names_and_puts_back_what_was_set(site: Command) -> None:
+    site.fine("apply", "--yes")
+    refused = site.run("destroy", "--yes")
+    assert refused.code == 4
+    assert "trust.authority:root" in refused.err
+    site.fine("destroy", "--allow", "*", "--yes")
+    assert site.things("left") == {}
+    assert site.things("dials") == {}
+
+
+def test_a_plan_that_was_edited_is_bad_input(site: Command) -> None:
+    site.run("plan", "--out", "site.plan")
+    plan = json.loads((site.folder / "site.plan").read_text())
+    plan["actions"][0]["verb"] = "delete"
+    (site.folder / "site.plan").write_text(json.dumps(plan))
+    ran = site.run("apply", "site.plan")
+    assert ran.code == 3
+    assert "edited" in ran.err
+
+
+def test_a_plan_that_is_older_than_the_site_file_is_refused_and_nothing_was_changed(site: Command) -> None:
+    site.run("plan", "--out", "site.plan")
+    site.write(dials="{loud: 4}")
+    ran = site.run("apply", "site.plan")
+    assert ran.code == 4
+    assert "exit  4  nothing was changed" in ran.err
+    assert list(site.room.iterdir()) == []
+
+
+def test_what_somebody_else_made_is_blocked_in_the_plan_and_refused_by_apply(site: Command) -> None:
+    site.put("left", {"one": {"size": 9, "colour": "red"}})
+    planned = site.run("plan")
+    assert planned.code == 2
+    assert "blocked: a foreign thing" in planned.out
+    assert "memory.box:left/one" in planned.out
+    ran = site.run("apply", "--yes")
+    assert ran.code == 4
+    assert "memory.box:left/one is blocked" in ran.err
+
+
+def test_nobody_to_confirm_is_a_refusal(site: Command) -> None:
+    ran = site.run("apply")
+    assert ran.code == 4
+    assert "nobody is there to confirm" in ran.err
+    assert "nothing was changed" in ran.err
+
+
+def test_a_plan_is_confirmed_by_the_name_of_the_site(site: Command) -> None:
+    site.terminal("yes")
+    assert site.run("apply").code == 4
+    site.terminal("lab-north")
+    assert site.run("apply", "--progress", "none").code == 0
+
+
+def test_two_applies_at_once_are_one(site: Command) -> None:
+    with SiteFolder(site.folder / ".paver", "lab-north").locked("paver apply"):
+        ran = site.run("apply", "--yes")
+    assert ran.code == 4
+    assert "another run is at work" in ran.err
+
+
+def test_what_does_not_answer_fails_and_never_counts_as_absent(site: Command) -> None:
+    site.room.rmdir()
+    ran = site.run("plan")
+    assert ran.code == 1
+    assert "does not answer" in ran.err
+
+
+def test_a_failed_action_ends_with_1_and_the_same_command_goes_on(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_self: object, _world: object) -> None:
+        raise OSError(28, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.Box, "create", fails)
+        ran = site.run("apply", "--yes")
+    assert ran.code == 1
+    assert "not all done" in ran.out
+    assert "memory.box:left/one" in ran.err
+    site.fine("apply", "--yes")
+
+
+def test_drift_between_plan_and_apply_is_refused(site: Command) -> None:
+    site.fine("apply", "--yes")
+    site.write(shelves="{left: {one: 5, two: 2}}")
+    site.run("plan", "--out", "site.plan")
+    things = site.things("left")
+    things["one"]["size"] = 7
+    site.put("left", things)
+    ran = site.run("apply", "site.plan")
+    assert ran.code == 4
+    assert "changed since the plan was made" in ran.err
+
+
+def test_a_disk_that_is_full_while_journalling_fails_before_anything_is_done(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: object, event: str, _fields: object = None) -> None:
+        if event == "begun":
+            raise JournalError("the journal cannot be written: no space left on device")
+
+    monkeypatch.setattr(Journal, "write", full)
+    ran = site.run("apply", "--yes")
+    assert ran.code == 1
+    assert not (site.room / "left").exists()
+
+
+def test_a_run_that_was_stopped_ends_with_130(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(_self: object, _world: object) -> None:
+        raise Interrupted("stopped while it waited")
+
+    monkeypatch.setattr(memory.Box, "create", stopped)
+    assert site.run("apply", "--yes").code == 130
+
+
+def test_what_is_left_for_another_station_ends_with_5(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def partly(_report: Report) -> None:
+        raise PartlyDone("2 actions are left for another station", do="run it outside")
+
+    monkeypatch.setattr(applying, "ended", partly)
+    ran = site.run("apply", "--yes")
+    assert ran.code == 5
+    assert "run it outside" in ran.err
+
+
+def test_a_fault_of_paver_says_so_and_shows_no_trace_unasked(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_self: object, _site: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(memory.MemoryDriver, "pave", broken)
+    ran = site.run("plan")
+    assert ran.code == 1
+    assert "paver itself failed: ZeroDivisionError" in ran.err
+    assert "Traceback" not in ran.err
+    monkeypatch.setenv("PAVER_TRACE", "1")
+    assert "Traceback" in site.run("plan").err
+
+
+def test_without_the_key_a_plan_is_made_and_an_apply_is_not(site: Command) -> None:
+    (site.folder / "site.key").unlink()
+    assert site.run("plan").code == 2
+    ran = site.run("apply", "--yes")
+    assert ran.code == 3
+    assert "key is needed to act" in ran.err
+
+
+def test_a_sealed_store_that_was_put_back_is_refused(site: Command) -> None:
+    store = site.folder / "lab-north.sealed"
+    old = store.read_bytes()
+    site.fine("apply", "--yes")
+    store.write_bytes(old)
+    ran = site.run("plan")
+    assert ran.code == 4
+    assert "older than what was seen before" in ran.err
+
+
+def test_another_sealed_store_in_its_place_is_refused(site: Command) -> None:
+    site.run("plan")
+    (site.folder / "lab-north.sealed").rename(site.folder / "away")
+    (site.folder / "other").mkdir()
+    site.fine(
+        "secrets", "init", "--sealed", str(site.folder / "other" / "x.sealed"), "--key", "file:other.key"
+    )
+    # `init` says which store is the site's from now on; a look at the former one is refused.
+    ran = site.run("plan", "--sealed", str(site.folder / "away"))
+    assert ran.code == 4
+    assert "another store" in ran.err
+
+
+def test_apply_as_json_prints_one_document_and_nothing_else(site: Command) -> None:
+    ran = site.fine("apply", "--yes", "--json")
+    assert ran.json["schema"] == "paver.outcome/1"
+    assert ran.json["left"] == []
+    assert Path(ran.json["folder"]).is_dir()
+
+
+def test_events_are_kept_for_whoever_follows(site: Command) -> None:
+    ran = site.fine("apply", "--yes", "--progress", "events")
+    (folder,) = site.runs
+    kept = (folder / "events.jsonl").read_text()
+    assert kept in ran.out
+    assert '"what":"done"' in kept
