@@ -105,6 +105,8 @@ func (h *Host) guestStopped(ctx *simulator.Context, machine *simulator.VirtualMa
 		return
 	}
 	const stopped = string(types.VirtualMachineToolsRunningStatusGuestToolsNotRunning)
+	// Set in place: the simulator's Update cannot assign a pointer to a bool.
+	machine.Guest.GuestOperationsReady = types.NewBool(false)
 	ctx.Update(machine, []types.PropertyChange{
 		{Name: "guest.toolsRunningStatus", Val: stopped},
 		{Name: "summary.guest.toolsRunningStatus", Val: stopped},
@@ -113,7 +115,6 @@ func (h *Host) guestStopped(ctx *simulator.Context, machine *simulator.VirtualMa
 		{Name: "guest.ipAddress", Val: ""},
 		{Name: "summary.guest.ipAddress", Val: ""},
 		{Name: "guest.net", Val: guestNet(machine, "")},
-		{Name: "guest.guestOperationsReady", Val: types.NewBool(false)},
 	})
 }
 
