@@ -56,8 +56,8 @@ func (h *Host) createVM(ctx *simulator.Context, f *simulator.Folder, req *types.
 	if spec.Name == "" {
 		return nil, &types.InvalidVmConfig{Property: "configSpec.name"}
 	}
-	if h.vmNamed(ctx, spec.Name) && h.refuse.Refuse("vm-duplicate") {
-		return nil, &types.DuplicateName{Name: spec.Name}
+	if other := h.vmNamed(ctx, spec.Name); other != nil && h.refuse.Refuse("vm-duplicate") {
+		return nil, &types.DuplicateName{Name: spec.Name, Object: *other}
 	}
 	if spec.Files == nil || spec.Files.VmPathName == "" {
 		return nil, &types.InvalidVmConfig{Property: "configSpec.files.vmPathName"}
@@ -113,7 +113,7 @@ func (h *Host) tidy(ctx *simulator.Context, ref types.ManagedObjectReference) {
 	})
 }
 
-func (h *Host) vmNamed(ctx *simulator.Context, name string) bool {
+func (h *Host) vmNamed(ctx *simulator.Context, name string) *types.ManagedObjectReference {
 	for _, e := range ctx.Map.All("VirtualMachine") {
 		machine, ok := e.(*simulator.VirtualMachine)
 		if !ok {
@@ -122,10 +122,10 @@ func (h *Host) vmNamed(ctx *simulator.Context, name string) bool {
 		same := false
 		ctx.WithLock(machine, func() { same = machine.Name == name })
 		if same {
-			return true
+			return &machine.Self
 		}
 	}
-	return false
+	return nil
 }
 
 // checkConfig checks what a new machine and a change have in common.

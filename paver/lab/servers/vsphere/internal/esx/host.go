@@ -200,7 +200,16 @@ func (w *watcher) Reference() types.ManagedObjectReference {
 	return types.ManagedObjectReference{Type: "LabWatcher", Value: "lab-watcher"}
 }
 
-func (w *watcher) PutObject(*simulator.Context, mo.Reference) { w.host.generation.Add(1) }
+// PutObject also gives the tasks of file and disk managers an entity: these
+// managers are none, and clients refuse to read a task that says so.
+func (w *watcher) PutObject(_ *simulator.Context, o mo.Reference) {
+	w.host.generation.Add(1)
+	task, ok := o.(*simulator.Task)
+	if ok && task.Info.Entity != nil && strings.HasSuffix(task.Info.Entity.Type, "Manager") {
+		dc := w.host.datacenter().Self
+		task.Info.Entity, task.Info.EntityName = &dc, dc.Value
+	}
+}
 
 func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes []types.PropertyChange) {
 	w.host.generation.Add(1)

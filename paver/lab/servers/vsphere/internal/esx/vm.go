@@ -53,7 +53,9 @@ func (v *vm) on() bool { return v.Runtime.PowerState == types.VirtualMachinePowe
 // PowerOnVMTask refuses while the machine's disks are still being uploaded.
 func (v *vm) PowerOnVMTask(ctx *simulator.Context, req *types.PowerOnVM_Task) soap.HasFault {
 	if v.host.importing(v.Self) && v.host.refuse.Refuse("power-on-importing") {
-		return &methods.PowerOnVM_TaskBody{Fault_: simulator.Fault("", &types.TaskInProgress{Task: v.Self})}
+		return &methods.PowerOnVM_TaskBody{Fault_: simulator.Fault("", &types.TaskInProgress{
+			Task: types.ManagedObjectReference{Type: "Task", Value: "haTask-" + v.Self.Value + "-import"},
+		})}
 	}
 	return v.VirtualMachine.PowerOnVMTask(ctx, req)
 }

@@ -65,7 +65,7 @@ func (v *VCenter) addHost(into types.ManagedObjectReference, spec types.HostConn
 		if f.Manager != "" && f.Manager != v.config.Name && !spec.Force && v.refuse.Refuse("addhost-managed") {
 			return nil, &types.AlreadyBeingManaged{IpAddress: f.Manager}
 		}
-		return v.takeIn(into, spec, port, f.Server, uuid, []string{spec.HostName, f.Hostname}, spec.Force)
+		return v.takeIn(into, spec, port, f.Server, uuid, []string{spec.HostName, f.Hostname})
 	}
 	return nil, &types.NotSupportedHost{}
 }
@@ -126,7 +126,7 @@ func newer(a, b string) bool {
 }
 
 // takeIn is the part of AddHost that changes things.
-func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConnectSpec, port int, server, uuid string, names []string, force bool) (types.AnyType, types.BaseMethodFault) {
+func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConnectSpec, port int, server, uuid string, names []string) (types.AnyType, types.BaseMethodFault) {
 	certificate, key, err := v.vmca.issue(names)
 	if err != nil {
 		return nil, &types.SystemError{Reason: err.Error()}
@@ -134,7 +134,7 @@ func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConne
 	var secret [24]byte
 	_, _ = rand.Read(secret[:])
 	l := &link{server: server, uuid: uuid, name: spec.HostName, port: port, password: hex.EncodeToString(secret[:]), connected: true, maps: newRefMap()}
-	manager := map[string]any{"server": server, "manager": v.config.Name, "password": l.password, "force": force}
+	manager := map[string]any{"server": server, "manager": v.config.Name, "password": l.password, "force": true}
 	if err := v.hosts.Call("/manager", manager, nil); err != nil {
 		return nil, &types.AlreadyBeingManaged{IpAddress: spec.HostName}
 	}

@@ -200,7 +200,13 @@ func (p *pool) CreateResourcePool(ctx *simulator.Context, req *types.CreateResou
 	if c, ok := owner.(*simulator.ClusterComputeResource); ok && !drsOf(c) && p.v.refuse.Refuse("pool-without-drs") {
 		return &methods.CreateResourcePoolBody{Fault_: simulator.Fault("The cluster has no DRS.", new(types.NotSupported))}
 	}
-	return p.ResourcePool.CreateResourcePool(ctx, req)
+	body := p.ResourcePool.CreateResourcePool(ctx, req)
+	if made, ok := body.(*methods.CreateResourcePoolBody); ok && made.Res != nil {
+		if e, ok := p.v.reg.Get(made.Res.Returnval).(mo.Entity); ok {
+			p.v.announce(e)
+		}
+	}
+	return body
 }
 
 // RenameTask gives a pool another name.

@@ -1,0 +1,317 @@
+"""For each row of the simulator's table of refusals that a vCenter is for: an act that the row must refuse."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+from xml.sax.saxutils import escape
+
+from pyVmomi import vim
+
+from tests.support import vsim
+from tests.support.vsim import Site, fault
+
+Probe = Callable[[Site], str | None]
+
+_SSO = "/sso-adminserver/sdk/vsphere.local"
+
+
+def datacenter(site: Site, content: Any = None) -> Any:
+    """The datacenter, made when there is none."""
+    root = (content or site.center()).rootFolder
+    return root.childEntity[0] if root.childEntity else root.CreateDatacenter("north")
+
+
+def cluster(site: Site, content: Any = None, **settings: bool) -> Any:
+    """A cluster, with DRS unless told otherwise."""
+    spec = vim.cluster.ConfigSpecEx(
+        drsConfig=vim.cluster.DrsConfigInfo(enabled=settings.get("drs", True)),
+        dasConfig=vim.cluster.DasConfigInfo(enabled=settings.get("ha", False)),
+    )
+    return datacenter(site, content).hostFolder.CreateClusterEx("compute", spec)
+
+
+def managed(site: Site, content: Any = None, **settings: bool) -> tuple[Any, Any]:
+    """A cluster with the first host in it."""
+    made = cluster(site, content, **settings)
+    return made, vsim.wait(made.AddHost_Task(site.connect_spec("esx-01"), True, None, None))
+
+
+def add(site: Site, made: Any, name: str, **changes: Any) -> str | None:
+    """The fault of taking a host in."""
+    return fault(lambda: made.AddHost_Task(site.connect_spec(name, **changes), True, None, None))
+
+
+def machine(site: Site, name: str = "vm-1", **wish: Any) -> Any:
+    """A machine made through the vCenter, on the one host there is."""
+    where = datacenter(site)
+    pool = where.hostFolder.childEntity[0].resourcePool
+    return vsim.wait(where.vmFolder.CreateVM_Task(vsim.machine_spec(name, **wish), pool))
+
+
+def soap(
+    site: Site, path: str, body: str, *, cookie: str = "", header: str = "", action: str = ""
+) -> tuple[str, str]:
+    """A call without any library: the answer and the cookie that came with it."""
+    envelope = (
+        '<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"'
+        ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
+        f"<S:Header>{header}</S:Header><S:Body>{body}</S:Body></S:Envelope>"
+    )
+    connection = http.client.HTTPSConnection(site.vcenter, vsim.PORT, context=vsim.trusting(), timeout=20)
+    headers = {"Content-Type": "text/xml", "SOAPAction": action, **({"Cookie": cookie} if cookie else {})}
+    connection.request("POST", path, body=envelope.encode(), headers=headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    given = (answer.getheader("Set-Cookie") or "").partition(";")[0]
+    connection.close()
+    return text, given
+
+
+def named_fault(text: str) -> str | None:
+    """The fault in an answer, by its type."""
+    if "faultcode" not in text:
+        return None
+    return text.partition('xsi:type="')[2].partition('"')[0]
+
+
+def token(site: Site, user: str, password: str) -> str:
+    """A security header with a token of the token service."""
+    header = (
+        '<wsse:Security xmlns:wsse="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd">'
+        f"<wsse:UsernameToken><wsse:Username>{escape(user)}</wsse:Username>"
+        f"<wsse:Password>{escape(password)}</wsse:Password></wsse:UsernameToken></wsse:Security>"
+    )
+    body = '<wst:RequestSecurityToken xmlns:wst="http://docs.oasis-open.org/ws-sx/ws-trust/200512"/>'
+    text, _ = soap(site, "/sts/STSService/vsphere.local", body, header=header, action="Issue")
+    start, end = text.find("<saml2:Assertion"), text.find("</saml2:Assertion>")
+    return f"<Security>{text[start : end + len('</saml2:Assertion>')]}</Security>" if start >= 0 else ""
+
+
+def sso_login(site: Site, header: str) -> tuple[str, str]:
+    """The answer to a login to the administration of accounts, and its cookie."""
+    body = '<Login xmlns="urn:sso"><_this type="SsoSessionManager">ssoSessionManager</_this></Login>'
+    return soap(site, _SSO, body, header=header, action="urn:sso/version3_5")
+
+
+def account(site: Site, name: str, password: str, *, cookie: str = "") -> str | None:
+    """The fault of making an account, as the administrator unless another cookie is given."""
+    if not cookie:
+        _, cookie = sso_login(site, token(site, "administrator@vsphere.local", vsim.SSO))
+    body = (
+        '<CreateLocalPersonUser xmlns="urn:sso"><_this type="SsoAdminPrincipalManagementService">'
+        f"principalManagementService</_this><userName>{name}</userName><userDetails><firstName>x</firstName>"
+        f"<lastName>y</lastName></userDetails><password>{escape(password)}</password></CreateLocalPersonUser>"
+    )
+    text, _ = soap(site, _SSO, body, cookie=cookie)
+    return named_fault(text)
+
+
+CPI, CPI_PASSWORD = "cpi@vsphere.local", "Paver-Cpi-1!"
+
+
+def with_role(site: Site, *privileges: str) -> Any:
+    """Makes the CPI's account with a role on the datacenter, and logs it in."""
+    assert account(site, "cpi", CPI_PASSWORD) is None
+    content = site.center()
+    role = content.authorizationManager.AddAuthorizationRole("cpi", list(privileges))
+    grant(content, datacenter(site, content), role)
+    return site.center(CPI, CPI_PASSWORD)
+
+
+def grant(content: Any, entity: Any, role: int, principal: str = "VSPHERE.LOCAL\\cpi") -> None:
+    """Gives a role on an entity and all below."""
+    permission = vim.AuthorizationManager.Permission(
+        principal=principal, group=False, roleId=role, propagate=True
+    )
+    content.authorizationManager.SetEntityPermissions(entity, [permission])
+
+
+def _datacenter_in_use(site: Site) -> str | None:
+    managed(site)
+    return fault(datacenter(site).Destroy_Task)
+
+
+def _cluster_duplicate(site: Site) -> str | None:
+    cluster(site)
+    return fault(lambda: cluster(site))
+
+
+def _pool_without_drs(site: Site) -> str | None:
+    made = cluster(site, drs=False)
+    share = vim.SharesInfo(level="normal", shares=1)
+    size = vim.ResourceAllocationInfo(reservation=0, limit=-1, expandableReservation=True, shares=share)
+    spec = vim.ResourceConfigSpec(cpuAllocation=size, memoryAllocation=size)
+    return fault(lambda: made.resourcePool.CreateResourcePool("paver", spec))
+
+
+def _addhost_duplicate(site: Site) -> str | None:
+    # Two hosts that are known by the same name: the second is another machine behind another port.
+    made, _ = managed(site)
+    here, _ = site.where("esx-01")
+    return add(site, made, "esx-02", hostName=here)
+
+
+def _addhost_connected(site: Site) -> str | None:
+    # The host answers on every address of the machine, so it has two names.
+    made = cluster(site)
+    one, two = (site.connect_spec("esx-01", hostName=name) for name in ("127.0.0.2", "127.0.0.3"))
+    vsim.wait(made.AddHost_Task(one, True, None, None))
+    return fault(lambda: made.AddHost_Task(two, True, None, None))
+
+
+def _addhost_managed(site: Site) -> str | None:
+    managed(site)
+    site.vcenter = site.more_vcenter("other.north.example")
+    return add(site, cluster(site), "esx-01")
+
+
+def _addhost_free(site: Site) -> str | None:
+    site.steer("/licence", {"server": "esx-01", "licence": "free"})
+    return add(site, cluster(site), "esx-01")
+
+
+def _host_remove_connected(site: Site) -> str | None:
+    _, host = managed(site)
+    return fault(host.Destroy_Task)
+
+
+def _maintenance_running(site: Site) -> str | None:
+    _, host = managed(site)
+    vsim.wait(machine(site).PowerOnVM_Task(None))
+    return fault(lambda: host.EnterMaintenanceMode_Task(0, None, None))
+
+
+def _clone_pool(site: Site) -> str | None:
+    managed(site)
+    template = machine(site, disk_kb=1024)
+    template.MarkAsTemplate()
+    spec = vim.vm.CloneSpec(location=vim.vm.RelocateSpec(), powerOn=False, template=False)
+    return fault(lambda: template.CloneVM_Task(datacenter(site).vmFolder, "copy", spec))
+
+
+def _folder_login(site: Site) -> str | None:
+    managed(site)
+    (site.folder / "esx-01" / "file").write_text("x")
+    where = (site.vcenter, vsim.PORT)
+    status, _ = vsim.request(where, "GET", "/folder/file?dcPath=north&dsName=datastore1")
+    return str(status) if status == 401 else None
+
+
+def _no_permission(site: Site) -> str | None:
+    datacenter(site)
+    content = with_role(site, "VirtualMachine.Interact.PowerOn")
+    return fault(lambda: datacenter(site, content).vmFolder.CreateFolder("x"))
+
+
+def _login_permission(site: Site) -> str | None:
+    account(site, "cpi", CPI_PASSWORD)
+    return fault(lambda: site.center(CPI, CPI_PASSWORD))
+
+
+def _login_token(site: Site) -> str | None:
+    forged = (
+        '<Security><saml2:Assertion xmlns:saml2="urn:oasis:names:tc:SAML:2.0:assertion" ID="_1"><saml2:Subject>'
+        "<saml2:NameID>administrator@vsphere.local</saml2:NameID></saml2:Subject></saml2:Assertion></Security>"
+    )
+    body = (
+        '<LoginByToken xmlns="urn:vim25"><_this type="SessionManager">SessionManager</_this></LoginByToken>'
+    )
+    text, _ = soap(site, "/sdk", body, header=forged)
+    return named_fault(text)
+
+
+def _role_duplicate(site: Site) -> str | None:
+    manager = site.center().authorizationManager
+    manager.AddAuthorizationRole("cpi", [])
+    return fault(lambda: manager.AddAuthorizationRole("cpi", []))
+
+
+def _role_in_use(site: Site) -> str | None:
+    content = site.center()
+    role = content.authorizationManager.AddAuthorizationRole("cpi", [])
+    grant(content, datacenter(site, content), role, "administrator@vsphere.local")
+    return fault(lambda: content.authorizationManager.RemoveAuthorizationRole(role, True))
+
+
+def _permission_principal(site: Site) -> str | None:
+    content = site.center()
+    return fault(lambda: grant(content, content.rootFolder, -1, "VSPHERE.LOCAL\\nobody"))
+
+
+def _permission_role(site: Site) -> str | None:
+    content = site.center()
+    return fault(lambda: grant(content, datacenter(site, content), 4711, "administrator@vsphere.local"))
+
+
+def _permission_absent(site: Site) -> str | None:
+    content = site.center()
+    manager = content.authorizationManager
+    return fault(lambda: manager.RemoveEntityPermission(content.rootFolder, "VSPHERE.LOCAL\\nobody", False))
+
+
+def _sso_own_login(site: Site) -> str | None:
+    return account(site, "cpi", CPI_PASSWORD, cookie=site.center().rootFolder._stub.cookie.partition(";")[0])
+
+
+def _sso_admin(site: Site) -> str | None:
+    account(site, "cpi", CPI_PASSWORD)
+    _, cookie = sso_login(site, token(site, CPI, CPI_PASSWORD))
+    return account(site, "other", CPI_PASSWORD, cookie=cookie)
+
+
+def _autostart_ha(site: Site) -> str | None:
+    managed(site, ha=True)
+    host = vsim.compute(site.host())
+    defaults = vim.host.AutoStartManager.SystemDefaults(enabled=True)
+    spec = vim.host.AutoStartManager.Config(defaults=defaults)
+    return fault(lambda: host.configManager.autoStartManager.ReconfigureAutostart(spec))
+
+
+PROBES: Mapping[str, Probe] = MappingProxyType(
+    {
+        "autostart-ha": _autostart_ha,
+        "datacenter-duplicate": lambda s: (
+            datacenter(s) and fault(lambda: s.center().rootFolder.CreateDatacenter("north"))
+        ),
+        "datacenter-in-use": _datacenter_in_use,
+        "cluster-duplicate": _cluster_duplicate,
+        "pool-without-drs": _pool_without_drs,
+        "addhost-thumbprint": lambda s: add(s, cluster(s), "esx-01", sslThumbprint="00:11:22"),
+        "addhost-duplicate": _addhost_duplicate,
+        "addhost-connected": _addhost_connected,
+        "addhost-managed": _addhost_managed,
+        "addhost-newer": lambda s: add(s, cluster(s), "esx-01"),
+        "addhost-free": _addhost_free,
+        "host-remove-connected": _host_remove_connected,
+        "maintenance-running": _maintenance_running,
+        "clone-pool": _clone_pool,
+        "vc-folder-login": _folder_login,
+        "no-permission": _no_permission,
+        "login-permission": _login_permission,
+        "login-token": _login_token,
+        "role-privilege": lambda s: fault(
+            lambda: s.center().authorizationManager.AddAuthorizationRole("cpi", ["No.Such"])
+        ),
+        "role-duplicate": _role_duplicate,
+        "role-in-use": _role_in_use,
+        "permission-principal": _permission_principal,
+        "permission-role": _permission_role,
+        "permission-absent": _permission_absent,
+        "sso-own-login": _sso_own_login,
+        "sso-token": lambda s: named_fault(sso_login(s, "")[0]),
+        "sso-admin": _sso_admin,
+        "sso-password": lambda s: account(s, "cpi", "weak"),
+    }
+)
+
+# What a probe needs of its site, where that is not one host and a vCenter.
+NEEDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "addhost-newer": {"version": "9.0.0"},
+        "addhost-connected": {"listen": "0.0.0.0"},  # noqa: S104 - loopback alone is reached
+        "addhost-duplicate": {"hosts": 2, "listen": "127.0.0.2"},
+    }
+)
