@@ -6,9 +6,12 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from paver.driver import Endpoint, Facts, Lane, Reader, Refused, Resource, Verb, Writer
+from paver.driver import Check, Endpoint, Facts, Lane, Reader, Refused, Resource, Verb, Writer
 from paver.drivers.vsphere.endpoints import FILES
 from paver.drivers.vsphere.jumpbox import store
+
+_HASHING = 1800.0
+"""Seconds that digesting may take: 13 GB at 10 MB/s are 22 minutes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,12 @@ class Artefact(Resource[ArtefactFacts]):
 
         session.upload(path, f"{store.folder(self.sha256)}/{self.name}", mode=0o644, on_progress=progress)
         store.complete(session, self.sha256, world.mark(complete=True))
+
+    def checks(self, world: Reader, facts: ArtefactFacts) -> Iterable[Check]:
+        """Yields that what lies there is what was planned, read from its disk."""
+        ran = world.session(self.at).probe(["sha256sum", "--", facts.path], timeout=_HASHING, root=True)
+        seen = ran.text.split(" ")[0] if ran.ok else ran.err.decode("utf-8", "replace").strip()
+        yield Check("its SHA-256 is the planned one", seen == self.sha256, seen)
 
     def says(self) -> str:
         """Returns what a plan shows."""
