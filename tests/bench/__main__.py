@@ -1,0 +1,84 @@
+"""`make bench`: paver's speed against that of its peers, whole processes, ratios within one run.
+
+    python -m tests.bench [--only NAME] [--rounds N] [--strict] [--json]
+
+A goal that is missed is said, and ends with 0 all the same: how loaded the machine is decides too. `--strict` ends
+with 1 then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from paver.errors import PaverError
+from tests.bench.measure import Ground, Row
+
+NAMES = ("start", "ova", "properties", "plan", "apply")
+_ROOM = 8_000_000_000
+"""Bytes that the largest measure needs: an OVA of 2 GB, its raw disk, and what the host keeps of it."""
+
+
+def main() -> int:
+    """Measures, and returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make bench", description="paver's speed against its peers'")
+    parser.add_argument("--only", action="append", choices=NAMES, help="only this measure (repeatable)")
+    parser.add_argument("--rounds", type=int, default=7, help="pairs of runs, where a measure is not slow (7)")
+    parser.add_argument("--strict", action="store_true", help="end with 1 where a goal is missed")
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    arguments = parser.parse_args()
+    rows: list[Row] = []
+    try:
+        for name in arguments.only or NAMES:
+            module = importlib.import_module(f"tests.bench.{name}")
+            with tempfile.TemporaryDirectory(prefix="paver-bench-", dir=_place()) as folder:
+                for row in module.measure(Ground(Path(folder), arguments.rounds, _say)):
+                    rows.append(row)
+                    _say(f"  {_line(row)}")
+    except PaverError as error:
+        sys.stderr.write("\n".join(error.lines()) + "\n")
+        return error.exit_code
+    if arguments.json:
+        sys.stdout.write(json.dumps([row.document() for row in rows], indent=1) + "\n")
+    else:
+        sys.stdout.write("\n".join(_table(rows)) + "\n")
+    return int(arguments.strict and not all(row.ok for row in rows))
+
+
+def _place() -> str | None:
+    """Memory, if there is enough: what the disk happens to be doing would count for whoever runs then."""
+    shared = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+    if shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 2 * _ROOM:
+        return str(shared)
+    return None
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _line(row: Row) -> str:
+    peer = "" if row.peer is None else f"{row.peer:.3f} {row.unit}"
+    verdict = "ok" if row.ok else "missed"
+    return (
+        f"{row.what:<44} {row.paver:>9.3f} {row.unit:<4} {peer:>12}  {row.against:<34} "
+        f"{row.ratio:>6.2f} {'≤ ' + f'{row.goal:g}':>7}  {verdict}"
+    )
+
+
+def _table(rows: list[Row]) -> list[str]:
+    head = f"{'what':<44} {'paver':>9}      {'peer':>12}  {'the peer':<34} {'ratio':>6} {'goal':>7}"
+    missed = [row.what for row in rows if not row.ok]
+    end = f"{len(missed)} of {len(rows)} goals missed: {', '.join(missed)}" if missed else "all goals met"
+    return [head, *map(_line, rows), "", end]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""An OVA into a simulated host, verified and read back, against `govc import.ova -m`."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from paver.lab import build
+from tests.bench import ova_file
+from tests.bench.measure import Ground, Row
+from tests.bench.process import Command, alternate, python, run
+from tests.support import vsphere_lab
+
+SIZES = (200, 2000)
+LINE = 100_000_000
+"""Bytes a second of the relay: a gigabit line."""
+FLAT = 1.1
+"""How much more memory an OVA of ten times the size may take."""
+_HERE = Path(__file__).parent
+
+
+def measure(ground: Ground) -> Iterator[Row]:
+    """Yields the time of each size with and without the relay, and how the memory of large and small compare."""
+    peaks = {}
+    with vsphere_lab.hosts(ground.folder, "esx-01") as there, _relay(there.ports["esx-01"]) as slow:
+        for megabytes in SIZES:
+            ova = ground.folder / f"{megabytes}.ova"
+            ground.say(f"making an OVA of {megabytes} MB")
+            ova_file.make(ova, megabytes)
+            rounds = max(3, ground.rounds * SIZES[0] // megabytes)
+            for port, line, goal in (
+                (slow, "behind 100 MB/s", 1.05),
+                (there.ports["esx-01"], "without a relay", 1.3),
+            ):
+                row, peak = _deployed(ground, there, ova, port, rounds, f"OVA of {megabytes} MB, {line}", goal)
+                peaks[megabytes] = max(peaks.get(megabytes, 0.0), peak)
+                yield row
+            ova.unlink()
+    small, large = (peaks[size] for size in SIZES)
+    yield Row("memory for 2000 MB", large, small, "the same for 200 MB", large / small, FLAT, unit="MiB")
+
+
+def _deployed(
+    ground: Ground, there: vsphere_lab.Hosts, ova: Path, port: int, rounds: int, what: str, goal: float
+) -> tuple[Row, float]:
+    ground.say(what)
+    govc = str(build.build(["govc"])["govc"])
+    password, peak = ground.folder / "password", ground.folder / "peak"
+    password.write_text(vsphere_lab.PASSWORD)
+    script = (_HERE / "deploy_ova.py", ova, vsphere_lab.ADDRESS, port, there.pins["esx-01"], password, peak)
+    ours = Command(python(*map(str, script)))
+    environment = _govc(ground.folder, port)
+    theirs = Command((govc, "import.ova", "-m", str(ova)), environment)
+    gone = Command((govc, "vm.destroy", "bench"), environment)
+    found = alternate(ours, theirs, rounds, after=lambda: run(gone))
+    row = Row(what, found.median, found.peer, "govc import.ova -m", found.ratio, goal, runs=rounds)
+    return row, float(peak.read_text())
+
+
+def _govc(folder: Path, port: int) -> dict[str, str]:
+    return {
+        "GOVC_URL": f"https://{vsphere_lab.ADDRESS}:{port}",
+        "GOVC_USERNAME": "root",
+        "GOVC_PASSWORD": vsphere_lab.PASSWORD,
+        "GOVC_TLS_CA_CERTS": str(folder / "esx-01.crt"),
+        "GOVC_PERSIST_SESSION": "false",
+        "HOME": str(folder),
+    }
+
+
+@contextlib.contextmanager
+def _relay(port: int) -> Iterator[int]:
+    argv = python(str(_HERE / "relay.py"), f"{vsphere_lab.ADDRESS}:{port}", str(LINE))
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
