@@ -43,9 +43,10 @@ class Cloud:
     @property
     def cluster(self) -> tuple[Any, dict[str, Any]]:
         """The cluster of the configured name, and its own settings."""
+        datacenter = self.datacenter
         entry = self.settings["clusters"][0]
         name, own = next(iter(entry.items())) if isinstance(entry, dict) else (entry, {})
-        found = self.content.searchIndex.FindByInventoryPath(f"{self.settings['name']}/host/{name}")
+        found = self.content.searchIndex.FindByInventoryPath(f"{datacenter.name}/host/{name}")
         if not isinstance(found, vim.ClusterComputeResource):
             raise CloudError(f"Can't find cluster '{name}'")
         if not list(found.host):

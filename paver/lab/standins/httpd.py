@@ -161,6 +161,26 @@ def tls_context(certificate: str, private_key: str, folder: Path) -> ssl.SSLCont
     return context
 
 
+def answer(routes: list[Route], exchange: Exchange) -> Reply:
+    """Returns what the first fitting route says; 404 for an unknown path, 405 for another method of a known one."""
+    known = False
+    for route in routes:
+        # The pattern cache of `re` makes compiling them beforehand needless.
+        match = re.fullmatch(route.pattern, exchange.path)
+        if match is None:
+            continue
+        known = True
+        if route.verb != exchange.verb:
+            continue
+        try:
+            return route.handler(exchange, *[unquote(group or "") for group in match.groups()])
+        except Refusal as refusal:
+            return refusal.reply
+        except Exception as error:  # noqa: BLE001 - a stand-in answers 500 as the real one does, and lives on
+            return Reply(500, {"code": 100, "description": f"{type(error).__name__}: {error}"})
+    return Reply(405 if known else 404, {"code": 404, "description": f"no such path: {exchange.path}"})
+
+
 class Server(ThreadingHTTPServer):
     """Serves `routes` over TLS on one address."""
 
@@ -175,7 +195,7 @@ class Server(ThreadingHTTPServer):
         self.name = name
         self.context = context
         self.trace = Trace.from_environment(name)
-        self.compiled = [(route.verb, re.compile(route.pattern), route.handler) for route in routes]
+        self.routes = routes
         super().__init__(address, _Connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -212,29 +232,12 @@ class _Connection(BaseHTTPRequestHandler):
             _read=self.rfile.read,
             write=self.command not in {"GET", "HEAD"} and parts.path not in _NO_WRITE,
         )
-        reply = self._answer(exchange)
+        reply = answer(self.server.routes, exchange)
         self._send(reply, exchange)
         host, port = self.server.server_address[:2]
         self.server.trace.line(
             exchange, f"{host!s}:{port}", reply.status, round((time.monotonic() - started) * 1000)
         )
-
-    def _answer(self, exchange: Exchange) -> Reply:
-        known = False
-        for verb, pattern, handler in self.server.compiled:
-            match = pattern.fullmatch(exchange.path)
-            if match is None:
-                continue
-            known = True
-            if verb not in (exchange.verb, "*"):
-                continue
-            try:
-                return handler(exchange, *[unquote(group or "") for group in match.groups()])
-            except Refusal as refusal:
-                return refusal.reply
-            except Exception as error:  # noqa: BLE001 - a stand-in answers 500 as the real one does, and lives on
-                return Reply(500, {"code": 100, "description": f"{type(error).__name__}: {error}"})
-        return Reply(405 if known else 404, {"code": 404, "description": f"no such path: {exchange.path}"})
 
     def _send(self, reply: Reply, exchange: Exchange) -> None:
         headers = {key.lower(): value for key, value in reply.headers.items()}

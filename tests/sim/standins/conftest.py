@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import ssl
@@ -51,9 +52,13 @@ class Site:
     def bucc(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs `bucc`."""
         environment = {"BUCC_PROJECT_ROOT": str(self.project), "HOME": str(self.project / "home")}
-        return self.raised.run([str(self.tree / "bin" / "bucc"), *words], env=environment, check=check, timeout=120)
+        return self.raised.run(
+            [str(self.tree / "bin" / "bucc"), *words], env=environment, check=check, timeout=120
+        )
 
-    def bosh(self, *words: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    def bosh(
+        self, *words: str, check: bool = True, text: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Runs the official CLI as the director's admin."""
         environment = {
             "HOME": str(self.project / "home"),
@@ -62,13 +67,45 @@ class Site:
             "BOSH_CLIENT_SECRET": self.creds["admin_password"],
             "BOSH_CA_CERT": self.creds["default_ca"]["certificate"],
             "BOSH_NON_INTERACTIVE": "true",
+            # Entering a mount namespace leaves the folder unreachable by name; Go believes PWD.
+            "PWD": str(self.raised.lab.folder),
         }
         argv = [str(self.tree / "bin" / "bosh"), "--tty", *words]
         if text is not None:
             file = self.raised.lab.folder / "tmp" / f"{uuid.uuid4()}.yml"
             file.write_text(text)
             argv.append(str(file))
-        return self.raised.run(argv, env=environment, check=check, timeout=120)
+        done = self.raised.run(argv, env=environment, check=check, timeout=120)
+        # The CLI tells errors on stderr, what it was about on stdout.
+        done.stdout += done.stderr
+        return done
+
+    def cpi(self, method: str, *arguments: Any, **changes: Any) -> dict[str, Any]:
+        """Makes one call of the CPI, with some of the variables changed."""
+        values = {**self.variables, **changes}
+        datacenter = {
+            "name": values["vcenter_dc"],
+            "vm_folder": values["vcenter_vms"],
+            "template_folder": values["vcenter_templates"],
+            "disk_path": values["vcenter_disks"],
+            "datastore_pattern": values["vcenter_ds"],
+            "clusters": [{values["vcenter_cluster"]: {"resource_pool": values.get("vcenter_rp")}}],
+        }
+        vcenter = {
+            "host": values["vcenter_ip"],
+            "user": values["vcenter_user"],
+            "password": values["vcenter_password"],
+            "connection_options": {"ca_cert": values["vcenter_ca_cert"]},
+            "datacenters": [datacenter],
+        }
+        properties = {"vcenters": [vcenter], "agent": {"mbus": ""}}
+        file = self.project / "cpi.json"
+        file.write_text(json.dumps({"cloud": {"properties": properties}}))
+        request = json.dumps({"method": method, "arguments": arguments})
+        argv = [sys.executable, "-m", "paver.lab.standins.cpi", "--config", str(file)]
+        environment = {"PYTHONPATH": system.python_path()}
+        answer: dict[str, Any] = json.loads(self.raised.run(argv, env=environment, input=request).stdout)
+        return answer
 
     def rows(self, *words: str) -> list[dict[str, str]]:
         """The rows of the first table that the official CLI shows."""
@@ -77,7 +114,9 @@ class Site:
 
     def machines(self) -> dict[str, Any]:
         """The room's machines by VM name."""
-        return {machine["name"]: machine for machine in control.call(self.raised.lab.room, "GET", "/machines")["machines"]}
+        return {
+            machine["name"]: machine for machine in control.call(self.raised.lab.room, "GET", "/machines")
+        }
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +133,7 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory, tools: dict[str, Path], artefact: Path) -> Iterator[Site]:
     """A lab whose vCenter manages one host, ready for `bucc up`."""
     folder = tmp_path_factory.mktemp("lab")
@@ -113,9 +152,24 @@ def site(tmp_path_factory: pytest.TempPathFactory, tools: dict[str, Path], artef
         os.close(writing)
 
 
+@pytest.fixture(scope="session")
+def director(site: Site) -> Site:
+    """The site with its director up."""
+    site.bucc("up", "--cpi", "vsphere", "--dns")
+    return site
+
+
 def _vcenter(raised: Raised) -> str:
     machine = str(uuid.uuid4())
-    nic = {"key": 4000, "mac": "00:50:56:01:02:20", "port_group": "mgmt", "vlan": 20, "switch": "vSwitch0", "uplinks_up": 1, "connected": True}
+    nic = {
+        "key": 4000,
+        "mac": "00:50:56:01:02:20",
+        "port_group": "mgmt",
+        "vlan": 20,
+        "switch": "vSwitch0",
+        "uplinks_up": 1,
+        "connected": True,
+    }
     properties = {
         "appliance.net.addr": "10.20.0.20",
         "appliance.net.pnid": VCENTER,
@@ -126,7 +180,9 @@ def _vcenter(raised: Raised) -> str:
         "vmdir.username": "administrator",
     }
     extra = {f"guestinfo.cis.{key}": value for key, value in properties.items()}
-    raised.power("on", machine, extra_config=extra, nics=[nic], disks=[{"file": str(raised.bootable("vcsa"))}])
+    raised.power(
+        "on", machine, extra_config=extra, nics=[nic], disks=[{"file": str(raised.bootable("vcsa"))}]
+    )
     until(lambda: "answers at" in raised.console(machine), "vCenter answers")
     esx = {
         "name": "esx-01.north.example",
@@ -136,15 +192,16 @@ def _vcenter(raised: Raised) -> str:
         "thumbprint": _thumbprint(raised),
     }
     vcenter = {"address": "10.20.0.20", "user": "administrator@vsphere.local", "password": SSO}
-    raised.run([sys.executable, str(HERE / "vcenter_site.py"), json.dumps(esx), json.dumps(vcenter)])
+    raised.run(
+        [sys.executable, str(HERE / "vcenter_site.py"), json.dumps(esx), json.dumps(vcenter)],
+        env={"PYTHONPATH": system.python_path()},
+    )
     root = raised.lab.folder / "machines" / machine / "root" / "var/lib/vmware/vmca/root.cer"
     return root.read_text()
 
 
 def _thumbprint(raised: Raised) -> str:
     pem = (raised.lab.folder / "certificates" / "esx-01.crt").read_text()
-    import hashlib
-
     digest = hashlib.sha1(ssl.PEM_cert_to_DER_cert(pem), usedforsecurity=False).hexdigest().upper()
     return ":".join(digest[index : index + 2] for index in range(0, 40, 2))
 

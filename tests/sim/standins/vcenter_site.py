@@ -7,7 +7,7 @@ import ssl
 import sys
 from typing import Any
 
-from pyVmomi import SoapStubAdapter, vim
+from paver.lab.standins.soap import SoapStubAdapter, vim
 
 
 def connect(host: str, user: str, password: str) -> Any:
@@ -43,7 +43,11 @@ def main(esx: dict[str, str], vcenter: dict[str, str]) -> None:
     datacenter = content.rootFolder.CreateDatacenter("north")
     cluster = datacenter.hostFolder.CreateClusterEx("compute", vim.cluster.ConfigSpecEx())
     spec = vim.host.ConnectSpec(
-        hostName=esx["name"], userName=esx["user"], password=esx["password"], sslThumbprint=esx["thumbprint"], force=True
+        hostName=esx["name"],
+        userName=esx["user"],
+        password=esx["password"],
+        sslThumbprint=esx["thumbprint"],
+        force=True,
     )
     wait(cluster.AddHost_Task(spec, True, None, None))
     sys.stdout.write(json.dumps({"networks": [network.name for network in datacenter.network]}))
