@@ -88,7 +88,7 @@ def _grounds(site: Site, jumpbox: Endpoint[Any, Any]) -> tuple[Ground, ...]:
     director, store = places.director(), places.object_store(site)
     return (
         Ground(Artefact, jumpbox, "bucc"),
-        Ground(Bucc, jumpbox, "bucc", also=(Endpoint("store"),)),
+        Ground(Bucc, jumpbox, "bucc", also=(Endpoint("store"), director)),
         Ground(Stemcell, director, "bucc"),
         Ground(Release, director, "bucc"),
         Ground(Config, director, "bucc"),
@@ -136,7 +136,7 @@ def _bucc(wish: _Wish) -> None:
             id=places.DIRECTOR_ID,
             phase="bucc",
             at=wish.jumpbox,
-            also=(Endpoint("store"),),
+            also=(Endpoint("store"), Endpoint("director")),
             after=under.needs,
             artefact=digest,
             tree=output(ARTEFACT, "tree", str),

@@ -26,8 +26,9 @@ from paver.driver import (
     Verb,
     Writer,
 )
-from paver.errors import Interrupted
+from paver.errors import Interrupted, Unobservable
 from paver.foundation import record
+from paver.foundation.director import tasks
 from paver.transport import job
 
 HOME = PurePosixPath("/var/lib/paver/bucc")
@@ -36,6 +37,7 @@ STALL_LIMIT = 3600
 STATE, CREDS, VARS = "bucc-state", "bucc-creds", "bucc-vars"
 SEALED = frozenset({"seal:put", "seal:remove"})
 JOB = frozenset({"job:start"})
+CLEANUP = "POST /cleanup"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ class Bucc(Resource[BuccFacts]):
     calls: ClassVar = {
         Verb.CREATE: record.CALLS | JOB | SEALED,
         Verb.UPDATE: record.CALLS | JOB | SEALED,
-        Verb.DELETE: record.REMOVE | record.CALLS | JOB | SEALED,
+        Verb.DELETE: record.REMOVE | record.CALLS | JOB | SEALED | {CLEANUP},
     }
     replaces: ClassVar[frozenset[str]] = frozenset({"cpi", "ip"})
     unmanaged: ClassVar[frozenset[str]] = frozenset({"tree"})
@@ -172,6 +174,7 @@ class Bucc(Resource[BuccFacts]):
         project = PurePosixPath(facts.address["project"])
         machine = world.writing(at)
         if machine.exists(str(project / "state" / "state.json")):
+            _clean_up(world)
             world.report("bucc down")
             variables = world.writing(STORE).value(VARS)
             action = world.mark(complete=False).action
@@ -183,6 +186,18 @@ class Bucc(Resource[BuccFacts]):
                 world.writing(STORE).remove(name)
         if facts.mark is not None:
             record.remove(world, at, facts.mark.id)
+
+
+def _clean_up(world: Writer) -> None:
+    """Has the director delete orphaned disks, stemcells and releases: without it they stay in the IaaS for ever."""
+    try:
+        director = world.writing(_api("director"))
+        answer = director.post("/cleanup", call=CLEANUP, json={"config": {"remove_all": True}}, expect=(302,))
+    except Unobservable:
+        # A director that is down must not keep its own VM alive: what it leaves is named when its folders are deleted.
+        world.report("the director does not answer: its orphaned disks are not cleaned up")
+        return
+    tasks.follow(world, director, answer, "bosh clean-up --all")
 
 
 def follow(
