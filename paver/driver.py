@@ -89,12 +89,18 @@ class Driver(Protocol):
     It may also have `preflight`, `ports` and `doors`, as `paver.engine.offer` says.
     """
 
-    api: int
-    name: str
-    version: str
-    phases: tuple[str, ...]
-    settings: type[BaseModel]
-    kinds: tuple[type[Resource[Any]], ...]
+    @property
+    def api(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def phases(self) -> tuple[str, ...]: ...
+    @property
+    def settings(self) -> type[BaseModel]: ...
+    @property
+    def kinds(self) -> tuple[type[Resource[Any]], ...]: ...
 
     def check(self, site: Any) -> Iterable[Any]:
         """Yields diagnostics (`paver.sitefile.Diagnostic`) that need more than one section of the site file."""

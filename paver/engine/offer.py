@@ -55,15 +55,28 @@ class Finding:
 
 
 class Port(Protocol):
-    """One permission for the firewall; a dataclass with these fields, in this order."""
+    """One permission for the firewall: who opens a connection to whom, and what for."""
 
-    source: str
-    source_address: str
-    target: str
-    target_address: str
-    port: int
-    protocol: str
-    why: str
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def source_address(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def target_address(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def protocol(self) -> str: ...
+
+    @property
+    def why(self) -> str: ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from paver.cli import entry
 from paver.driver import Paved
 from paver.foundation import paving
 from paver.runs import compose
+from paver.trust import authority
 from tests.support.memory import memory
 
 SITE = """\
@@ -129,6 +130,8 @@ def command(tmp_path: Path, capture: pytest.CaptureFixture[str], patch: pytest.M
     """Returns a site of the memory driver alone, with a sealed store: no foundation, nothing that is dialled."""
     drivers = MappingProxyType({"memory": memory.DRIVER})
     patch.setattr(compose, "drivers", lambda: drivers)
+    # A real key takes seconds to make; here nobody has to withstand anybody.
+    patch.setattr(authority, "RSA_BITS", {"rsa": 1024})
     patch.setattr(paving, "pave", lambda _site, _under: Paved())
     for variable in ("PAVER_SITE", "PAVER_STATE", "PAVER_STATION"):
         patch.delenv(variable, raising=False)

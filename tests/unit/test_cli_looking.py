@@ -1,0 +1,263 @@
+"""The verbs that look: validate, status, verify, follow, preflight, ports, contract, drivers, version."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.cli.verbs import VERBS
+from paver.driver import Check, Finding, Grade
+from paver.runs import reach
+from paver.runs.folder import SiteFolder
+from paver.transport import job
+from paver.transport.job import JobState
+from tests.support.command import Command, command
+from tests.support.memory import memory
+
+
+@pytest.fixture
+def site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    return command(tmp_path, capsys, monkeypatch)
+
+
+def test_every_verb_has_help_with_examples(site: Command) -> None:
+    overview = site.fine("--help").out
+    for verb in VERBS:
+        assert f"  {verb} " in overview
+        shown = site.fine(verb, "--help").out
+        assert "examples:" in shown
+        assert f"paver {verb}" in shown
+
+
+def test_no_verb_is_bad_input_and_a_near_one_is_suggested(site: Command) -> None:
+    assert site.run().code == 3
+    ran = site.run("aply")
+    assert ran.code == 3
+    assert "did you mean `paver apply`?" in ran.err
+
+
+def test_an_unknown_option_is_bad_input(site: Command) -> None:
+    assert site.run("plan", "--nonsense").code == 3
+
+
+def test_a_site_that_is_right_is_told_in_one_line(site: Command) -> None:
+    ran = site.fine("validate")
+    assert ran.out.startswith("ok: site.yml: site lab-north · driver memory · 2 networks")
+
+
+def test_what_is_wrong_is_told_with_file_line_column_and_path(site: Command) -> None:
+    site.site.write_text(site.site.read_text().replace("gateway: 10.30.0.1,", "gateway: 10.31.0.1,"))
+    ran = site.run("validate")
+    assert ran.code == 3
+    assert re.search(r"error: site\.yml:\d+:\d+: networks\.bosh\.gateway", ran.err)
+    assert ran.err.rstrip().endswith("exit  3")
+    found = site.run("validate", "--json")
+    assert found.code == 3
+    assert found.json["ok"] is False
+    assert found.json["findings"][0]["path"] == "networks.bosh.gateway"
+
+
+def test_validating_as_json_tells_the_digest(site: Command) -> None:
+    found = site.fine("validate", "--json").json
+    assert found["ok"] is True
+    assert re.fullmatch(r"[0-9a-f]{64}", found["site"]["digest"])
+
+
+def test_a_missing_site_file_is_bad_input(site: Command) -> None:
+    ran = site.run("plan", "--site", "none.yml")
+    assert ran.code == 3
+    assert "paver init" in ran.err
+
+
+def test_status_tells_who_runs_what_is_pending_and_how_to_get_in(site: Command) -> None:
+    ran = site.run("status")
+    assert ran.code == 2
+    assert "last run  none from this machine" in ran.out
+    assert "changes pending" in ran.out
+    assert "paver@10.20.0.10" in ran.out
+    site.fine("apply", "--yes")
+    ran = site.fine("status")
+    assert "as wished: 4 resources" in ran.out
+    assert "last run  done" in ran.out
+    assert "the next to end is authority root" in ran.out
+    assert "lab-north.sealed: `paver secrets list`" in ran.out
+    with SiteFolder(site.folder / ".paver", "lab-north").locked("paver apply"):
+        assert "running   paver apply, process" in site.fine("status", "--quick").out
+
+
+def test_status_as_json_has_no_secret_and_names_where_each_is(site: Command) -> None:
+    site.fine("apply", "--yes")
+    found = site.fine("status", "--json").json
+    assert found["pending"] == 0
+    assert found["last_run"]["state"] == "done"
+    assert {"name": "director", "secret": "director-admin"}.items() <= next(
+        door for door in found["doors"] if door["name"] == "director"
+    ).items()
+
+
+def test_a_site_that_cannot_be_asked_hides_nothing_else(site: Command) -> None:
+    site.room.rmdir()
+    ran = site.run("status")
+    assert ran.code == 1
+    assert "not known: the shelf" in ran.out
+    assert "ways in" in ran.out
+
+
+def test_verify_holds_fails_or_differs(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert site.run("verify").code == 2
+    site.fine("apply", "--yes")
+    ran = site.fine("verify")
+    assert re.fullmatch(r"\d+ hold\n", ran.out)
+    things = site.things("left")
+    things["one"]["size"] = 8
+    site.put("left", things)
+    ran = site.run("verify")
+    assert ran.code == 2
+    assert "other: size" in ran.out
+
+    def checks(_self: object, _world: object, _facts: object) -> Iterator[Check]:
+        yield Check("it is light", ok=False, seen="8 kg")
+
+    monkeypatch.setattr(memory.Box, "checks", checks)
+    ran = site.run("verify", "--json")
+    assert ran.code == 1
+    assert {"check": "it is light", "state": "fails", "seen": "8 kg"}.items() <= next(
+        proof for proof in ran.json["proofs"] if proof["state"] == "fails"
+    ).items()
+
+
+def test_verify_writes_nothing(site: Command) -> None:
+    site.fine("apply", "--yes")
+    before = {path.name: path.read_bytes() for path in site.room.iterdir()}
+    site.fine("verify")
+    assert {path.name: path.read_bytes() for path in site.room.iterdir()} == before
+
+
+def test_follow_tells_the_last_run_again(site: Command) -> None:
+    assert "nothing is under way" in site.fine("follow", "--local").out
+    site.fine("apply", "--yes")
+    ran = site.fine("follow", "--last")
+    assert "create memory.box:left/one" in ran.out
+    assert "the run ended well" in ran.out
+    assert "last  done" in site.fine("follow", "--local").out
+
+
+def test_follow_of_a_run_that_was_killed_ends_with_1(site: Command) -> None:
+    site.fine("apply", "--yes")
+    (folder,) = site.runs
+    journal = (folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "journal.jsonl").write_bytes(b"".join(journal[:-1]))
+    ran = site.run("follow", "--last")
+    assert ran.code == 1
+    assert "it was killed" in ran.err
+
+
+class _Machine:
+    """A jumpbox with one file, and a job that is told line by line."""
+
+    name = "jumpbox"
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+
+    def read_file(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+
+class _Job:
+    def __init__(self, lines: list[str], end: JobState) -> None:
+        self._lines, self._end = lines, end
+
+    def follow(self, on_line: Any, **_: Any) -> JobState:
+        for line in self._lines:
+            on_line(line)
+        return self._end
+
+
+def test_follow_attaches_to_the_job_on_the_jumpbox(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.fine("apply", "--yes")
+    (folder,) = site.runs
+    events = (folder / "events.jsonl").read_text().splitlines()
+    plan = (folder / "plan.json").read_bytes()
+    machine = _Machine({"/var/lib/paver/sites/lab-north/handoff/plan.json": plan})
+    ended = _Job([*events, "warning: something else"], JobState("ended", 0))
+    monkeypatch.setattr(reach, "jumpbox", lambda _session: machine)
+    monkeypatch.setattr(job, "state", lambda _machine, _name: JobState("running"))
+    monkeypatch.setattr(job, "attach", lambda _machine, _name: ended)
+    ran = site.fine("follow")
+    assert "on the jumpbox: job apply-lab-north" in ran.err
+    assert "warning: something else" in ran.err
+    assert "the run on the jumpbox ended well" in ran.out
+    monkeypatch.setattr(job, "attach", lambda *_: _Job([], JobState("ended", 4)))
+    assert site.run("follow").code == 1
+    monkeypatch.setattr(job, "attach", lambda *_: _Job([], JobState("running")))
+    assert site.run("follow").code == 130
+
+
+def test_the_contract_is_read_from_the_jumpbox(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = json.dumps({"schema": "paver.contract/1"}).encode()
+    machine = _Machine({"/var/lib/paver/sites/lab-north/contract.json": document})
+    monkeypatch.setattr(reach, "jumpbox", lambda _session: machine)
+    assert site.fine("contract").json == {"schema": "paver.contract/1"}
+    machine.files.clear()
+    ran = site.run("contract")
+    assert ran.code == 1
+    assert "has no contract yet" in ran.err
+    monkeypatch.setattr(reach, "jumpbox", lambda _session: None)
+    assert "has no jumpbox yet" in site.run("contract").err
+
+
+def test_preflight_ends_as_the_worst_that_it_found(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    (site.folder / "bucc.tar").write_bytes(b"artefact")
+    found: list[Finding] = []
+    monkeypatch.setattr(memory.MemoryDriver, "preflight", lambda *_: iter(found), raising=False)
+    ran = site.fine("preflight")
+    assert "BUCC artefact" in ran.out
+    assert "opens it" in ran.out
+    for grade, code in (
+        (Grade.WARNING, 2),
+        (Grade.UNREACHABLE, 1),
+        (Grade.REFUSED, 4),
+        (Grade.INPUT, 3),
+    ):
+        found.append(Finding(subject="rack", check="door", grade=grade, seen="open", do="close it"))
+        assert site.run("preflight").code == code
+        assert site.run("preflight", "--json").json["exit"] == code
+    assert "  do    close it" in site.run("preflight").out
+
+
+def test_preflight_shows_pins_whole_only_when_asked(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin = "sha256:" + ":".join(["ab"] * 32)
+    finding = Finding(subject="esx-01", check="certificate", grade=Grade.INPUT, seen=pin, wanted="sha256:00")
+    monkeypatch.setattr(memory.MemoryDriver, "preflight", lambda *_: iter([finding]), raising=False)
+    assert pin not in site.run("preflight").out
+    assert f"esx-01: {{fingerprint: {pin}}}" in site.run("preflight", "--show-pins").out
+
+
+def test_preflight_names_everything_that_is_missing_at_once(site: Command) -> None:
+    (site.folder / "site.key").unlink()
+    ran = site.run("preflight", "--json")
+    assert ran.code == 3
+    bad = {(one["subject"], one["check"]) for one in ran.json["findings"] if one["grade"] == "input"}
+    assert bad == {("sealed store", "key"), ("files", "BUCC artefact")}
+
+
+def test_ports_of_a_driver_that_does_not_say_are_bad_input(site: Command) -> None:
+    assert site.run("ports").code == 3
+
+
+def test_drivers_are_listed_with_kinds_and_calls(site: Command) -> None:
+    assert "memory.box" in site.fine("drivers").out
+    (driver,) = site.fine("drivers", "--json").json["drivers"]
+    box = next(kind for kind in driver["kinds"] if kind["kind"] == "memory.box")
+    assert box["calls"]["delete"] == ["remove"]
+
+
+def test_the_version_is_told_and_for_support_the_formats_too(site: Command) -> None:
+    assert site.fine("version").out.startswith("paver ")
+    assert site.fine("version", "--json").json["formats"]["plan"] == "paver.plan/1"

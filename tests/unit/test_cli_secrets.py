@@ -1,0 +1,123 @@
+"""paver secrets: in by prompt or pipe, out on a terminal only, never an argument."""
+
+from __future__ import annotations
+
+import io
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from paver.driver import Material, Paved
+from paver.foundation import paving
+from tests.support.command import Command, command
+
+VALUE = "Correct-Horse-9"
+
+
+@pytest.fixture
+def site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    return command(tmp_path, capsys, monkeypatch)
+
+
+def pipe(site: Command, text: str) -> None:
+    site.patch.setattr(sys, "stdin", io.StringIO(text))
+
+
+def test_a_value_comes_from_a_pipe_and_is_shown_only_where_it_is_asked_for(site: Command) -> None:
+    pipe(site, f"{VALUE}\n")
+    assert "kept" in site.fine("secrets", "set", "esx-root").out
+    assert VALUE not in (site.folder / "lab-north.sealed").read_text()
+    ran = site.run("secrets", "show", "esx-root")
+    assert ran.code == 4
+    assert VALUE not in ran.out + ran.err
+    assert site.fine("secrets", "show", "esx-root", "--force").out == VALUE
+
+
+def test_a_value_is_asked_for_twice_on_a_terminal(site: Command) -> None:
+    site.terminal(VALUE, "something else")
+    assert site.run("secrets", "set", "esx-root").code == 3
+    site.terminal(VALUE, VALUE)
+    site.fine("secrets", "set", "esx-root")
+
+
+def test_a_value_is_never_an_argument(site: Command) -> None:
+    assert site.run("secrets", "set", "esx-root", VALUE).code == 3
+
+
+def test_the_list_has_names_versions_and_makers_and_no_value(site: Command) -> None:
+    pipe(site, VALUE)
+    site.fine("secrets", "set", "esx-root")
+    site.fine("apply", "--yes")
+    ran = site.fine("secrets")
+    assert "esx-root  given" in ran.out
+    assert "authority" in ran.out
+    assert VALUE not in ran.out
+    found = site.fine("secrets", "list", "--json").json
+    root = next(one for one in found["secrets"] if one["name"] == "root")
+    assert root["what"] == "authority"
+    assert root["made_by"] == "paver"
+    assert root["not_after"]
+
+
+def test_a_policy_refuses_without_telling_the_value(site: Command) -> None:
+    pipe(site, "short")
+    ran = site.run("secrets", "set", "sso", "--policy", "vcenter")
+    assert ran.code == 3
+    assert "characters" in ran.err
+    assert "short" not in ran.err
+
+
+def test_what_paver_would_make_may_be_put_in_by_hand_and_is_kept(site: Command) -> None:
+    wanted = Paved(material=(Material(kind="password", name="vcenter-sso", policy="vcenter"),))
+    site.patch.setattr(paving, "pave", lambda _site, _under: wanted)
+    pipe(site, "weak")
+    assert site.run("secrets", "set", "vcenter-sso").code == 3
+    pipe(site, VALUE)
+    site.fine("secrets", "set", "vcenter-sso")
+    site.fine("apply", "--yes")
+    assert site.fine("secrets", "show", "vcenter-sso", "--force").out == VALUE
+    assert site.run("secrets", "set", "root").code == 3
+
+
+def test_a_secret_is_generated_once_and_replaced_only_on_request(site: Command) -> None:
+    site.fine("secrets", "generate", "cpi", "--policy", "vcenter")
+    first = site.fine("secrets", "show", "cpi", "--force").out
+    assert site.run("secrets", "generate", "cpi").code == 4
+    site.fine("secrets", "generate", "cpi", "--replace")
+    assert site.fine("secrets", "show", "cpi", "--force").out != first
+
+
+def test_removing_asks_for_the_name(site: Command) -> None:
+    site.fine("secrets", "generate", "cpi")
+    assert site.run("secrets", "remove", "cpi").code == 4
+    site.terminal("yes")
+    assert site.run("secrets", "remove", "cpi").code == 4
+    site.terminal("cpi")
+    site.fine("secrets", "remove", "cpi")
+    assert site.run("secrets", "remove", "cpi", "-y").code == 3
+
+
+def test_a_store_that_was_rekeyed_opens_with_the_new_key_alone(site: Command) -> None:
+    site.fine("secrets", "generate", "cpi")
+    ran = site.fine("secrets", "rekey", "--new-key", "file:new.key")
+    assert "secrets: {key: file:new.key}" in ran.out
+    assert site.run("secrets", "show", "cpi", "--force").code == 3
+    site.fine("secrets", "show", "cpi", "--force", "--key", "file:new.key")
+
+
+def test_the_key_file_is_its_owners_alone_and_a_store_is_made_once(site: Command) -> None:
+    assert stat.S_IMODE((site.folder / "site.key").stat().st_mode) == 0o600
+    ran = site.run("secrets", "init")
+    assert ran.code == 4
+
+
+def test_a_passphrase_opens_a_store_too(site: Command) -> None:
+    site.terminal("a long enough passphrase", "a long enough passphrase")
+    site.fine("secrets", "init", "--sealed", "other.sealed", "--key", "passphrase")
+    site.terminal("a long enough passphrase")
+    site.fine("secrets", "generate", "cpi", "--sealed", "other.sealed", "--key", "passphrase")
+    site.terminal("not the right passphrase")
+    ran = site.run("secrets", "show", "cpi", "--force", "--sealed", "other.sealed", "--key", "passphrase")
+    assert ran.code == 3
