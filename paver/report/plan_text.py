@@ -223,7 +223,7 @@ def _table(lines: list[_Line], look: Look) -> Iterator[str]:
         yield f"{left}{sign} {rest}".rstrip()
         indent = " " * (phase + 5 + (place + 2 if place else 0))
         for more in line.more:
-            yield f"{indent}  {more}"
+            yield f"{indent}{more}"
 
 
 def _sums(plan: Plan) -> Iterator[str]:

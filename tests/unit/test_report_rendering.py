@@ -1,0 +1,362 @@
+"""How plans and runs look, as text: whoever changes a line changes it here too."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paver.driver import Door, ResourceId, Verb
+from paver.engine.diff import Change
+from paver.engine.plan import Action, Plan
+from paver.report import live, page, words
+from paver.report.ending import Ending, ending_text
+from paver.report.lines import Lines
+from paver.report.plan_text import plan_text
+from paver.report.table import table
+from paver.runs.apply import Report
+from paver.runs.events import Happening
+from paver.runs.progress import Progress, of
+
+
+def action(resource: str, verb: Verb, phase: str, endpoint: str, **more: object) -> Action:
+    values: dict[str, object] = {
+        "resource": ResourceId(resource),
+        "kind": resource.partition(":")[0],
+        "phase": phase,
+        "station": "outside" if phase in {"hosts", "jumpbox"} else "jumpbox",
+        "endpoint": endpoint,
+        "verb": verb,
+    }
+    return Action(**{**values, **more})  # type: ignore[arg-type]
+
+
+VCSA = {"tool": "vcsa-deploy", "argv": ["vcsa-deploy", "install"], "effects": ["a VM vcsa on esx-01"]}
+
+ACTIONS = (
+    action("vsphere.port-group:esx-01/bosh", Verb.CREATE, "hosts", "host:esx-01", says="vlan 30 on vSwitch0"),
+    action(
+        "vsphere.ntp:esx-01",
+        Verb.UPDATE,
+        "hosts",
+        "host:esx-01",
+        changes=(Change("servers", [], ["10.20.0.10"], unknown=False),),
+    ),
+    action("vsphere.dns:esx-01", Verb.KEEP, "hosts", "host:esx-01"),
+    action(
+        "vsphere.jumpbox:jumpbox",
+        Verb.BLOCKED,
+        "jumpbox",
+        "host:esx-01",
+        reason="a foreign thing of the same name stands there",
+    ),
+    action(
+        "vsphere.appliance:vcenter",
+        Verb.CREATE,
+        "vcenter",
+        "host:esx-01",
+        says="tiny, on esx-01",
+        opaque=VCSA,
+        estimate=1320,
+        also=("machine:jumpbox",),
+    ),
+    *(
+        action(f"vsphere.role:role-{number}", Verb.CREATE, "inventory", "vcenter", estimate=1)
+        for number in range(3)
+    ),
+    *(
+        action(
+            f"vsphere.folder:folder-{number}",
+            Verb.CREATE,
+            "inventory",
+            "vcenter",
+            planned={"parent": {"unknown": "vsphere.datacenter:north.moid"}},
+        )
+        for number in range(3)
+    ),
+    action("s3.bucket:old", Verb.DELETE, "services", "s3", reason="no longer wished for", estimate=1),
+)
+
+PLAN = Plan(
+    site="lab-north",
+    site_digest="0" * 64,
+    paver="1.0.0",
+    driver="vsphere/1",
+    mode="apply",
+    phases=("trust", "hosts", "jumpbox", "vcenter", "inventory", "services"),
+    actions=ACTIONS,
+)
+
+SHOWN = """\
+
+ hosts      esx-01  + port group bosh    vlan 30 on vSwitch0
+            esx-01  ~ ntp
+                      servers: [] → ["10.20.0.10"]
+
+ jumpbox    esx-01  ! jumpbox jumpbox
+                      blocked: a foreign thing of the same name stands there
+                      id       vsphere.jumpbox:jumpbox
+
+ vcenter    esx-01  + appliance vcenter  tiny, on esx-01   opaque: vcsa-deploy  ≈ 22 min
+
+ inventory          + 6 resources        3 roles, 3 folders  (3 not known yet)  ≈ 3 s
+
+ services           - S3 bucket old      no longer wished for
+
+ 8 to create · 1 to change · 1 to delete · 1 blocked · 1 kept · 3 values known later      about 22 min
+ 1 step opaque (vcsa-deploy): what they do by themselves shows `paver plan --opaque`
+ touches esx-01, jumpbox, vcenter, s3; nothing else is written to
+ from here: hosts; on the jumpbox, handed over: vcenter, inventory, services
+"""
+
+
+def test_a_plan_is_read_by_phase_host_and_thing() -> None:
+    heading, *rest = plan_text(PLAN, read="read 12 resources in 1.9 s, wrote nothing")
+    assert heading == (
+        f"site lab-north · plan {PLAN.digest[:12]} · paver 1.0.0 · driver vsphere/1"
+        " · read 12 resources in 1.9 s, wrote nothing"
+    )
+    assert "\n".join(rest) + "\n" == SHOWN
+
+
+def test_a_plan_in_colour_is_the_same_text() -> None:
+    import re  # noqa: PLC0415 - here alone
+
+    coloured = "\n".join(plan_text(PLAN, colour=True))
+    assert "\x1b[32m+\x1b[0m" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == "\n".join(plan_text(PLAN))
+
+
+def test_nothing_is_folded_where_ids_are_asked_for() -> None:
+    shown = "\n".join(plan_text(PLAN, ids=True))
+    for one in PLAN.pending:
+        assert f" {one.resource}" in shown
+
+
+def test_what_a_tool_will_do_by_itself_is_told_on_request() -> None:
+    shown = "\n".join(plan_text(PLAN, opaque=True))
+    assert "runs    vcsa-deploy install" in shown
+    assert "brings  a VM vcsa on esx-01" in shown
+
+
+def test_a_destroy_is_shown_from_its_end() -> None:
+    gone = tuple(
+        dataclasses.replace(one, verb=Verb.DELETE, changes=(), opaque=None)
+        for one in (ACTIONS[0], ACTIONS[4])
+    )
+    shown = "\n".join(plan_text(dataclasses.replace(PLAN, mode="destroy", actions=gone)))
+    assert shown.index("appliance vcenter") < shown.index("port group bosh")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def happening(what: str, number: int, **more: object) -> Happening:
+    one = ACTIONS[number]
+    values: dict[str, object] = {
+        "what": what,
+        "resource": one.resource,
+        "kind": one.kind,
+        "phase": one.phase,
+        "verb": one.verb.value,
+        "says": one.says,
+        "estimate": one.estimate,
+    }
+    return Happening(**{**values, **more})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def running() -> tuple[Progress, Clock]:
+    clock = Clock()
+    progress = of(PLAN, clock)
+    progress(happening("begun", 0))
+    progress(happening("done", 0, millis=400))
+    progress(happening("begun", 1))
+    progress(happening("begun", 4))
+    clock.now = 2.0
+    progress(
+        happening("doing", 4, text="Uploading disk-1.vmdk", done=212_000_000, total=612_000_000, unit="B")
+    )
+    clock.now = 4.0
+    progress(
+        happening("doing", 4, text="Uploading disk-1.vmdk", done=412_000_000, total=612_000_000, unit="B")
+    )
+    return progress, clock
+
+
+FRAME = """\
+ ▸ hosts      ━━━━━━━━━━━━────────────  1/2
+   ~ ntp esx-01  4.0 s
+ ▸ vcenter    ━━━━━━━━━━━━━━━━────────  0/1
+   + appliance vcenter  Uploading disk-1.vmdk  412/612 MB  100 MB/s  2.0 s left
+ · inventory  ────────────────────────  0/6  ≈ 3 s
+ · services   ────────────────────────  0/1
+ 4.0 s · about ≈ 22 min left · Ctrl-C stops; the same command goes on"""
+
+
+def test_a_run_shows_a_line_a_phase_and_what_each_action_does_now(running: tuple[Progress, Clock]) -> None:
+    shown = live.text(live.frame(running[0].state(), 100, 40))
+    assert shown == FRAME.replace("about ≈ 22 min left", "about 22 min left")
+
+
+def test_done_actions_fold_away_and_failures_stay(running: tuple[Progress, Clock]) -> None:
+    progress, _ = running
+    progress(happening("done", 1, millis=100))
+    progress(happening("failed", 4, text="the installer ended with 15", millis=4000))
+    shown = live.text(live.frame(progress.state(), 100, 40))
+    assert " ✓ hosts" in shown
+    assert "ntp" not in shown
+    assert " ✗ vcenter" in shown
+    assert "   ✗ vsphere.appliance:vcenter  the installer ended with 15" in shown
+
+
+def test_an_interrupt_says_what_it_waits_for(running: tuple[Progress, Clock]) -> None:
+    shown = live.text(live.frame(running[0].state(), 100, 40, stopping=True))
+    assert "stopping, waits for ntp esx-01, appliance vcenter" in shown
+    assert running[0].waiting() == ["vsphere.ntp:esx-01", "vsphere.appliance:vcenter: Uploading disk-1.vmdk"]
+
+
+@given(width=st.integers(12, 200), height=st.integers(3, 60), busy=st.integers(0, 80))
+def test_a_frame_fits_into_any_terminal(width: int, height: int, busy: int) -> None:
+    progress = Progress(("hosts", "services"), {"hosts": 90, "services": 3})
+    for number in range(busy):
+        event = Happening(
+            what="doing",
+            resource=f"vsphere.port-group:esx-{number:02d}/a-rather-long-name",
+            phase="hosts",
+            verb="create",
+            text="waiting for something that takes its time",
+            done=number,
+            total=100,
+            unit="%",
+        )
+        progress(event)
+    lines = live.frame(progress.state(), width, height)
+    assert all(line.cell_len <= width for line in lines)
+    assert len(lines) <= max(height, 4)
+    if busy > len(lines):
+        assert any("more in work" in line.plain or "…" in line.plain for line in lines)
+
+
+def test_a_resized_terminal_gets_frames_of_its_size(running: tuple[Progress, Clock]) -> None:
+    wide, narrow = (live.text(live.frame(running[0].state(), width, 40)) for width in (100, 40))
+    assert "━" in wide
+    assert "━" not in narrow
+    assert max(map(len, narrow.splitlines())) <= 40
+
+
+def test_off_a_terminal_every_event_is_one_line() -> None:
+    told: list[str] = []
+    lines = Lines(told.append)
+    for what, number, more in (
+        ("begun", 0, {}),
+        ("doing", 0, {"text": "adding"}),
+        ("doing", 0, {"text": "adding", "done": 3}),
+        ("done", 0, {"millis": 1500}),
+        ("failed", 1, {"text": "no"}),
+    ):
+        lines(happening(what, number, **more))
+    lines(Happening(what="handed-off", resource="jumpbox", station="jumpbox"))
+    assert [line[9:] for line in told] == [
+        "… create vsphere.port-group:esx-01/bosh  vlan 30 on vSwitch0",
+        "  vsphere.port-group:esx-01/bosh: adding",
+        "✓ create vsphere.port-group:esx-01/bosh  1.5 s",
+        "✗ update vsphere.ntp:esx-01  no",
+        "→ the run goes on on the jumpbox",
+    ]
+
+
+def ending(**more: object) -> Ending:
+    done = frozenset(one.resource for one in ACTIONS[:2])
+    report = Report(done=done, acted=done, failed=(), left=(), head="12:abcdef")
+    values: dict[str, object] = {
+        "plan": PLAN,
+        "report": report,
+        "folder": Path("/run"),
+        "seconds": 75.0,
+        "page": Path("/run/report.html"),
+    }
+    return Ending(**{**values, **more})  # type: ignore[arg-type]
+
+
+ENDED = """\
+lab-north: done in 75 s
+  made      1 created, 1 changed
+  report    /run/report.html
+  journal   /run/journal.jsonl  head 12:abcdef
+  next      paver status          how it stands, who gets in how, where the passwords are
+            eval "$(paver env)"   bosh, credhub, fly, mc, govc
+            paver verify          prove it all again"""
+
+
+def test_a_run_ends_with_what_was_made_and_what_to_do_next() -> None:
+    assert "\n".join(ending_text(ending())) == ENDED
+
+
+def test_a_run_that_did_not_do_all_says_what_is_left() -> None:
+    left = Report(done=frozenset(), acted=frozenset(), failed=(), left=(ACTIONS[0].resource,), head="3:00")
+    shown = "\n".join(ending_text(ending(report=left)))
+    assert "not all done in 75 s" in shown
+    assert "left      1 action, the first vsphere.port-group:esx-01/bosh" in shown
+    assert "next" not in shown
+
+
+def test_the_page_escapes_what_it_shows_and_loads_nothing() -> None:
+    door = Door(name="<b>host</b>", at="https://10.20.0.11/ui", user="root", secret="esx-root", last=True)
+    shown = page.page(
+        ending(),
+        [happening("done", 0, millis=400, station="outside")],
+        [door],
+        now=dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC),
+        where="desk",
+    )
+    assert "&lt;b&gt;host&lt;/b&gt;" in shown
+    assert "<b>host</b>" not in shown
+    assert "paver secrets show esx-root" in shown
+    assert "2026-11-23 12:00:00 UTC" in shown
+    assert "src=" not in shown
+    assert "default-src 'none'" in shown
+
+
+def test_a_table_is_as_wide_as_its_content_and_leaves_empty_columns_out() -> None:
+    shown = list(table(("name", "none", "what"), [("a", "", "long thing"), ("longer", "", "x")]))
+    assert shown == ["name    what", "a       long thing", "longer  x"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.04, "0.0 s"),
+        (9.9, "9.9 s"),
+        (119, "119 s"),
+        (125, "2 min 05 s"),
+        (1320, "22 min"),
+        (7300, "2 h 01 min"),
+    ],
+)
+def test_a_span_is_as_short_as_it_is_true(seconds: float, shown: str) -> None:
+    assert words.span(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "unit", "shown"),
+    [
+        (412_000_000, 612_000_000, "B", "412/612 MB"),
+        (500_000, 2_500_000_000, "B", "0.0/2.5 GB"),
+        (61, 100, "%", "61 %"),
+        (3, 8, "", "3/8"),
+        (0, 0, "", ""),
+        (999, 0, "B", "999 B"),
+    ],
+)
+def test_an_amount_has_the_unit_of_the_whole(done: int, total: int, unit: str, shown: str) -> None:
+    assert words.part(done, total, unit) == shown
