@@ -11,20 +11,20 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from pyVmomi import vim
-
 from tests.support import vsim
-from tests.support.vsim import Site, fault, group
+from tests.support import vsim_wishes as wishes
+from tests.support.vsim import Site, fault, vim
+from tests.support.vsim_wishes import group
 
 Probe = Callable[[Site], str | None]
 
 
 def _network(site: Site) -> Any:
-    return vsim.compute(site.host()).configManager.networkSystem
+    return wishes.compute(site.host()).configManager.networkSystem
 
 
 def _services(site: Site) -> Any:
-    return vsim.compute(site.host()).configManager.serviceSystem
+    return wishes.compute(site.host()).configManager.serviceSystem
 
 
 def _switch(uplinks: list[str] | None = None, mtu: int = 1500) -> Any:
@@ -45,7 +45,7 @@ def _portgroup_duplicate(site: Site) -> str | None:
 def _portgroup_in_use(site: Site) -> str | None:
     network = _network(site)
     network.AddPortGroup(group("x"))
-    vsim.new_vm(site.host(), network="x")
+    wishes.new_vm(site.host(), network="x")
     return fault(lambda: network.RemovePortGroup("x"))
 
 
@@ -53,7 +53,7 @@ def _switch_in_use(site: Site) -> str | None:
     network = _network(site)
     network.AddVirtualSwitch("vSwitch1", _switch())
     network.AddPortGroup(group("x", switch="vSwitch1"))
-    vsim.new_vm(site.host(), network="x")
+    wishes.new_vm(site.host(), network="x")
     return fault(lambda: network.RemoveVirtualSwitch("vSwitch1"))
 
 
@@ -65,7 +65,7 @@ def _dns_address(site: Site) -> str | None:
 
 
 def _autostart_vm(site: Site) -> str | None:
-    host = vsim.compute(site.host())
+    host = wishes.compute(site.host())
     info = vim.host.AutoStartManager.AutoPowerInfo(
         key=vim.VirtualMachine("vm-999", host._stub),
         startOrder=1,
@@ -88,15 +88,15 @@ def _account_duplicate(site: Site) -> str | None:
 
 def _bare_clone(site: Site) -> str | None:
     content = site.host()
-    vm = vsim.new_vm(content)
+    vm = wishes.new_vm(content)
     spec = vim.vm.CloneSpec(
-        location=vim.vm.RelocateSpec(pool=vsim.pool(content)), powerOn=False, template=False
+        location=vim.vm.RelocateSpec(pool=wishes.pool(content)), powerOn=False, template=False
     )
-    return fault(lambda: vm.CloneVM_Task(vsim.vm_folder(content), "copy", spec))
+    return fault(lambda: vm.CloneVM_Task(wishes.vm_folder(content), "copy", spec))
 
 
 def _bare_vapp(site: Site) -> str | None:
-    vm = vsim.new_vm(site.host())
+    vm = wishes.new_vm(site.host())
     info = vim.vApp.PropertyInfo(key=0, id="hostname", value="x")
     spec = vim.vApp.VmConfigSpec(property=[vim.vApp.PropertySpec(operation="add", info=info)])
     return fault(lambda: vm.ReconfigVM_Task(vim.vm.ConfigSpec(vAppConfig=spec)))
@@ -104,18 +104,18 @@ def _bare_vapp(site: Site) -> str | None:
 
 def _vm_duplicate(site: Site) -> str | None:
     content = site.host()
-    vsim.new_vm(content, "twin")
-    return fault(lambda: vsim.new_vm(content, "twin"))
+    wishes.new_vm(content, "twin")
+    return fault(lambda: wishes.new_vm(content, "twin"))
 
 
 def _extra_config_size(site: Site) -> str | None:
-    vm = vsim.new_vm(site.host())
+    vm = wishes.new_vm(site.host())
     option = vim.option.OptionValue(key="guestinfo.userdata", value="x" * 70000)
     return fault(lambda: vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[option])))
 
 
 def _resize_powered_on(site: Site) -> str | None:
-    vm = vsim.new_vm(site.host())
+    vm = wishes.new_vm(site.host())
     vsim.wait(vm.PowerOnVM_Task(None))
     return fault(lambda: vm.ReconfigVM_Task(vim.vm.ConfigSpec(numCPUs=4)))
 
@@ -125,8 +125,8 @@ def _upload_full(site: Site) -> str | None:
     path = "/folder/big.bin?dcPath=ha-datacenter&dsName=datastore1"
     content = site.host()
     try:
-        status, _ = vsim.request(
-            site.where("esx-01"), "PUT", path, bytes((1 << 28) + 1), vsim.cookie(content)
+        status, _ = wishes.request(
+            site.where("esx-01"), "PUT", path, bytes((1 << 28) + 1), wishes.cookie(content)
         )
     except (ConnectionError, ssl.SSLError):
         # The host hangs up on the rest of the upload, at times before its answer is read.
@@ -136,14 +136,14 @@ def _upload_full(site: Site) -> str | None:
 
 def _locked_file(site: Site) -> str | None:
     content = site.host()
-    vm = vsim.new_vm(content, "busy", disk_kb=1024)
+    vm = wishes.new_vm(content, "busy", disk_kb=1024)
     vsim.wait(vm.PowerOnVM_Task(None))
     return fault(lambda: content.fileManager.DeleteDatastoreFile_Task("[datastore1] busy", None))
 
 
 def _locked_disk(site: Site) -> str | None:
     content = site.host()
-    vm = vsim.new_vm(content, "busy", disk_kb=1024)
+    vm = wishes.new_vm(content, "busy", disk_kb=1024)
     vsim.wait(vm.PowerOnVM_Task(None))
     return fault(
         lambda: content.virtualDiskManager.DeleteVirtualDisk_Task("[datastore1] busy/busy.vmdk", None)
@@ -152,7 +152,7 @@ def _locked_disk(site: Site) -> str | None:
 
 def _folder_login(site: Site) -> str | None:
     (site.folder / "esx-01" / "file").write_text("x")
-    status, _ = vsim.request(
+    status, _ = wishes.request(
         site.where("esx-01"), "GET", "/folder/file?dcPath=ha-datacenter&dsName=datastore1"
     )
     return str(status) if status >= 400 else None
@@ -160,13 +160,13 @@ def _folder_login(site: Site) -> str | None:
 
 def _lease(site: Site, *, image: bool = False) -> tuple[Any, Any]:
     content = site.host()
-    made = vsim.import_spec(content, vsim.ova(image=image))
+    made = wishes.import_spec(content, wishes.ova(image=image))
     assert not made.error
-    return content, vsim.lease_of(content, made.importSpec)
+    return content, wishes.lease_of(content, made.importSpec)
 
 
 def _first(lease: Any) -> str:
-    return vsim.upload_path(next(url.url for url in lease.info.deviceUrl if url.disk))
+    return wishes.upload_path(next(url.url for url in lease.info.deviceUrl if url.disk))
 
 
 _STREAM = {"Content-Type": "application/x-vnd.vmware-streamVmdk"}
@@ -174,23 +174,23 @@ _STREAM = {"Content-Type": "application/x-vnd.vmware-streamVmdk"}
 
 def _nfc_login(site: Site) -> str | None:
     _, lease = _lease(site)
-    status, _ = vsim.request(site.where("esx-01"), "POST", _first(lease), vsim.DISK, _STREAM)
+    status, _ = wishes.request(site.where("esx-01"), "POST", _first(lease), wishes.DISK, _STREAM)
     return str(status) if status >= 400 else None
 
 
 def _nfc_image_by_post(site: Site) -> str | None:
     content, lease = _lease(site, image=True)
     url = next(url.url for url in lease.info.deviceUrl if not url.disk)
-    status, _ = vsim.request(
-        site.where("esx-01"), "POST", vsim.upload_path(url), b"CD01", {**_STREAM, **vsim.cookie(content)}
+    status, _ = wishes.request(
+        site.where("esx-01"), "POST", wishes.upload_path(url), b"CD01", {**_STREAM, **wishes.cookie(content)}
     )
     return str(status) if status >= 400 else None
 
 
 def _nfc_disk_format(site: Site) -> str | None:
     content, lease = _lease(site)
-    headers = {**_STREAM, **vsim.cookie(content)}
-    status, _ = vsim.request(site.where("esx-01"), "POST", _first(lease), b"not a disk", headers)
+    headers = {**_STREAM, **wishes.cookie(content)}
+    status, _ = wishes.request(site.where("esx-01"), "POST", _first(lease), b"not a disk", headers)
     return str(status) if status >= 400 else None
 
 
@@ -199,7 +199,7 @@ def _nfc_short(site: Site) -> str | None:
     where = site.where("esx-01")
     head = f"POST {_first(lease)} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nCookie: {content.rootFolder._stub.cookie}\r\n\r\n"
     with sockets.create_connection(where) as plain, vsim.trusting().wrap_socket(plain) as line:
-        line.sendall(head.encode() + vsim.DISK)
+        line.sendall(head.encode() + wishes.DISK)
         line.shutdown(sockets.SHUT_WR)
         # The host hangs up when it is done; what it says is in the lease as well.
         while line.recv(4096):
@@ -209,8 +209,8 @@ def _nfc_short(site: Site) -> str | None:
 
 def _lease_complete(site: Site) -> str | None:
     content, lease = _lease(site)
-    headers = {**_STREAM, **vsim.cookie(content)}
-    vsim.request(site.where("esx-01"), "POST", _first(lease), b"not a disk", headers)
+    headers = {**_STREAM, **wishes.cookie(content)}
+    wishes.request(site.where("esx-01"), "POST", _first(lease), b"not a disk", headers)
     assert lease.state == "error"
     return fault(lease.HttpNfcLeaseComplete)
 
@@ -223,17 +223,17 @@ def _power_on_importing(site: Site) -> str | None:
 def _power_op_info(site: Site) -> str | None:
     content = site.host()
     setting = '<vmw:Config vmw:key="powerOpInfo.powerOffType" vmw:value="default"/>'
-    made = vsim.import_spec(content, vsim.ova(**{"<!--settings-->": setting}))
-    return fault(lambda: vsim.pool(content).ImportVApp(made.importSpec, None, None))
+    made = wishes.import_spec(content, wishes.ova(replaced={"<!--settings-->": setting}))
+    return fault(lambda: wishes.pool(content).ImportVApp(made.importSpec, None, None))
 
 
 def _ovf_hardware(site: Site) -> str | None:
-    made = vsim.import_spec(site.host(), vsim.ova(**{"vmx-14": "vmx-99"}))
+    made = wishes.import_spec(site.host(), wishes.ova(replaced={"vmx-14": "vmx-99"}))
     return type(made.error[0]).__name__.rpartition(".")[2] if made.error else None
 
 
 def _ovf_errors(site: Site) -> str | None:
-    made = vsim.import_spec(site.host(), vsim.ova(VmxNet3="Token Ring"))
+    made = wishes.import_spec(site.host(), wishes.ova(replaced={"VmxNet3": "Token Ring"}))
     assert made.error
     return "no importSpec" if made.importSpec is None else None
 
@@ -243,12 +243,12 @@ def _ovf_network(site: Site) -> str | None:
     mapping = vim.OvfManager.NetworkMapping(
         name="nat", network=vim.Network("network-999", content.rootFolder._stub)
     )
-    return fault(lambda: vsim.import_spec(content, vsim.ova(), networkMapping=[mapping]))
+    return fault(lambda: wishes.import_spec(content, wishes.ova(), networkMapping=[mapping]))
 
 
 def _guest(site: Site, *, tools: bool, password: str) -> str | None:
     content = site.host()
-    vm = vsim.new_vm(content)
+    vm = wishes.new_vm(content)
     vsim.wait(vm.PowerOnVM_Task(None))
     folder = site.machine_folder(vm.config.uuid)
     (folder / "root").mkdir(parents=True)
@@ -294,10 +294,10 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "bare-clone": _bare_clone,
         "bare-vapp": _bare_vapp,
         "vm-duplicate": _vm_duplicate,
-        "vm-hardware": lambda s: fault(lambda: vsim.new_vm(s.host(), version="vmx-99")),
+        "vm-hardware": lambda s: fault(lambda: wishes.new_vm(s.host(), version="vmx-99")),
         "extra-config-size": _extra_config_size,
         "resize-powered-on": _resize_powered_on,
-        "datastore-full": lambda s: fault(lambda: vsim.new_vm(s.host(), disk_kb=1 << 20, thin=False)),
+        "datastore-full": lambda s: fault(lambda: wishes.new_vm(s.host(), disk_kb=1 << 20, thin=False)),
         "upload-full": _upload_full,
         "file-locked": _locked_file,
         "disk-locked": _locked_disk,

@@ -8,10 +8,9 @@ from types import MappingProxyType
 from typing import Any
 from xml.sax.saxutils import escape
 
-from pyVmomi import vim
-
 from tests.support import vsim
-from tests.support.vsim import Site, fault
+from tests.support import vsim_wishes as wishes
+from tests.support.vsim import Site, fault, vim
 
 Probe = Callable[[Site], str | None]
 
@@ -48,7 +47,7 @@ def machine(site: Site, name: str = "vm-1", **wish: Any) -> Any:
     """A machine made through the vCenter, on the one host there is."""
     where = datacenter(site)
     pool = where.hostFolder.childEntity[0].resourcePool
-    return vsim.wait(where.vmFolder.CreateVM_Task(vsim.machine_spec(name, **wish), pool))
+    return vsim.wait(where.vmFolder.CreateVM_Task(wishes.machine_spec(name, **wish), pool))
 
 
 def soap(
@@ -196,7 +195,7 @@ def _folder_login(site: Site) -> str | None:
     managed(site)
     (site.folder / "esx-01" / "file").write_text("x")
     where = (site.vcenter, vsim.PORT)
-    status, _ = vsim.request(where, "GET", "/folder/file?dcPath=north&dsName=datastore1")
+    status, _ = wishes.request(where, "GET", "/folder/file?dcPath=north&dsName=datastore1")
     return str(status) if status == 401 else None
 
 
@@ -264,7 +263,7 @@ def _sso_admin(site: Site) -> str | None:
 
 def _autostart_ha(site: Site) -> str | None:
     managed(site, ha=True)
-    host = vsim.compute(site.host())
+    host = wishes.compute(site.host())
     defaults = vim.host.AutoStartManager.SystemDefaults(enabled=True)
     spec = vim.host.AutoStartManager.Config(defaults=defaults)
     return fault(lambda: host.configManager.autoStartManager.ReconfigureAutostart(spec))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
-import io
 import itertools
 import json
 import os
@@ -13,18 +11,23 @@ import shutil
 import socket
 import ssl
 import subprocess
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from pyVmomi import SoapStubAdapter, vim, vmodl
+from pyVmomi import SoapAdapter
+from pyVmomi import vim as _vim
+from pyVmomi import vmodl as _vmodl
 
 from paver.lab import build, control, pki
+
+# pyVmomi makes its types at run time.
+vim: Any = _vim
+vmodl: Any = _vmodl
+_Stub: Any = SoapAdapter.SoapStubAdapter
 
 ROOT = "Paver-Lab-1!"
 SSO = "Paver-Sso-1!"
@@ -80,7 +83,7 @@ class Site:
         return self._content(self.vcenter, PORT, user, password)
 
     def _content(self, host: str, port: int, user: str, password: str) -> Any:
-        stub = SoapStubAdapter(host, port, path="/sdk", version="vim.version.v8_0_3_0", sslContext=trusting())
+        stub = _Stub(host, port, path="/sdk", version="vim.version.v8_0_3_0", sslContext=trusting())
         self.stubs.append(stub)
         content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
         content.sessionManager.Login(user, password, None)
@@ -251,135 +254,3 @@ def until(ask: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
         assert time.monotonic() < end, f"still not after {seconds} s: {what}"
         time.sleep(0.01)
     return found
-
-
-def compute(content: Any) -> Any:
-    """The one host of a host's own inventory."""
-    return content.rootFolder.childEntity[0].hostFolder.childEntity[0].host[0]
-
-
-def pool(content: Any) -> Any:
-    """The root pool of a host's own inventory."""
-    return content.rootFolder.childEntity[0].hostFolder.childEntity[0].resourcePool
-
-
-def vm_folder(content: Any) -> Any:
-    """The folder of its machines."""
-    return content.rootFolder.childEntity[0].vmFolder
-
-
-def machine_spec(name: str, *, network: str = "", disk_kb: int = 0, thin: bool = True, **changes: Any) -> Any:
-    """What a machine is to be like, with a card and a disk where asked for."""
-    devices = []
-    if network:
-        backing = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=network)
-        devices.append(change(vim.vm.device.VirtualVmxnet3(key=-1, backing=backing)))
-    if disk_kb:
-        controller = vim.vm.device.ParaVirtualSCSIController(key=-2, busNumber=0, sharedBus="noSharing")
-        flat = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
-            fileName="", diskMode="persistent", thinProvisioned=thin
-        )
-        disk = vim.vm.device.VirtualDisk(
-            key=-3, controllerKey=-2, unitNumber=0, capacityInKB=disk_kb, backing=flat
-        )
-        devices += [change(controller), change(disk, fileOperation="create")]
-    wanted = {
-        "name": name,
-        "numCPUs": 1,
-        "memoryMB": 64,
-        "guestId": "otherGuest",
-        "files": vim.vm.FileInfo(vmPathName="[datastore1]"),
-        "deviceChange": devices,
-    }
-    return vim.vm.ConfigSpec(**{**wanted, **changes})
-
-
-def change(device: Any, operation: str = "add", **more: Any) -> Any:
-    """A device to add, or to treat otherwise."""
-    return vim.vm.device.VirtualDeviceSpec(operation=operation, device=device, **more)
-
-
-def new_vm(content: Any, name: str = "vm-1", **wish: Any) -> Any:
-    """Makes a machine on a bare host."""
-    return wait(vm_folder(content).CreateVM_Task(machine_spec(name, **wish), pool(content)))
-
-
-def group(name: str, vlan: int = 0, switch: str = "vSwitch0") -> Any:
-    """What a port group is to be like."""
-    return vim.host.PortGroup.Specification(
-        name=name, vlanId=vlan, vswitchName=switch, policy=vim.host.NetworkPolicy()
-    )
-
-
-def request(
-    where: tuple[str, int], method: str, path: str, body: Any = b"", headers: dict[str, str] | None = None
-) -> tuple[int, bytes]:
-    """A plain HTTPS request: status and body."""
-    connection = http.client.HTTPSConnection(*where, context=trusting(), timeout=20)
-    try:
-        connection.request(method, path, body=body, headers=headers or {})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
-
-
-def cookie(content: Any) -> dict[str, str]:
-    """The header by which a request belongs to a session."""
-    return {"Cookie": content.rootFolder._stub.cookie}
-
-
-DISK = b"KDMV" + bytes(range(256)) * 64
-
-
-def ova(disk: bytes = DISK, *, image: bool = False, **changes: str) -> str:
-    """An OVF descriptor with one disk, an image in a drive where asked for; changes replace pieces of its text."""
-    text = (Path(__file__).parent / "machine.ovf").read_text()
-    if not image:
-        start, end = text.index("<!--image-->"), text.index("<!--/image-->")
-        text = text[:start] + text[end:]
-        text = text.replace('<File ovf:href="tools.iso" ovf:id="image" ovf:size="4"/>', "")
-    text = text.replace("DISK_SIZE", str(len(disk)))
-    for old, new in changes.items():
-        text = text.replace(old, new)
-    return text
-
-
-def archive(disk: bytes = DISK) -> bytes:
-    """The OVA of that descriptor, with a manifest."""
-    members = {"machine.ovf": ova(disk).encode(), "disk.vmdk": disk}
-    manifest = "".join(
-        f"SHA1({n})= {hashlib.sha1(b, usedforsecurity=False).hexdigest()}\n" for n, b in members.items()
-    )
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, content in (
-            ("machine.ovf", members["machine.ovf"]),
-            ("machine.mf", manifest.encode()),
-            ("disk.vmdk", disk),
-        ):
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return out.getvalue()
-
-
-def import_spec(content: Any, descriptor: str, name: str = "imported", **options: Any) -> Any:
-    """What OvfManager makes of a descriptor on a bare host."""
-    parameters = vim.OvfManager.CreateImportSpecParams(
-        entityName=name, locale="", deploymentOption="", diskProvisioning="thin", **options
-    )
-    store = content.rootFolder.childEntity[0].datastore[0]
-    return content.ovfManager.CreateImportSpec(descriptor, pool(content), store, parameters)
-
-
-def lease_of(content: Any, spec: Any) -> Any:
-    """A lease that is ready for uploads, or has failed."""
-    lease = pool(content).ImportVApp(spec, None, None)
-    until(lambda: lease.state != "initializing", "the lease is made")
-    return lease
-
-
-def upload_path(url: str) -> str:
-    """The path of an upload; the host in it is "*"."""
-    return urlsplit(url).path

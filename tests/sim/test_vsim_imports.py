@@ -1,0 +1,205 @@
+"""An OVA into a simulated host: the lease, the uploads, and what is left when it goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import http.server
+import json
+import os
+import queue
+import socketserver
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.lab import build
+from tests.support import vsim
+from tests.support import vsim_wishes as wishes
+from tests.support.vsim import Site, fault
+
+pytestmark = pytest.mark.lab
+
+_STREAM = {"Content-Type": "application/x-vnd.vmware-streamVmdk"}
+
+
+class Room:
+    """A supervisor that only listens."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.heard: queue.Queue[tuple[str, Any]] = queue.Queue()
+        heard = self.heard
+
+        class Ear(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                heard.put((self.path, json.loads(body)))
+                self.send_response(202)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self._server = socketserver.ThreadingUnixStreamServer(str(path), Ear)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def next(self, kind: str) -> Any:
+        """The next event of a kind."""
+        while True:
+            path, body = self.heard.get(timeout=10)
+            if path == kind:
+                return body
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def room() -> Iterator[Room]:
+    with tempfile.TemporaryDirectory(prefix="room-") as folder:
+        made = Room(Path(folder) / "room.sock")
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def site(room: Room) -> Iterator[Site]:
+    with vsim.site(room=room.path) as made:
+        yield made
+
+
+def _begun(site: Site) -> tuple[Any, Any, str]:
+    content = site.host()
+    made = wishes.import_spec(content, wishes.ova())
+    assert not made.error
+    lease = wishes.lease_of(content, made.importSpec)
+    [item] = made.fileItem
+    url = next(url for url in lease.info.deviceUrl if url.importKey == item.deviceId)
+    assert url.url.startswith("https://*/nfc/")
+    return content, lease, wishes.upload_path(url.url)
+
+
+def _files(site: Site) -> list[str]:
+    found: dict[str, Any] = site.steer("/inventory?server=esx-01")["datastores"]["datastore1"]["files"]
+    return sorted(found)
+
+
+def test_what_was_uploaded_is_what_the_manifest_says_and_what_boots(site: Site, room: Room) -> None:
+    content, lease, path = _begun(site)
+    headers = {**_STREAM, **wishes.cookie(content)}
+    assert wishes.request(site.where("esx-01"), "POST", path, wishes.DISK, headers)[0] == 201
+    lease.HttpNfcLeaseProgress(70)
+    assert lease.transferProgress == 70
+    [entry] = lease.HttpNfcLeaseGetManifest()
+    assert entry.sha1 == hashlib.sha1(wishes.DISK, usedforsecurity=False).hexdigest()
+    assert (entry.size, entry.disk, entry.capacity) == (len(wishes.DISK), True, 8 << 20)
+    vm = lease.info.entity
+    lease.HttpNfcLeaseComplete()
+    assert lease.state == "done"
+    vsim.wait(vm.PowerOnVM_Task(None))
+    event = room.next("/power")
+    assert (event["server"], event["state"], event["vm"]["name"]) == ("esx-01", "on", "imported")
+    assert event["vm"]["uuid"] == vm.config.uuid
+    [disk, blank] = event["disks"]
+    assert Path(disk["file"]).read_bytes() == wishes.DISK
+    assert disk["sha256"] == hashlib.sha256(wishes.DISK).hexdigest()
+    assert blank["bytes"] == 0
+    [nic] = event["nics"]
+    assert (nic["port_group"], nic["vlan"], nic["uplinks_up"], nic["connected"]) == ("VM Network", 0, 1, True)
+
+
+def test_the_room_hears_when_the_wiring_changes_under_a_running_machine(site: Site, room: Room) -> None:
+    content = site.host()
+    network = wishes.compute(content).configManager.networkSystem
+    network.AddPortGroup(wishes.group("mgmt", 20))
+    vm = wishes.new_vm(content, network="mgmt")
+    vsim.wait(vm.PowerOnVM_Task(None))
+    assert room.next("/power")["nics"][0]["vlan"] == 20
+    network.UpdatePortGroup("mgmt", wishes.group("mgmt", 21))
+    assert room.next("/wiring")["machines"][0]["nics"][0]["vlan"] == 21
+    site.steer("/uplink", {"server": "esx-01", "device": "vmnic0", "up": False})
+    assert room.next("/wiring")["machines"][0]["nics"][0]["uplinks_up"] == 0
+    vsim.wait(vm.PowerOffVM_Task())
+    assert room.next("/power")["state"] == "off"
+    vsim.wait(vm.Destroy_Task())
+    assert room.next("/power")["state"] == "destroyed"
+
+
+def test_an_aborted_import_leaves_nothing(site: Site) -> None:
+    content, lease, path = _begun(site)
+    headers = {**_STREAM, **wishes.cookie(content)}
+    wishes.request(site.where("esx-01"), "POST", path, wishes.DISK, headers)
+    lease.HttpNfcLeaseAbort(None)
+    assert lease.state == "error"
+    assert not list(wishes.compute(content).vm)
+    assert _files(site) == []
+
+
+def test_an_upload_that_is_cut_fails_the_lease(site: Site) -> None:
+    content, lease, path = _begun(site)
+    site.steer("/fault", {"server": "esx-01", "method": "POST /nfc", "cut_after_bytes": 1000})
+    with pytest.raises((ConnectionError, OSError, http.client.HTTPException)):
+        wishes.request(site.where("esx-01"), "POST", path, wishes.DISK, {**_STREAM, **wishes.cookie(content)})
+    assert lease.state == "error"
+    assert fault(lease.HttpNfcLeaseComplete) == "InvalidState"
+    lease.HttpNfcLeaseAbort(None)
+    assert _files(site) == []
+
+
+def test_a_lease_without_progress_times_out_and_leaves_nothing(room: Room) -> None:
+    with vsim.site(room=room.path, lease_timeout_s=1) as site:
+        content, lease, _ = _begun(site)
+        vsim.until(lambda: lease.state == "error", "the lease times out")
+        assert fault(lambda: lease.HttpNfcLeaseProgress(1)) == "Timedout"
+        vsim.until(lambda: not list(wishes.compute(content).vm), "the machine goes")
+        assert _files(site) == []
+
+
+def test_a_full_datastore_fails_the_lease(room: Room) -> None:
+    small = [{"name": "datastore1", "path": "", "capacity_bytes": 4096}]
+    with tempfile.TemporaryDirectory() as folder:
+        small[0]["path"] = folder
+        with vsim.site(room=room.path, datastores=small) as site:
+            content, lease, path = _begun(site)
+            headers = {**_STREAM, **wishes.cookie(content)}
+            assert wishes.request(site.where("esx-01"), "POST", path, wishes.DISK, headers)[0] == 507
+            assert type(lease.error).__name__ == "vim.fault.NoDiskSpace"
+
+
+def test_garbage_is_a_fault_and_the_next_call_works(site: Site) -> None:
+    content = site.host()
+    for garbage in ("", "no xml", "<a/>", "<Envelope/>"):
+        assert fault(partial(wishes.import_spec, content, garbage)) == "InvalidArgument"
+    assert not wishes.import_spec(content, wishes.ova()).error
+
+
+def test_govc_imports_the_same_ova(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "machine.ova"
+    file.write_bytes(wishes.archive())
+    here, port = site.where("esx-01")
+    settings = {
+        **os.environ,
+        "GOVC_URL": f"https://{here}:{port}",
+        "GOVC_USERNAME": "root",
+        "GOVC_PASSWORD": vsim.ROOT,
+        "GOVC_INSECURE": "true",
+        "GOVC_PERSIST_SESSION": "false",
+        "GOVC_DATASTORE": "datastore1",
+    }
+    govc = build.build(["govc"])["govc"]
+    subprocess.run([govc, "import.ova", "-m", file], env=settings, check=True, capture_output=True)
+    shown = subprocess.run(
+        [govc, "vm.info", "machine"], env=settings, check=True, capture_output=True, text=True
+    ).stdout
+    assert "512MB" in shown

@@ -1,0 +1,309 @@
+"""The simulated vCenter: it starts empty, takes hosts in, has them do the work, and lets them go again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support import refused_by_vcenter as acts
+from tests.support import vsim
+from tests.support import vsim_wishes as wishes
+from tests.support.vsim import Site, fault, vim
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with vsim.site(hosts=2, vcenter=True) as made:
+        yield made
+
+
+def _inventory(site: Site) -> Any:
+    return site.steer("/inventory", at=site.vcenter_control)
+
+
+def test_it_starts_empty(site: Site) -> None:
+    content = site.center()
+    assert not list(content.rootFolder.childEntity)
+    assert (content.about.apiType, content.about.apiVersion) == ("VirtualCenter", "8.0.3.0")
+    assert _inventory(site)["entities"] == {}
+
+
+@pytest.mark.parametrize("user", ["administrator@vsphere.local", "VSPHERE.LOCAL\\Administrator"])
+def test_the_administrator_logs_in_in_either_form(site: Site, user: str) -> None:
+    site.center(user)
+    assert fault(lambda: site.center(user, "wrong")) == "InvalidLogin"
+
+
+def test_a_cluster_keeps_its_whole_specification(site: Site) -> None:
+    spec = vim.cluster.ConfigSpecEx(
+        drsConfig=vim.cluster.DrsConfigInfo(enabled=True, defaultVmBehavior="fullyAutomated", vmotionRate=2),
+        dasConfig=vim.cluster.DasConfigInfo(enabled=True, admissionControlEnabled=False),
+    )
+    made = acts.datacenter(site).hostFolder.CreateClusterEx("compute", spec)
+    kept = made.configurationEx
+    assert (kept.drsConfig.enabled, kept.drsConfig.defaultVmBehavior, kept.drsConfig.vmotionRate) == (
+        True,
+        "fullyAutomated",
+        2,
+    )
+    assert (kept.dasConfig.enabled, kept.dasConfig.admissionControlEnabled) == (True, False)
+    off = vim.cluster.ConfigSpecEx(dasConfig=vim.cluster.DasConfigInfo(enabled=False))
+    vsim.wait(made.ReconfigureComputeResource_Task(off, True))
+    assert (made.configurationEx.dasConfig.enabled, made.configurationEx.drsConfig.enabled) == (False, True)
+
+
+def test_a_host_is_dialled_before_it_is_believed(site: Site) -> None:
+    made = acts.cluster(site)
+    shown = vsim.thumbprint(*site.where("esx-01"))
+    refused = site.connect_spec("esx-01", sslThumbprint=None)
+    with pytest.raises(vim.fault.SSLVerifyFault) as error:
+        vsim.wait(made.AddHost_Task(refused, True, None, None))
+    assert error.value.thumbprint == shown
+    assert acts.add(site, made, "esx-01", password="wrong") == "InvalidLogin"
+    assert acts.add(site, made, "esx-01", port=1) == "NoHost"
+    assert acts.add(site, made, "esx-01", hostName="esx-01.north.example") == "NoHost"
+    assert not list(made.host)
+    assert vsim.thumbprint(*site.where("esx-01")) == shown
+
+
+def test_a_host_that_is_taken_in_leaves_with_a_certificate_of_the_vmca(site: Site) -> None:
+    before = vsim.thumbprint(*site.where("esx-01"))
+    _, host = acts.managed(site)
+    here, port = site.where("esx-01")
+    assert vsim.thumbprint(here, port) != before
+    context = ssl.create_default_context(cafile=str(site.folder / "vcenter.north.example-vmca.crt"))
+    with (
+        socket.create_connection((here, port)) as line,
+        context.wrap_socket(line, server_hostname="esx-01.north.example") as secured,
+    ):
+        assert secured.getpeercert()
+    assert host.config.certificate
+
+
+def test_what_the_hosts_have_shows_in_the_vcenter(site: Site) -> None:
+    wishes.new_vm(site.host("esx-01"), "was-there")
+    content = site.center()
+    made, one = acts.managed(site, content)
+    two = vsim.wait(made.AddHost_Task(site.connect_spec("esx-02"), True, None, None))
+    where = acts.datacenter(site, content)
+    assert [host.name for host in made.host] == [site.where("esx-01")[0], site.where("esx-02")[0]]
+    assert sorted(store.name for store in made.datastore) == ["datastore1", "datastore1 (1)"]
+    assert [vm.name for vm in where.vmFolder.childEntity] == ["was-there"]
+    assert [network.name for network in where.network] == ["VM Network"]
+
+    for name in ("esx-01", "esx-02"):
+        system = wishes.compute(site.host(name)).configManager.networkSystem
+        system.AddPortGroup(wishes.group("bosh", 30))
+    [bosh] = [network for network in where.network if network.name == "bosh"]
+    assert sorted(host.name for host in bosh.host) == sorted(host.name for host in (one, two))
+    for name in ("esx-01", "esx-02"):
+        wishes.compute(site.host(name)).configManager.networkSystem.RemovePortGroup("bosh")
+    assert [network.name for network in where.network] == ["VM Network"]
+
+
+def test_the_hosts_do_what_the_vcenter_is_asked(site: Site) -> None:
+    content = site.center()
+    _, host = acts.managed(site, content)
+    host.configManager.networkSystem.AddPortGroup(wishes.group("bosh", 30))
+    there = wishes.compute(site.host())
+    assert "bosh" in [group.spec.name for group in there.config.network.portgroup]
+
+    vm = acts.machine(site, network="bosh", disk_kb=1024)
+    assert [found.name for found in there.vm] == ["vm-1"]
+    vsim.wait(vm.PowerOnVM_Task(None))
+    assert there.vm[0].runtime.powerState == "poweredOn"
+    assert fault(lambda: there.configManager.networkSystem.RemovePortGroup("bosh")) == "ResourceInUse"
+    option = vim.option.OptionValue(key="guestinfo.bosh.env", value="e30=")
+    vsim.wait(vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[option])))
+    site.steer("/guest", {"vm": vm.config.uuid, "ip": "10.30.0.10", "tools": "guestToolsRunning"})
+    assert vm.guest.ipAddress == "10.30.0.10"
+    vsim.wait(vm.PowerOffVM_Task())
+    vsim.wait(vm.Destroy_Task())
+    assert not list(there.vm)
+    assert not list(acts.datacenter(site, content).vmFolder.childEntity)
+
+
+def test_a_clone_has_disks_of_its_own(site: Site) -> None:
+    content = site.center()
+    acts.managed(site, content)
+    where = acts.datacenter(site, content)
+    template = acts.machine(site, "template", disk_kb=1024, network="VM Network")
+    flat = site.folder / "esx-01" / "template" / "template-flat.vmdk"
+    flat.write_bytes(wishes.DISK)
+    template.MarkAsTemplate()
+    assert fault(lambda: template.PowerOnVM_Task(None)) == "InvalidState"
+    folder = where.vmFolder.CreateFolder("clones")
+    spec = vim.vm.CloneSpec(
+        location=vim.vm.RelocateSpec(pool=where.hostFolder.childEntity[0].resourcePool),
+        powerOn=True,
+        template=False,
+    )
+    clone = vsim.wait(template.CloneVM_Task(folder, "clone", spec))
+    assert (clone.parent.name, clone.runtime.powerState) == ("clones", "poweredOn")
+    assert (site.folder / "esx-01" / "clone" / "clone-flat.vmdk").read_bytes() == wishes.DISK
+    cards = [
+        device.macAddress
+        for vm in (template, clone)
+        for device in vm.config.hardware.device
+        if isinstance(device, vim.vm.device.VirtualEthernetCard)
+    ]
+    assert len(set(cards)) == 2
+    vsim.wait(clone.PowerOffVM_Task())
+    vsim.wait(clone.Destroy_Task())
+    assert flat.exists()
+
+
+def test_an_import_is_uploaded_to_the_host_by_its_name(site: Site) -> None:
+    content = site.center()
+    made, _ = acts.managed(site, content)
+    where = acts.datacenter(site, content)
+    folder = where.vmFolder.CreateFolder("templates")
+    parameters = vim.OvfManager.CreateImportSpecParams(
+        entityName="stemcell", locale="", deploymentOption="", diskProvisioning="thin"
+    )
+    spec = content.ovfManager.CreateImportSpec(
+        wishes.ova(), made.resourcePool, where.datastore[0], parameters
+    )
+    assert not spec.error
+    lease = made.resourcePool.ImportVApp(spec.importSpec, folder, None)
+    vsim.until(lambda: lease.state != "initializing", "the lease is made")
+    [item] = spec.fileItem
+    url = urlsplit(next(u.url for u in lease.info.deviceUrl if u.importKey == item.deviceId))
+    assert (url.hostname, url.port) == site.where("esx-01")
+    # Its URL is the client's ticket: a session with vCenter is none with the host.
+    stream = {"Content-Type": "application/x-vnd.vmware-streamVmdk"}
+    assert wishes.request(site.where("esx-01"), "POST", url.path, wishes.DISK, stream)[0] == 201
+    lease.HttpNfcLeaseProgress(99)
+    assert lease.transferProgress == 99
+    [entry] = lease.HttpNfcLeaseGetManifest()
+    assert entry.sha1 == hashlib.sha1(wishes.DISK, usedforsecurity=False).hexdigest()
+    vm = lease.info.entity
+    assert (vm.name, vm.parent.name) == ("stemcell", "templates")
+    lease.HttpNfcLeaseComplete()
+    assert lease.state == "done"
+
+
+def test_disks_and_folders_are_made_on_the_host(site: Site) -> None:
+    content = site.center()
+    acts.managed(site, content)
+    where = acts.datacenter(site, content)
+    content.fileManager.MakeDirectory("[datastore1] disks/persistent", where, True)
+    disk = "[datastore1] disks/persistent/disk-1.vmdk"
+    spec = vim.VirtualDiskManager.FileBackedVirtualDiskSpec(
+        diskType="thin", adapterType="lsiLogic", capacityKb=1024
+    )
+    vsim.wait(content.virtualDiskManager.CreateVirtualDisk_Task(disk, where, spec))
+    found = vsim.wait(where.datastore[0].browser.SearchDatastore_Task("[datastore1] disks/persistent", None))
+    assert sorted(entry.path for entry in found.file) == ["disk-1-flat.vmdk", "disk-1.vmdk"]
+    vsim.wait(content.virtualDiskManager.DeleteVirtualDisk_Task(disk, where))
+    vsim.wait(content.fileManager.DeleteDatastoreFile_Task("[datastore1] disks", where))
+    assert not (site.folder / "esx-01" / "disks").exists()
+
+
+def test_an_account_may_what_its_role_allows_and_no_more(site: Site) -> None:
+    acts.managed(site)
+    content = acts.with_role(
+        site,
+        "Folder.Create",
+        "VirtualMachine.Inventory.Create",
+        "VirtualMachine.Config.AddNewDisk",
+        "Resource.AssignVMToPool",
+        "Datastore.AllocateSpace",
+        "Network.Assign",
+    )
+    where = acts.datacenter(site, content)
+    pool = where.hostFolder.childEntity[0].resourcePool
+    folder = where.vmFolder.CreateFolder("vms")
+    spec = wishes.machine_spec("vm-1", network="VM Network", disk_kb=1024)
+    vm = vsim.wait(folder.CreateVM_Task(spec, pool))
+    with pytest.raises(vim.fault.NoPermission) as error:
+        vm.PowerOnVM_Task(None)
+    assert error.value.privilegeId == "VirtualMachine.Interact.PowerOn"
+    assert fault(vm.Destroy_Task) == "NoPermission"
+    assert fault(lambda: content.rootFolder.CreateDatacenter("south")) == "NoPermission"
+    granted = content.authorizationManager.HasPrivilegeOnEntities(
+        [vm], content.sessionManager.currentSession.key, ["Network.Assign", "Folder.Delete"]
+    )
+    assert [each.isGranted for each in granted[0].privAvailability] == [True, False]
+    admin = site.center().authorizationManager
+    admin.RemoveEntityPermission(where, "VSPHERE.LOCAL\\cpi", False)
+    assert fault(lambda: where.vmFolder.CreateFolder("more")) == "NoPermission"
+
+
+def test_the_rest_api_says_how_the_appliance_is(site: Site) -> None:
+    where = (site.vcenter, vsim.PORT)
+    secret = base64.b64encode(f"administrator@vsphere.local:{vsim.SSO}".encode()).decode()
+    assert wishes.request(where, "POST", "/api/session")[0] == 401
+    status, body = wishes.request(where, "POST", "/api/session", headers={"Authorization": f"Basic {secret}"})
+    assert status == 201
+    session = {"vmware-api-session-id": json.loads(body)}
+    health = "/api/appliance/health/system"
+    assert wishes.request(where, "GET", health)[0] == 401
+    assert json.loads(wishes.request(where, "GET", health, headers=session)[1]) == "green"
+    version = json.loads(wishes.request(where, "GET", "/api/appliance/system/version", headers=session)[1])
+    assert version["version"].startswith("8.0.3")
+    assert wishes.request(where, "DELETE", "/api/session", headers=session)[0] == 204
+    assert wishes.request(where, "GET", health, headers=session)[0] == 401
+
+
+def test_a_disconnected_host_is_left_alone_and_taken_up_again(site: Site) -> None:
+    _, host = acts.managed(site)
+    vm = acts.machine(site)
+    vsim.wait(host.DisconnectHost_Task())
+    assert host.runtime.connectionState == "disconnected"
+    assert fault(lambda: vm.PowerOnVM_Task(None)) == "HostNotConnected"
+    vsim.wait(host.ReconnectHost_Task(None, None))
+    assert host.runtime.connectionState == "connected"
+    assert fault(lambda: vm.PowerOnVM_Task(None)) is None
+
+
+def test_the_way_back_leaves_an_empty_vcenter_and_hosts_that_work(site: Site) -> None:
+    content = site.center()
+    start = _inventory(site)
+    before = site.steer("/inventory?server=esx-01")
+    made, host = acts.managed(site, content)
+    where = acts.datacenter(site, content)
+    where.vmFolder.CreateFolder("a").CreateFolder("b")
+    vsim.wait(where.vmFolder.childEntity[0].Rename_Task("c"))
+    field = content.customFieldsManager.AddCustomFieldDef("site", vim.VirtualMachine, None, None)
+    vm = acts.machine(site, disk_kb=1024)
+    content.customFieldsManager.SetField(vm, field.key, "north")
+    assert _inventory(site)["entities"]["/north/vm/vm-1"]["attributes"] == {"site": "north"}
+    role = content.authorizationManager.AddAuthorizationRole("cpi", ["Folder.Create"])
+    acts.grant(content, where, role, "administrator@vsphere.local")
+
+    content.authorizationManager.RemoveAuthorizationRole(role, False)
+    content.customFieldsManager.RemoveCustomFieldDef(field.key)
+    vsim.wait(vm.Destroy_Task())
+    [folder] = where.vmFolder.childEntity
+    assert folder.name == "c"
+    vsim.wait(folder.Destroy_Task())
+    assert fault(where.Destroy_Task) == "ResourceInUse"
+    vsim.wait(host.EnterMaintenanceMode_Task(0, None, None))
+    vsim.wait(host.ExitMaintenanceMode_Task(0))
+    vsim.wait(host.DisconnectHost_Task())
+    vsim.wait(host.Destroy_Task())
+    vsim.wait(made.Destroy_Task())
+    vsim.wait(where.Destroy_Task())
+    assert _inventory(site) == start
+    after = site.steer("/inventory?server=esx-01")
+    # What AddHost leaves behind on a real host as well: VMCA's certificate and the agent's account.
+    assert {key for key in before if after[key] != before[key]} == {"certificate", "users"}
+    assert after["users"] == ["root", "vpxuser"]
+    vsim.wait(wishes.new_vm(site.host()).PowerOnVM_Task(None))
+
+
+def test_both_processes_end_cleanly(site: Site) -> None:
+    acts.managed(site)
+    assert site.stop() == [0, 0]
+    assert not site.vcenter_control.exists()
