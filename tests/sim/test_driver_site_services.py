@@ -112,6 +112,23 @@ def test_a_record_that_someone_changes_is_named_and_repaired(there: Raised) -> N
     assert "nothing to do" in paver(there, "plan")
 
 
+def test_another_key_is_let_in_without_a_new_machine(there: Raised) -> None:
+    folder = there.lab.folder.parent / "site"
+    key = folder / "second"
+    there.run(
+        [str(there.lab.tools["ssh-keygen"]), "-q", "-t", "ed25519", "-N", "", "-C", "second", "-f", str(key)]
+    )
+    file = folder / "site.yml"
+    public = key.with_suffix(".pub").read_text().strip()
+    file.write_text(file.read_text().replace("ssh_keys: [", f'ssh_keys: ["{public}", '))
+    assert "keys" in paver(there, "plan", code=2)
+    paver(there, "apply", "--yes")
+    (allowed,) = (there.lab.folder / "machines").glob("*/root/home/paver/.ssh/authorized_keys")
+    assert public in allowed.read_text().splitlines()
+    assert allowed.stat().st_mode & 0o777 == 0o600
+    assert "nothing to do" in paver(there, "plan")
+
+
 def test_services_are_taken_away_and_hosts_put_back_alone(there: Raised) -> None:
     """Runs last: what is below the services stays as it is."""
     paver(there, "destroy", "--yes", phases=("site-services",))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from paver.driver import BadInput, Endpoint, PaverError, Refused, Unobservable, Writer
 from paver.drivers.vsphere import marks
-from paver.drivers.vsphere.endpoints import FILES
+from paver.drivers.vsphere.endpoints import FILES, MACHINE
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.jumpbox import facts, first_boot, image
 from paver.errors import Interrupted
@@ -58,9 +58,21 @@ def change(world: Writer, wish: Jumpbox, seen: JumpboxFacts, fields: frozenset[s
     )
     if "name" in fields:
         session.task(vm, "Rename_Task", newName=wish.name)
+    if "keys" in fields:
+        _let_in(world, session, wish, vm)
     if fields & {"cpus", "memory_mb"} and found.running:
         _shut_down(world, session, vm)
     _finish(world, session, wish, found)
+
+
+def _let_in(world: Writer, session: Any, wish: Jumpbox, vm: Any) -> None:
+    """Replaces the keys of those who may log in; the VM says so afterwards, as its first boot would have."""
+    text = "".join(f"{key}\n" for key in wish.keys or ())
+    machine = world.writing(MACHINE)
+    path = f"/home/{wish.user}/.ssh/authorized_keys"
+    machine.write_file(path, text.encode(), 0o600, f"{wish.user}:{wish.user}")
+    told = first_boot.guestinfo(wish.first_boot(world.site))
+    session.task(vm, "ReconfigVM_Task", spec=_spec(told))
 
 
 def destroy(world: Writer, at: Endpoint[Any, Any], seen: JumpboxFacts) -> None:

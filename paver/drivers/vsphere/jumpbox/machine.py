@@ -47,7 +47,7 @@ class Jumpbox(Resource[JumpboxFacts]):
     kind = "vsphere.jumpbox"
     calls = {  # noqa: RUF012 (the engine's declaration is a class variable)
         Verb.CREATE: _CHANGE | nfc.CALLS | {"Destroy_Task"},
-        Verb.UPDATE: _CHANGE,
+        Verb.UPDATE: _CHANGE | {"file:write"},
         Verb.ADOPT: _CHANGE,
         Verb.DELETE: frozenset({"PowerOffVM_Task", "Destroy_Task"}),
     }
@@ -63,7 +63,6 @@ class Jumpbox(Resource[JumpboxFacts]):
             "hostname",
             "domain",
             "user",
-            "keys",
         }
     )
     unmanaged = frozenset({"path", "patience"})
@@ -114,7 +113,11 @@ class Jumpbox(Resource[JumpboxFacts]):
         deploy.create(world, self)
 
     def update(self, world: Writer, facts: JumpboxFacts, fields: frozenset[str]) -> None:
-        """Changes what can change in place; for CPUs and memory the machine is shut down and started again."""
+        """Changes what can change in place.
+
+        Keys are let in over SSH, for the first boot is over; for CPUs and memory the machine is shut down and
+        started again.
+        """
         deploy.change(world, self, facts, fields)
 
     def checks(self, world: Reader, facts: JumpboxFacts) -> Iterable[Check]:

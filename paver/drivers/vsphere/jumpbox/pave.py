@@ -77,6 +77,7 @@ def _made(site: Site, ready: frozenset[ResourceId], starts: bool | None) -> Jump
         id=endpoints.JUMPBOX,
         phase=PHASE,
         at=endpoints.host(wish.on),
+        also=(endpoints.MACHINE,),
         after=ready,
         path=wish.image,
         name=wish.name,
