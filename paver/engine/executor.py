@@ -268,7 +268,7 @@ class Executor:
         adopts = resource is not None and resource.adopt
         if not action.asked and mark is None and (action.setting or adopts):
             return "act"
-        if mark is not None and ours and not mark.complete:
+        if mark is not None and ours and not (mark.complete and action.asked):
             return "converge"
         raise Refused(
             f"{action.resource} changed since the plan was made",

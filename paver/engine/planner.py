@@ -175,6 +175,8 @@ class _Judge:
         resource, facts = seen.resource, seen.facts
         if facts is None or facts.mark is None or facts.mark.site != self._site:
             return None, "", ()
+        if resource.stays:
+            return Verb.KEEP, f"stays: {resource.stays}", ()
         if resource.protected and not allowed(resource.id, self._request.allow):
             return Verb.BLOCKED, "protected: name it with --allow", ()
         return Verb.DELETE, "", ()

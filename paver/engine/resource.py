@@ -174,6 +174,8 @@ class Resource(Generic[F]):
     lane: ClassVar[Lane] = Lane.CONFIG
     dies_with_parent: ClassVar[bool] = False
     """True where deleting `within` takes this along without a call of its own."""
+    stays: ClassVar[str] = ""
+    """Why a destroy leaves it: the declared residue. Empty for what goes."""
     unmanaged: ClassVar[frozenset[str]] = frozenset()
     """Fields that steer how it is made and that cannot be read again; never compared."""
 

@@ -48,6 +48,7 @@ class VsphereConnector:
         user: the account.
         password: its password, a reference into the sealed store.
         pins: SHA-256 fingerprints (`sha256:…`, with or without colons) of certificates that are trusted as they are.
+        shown: names of anchors that hold a certificate which the server showed when it was trusted otherwise.
         roots: PEM texts or names of anchors (`vmca`) whose certificates are trusted for `server_name`.
         server_name: the name that a certificate issued by `roots` must bear, if it is not `address`.
         via: the machine that it lies behind, seen from outside.
@@ -60,6 +61,7 @@ class VsphereConnector:
     user: str
     password: SecretRef
     pins: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     server_name: str | None = None
     via: str | None = None

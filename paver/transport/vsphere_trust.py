@@ -28,6 +28,8 @@ class Trusting(Protocol):
     @property
     def pins(self) -> tuple[str, ...]: ...
     @property
+    def shown(self) -> tuple[str, ...]: ...
+    @property
     def roots(self) -> tuple[str, ...]: ...
     @property
     def server_name(self) -> str | None: ...
@@ -43,7 +45,9 @@ def trusted_context(
         TrustError: if neither a pin nor a root is known, or none holds.
     """
     roots = context.pem(settings.roots)
-    if not settings.pins:
+    seen_before = [context.anchor(name) for name in settings.shown]
+    pins = (*settings.pins, *(tls.fingerprint(pem) for pem in seen_before if pem is not None))
+    if not pins:
         if not roots:
             raise tls.TrustError(
                 f"{settings.name}: nothing is known that its certificate could be checked against",
@@ -61,12 +65,12 @@ def trusted_context(
             why=str(error) or type(error).__name__,
             do="check that it is powered on and that the port is open from here (`paver ports`)",
         ) from error
-    if any(tls.matches(pem, pin) for pin in settings.pins):
+    if any(tls.matches(pem, pin) for pin in pins):
         return tls.pinned_context(pem), None
     if roots:
         return tls.ca_context(roots), settings.server_name
     raise tls.mismatch(
         f"{settings.name} ({settings.address})",
-        expected=" or ".join(settings.pins),
+        expected=" or ".join(pins),
         seen=tls.fingerprint(pem),
     )

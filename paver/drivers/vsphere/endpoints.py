@@ -58,6 +58,11 @@ def host(name: str) -> Endpoint[Any, Any]:
     return Endpoint(f"host:{name}")
 
 
+def shown_certificate(name: str) -> str:
+    """Returns the sealed store's entry with the certificate that a host got from vCenter."""
+    return f"host-{name}-certificate"
+
+
 def secret(reference: SecretRef) -> Secret:
     """Returns a reference of the site file as the engine's."""
     return Secret(reference.name)
@@ -73,8 +78,10 @@ def connectors(site: Site) -> Mapping[str, Connector]:
             user=one.login.user,
             password=secret(one.login.password),
             pins=(one.fingerprint,),
-            # A host that was added to vCenter has a new certificate, of vCenter's authority.
+            # A host that was added to vCenter has a new certificate, of vCenter's authority; it keeps that
+            # one when vCenter is gone.
             roots=("vmca",),
+            shown=(shown_certificate(name),),
             server_name=site.fqdn(name),
             wants=HOST_WANTS,
         )

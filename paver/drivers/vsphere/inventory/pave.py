@@ -24,6 +24,7 @@ from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.drivers.vsphere.inventory.datacenter import FOLDERS, Datacenter
 from paver.drivers.vsphere.inventory.disk_folder import DiskFolder
 from paver.drivers.vsphere.inventory.folder import Folder
+from paver.drivers.vsphere.inventory.host_certificate import HostCertificate
 from paver.drivers.vsphere.inventory.permission import Permission
 from paver.drivers.vsphere.inventory.resource_pool import ResourcePool
 from paver.drivers.vsphere.inventory.role import Role
@@ -39,6 +40,7 @@ KINDS: tuple[type[Resource[Any]], ...] = (
     Datacenter,
     Cluster,
     ClusterHost,
+    HostCertificate,
     Folder,
     ResourcePool,
     DiskFolder,
@@ -265,7 +267,7 @@ def _scopes(site: Site) -> Iterator[tuple[str, str, bool, _Lies]]:
         yield f"{place}/datastore/{store}", "cpi-folder", False, (datacenter_id(place), hosts)
 
 
-def _hosts(site: Site, cluster: str) -> Iterator[ClusterHost]:
+def _hosts(site: Site, cluster: str) -> Iterator[Resource[Any]]:
     wished = settings.of(site)
     place = wished.inventory.datacenter
     # vCenter renames a datastore whose name it has already: vCenter's own host goes first, so that it is the same
@@ -286,4 +288,12 @@ def _hosts(site: Site, cluster: str) -> Iterator[ClusterHost]:
             cluster=cluster,
             user=host.login.user,
             password=endpoints.secret(host.login.password),
+        )
+        yield HostCertificate(
+            id=resource_id(HostCertificate.kind, name),
+            phase=PHASE,
+            at=endpoints.STORE,
+            after=frozenset({host_id(name)}),
+            name=name,
+            host=endpoints.host(name),
         )
