@@ -80,6 +80,21 @@ class Window:
         self._at += len(data)
         return data
 
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fills `buffer` with what comes next, as far as the member goes; returns how many bytes that is.
+
+        Nothing is copied but from the system's cache into the buffer: an image has gigabytes.
+        """
+        wanted = min(len(buffer), self.size - self._at)
+        done = 0
+        while done < wanted:
+            count = os.preadv(self._handle, [buffer[done:wanted]], self.offset + self._at + done)
+            if not count:
+                raise BadInput(f"{self._where} was cut short while it was read", do="fetch it again")
+            done += count
+        self._at += done
+        return done
+
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Moves to `offset`, as a file's `seek`; beyond the end counts as the end."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]

@@ -11,6 +11,7 @@ import itertools
 import queue
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -19,8 +20,11 @@ from paver.transport import tls
 from paver.transport.context import Progress
 from paver.transport.dial import Route
 
-PIECE = 1 << 20
-"""Bytes read and sent at once: big enough that Python's share vanishes, small enough for a live progress."""
+PIECE = 1 << 18
+"""Bytes read and sent at once: big enough that Python's share vanishes, small enough for a processor's cache."""
+
+TELL = 0.1
+"""Seconds between two tellings of progress: whoever is told writes it down and shows it."""
 
 
 class Readable(Protocol):
@@ -30,11 +34,17 @@ class Readable(Protocol):
 
 
 class Hashing:
-    """Hashes pieces in a thread of its own, in order; `hexdigest` waits for the last."""
+    """Hashes pieces in a thread of its own, in order; `hexdigest` waits for the last.
+
+    Attributes:
+        kept: how many pieces it may still read while the next one is made: those that wait, and the one in work.
+    """
+
+    kept = 5
 
     def __init__(self, algorithm: str) -> None:
         self._hash = hashlib.new(algorithm, usedforsecurity=False)
-        self._queue: queue.Queue[memoryview | None] = queue.Queue(maxsize=4)
+        self._queue: queue.Queue[memoryview | None] = queue.Queue(maxsize=self.kept - 1)
         self._thread = threading.Thread(target=self._run, name=f"hash-{algorithm}", daemon=True)
         self._thread.start()
 
@@ -90,14 +100,15 @@ def send_stream(
                 do="check that port 443 of this host is open from here (`paver ports`)",
             ) from error
         sock: Any = connection.sock
-        done = 0
+        done, told = 0, time.monotonic()
         try:
-            for piece in _pieces(data, size):
+            for piece in _pieces(data, size, kept=0 if hashing is None else hashing.kept):
                 if hashing is not None:
                     hashing.update(piece)
                 sock.sendall(piece)
                 done += len(piece)
-                if on_progress is not None:
+                if on_progress is not None and (done == size or time.monotonic() > told + TELL):
+                    told = time.monotonic()
                     on_progress(done, size)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError) as error:
             # A server that refuses answers before it hangs up; its answer says more than the broken pipe.
@@ -130,12 +141,13 @@ def _last_word(connection: Any) -> tuple[int, str] | None:
     return response.status, response.reason
 
 
-def _pieces(data: Readable, size: int) -> Iterator[memoryview]:
+def _pieces(data: Readable, size: int, *, kept: int) -> Iterator[memoryview]:
+    """Yields all of `data`; whoever takes a piece may keep it for `kept` more of them."""
     left = size
     readinto = getattr(data, "readinto", None)
-    # Six buffers in turn: the hashing thread's queue of four never sees one that is being filled again.
+    # Buffers in turn: one that may still be read is never filled again.
     buffers = itertools.cycle(
-        [memoryview(bytearray(min(PIECE, size))) for _ in range(6)]
+        [memoryview(bytearray(min(PIECE, size))) for _ in range(1 + kept)]
         if readinto is not None
         else [memoryview(b"")]
     )

@@ -29,7 +29,9 @@ def main() -> int:
     """Measures, and returns the exit code."""
     parser = argparse.ArgumentParser(prog="make bench", description="paver's speed against its peers'")
     parser.add_argument("--only", action="append", choices=NAMES, help="only this measure (repeatable)")
-    parser.add_argument("--rounds", type=int, default=7, help="pairs of runs, where a measure is not slow (7)")
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="pairs of runs, where a measure is not slow (7)"
+    )
     parser.add_argument("--strict", action="store_true", help="end with 1 where a goal is missed")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     arguments = parser.parse_args()

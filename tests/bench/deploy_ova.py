@@ -43,9 +43,15 @@ def deploy(ova_path: Path, address: str, port: int, pin: str, password: Path) ->
             datastore = writer.objects("Datastore", ())[0][0]
             network = writer.objects("Network", ())[0][0]
             networks = {wanted.name: network for wanted in ova.descriptor.networks}
-            spec = nfc.import_spec(writer, ova.descriptor.text, pool, datastore, name="bench", networks=networks)
+            spec = nfc.import_spec(
+                writer, ova.descriptor.text, pool, datastore, name="bench", networks=networks
+            )
             sources = {
-                file.name: nfc.Source(lambda name=file.name: ova.member(name), file.size)  # type: ignore[misc]
+                file.name: nfc.Source(
+                    lambda name=file.name: ova.member(name),  # type: ignore[misc]
+                    file.size,
+                    file.digests.get("sha1"),
+                )
                 for file in verified.files
             }
             nfc.import_vapp(writer, pool, None, None, spec, sources)

@@ -23,7 +23,7 @@ _HERE = Path(__file__).parent
 
 def measure(ground: Ground) -> Iterator[Row]:
     """Yields the time of each size with and without the relay, and how the memory of large and small compare."""
-    peaks = {}
+    peaks: dict[int, float] = {}
     with vsphere_lab.hosts(ground.folder, "esx-01") as there, _relay(there.ports["esx-01"]) as slow:
         for megabytes in SIZES:
             ova = ground.folder / f"{megabytes}.ova"
@@ -34,7 +34,9 @@ def measure(ground: Ground) -> Iterator[Row]:
                 (slow, "behind 100 MB/s", 1.05),
                 (there.ports["esx-01"], "without a relay", 1.3),
             ):
-                row, peak = _deployed(ground, there, ova, port, rounds, f"OVA of {megabytes} MB, {line}", goal)
+                row, peak = _deployed(
+                    ground, there, ova, port, rounds, f"OVA of {megabytes} MB, {line}", goal
+                )
                 peaks[megabytes] = max(peaks.get(megabytes, 0.0), peak)
                 yield row
             ova.unlink()

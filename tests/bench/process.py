@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from paver.errors import PaverError
 
@@ -64,7 +65,7 @@ def run(command: Command) -> Ran:
 class _Words:
     """What a process says on its error output, kept in memory."""
 
-    def __enter__(self) -> _Words:
+    def __enter__(self) -> Self:
         self.descriptor = os.memfd_create("words")
         return self
 

@@ -444,7 +444,7 @@ def test_an_ova_is_deployed_compared_and_born_with_its_mark(
     assert set(gate.calls) <= nfc.CALLS
 
 
-@pytest.mark.parametrize("how", ["cut short", "interrupted", "changed", "refused", "hung up"])
+@pytest.mark.parametrize("how", ["cut short", "interrupted", "changed", "not as verified", "refused", "hung up"])
 def test_an_upload_that_fails_leaves_no_machine_behind(
     how: str, esx: Esx, connection: VsphereConnection, package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -465,6 +465,8 @@ def test_an_upload_that_fails_leaves_no_machine_behind(
                 raise KeyboardInterrupt
 
         progress = interrupt
+    elif how == "not as verified":
+        sources = {package.disk: nfc.Source(lambda: io.BytesIO(content), len(content), "0" * 40)}
     elif how == "changed":
         monkeypatch.setattr(stream.Hashing, "hexdigest", lambda _: "0" * 40)
     else:

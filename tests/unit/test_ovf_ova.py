@@ -104,6 +104,20 @@ def test_a_window_shows_its_member_only_and_seeks_like_a_file(tmp_path: Path) ->
         assert os.pread(ova.fileno(), one.size, one.offset) == members[DISK]
 
 
+@given(st.lists(st.integers(1, 40_000), min_size=1, max_size=6))
+def test_a_window_fills_buffers_with_the_bytes_that_it_would_return(sizes: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "box.ova"
+        path.write_bytes(_good())
+        with Ova(path) as ova:
+            one, other = ova.member(DISK), ova.member(DISK)
+            for size in sizes:
+                buffer = memoryview(bytearray(size))
+                count = one.readinto(buffer)
+                assert bytes(buffer[:count]) == other.read(size)
+                assert one.tell() == other.tell()
+
+
 def test_a_member_that_is_not_there_is_named(tmp_path: Path) -> None:
     with (
         Ova(_pack(tmp_path / "box.ova", _members())) as ova,
