@@ -32,7 +32,8 @@ def create_vm(
     template = cloud.find_vm(stemcell, "template_folder")
     if template is None:
         raise StemcellNotFoundError(f"Could not find VM for stemcell '{stemcell}'")
-    store, pool = cloud.datastores()[0], cloud.resource_pool
+    zone = cloud.within(properties.get("datacenters"))
+    store, pool = zone.datastores()[0], zone.resource_pool
     found = {
         name: cloud.network((spec.get("cloud_properties") or {}).get("name", ""))
         for name, spec in networks.items()

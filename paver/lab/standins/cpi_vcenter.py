@@ -7,6 +7,7 @@ Every name is looked up where the real CPI looks for it and refused in its words
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import ssl
 import time
@@ -30,6 +31,13 @@ class Cloud:
     host: str
     agent: dict[str, Any]
     settings: dict[str, Any]
+
+    def within(self, datacenters: list[dict[str, Any]] | None) -> Cloud:
+        """The same session in what an availability zone's cloud properties say: a datacenter and its clusters."""
+        if not datacenters:
+            return self
+        wanted = {key: datacenters[0][key] for key in ("name", "clusters") if datacenters[0].get(key)}
+        return dataclasses.replace(self, settings={**self.settings, **wanted})
 
     @property
     def datacenter(self) -> Any:

@@ -102,6 +102,9 @@ def test_a_wrong_network_fails_in_the_cpi_and_leaves_no_vm(director: Site) -> No
     assert answer["error"]["type"] == "Bosh::Clouds::StemcellNotFound"
     answer = director.cpi("create_vm", "agent", template, {"cpu": 1}, NETWORK, [], {})
     assert "Missing VM cloud properties: 'ram', 'disk'" in answer["error"]["message"]
+    elsewhere = {**VM, "datacenters": [{"name": "north", "clusters": [{"computer": {}}]}]}
+    answer = director.cpi("create_vm", "agent", template, elsewhere, NETWORK, [], {})
+    assert "Can't find cluster 'computer'" in answer["error"]["message"]
     assert set(director.machines()) == before
 
 

@@ -22,7 +22,12 @@ pytestmark = pytest.mark.lab
 
 STORE, REGISTRY = "10.30.0.11", "10.30.0.12"
 CLOUD: dict[str, Any] = {
-    "azs": [{"name": "z1"}],
+    "azs": [
+        {
+            "name": "z1",
+            "cloud_properties": {"datacenters": [{"name": "north", "clusters": [{"compute": {}}]}]},
+        }
+    ],
     "vm_types": [{"name": "default", "cloud_properties": {"cpu": 2, "ram": 1024, "disk": 10000}}],
     "disk_types": [{"name": "default", "disk_size": 10240}, {"name": "large", "disk_size": 20480}],
     "networks": [
