@@ -53,7 +53,7 @@ def _deployed(
     password.write_text(vsphere_lab.PASSWORD)
     script = (_HERE / "deploy_ova.py", ova, vsphere_lab.ADDRESS, port, there.pins["esx-01"], password, peak)
     ours = Command(python(*map(str, script)))
-    environment = _govc(ground.folder, port)
+    environment = govc_environment(ground.folder, port)
     theirs = Command((govc, "import.ova", "-m", str(ova)), environment)
     gone = Command((govc, "vm.destroy", "bench"), environment)
     found = alternate(ours, theirs, rounds, after=lambda: run(gone))
@@ -61,7 +61,8 @@ def _deployed(
     return row, float(peak.read_text())
 
 
-def _govc(folder: Path, port: int) -> dict[str, str]:
+def govc_environment(folder: Path, port: int) -> dict[str, str]:
+    """Returns how govc reaches the host, its certificate verified."""
     return {
         "GOVC_URL": f"https://{vsphere_lab.ADDRESS}:{port}",
         "GOVC_USERNAME": "root",
