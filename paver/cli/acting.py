@@ -77,8 +77,10 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
                 _confirm(arguments, plan)
             folder = state.new_run()
         busy.progress = _progress(plan)
+        chosen = chosen_view("none" if arguments.json else arguments.progress)
+        busy.live = chosen == "live"
         started = time.monotonic()
-        with _view(arguments, busy.progress, stop) as show, _recorded(folder, show) as tell:
+        with view(chosen, busy.progress, stop.is_set) as show, _recorded(folder, show) as tell:
             try:
                 report = _carry(arguments, session, plan, folder, tell, stop, key)
             except Exception as error:
@@ -105,8 +107,12 @@ class _Busy:
     """What an interrupt has to wait for, once there is something."""
 
     progress: Progress | None = None
+    live: bool = False
 
-    def waiting(self) -> list[str]:
+    def waiting(self) -> list[str] | None:
+        """Returns what is in work; None where the live view tells it."""
+        if self.live:
+            return None
         return self.progress.waiting() if self.progress is not None else []
 
 
@@ -183,18 +189,16 @@ def _recorded(folder: Path, show: Tell) -> Iterator[Tell]:
         yield tell
 
 
-def _view(
-    arguments: argparse.Namespace, progress: Progress, stop: threading.Event
-) -> contextlib.AbstractContextManager[Tell]:
-    chosen = "none" if arguments.json else arguments.progress
-    return view(chosen, progress, stop.is_set)
+def chosen_view(asked: str) -> str:
+    """Returns the view that was asked for; `auto` is live on a terminal, lines elsewhere."""
+    if asked != "auto":
+        return asked
+    return "live" if sys.stdout.isatty() else "lines"
 
 
 @contextlib.contextmanager
 def view(chosen: str, progress: Progress, stopping: Callable[[], bool]) -> Iterator[Tell]:
-    """Yields what shows events: `chosen` is one of `VIEWS`."""
-    if chosen == "auto":
-        chosen = "live" if sys.stdout.isatty() else "lines"
+    """Yields what shows events: `chosen` is one of `VIEWS`, but for `auto`."""
     if chosen == "live":
         from rich.console import Console  # noqa: PLC0415 - only on a terminal
 
@@ -242,7 +246,7 @@ def _ending(
     from paver.report.ending import Ending  # noqa: PLC0415
     from paver.runs.doors import doors  # noqa: PLC0415
 
-    ending = Ending(plan=plan, report=report, folder=folder, seconds=seconds)
+    ending = Ending(plan=plan, report=report, folder=_near(folder), seconds=seconds)
     text = page.page(
         ending,
         progress.last(),
@@ -256,7 +260,13 @@ def _ending(
         # The run itself is journalled and over: a full disk costs the page only.
         out.note(f"warning: the report can't be written: {error.strerror}")
         return ending
-    return dataclasses.replace(ending, page=folder / "report.html")
+    return dataclasses.replace(ending, page=_near(folder) / "report.html")
+
+
+def _near(folder: Path) -> Path:
+    """Returns a folder as it is shorter to read: relative, where it lies below the present one."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def _tell(arguments: argparse.Namespace, ending: Ending) -> None:
@@ -266,7 +276,7 @@ def _tell(arguments: argparse.Namespace, ending: Ending) -> None:
     if arguments.json:
         from paver.signing import canonical  # noqa: PLC0415 - only here
 
-        document = {**ending.report.document(), "folder": str(ending.folder)}
+        document = {**ending.report.document(), "folder": str(ending.folder.absolute())}
         sys.stdout.write(canonical.dumps(document).decode() + "\n")
     elif arguments.progress != "events":
         out.line()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import TYPE_CHECKING
 
 from paver.cli import acting, opening, out
@@ -50,10 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
     return _remote(arguments, state)
 
 
-def _progress(plan: Plan | None) -> Progress:
+def _progress(plan: Plan | None, began: float = 0.0) -> Progress:
+    """Returns the progress of a run that began at `began`, seconds since 1970."""
     from paver.runs import progress  # noqa: PLC0415
 
-    return progress.of(plan) if plan is not None else progress.Progress()
+    ago = max(0.0, time.time() - began) if began else 0.0
+    return progress.of(plan, ago=ago) if plan is not None else progress.Progress(ago=ago)
 
 
 def _again(arguments: argparse.Namespace, state: SiteFolder) -> int:
@@ -62,7 +65,9 @@ def _again(arguments: argparse.Namespace, state: SiteFolder) -> int:
     runs = state.runs()
     if not runs:
         return _none(state)
-    with acting.view(arguments.progress, _progress(past.plan_of(runs[-1])), lambda: False) as tell:
+    with acting.view(
+        acting.chosen_view(arguments.progress), _progress(past.plan_of(runs[-1])), lambda: False
+    ) as tell:
         for event in past.events_of(runs[-1]):
             tell(event)
     return _ended(past.of(runs[-1]).state, str(runs[-1]))
@@ -71,7 +76,9 @@ def _again(arguments: argparse.Namespace, state: SiteFolder) -> int:
 def _local(arguments: argparse.Namespace, here: Local) -> int:
     with (
         opening.stopping() as stop,
-        acting.view(arguments.progress, _progress(here.plan()), stop.is_set) as tell,
+        acting.view(
+            acting.chosen_view(arguments.progress), _progress(here.plan(), here.began()), stop.is_set
+        ) as tell,
     ):
         found = here.follow(tell, stop.is_set)
     if stop.is_set():
@@ -94,7 +101,11 @@ def _remote(arguments: argparse.Namespace, state: SiteFolder) -> int:
         out.note(f"on the jumpbox: job {there.name}")
         with (
             opening.stopping() as stop,
-            acting.view(arguments.progress, _progress(there.plan()), stop.is_set) as tell,
+            acting.view(
+                acting.chosen_view(arguments.progress),
+                _progress(there.plan(), there.state().started),
+                stop.is_set,
+            ) as tell,
         ):
             end = there.follow(tell, out.note, stop.is_set)
     if end.state == "running":

@@ -104,7 +104,8 @@ def _up(arguments: argparse.Namespace) -> int:
     out.line(f"the lab is up in {folder}: {', '.join(host.name for host in lab.plan.hosts)}")
     if not lab.isolated:
         out.line("  note  this machine refuses namespaces: its addresses are on loopback, there is no airgap")
-    out.line(f"  next  paver lab shell -- paver apply -s {demo.site}")
+    named = f" --dir {folder}" if arguments.dir is not None else ""
+    out.line(f"  next  paver lab shell{named} -- paver apply -s {demo.site}")
     return 0
 
 
@@ -204,7 +205,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
             do=f"`rm -r {folder}`, or name another folder with --dir",
         )
     values = rehearsal.secrets_of(site, driver)
-    programs, tools = _provide(None)
+    programs, tools = _provide(arguments.phase or None)
     lab = raising.up(rehearsal.plan_of(site, values), folder / "lab", programs=programs, tools=tools)
     try:
         file = rehearsal.write(site, lab, folder / "site", values)

@@ -192,16 +192,17 @@ def folder_of(site: Site) -> SiteFolder:
     return SiteFolder(state_folder(site.folder, os.environ), site.name)
 
 
-def _nothing() -> Iterable[str]:
+def _nothing() -> Iterable[str] | None:
     return ()
 
 
 @contextmanager
-def stopping(waiting: Callable[[], Iterable[str]] = _nothing) -> Iterator[threading.Event]:
+def stopping(waiting: Callable[[], Iterable[str] | None] = _nothing) -> Iterator[threading.Event]:
     """Yields an event that the first interrupt sets; a second one leaves at once.
 
     Args:
-        waiting: returns what the first interrupt has to wait for, as it is told then.
+        waiting: returns what the first interrupt has to wait for, as it is told then; None where a live view
+            tells it.
     """
     stop = threading.Event()
 
@@ -209,7 +210,9 @@ def stopping(waiting: Callable[[], Iterable[str]] = _nothing) -> Iterator[thread
         if stop.is_set():
             os._exit(128 + number)
         stop.set()
-        busy = list(waiting())
+        busy = waiting()
+        if busy is None:
+            return
         told = "".join(f"\n  waits for {one}" for one in busy)
         sys.stderr.write(
             "\nstopping: nothing new is started, short actions end, jobs go on by themselves"

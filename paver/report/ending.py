@@ -68,7 +68,8 @@ def ending_text(ending: Ending) -> Iterator[str]:
     yield f"  made      {ending.made()}{split}"
     if ending.page is not None:
         yield f"  report    {ending.page}"
-    yield f"  journal   {ending.folder / 'journal.jsonl'}  head {report.head[:24]}"
+    yield f"  journal   {ending.folder / 'journal.jsonl'}"
+    yield f"  its head  {report.head}"
     if not ending.whole:
         if report.left:
             yield f"  left      {words.plural(len(report.left), 'action')}, the first {report.left[0]}"
@@ -76,7 +77,11 @@ def ending_text(ending: Ending) -> Iterator[str]:
     if plan.mode == "destroy":
         yield "  next      the sealed store and the journals are kept; `paver status` shows what is left"
         return
-    if plan.phases[-1:] and any(a.kind == "contract.document" for a in plan.actions):
+    if plan.selection:
+        yield "  next      paver plan            what is left of the whole site"
+        yield "            paver status          how it stands, who gets in how, where the passwords are"
+        return
+    if any(a.kind == "contract.document" for a in plan.actions):
         yield "  contract  `paver contract` prints it"
     yield "  next      paver status          how it stands, who gets in how, where the passwords are"
     yield '            eval "$(paver env)"   bosh, credhub, fly, mc, govc'

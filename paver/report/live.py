@@ -178,9 +178,12 @@ def _foot(state: State, *, stopping: bool) -> Text:
         parts.append(f"{words.expected(left)} left".replace("≈", "about"))
     if state.station:
         parts.append(f"on the {state.station}")
+    if all(phase.done >= phase.total for phase in state.phases):
+        return Text(" " + " · ".join(parts), "dim")
     if stopping:
         names = ", ".join(words.thing(work.event.resource) for work in state.working)
-        parts.append(f"stopping, waits for {names}" if names else "stopping")
+        again = "Ctrl-C again leaves at once"
+        parts.append(f"stopping ({again}){f', waits for {names}' if names else ''}")
     else:
         parts.append("Ctrl-C stops; the same command goes on")
     return Text(" " + " · ".join(parts), "yellow" if stopping else "dim")

@@ -35,6 +35,7 @@ FOLDED = frozenset({Verb.CREATE, Verb.DELETE})
 FOLD_FROM = 5
 """So many like lines in a row become one."""
 WIDEST_NAME = 34
+WIDEST_SAYING = 48
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,7 +146,7 @@ def _folded(group: list[Action]) -> _Line:
         words.place(first.resource, first.endpoint),
         SIGNS[first.verb],
         name,
-        _cut(says, 78) + (f"  ({unknown} not known yet)" if unknown else ""),
+        _cut(says, WIDEST_SAYING + 12) + (f"  ({unknown} not known yet)" if unknown else ""),
         words.expected(sum(action.estimate for action in group)),
     )
 
@@ -210,7 +211,7 @@ def _table(lines: list[_Line], look: Look) -> Iterator[str]:
     place = max(len(line.place) for line in lines)
     widest = 200 if look.ids else WIDEST_NAME
     name = min(widest, max(len(line.name) for line in lines))
-    says = min(60, max(len(line.says) for line in lines))
+    says = min(WIDEST_SAYING, max(len(line.says) for line in lines))
     for line in lines:
         if line.phase and line is not lines[0]:
             yield ""

@@ -41,9 +41,9 @@ def standing_text(standing: Standing, *, colour: bool = False) -> Iterator[str]:
     yield from _ending(standing)
     yield f"  passwords are in {standing.store}: `paver secrets list`, `paver secrets show NAME`"
     yield ""
-    yield "ways in, those that need the least first:"
+    yield "ways in, those that need the least first (the last resort works when all else is down):"
     doors = [
-        (f"  {door.name}", door.at, door.user, door.secret, "when all else is down" if door.last else "")
+        (f"  {door.name}", door.at, door.user, door.secret, "last resort" if door.last else "")
         for door in standing.doors
     ]
     yield from table(("  to", "at", "as", "secret", ""), doors, colour=colour)

@@ -17,7 +17,10 @@ REGISTRY_USER = "admin"
 def doors(site: Site, driver: Driver) -> tuple[Door, ...]:
     """Returns the doors of a site: those that need the least first."""
     offered = getattr(driver, "doors", None)
-    return (*(offered(site) if offered is not None else ()), _jumpbox(site), *_foundation(site))
+    below = tuple(offered(site)) if offered is not None else ()
+    last = (door for door in below if door.last)
+    rest = (door for door in below if not door.last)
+    return (*last, _jumpbox(site), *rest, *_foundation(site))
 
 
 def _jumpbox(site: Site) -> Door:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import io
 import time
 from collections.abc import Callable
@@ -32,6 +33,11 @@ class Local:
     def plan(self) -> Plan | None:
         """Returns what it carries out."""
         return past.plan_of(self.folder)
+
+    def began(self) -> float:
+        """Returns when it began, in seconds since 1970; 0 where it does not say yet."""
+        told = past.of(self.folder).began
+        return dt.datetime.fromisoformat(told).timestamp() if told else 0.0
 
     def follow(self, tell: Tell, stop: Callable[[], bool]) -> past.Run:
         """Tells every event from the beginning on, until the run ends or `stop` says so."""

@@ -13,6 +13,8 @@ from paver.runs.events import Happening
 
 RATE_WINDOW = 8.0
 """Seconds over which a transfer's rate is taken."""
+AT_ONCE = 0.05
+"""Seconds within which amounts count as one: what a follower reads at once was not transferred at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Progress:
         totals: number of actions by phase; one that no event names yet is shown as waiting.
         estimates: seconds by phase.
         clock: a monotonic clock.
+        ago: seconds since the run began.
     """
 
     def __init__(
@@ -83,10 +86,11 @@ class Progress:
         totals: Mapping[str, int] | None = None,
         estimates: Mapping[str, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        ago: float = 0.0,
     ) -> None:
         self._lock = threading.RLock()
         self._clock = clock
-        self._started = clock()
+        self._started = clock() - ago
         self._phases = list(phases)
         self._totals = dict(totals or {})
         self._estimates = dict(estimates or {})
@@ -119,6 +123,9 @@ class Progress:
         samples = self._samples.setdefault(event.resource, deque(maxlen=64))
         if samples and samples[-1][1] > event.done:
             samples.clear()  # the next disk begins
+        if samples and now - samples[-1][0] < AT_ONCE:
+            samples[-1] = (samples[-1][0], event.done)
+            return
         samples.append((now, event.done))
         while len(samples) > 2 and now - samples[0][0] > RATE_WINDOW:
             samples.popleft()
@@ -169,12 +176,12 @@ class Progress:
         ]
 
 
-def of(plan: Plan, clock: Callable[[], float] = time.monotonic) -> Progress:
-    """Returns the progress of a run of `plan`, at its beginning."""
+def of(plan: Plan, clock: Callable[[], float] = time.monotonic, ago: float = 0.0) -> Progress:
+    """Returns the progress of a run of `plan` that began `ago` seconds ago."""
     acts = [action for action in plan.actions if action.verb in WRITES]
     totals = {phase: sum(1 for action in acts if action.phase == phase) for phase in plan.phases}
     estimates = {
         phase: sum(action.estimate for action in acts if action.phase == phase) for phase in plan.phases
     }
     order = plan.phases if plan.mode == "apply" else tuple(reversed(plan.phases))
-    return Progress(order, totals, estimates, clock)
+    return Progress(order, totals, estimates, clock, ago)

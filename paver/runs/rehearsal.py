@@ -83,12 +83,19 @@ def write(site: Site, lab: Lab, folder: Path, values: dict[str, str]) -> Path:
         capacity=IMAGE_BYTES,
         networks=("VM Network",),
     )
-    bosh, minio, registry = (lab.programs[name] for name in ARTEFACT_PROGRAMS)
-    interpreter, library = shlex.quote(sys.executable), shlex.quote(system.python_path())
-    bucc_artefact.build(folder / "bucc.tar", bosh, minio, registry, interpreter, library)
+    _artefact(lab, folder / "bucc.tar")
     file = folder / "site.yml"
     file.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return file
+
+
+def _artefact(lab: Lab, path: Path) -> None:
+    if not all(name in lab.programs for name in ARTEFACT_PROGRAMS):
+        path.write_text("no BUCC artefact: this rehearsal ends before the phase bucc\n")
+        return
+    bosh, minio, registry = (lab.programs[name] for name in ARTEFACT_PROGRAMS)
+    interpreter, library = shlex.quote(sys.executable), shlex.quote(system.python_path())
+    bucc_artefact.build(path, bosh, minio, registry, interpreter, library)
 
 
 def _installer(iaas: dict[str, Any], lab: Lab) -> dict[str, Any]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from paver.cli import opening
 from paver.engine.journal import Journal, JournalError
 from paver.errors import Interrupted, PartlyDone
 from paver.runs import apply as applying
@@ -43,7 +46,7 @@ def test_the_end_of_a_run_says_where_everything_is_and_what_comes_next(site: Com
     out = site.fine("apply", "--yes").out
     (folder,) = site.runs
     for place in (folder / "report.html", folder / "journal.jsonl"):
-        assert str(place) in out
+        assert str(place.relative_to(site.folder)) in out
         assert place.exists()
     assert "paver status" in out
     page = (folder / "report.html").read_text()
@@ -166,6 +169,28 @@ def test_a_run_that_was_stopped_ends_with_130(site: Command, monkeypatch: pytest
 
     monkeypatch.setattr(memory.Box, "create", stopped)
     assert site.run("apply", "--yes").code == 130
+
+
+def test_a_first_interrupt_says_what_it_waits_for_and_a_second_one_would_leave(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with opening.stopping(lambda: ["memory.box:left/one"]) as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.is_set()
+    told = capsys.readouterr().err
+    assert "nothing new is started" in told
+    assert "waits for memory.box:left/one" in told
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_while_planning_ends_with_130(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_self: object, _world: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(memory.Box, "read", interrupted)
+    ran = site.run("plan")
+    assert ran.code == 130
+    assert "the same command goes on" in ran.err
 
 
 def test_what_is_left_for_another_station_ends_with_5(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import io
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
 
 from paver.driver import Door, ResourceId, Verb
 from paver.engine.diff import Change
@@ -220,8 +223,8 @@ def test_done_actions_fold_away_and_failures_stay(running: tuple[Progress, Clock
 
 
 def test_an_interrupt_says_what_it_waits_for(running: tuple[Progress, Clock]) -> None:
-    shown = live.text(live.frame(running[0].state(), 100, 40, stopping=True))
-    assert "stopping, waits for ntp esx-01, appliance vcenter" in shown
+    shown = live.text(live.frame(running[0].state(), 120, 40, stopping=True))
+    assert "stopping (Ctrl-C again leaves at once), waits for ntp esx-01, appliance vcenter" in shown
     assert running[0].waiting() == ["vsphere.ntp:esx-01", "vsphere.appliance:vcenter: Uploading disk-1.vmdk"]
 
 
@@ -252,6 +255,33 @@ def test_a_resized_terminal_gets_frames_of_its_size(running: tuple[Progress, Clo
     assert "━" in wide
     assert "━" not in narrow
     assert max(map(len, narrow.splitlines())) <= 40
+
+
+def test_what_a_follower_reads_at_once_is_no_rate() -> None:
+    clock = Clock()
+    progress = Progress(clock=clock, ago=60.0)
+    for done in (100_000_000, 400_000_000, 800_000_000):
+        progress(happening("doing", 4, done=done, total=900_000_000, unit="B"))
+    (work,) = progress.state().working
+    assert work.rate == 0
+    clock.now = 2.0
+    progress(happening("doing", 4, done=850_000_000, total=900_000_000, unit="B"))
+    (work,) = progress.state().working
+    assert work.rate == 25_000_000
+    assert progress.state().seconds == 62
+
+
+def test_a_terminal_is_left_with_the_last_frame() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=90, height=20)
+    clock = Clock()
+    progress = of(dataclasses.replace(PLAN, actions=ACTIONS[:1]), clock)
+    with live.Live(progress, console, lambda: False) as view:
+        view(happening("begun", 0))
+        view(happening("done", 0, millis=400))
+    last = Text.from_ansi(screen.getvalue()).plain
+    assert "✓ hosts" in last
+    assert "1/1" in last
 
 
 def test_off_a_terminal_every_event_is_one_line() -> None:
@@ -292,7 +322,8 @@ ENDED = """\
 lab-north: done in 75 s
   made      1 created, 1 changed
   report    /run/report.html
-  journal   /run/journal.jsonl  head 12:abcdef
+  journal   /run/journal.jsonl
+  its head  12:abcdef
   next      paver status          how it stands, who gets in how, where the passwords are
             eval "$(paver env)"   bosh, credhub, fly, mc, govc
             paver verify          prove it all again"""

@@ -1,0 +1,133 @@
+"""Preflight against simulated hosts: everything that stands in the way at once, and not one write."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.driver import BadInput, Finding, Grade
+from paver.drivers.vsphere import DRIVER, endpoints
+from paver.ovf.write import make_ova
+from paver.sitefile import Site
+from paver.transport.context import Wire
+from paver.transport.vsphere import VsphereConnector
+from tests.support.vsphere_lab import ADDRESS, PASSWORD, Hosts, hosts, site_of
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosts]:
+    with hosts(tmp_path, "esx-01", "esx-02") as running:
+        dial(running, monkeypatch)
+        yield running
+
+
+def dial(there: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leads the site's addresses to the simulators' ports."""
+    connectors = endpoints.connectors
+
+    def led(site: Site) -> dict[str, Any]:
+        found = dict(connectors(site))
+        for name, port in there.ports.items():
+            connector = found[f"host:{name}"]
+            assert isinstance(connector, VsphereConnector)
+            found[f"host:{name}"] = dataclasses.replace(connector, address=ADDRESS, port=port)
+        return found
+
+    monkeypatch.setattr(endpoints, "connectors", led)
+
+
+def site_with_image(there: Hosts, folder: Path, **changes: str) -> Site:
+    make_ova(folder / "jumpbox.ova", name="jumpbox", disk=b"disk", capacity=2**20, networks=("VM Network",))
+    return site_of(there, folder, **changes)
+
+
+def looked_at(site: Site, password: str = PASSWORD) -> dict[tuple[str, str], Finding]:
+    found = DRIVER.preflight(site, Wire(reveal=lambda _: password))
+    return {(one.subject, one.check): one for one in found}
+
+
+def grades(found: dict[tuple[str, str], Finding]) -> dict[str, Grade]:
+    return {f"{subject} {check}": one.grade for (subject, check), one in found.items() if one.grade != "ok"}
+
+
+def test_hosts_that_are_ready_have_no_finding_against_them_and_are_only_read(
+    there: Hosts, tmp_path: Path
+) -> None:
+    before = {name: there.inventory(name) for name in there.ports}
+    found = looked_at(site_with_image(there, tmp_path))
+    assert grades(found) == {}
+    assert found["esx-01", "licence"].seen.startswith("Evaluation")
+    assert found["esx-01", "version"].seen.startswith("ESXi 8.0.3")
+    assert found["esx-01", "port group bosh"].seen == "absent, will be made"
+    assert {name: there.inventory(name) for name in there.ports} == before
+    assert not [call for name in there.ports for call in there.trace(name) if call["write"]]
+
+
+def test_every_trouble_is_told_at_once(there: Hosts, tmp_path: Path) -> None:
+    there.ask("/licence", server="esx-01", licence="free")
+    there.ask("/uplink", server="esx-02", device="vmnic0", up=False)
+    site = site_with_image(there, tmp_path)
+    (tmp_path / "jumpbox.ova").write_bytes(b"this is no archive" * 100)
+    found = looked_at(site)
+    assert grades(found) == {
+        "files jumpbox image": Grade.INPUT,
+        "esx-01 licence": Grade.REFUSED,
+        "esx-02 uplink vmnic0": Grade.WARNING,
+    }
+    assert "iaas.hosts.esx-01.licence" in found["esx-01", "licence"].do
+
+
+def test_a_wrong_pin_is_told_with_what_was_seen_and_no_password_leaves(there: Hosts, tmp_path: Path) -> None:
+    site = site_with_image(there, tmp_path)
+    wrong = site.source.text.replace(there.pins["esx-01"], "sha256:" + ":".join(["ab"] * 32))
+    from paver.sitefile.load import loads  # noqa: PLC0415 - here alone
+
+    site = loads(wrong, {"vsphere": DRIVER}, file="site.yml", folder=tmp_path)
+    found = looked_at(site)
+    assert grades(found) == {"esx-01 certificate": Grade.INPUT}
+    assert found["esx-01", "certificate"].seen == there.pins["esx-01"]
+    assert "Login" not in {call["method"] for call in there.trace("esx-01")}
+
+
+def test_a_wrong_password_is_bad_input_at_each_host(there: Hosts, tmp_path: Path) -> None:
+    found = looked_at(site_with_image(there, tmp_path), password="not the right one")
+    assert grades(found) == {"esx-01 login": Grade.INPUT, "esx-02 login": Grade.INPUT}
+
+
+def test_a_secret_that_is_missing_is_bad_input_too(there: Hosts, tmp_path: Path) -> None:
+    def missing(_: object) -> str:
+        raise BadInput("the sealed store has no secret 'esx-root'", do="paver secrets set esx-root")
+
+    found = {
+        (one.subject, one.check): one
+        for one in DRIVER.preflight(site_with_image(there, tmp_path), Wire(reveal=missing))
+    }
+    assert found["esx-01", "login"].grade is Grade.INPUT
+    assert found["esx-01", "login"].do == "paver secrets set esx-root"
+
+
+def test_a_host_that_is_down_hides_no_other(
+    there: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = dataclasses.replace(there, ports={**there.ports, "esx-01": 1})
+    monkeypatch.undo()
+    dial(down, monkeypatch)
+    found = looked_at(site_with_image(there, tmp_path))
+    assert grades(found) == {"esx-01 certificate": Grade.UNREACHABLE}
+    assert found["esx-02", "login"].grade is Grade.OK
+
+
+def test_too_little_room_is_refused_before_anything_is_placed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hosts(tmp_path, "esx-01", "esx-02", capacity=10**10) as small:
+        dial(small, monkeypatch)
+        found = looked_at(site_with_image(small, tmp_path))
+    assert grades(found) == {"esx-01 datastore datastore1": Grade.REFUSED}
+    assert found["esx-01", "datastore datastore1"].wanted == "45 GB"
