@@ -25,7 +25,7 @@ from paver.transport.context import Wire
 from paver.transport.ssoadmin import SsoConnector
 from paver.transport.vsphere import VsphereConnector
 from tests.support.vsphere_lab import ADDRESS as HOSTS
-from tests.support.vsphere_lab import Hosts, Run
+from tests.support.vsphere_lab import Hosts, Run, World
 
 ADDRESS = "127.0.0.22"
 NAMES = "127.0.0.23"
@@ -141,13 +141,16 @@ class InventoryRun(Run):
         self.vcenter = there
         self.anchors["vmca"] = there.root
         self.secrets["vcenter-administrator"] = ADMINISTRATOR
-        self.ports = dict(there.hosts.ports)
+        self.changed: dict[str, dict[str, Any]] = {}
+        """Fields of wishes that a test has otherwise, by the resource's id."""
+        self.versions: dict[str, str] = {}
+        """Versions of secrets that a test has otherwise."""
 
     def paved(self) -> Paved:
         """Returns the wish, vCenter dialled where it is."""
         whole = super().paved()
         connectors = dict(whole.connectors)
-        for endpoint in ("vcenter", "vcenter-sso"):
+        for endpoint in {"vcenter", "vcenter-sso"} - set(self.connectors):
             connectors[endpoint] = self._dialled(connectors[endpoint])
         grounds = tuple(
             dataclasses.replace(one, at=Endpoint(one.at.name)) for one in inventory.grounds(self.site)
@@ -155,7 +158,7 @@ class InventoryRun(Run):
         return dataclasses.replace(
             whole,
             resources=tuple(self._here(one) for one in whole.resources),
-            connectors={**connectors, **self.connectors},
+            connectors=connectors,
             grounds=(*(one for one in whole.grounds if one.phase == "trust"), *grounds),
         )
 
@@ -176,8 +179,28 @@ class InventoryRun(Run):
             return resource
         changed = dataclasses.replace(resource, at=Endpoint(resource.at.name))
         if isinstance(changed, ClusterHost):
-            return dataclasses.replace(changed, port=self.ports[changed.host])
-        return changed
+            changed = dataclasses.replace(changed, port=self.vcenter.hosts.ports[changed.host])
+        return dataclasses.replace(changed, **self.changed.get(changed.id, {}))
+
+    @contextlib.contextmanager
+    def world(self) -> Iterator[World]:
+        """Opens what one plan or run needs."""
+        with super().world() as world:
+
+            def version(secret: Secret) -> str | None:
+                return self.versions.get(secret.name) or world.version(secret)
+
+            yield dataclasses.replace(world, version=version)
+
+    @contextlib.contextmanager
+    def sso(self) -> Iterator[Any]:
+        """Gives a session with single sign-on that may write anything."""
+        connector = self.paved().connectors["vcenter-sso"]
+        connection = connector.connect(Wire(reveal=lambda _: ADMINISTRATOR))
+        try:
+            yield connection.writer(_pass)
+        finally:
+            connection.close()
 
     @contextlib.contextmanager
     def account(self, user: str, password: str) -> Iterator[Any]:
@@ -195,8 +218,19 @@ class InventoryRun(Run):
         return self.account("administrator@vsphere.local", ADMINISTRATOR)
 
 
+def with_pool(site: Site, name: str = "bosh") -> Site:
+    """Returns the site with a resource pool in its cluster."""
+    iaas: Any = site.iaas
+    clusters = {
+        key: cluster.model_copy(update={"resource_pool": name})
+        for key, cluster in iaas.inventory.clusters.items()
+    }
+    inventory_of = iaas.inventory.model_copy(update={"clusters": clusters})
+    return dataclasses.replace(site, iaas=iaas.model_copy(update={"inventory": inventory_of}))
+
+
 def _of_inventory(resource: Any) -> bool:
-    return resource.phase == "inventory" or resource.id == f"trust.password:{CPI}"
+    return bool(resource.phase == "inventory" or resource.id == f"trust.password:{CPI}")
 
 
 def _pass(call: str, target: str = "", detail: object = None) -> None:

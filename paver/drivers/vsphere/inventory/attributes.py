@@ -2,7 +2,7 @@
 
 An entity cannot be born with its mark, and roles and permissions cannot carry one at all. So the ledger has a
 few slots, attributes of the root folder that hold one mark each: the intent of an entity for as long as it is
-being made, and the mark of each role and permission. Definitions go when nothing has a value under them.
+being made or destroyed, and the mark of each role and permission. A definition goes with its last value.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from paver.transport.vsphere import VsphereFault
 
 MARK = "paver.mark"
 SLOT = "paver.ledger."
-NOTE = frozenset({"AddCustomFieldDef", "SetField"})
-"""What marking a thing calls."""
-STRIKE = frozenset({"SetField", "RemoveCustomFieldDef"})
-"""What taking a mark away calls."""
+CALLS = frozenset({"AddCustomFieldDef", "SetField", "RemoveCustomFieldDef"})
+"""What marking a thing calls, and taking its mark away."""
 
 MARKED = ("Datacenter", "ClusterComputeResource", "HostSystem", "Folder", "ResourcePool")
 """Types of entities that may carry a mark."""
 
+_CUSTOM = ("customValue",)
 _LONGEST = 255
 _MOST_SLOTS = 64
 
@@ -72,38 +71,43 @@ def note(session: Any, mark: Mark) -> None:
     """Writes a mark into the ledger: over the one of the same resource, or into a slot that is free."""
     book = ledger(session)
     name = next((name for name, kept in book.slots.items() if kept.id == mark.id), None)
-    if name is None:
-        free = (f"{SLOT}{number}" for number in range(1, _MOST_SLOTS + 1))
-        name = next((one for one in free if one not in book.slots), None)
-    if name is None:
-        raise PaverError(
-            f"{session.name}: paver's ledger is full",
-            seen=", ".join(sorted(mark.id for mark in book.slots.values())),
-            do="take away what is no longer there: attributes paver.ledger.* of the root folder",
-        )
-    _set(session, session.content.rootFolder, _define(session, name, "Folder"), _text(mark))
+    key = _keys(session)[name] if name is not None else _free_slot(session, book)
+    _set(session, session.content.rootFolder, key, _text(mark))
 
 
 def strike(session: Any, id_: str) -> None:
-    """Takes a resource out of the ledger."""
+    """Takes a resource out of the ledger, and with it all definitions under which nothing has a value.
+
+    Its own slot goes last and in one call, value and definition: until then the next run finds what is left to do.
+    """
+    own = [name for name, mark in ledger(session).slots.items() if mark.id == id_]
     keys = _keys(session)
-    for name, mark in ledger(session).slots.items():
-        if mark.id == id_:
-            _set(session, session.content.rootFolder, keys[name], "")
-
-
-def tidy(session: Any) -> None:
-    """Removes the definitions under which nothing has a value."""
-    used: set[int] = set()
-    for type_name in MARKED:
-        for _, values in session.objects(type_name, ("customValue",)):
-            used |= {key for key, text in _values(values["customValue"]).items() if text}
-    used |= {
-        key for key, text in _values(session.value(session.content.rootFolder, "customValue")).items() if text
-    }
-    for name, key in sorted(_keys(session).items()):
+    used = _used(session)
+    for name, key in sorted(keys.items()):
         if (name == MARK or name.startswith(SLOT)) and key not in used:
-            session.call(session.content.customFieldsManager, "RemoveCustomFieldDef", key=key)
+            _undefine(session, key)
+    for name in own:
+        _undefine(session, keys[name])
+
+
+def _free_slot(session: Any, book: Ledger) -> int:
+    for number in range(1, _MOST_SLOTS + 1):
+        name = f"{SLOT}{number}"
+        if name not in book.slots:
+            return _define(session, name, "Folder")
+    raise PaverError(
+        f"{session.name}: paver's ledger is full",
+        seen=", ".join(sorted(mark.id for mark in book.slots.values())),
+        do="remove the attributes paver.ledger.* of the root folder whose things are gone",
+    )
+
+
+def _used(session: Any) -> set[int]:
+    found = [
+        values["customValue"] for type_name in MARKED for _, values in session.objects(type_name, _CUSTOM)
+    ]
+    found.append(session.value(session.content.rootFolder, "customValue"))
+    return {key for custom in found for key, text in _values(custom).items() if text}
 
 
 def begun(world: Reader, book: Ledger, id_: ResourceId) -> Mark | None:
@@ -144,6 +148,10 @@ def _define(session: Any, name: str, type_name: str | None) -> int:
             raise
         return _keys(session)[name]
     return int(made.key)
+
+
+def _undefine(session: Any, key: int) -> None:
+    session.call(session.content.customFieldsManager, "RemoveCustomFieldDef", key=key)
 
 
 def _set(session: Any, entity: Any, key: int, text: str) -> None:

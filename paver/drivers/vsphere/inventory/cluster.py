@@ -6,16 +6,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from paver.driver import Facts, Mark, Refused, Writer
+from paver.driver import Refused, Writer
 from paver.drivers.vsphere.inventory import datacenter
-from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
+from paver.drivers.vsphere.inventory.entity import Entity, EntityFacts, Found, declared, every, same
 from paver.transport.vsphere import new
 
 PATHS = ("configurationEx", "host", "resourcePool")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ClusterFacts(Facts):
+class ClusterFacts(EntityFacts):
     """A cluster as it is; without values where it was only begun."""
 
     drs: bool | None = None
@@ -34,11 +34,12 @@ class Cluster(Entity[ClusterFacts]):
 
     kind = "vsphere.cluster"
     type_name = "ClusterComputeResource"
+    facts_type = ClusterFacts
     paths = PATHS
-    unmanaged = frozenset({"name", "datacenter"})
+    unmanaged = frozenset({"datacenter"})
     calls = declared(
-        create=("CreateClusterEx", "ReconfigureComputeResource_Task"),
-        update=("ReconfigureComputeResource_Task",),
+        create=("CreateClusterEx", "ReconfigureComputeResource_Task", "Rename_Task"),
+        update=("ReconfigureComputeResource_Task", "Rename_Task"),
         delete=("Destroy_Task",),
     )
 
@@ -52,14 +53,10 @@ class Cluster(Entity[ClusterFacts]):
         return found.values["hostFolder"] if found is not None else None
 
     @classmethod
-    def facts(
-        cls, session: Any, found: Found | None, address: Mapping[str, str], mark: Mark | None
-    ) -> ClusterFacts:
-        """Returns the facts of what was found."""
+    def values(cls, session: Any, found: Found) -> Mapping[str, Any]:
+        """Returns name, DRS and HA."""
         del session
-        if found is None:
-            return ClusterFacts(address=address, mark=mark)
-        return ClusterFacts(address=address, mark=mark, drs=_drs(found), ha=_ha(found))
+        return {"name": found.values["name"], "drs": _drs(found), "ha": _ha(found)}
 
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Makes the cluster."""

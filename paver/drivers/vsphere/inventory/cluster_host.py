@@ -8,13 +8,15 @@ is told the thumbprint that paver itself saw over its verified connection, never
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from paver.driver import Check, Facts, Mark, PaverError, Reader, Secret, Unobservable, Writer
-from paver.drivers.vsphere.inventory import attributes, cluster
+from paver.driver import Check, Facts, PaverError, Reader, Secret, Unobservable, Writer
+from paver.drivers.vsphere.inventory import attributes, cluster, retreat
 from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
+from paver.drivers.vsphere.inventory.noted import key_of
+from paver.transport import tls
 from paver.transport.vsphere import VsphereFault, new
 
 _CONNECTED = "connected"
@@ -46,10 +48,17 @@ _TOLD: tuple[tuple[str, str, str], ...] = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClusterHostFacts(Facts):
-    """A host as vCenter shows it; without values where adding it was only begun."""
+    """A host as vCenter shows it; without values where adding it was only begun.
+
+    Attributes:
+        cluster: the cluster that it is in.
+        connected: vCenter reaches it.
+        certificate: SHA-256 of what the host itself shows; other resources use it.
+    """
 
     cluster: str | None = None
     connected: bool | None = None
+    certificate: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,13 +77,14 @@ class ClusterHost(Entity[ClusterHostFacts]):
 
     kind = "vsphere.cluster-host"
     type_name = "HostSystem"
+    facts_type = ClusterHostFacts
     paths = ("runtime.connectionState",)
     unmanaged = frozenset({"name", "host", "datacenter", "port", "user", "password"})
     replaces = frozenset({"cluster"})
     calls = declared(
         create=("AddHost_Task", "ReconnectHost_Task"),
         update=("ReconnectHost_Task",),
-        delete=("DisconnectHost_Task", "Destroy_Task"),
+        delete=("DisconnectHost_Task", "Destroy_Task", *retreat.CALLS),
     )
 
     host: str
@@ -90,26 +100,24 @@ class ClusterHost(Entity[ClusterHostFacts]):
         found = cluster.find(session, self.datacenter, self.cluster)
         return found.ref if found is not None else None
 
-    def look(self, session: Any) -> Found | None:
-        """Returns the host wherever vCenter has it: it can be in one place only."""
-        return next(
-            (one for one in every(session, self.type_name, self.paths) if one.values["name"] == self.name),
-            None,
-        )
+    def _is_here(self, found: Found, parent: Any) -> bool:
+        # It can be in one place only, and may be in a wrong one.
+        del parent
+        return bool(found.values["name"] == self.name)
 
     @classmethod
-    def facts(
-        cls, session: Any, found: Found | None, address: Mapping[str, str], mark: Mark | None
-    ) -> ClusterHostFacts:
-        """Returns the facts of what was found."""
-        if found is None:
-            return ClusterHostFacts(address=address, mark=mark)
-        return ClusterHostFacts(
-            address=address,
-            mark=mark,
-            cluster=_cluster_of(session, found),
-            connected=found.values["runtime.connectionState"] == _CONNECTED,
-        )
+    def values(cls, session: Any, found: Found) -> Mapping[str, Any]:
+        """Returns where the host is, and whether vCenter reaches it."""
+        state = found.values["runtime.connectionState"]
+        return {"cluster": _cluster_of(session, found), "connected": state == _CONNECTED}
+
+    def read(self, world: Reader) -> ClusterHostFacts | None:
+        """Returns the host as vCenter has it, with the certificate that it shows."""
+        facts = super().read(world)
+        if facts is None or facts.cluster is None:
+            return facts
+        pem = shown(world.session(self.also[0]), self.host)
+        return dataclasses.replace(facts, certificate=tls.fingerprint(pem))
 
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Adds the host.
@@ -141,7 +149,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
             "HostConnectSpec",
             hostName=self.name,
             port=self.port,
-            sslThumbprint=thumbprint(world.session(self.also[0]), self.host),
+            sslThumbprint=tls.thumbprint(shown(world.session(self.also[0]), self.host)),
             userName=self.user,
             password=world.reveal(self.password),
             force=False,
@@ -163,14 +171,13 @@ class ClusterHost(Entity[ClusterHostFacts]):
 
     def checks(self, world: Reader, facts: ClusterHostFacts) -> Iterable[Check]:
         """Yields that the host still proves who it is, now by the certificate that vCenter issued."""
-        del facts
-        shown = thumbprint(world.session(self.also[0]), self.host)
-        yield Check("the host is trusted with its new certificate", bool(shown), shown)
+        pem = shown(world.session(self.also[0]), self.host)
+        yield Check("the host is trusted with its new certificate", bool(pem), str(facts.certificate))
 
     @classmethod
     def remove(cls, world: Writer, session: Any, found: Found) -> None:
         """Takes the host out; its VMs run on, and it stays usable by itself."""
-        del world
+        retreat.retreat(world, session, found.ref, found.values["parent"])
         if found.values["runtime.connectionState"] == _CONNECTED:
             session.task(found.ref, "DisconnectHost_Task")
         session.task(found.ref, "Destroy_Task")
@@ -184,8 +191,8 @@ class ClusterHost(Entity[ClusterHostFacts]):
         return 40
 
 
-def thumbprint(session: Any, name: str) -> str:
-    """Returns the SHA-1 thumbprint of what a host shows on a connection that was verified, as vCenter takes it.
+def shown(session: Any, name: str) -> str:
+    """Returns what a host shows on a connection that was verified, in PEM.
 
     Raises:
         Unobservable: if it does not answer.
@@ -195,16 +202,15 @@ def thumbprint(session: Any, name: str) -> str:
     except OSError as error:
         raise Unobservable(f"{name} does not answer", why=str(error) or type(error).__name__) from error
     try:
-        shown: bytes = connection.getpeercert(binary_form=True)
+        return ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True))
     finally:
         connection.close()
-    # vCenter compares SHA-1; what is proven here was proven by SHA-256 or by a root before.
-    digits = hashlib.sha1(shown, usedforsecurity=False).hexdigest().upper()
-    return ":".join(digits[index : index + 2] for index in range(0, len(digits), 2))
 
 
 def _cluster_of(session: Any, found: Found) -> str:
+    """Returns the cluster's name in the site file if paver made it, whatever somebody calls it now."""
     for one in every(session, "ClusterComputeResource", cluster.PATHS):
         if same(one.ref, found.values["parent"]):
-            return str(one.values["name"])
+            mark = attributes.mark_of(session, one.values["customValue"])
+            return str(one.values["name"]) if mark is None else key_of(mark.id)
     return ""

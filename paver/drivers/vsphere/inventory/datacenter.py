@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-from paver.driver import Facts, Mark, Refused, Writer
-from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
+from paver.driver import Refused, Writer
+from paver.drivers.vsphere.inventory.entity import Entity, EntityFacts, Found, declared, every, same
 
 FOLDERS = ("hostFolder", "vmFolder", "datastoreFolder", "networkFolder")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DatacenterFacts(Facts):
-    """A datacenter; it has no values but its name."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Datacenter(Entity[DatacenterFacts]):
+class Datacenter(Entity[EntityFacts]):
     """A datacenter."""
 
     kind = "vsphere.datacenter"
     type_name = "Datacenter"
     paths = FOLDERS
-    calls = declared(create=("CreateDatacenter",), delete=("Destroy_Task",))
+    calls = declared(
+        create=("CreateDatacenter", "Rename_Task"), update=("Rename_Task",), delete=("Destroy_Task",)
+    )
 
     def lies_in(self, session: Any) -> Any:
         """Returns the root folder."""
         return session.content.rootFolder
-
-    @classmethod
-    def facts(
-        cls, session: Any, found: Found | None, address: Mapping[str, str], mark: Mark | None
-    ) -> DatacenterFacts:
-        """Returns the facts."""
-        del session, found
-        return DatacenterFacts(address=address, mark=mark)
 
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Makes the datacenter."""

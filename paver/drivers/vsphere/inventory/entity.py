@@ -1,7 +1,8 @@
-"""What all managed entities have in common: found by name where they lie, marked by a custom attribute.
+"""What all managed entities have in common: marked by a custom attribute, found by that or by name where they lie.
 
 The order of writes is: the intent into the ledger, the entity, its mark, out of the ledger again. An entity
-without a mark whose intent stands in the ledger was begun by us; any other without a mark is foreign.
+without a mark whose intent stands in the ledger was begun by us; any other without a mark is foreign. An intent
+without an entity is one that was not made yet, or is destroyed already.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
+from paver.driver import Endpoint, Facts, Mark, Reader, Refused, Resource, Verb, Writer
 from paver.drivers.vsphere.inventory import attributes
 from paver.transport.vsphere import VsphereFault, describe
 
@@ -24,9 +25,9 @@ def declared(
 ) -> Mapping[Verb, frozenset[str]]:
     """Returns what a kind of entity declares: its own calls, and those of its mark."""
     return {
-        Verb.CREATE: attributes.NOTE | attributes.STRIKE | frozenset(create),
-        Verb.UPDATE: attributes.NOTE | attributes.STRIKE | frozenset(update),
-        Verb.DELETE: attributes.STRIKE | frozenset(delete),
+        Verb.CREATE: attributes.CALLS | frozenset(create),
+        Verb.UPDATE: attributes.CALLS | frozenset(update),
+        Verb.DELETE: attributes.CALLS | frozenset(delete),
     }
 
 
@@ -44,6 +45,13 @@ class Found:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class EntityFacts(Facts):
+    """An entity as it is; without a name where it was only begun."""
+
+    name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Entity(Resource[F]):
     """A managed entity.
 
@@ -52,9 +60,9 @@ class Entity(Resource[F]):
     """
 
     type_name: ClassVar[str]
+    facts_type: ClassVar[type[Any]] = EntityFacts
     paths: ClassVar[tuple[str, ...]] = ()
     """What is read of it beside `COMMON`."""
-    unmanaged = frozenset({"name"})
 
     name: str
 
@@ -63,9 +71,17 @@ class Entity(Resource[F]):
         raise NotImplementedError
 
     @classmethod
+    def values(cls, session: Any, found: Found) -> Mapping[str, Any]:
+        """Returns the fields of the facts."""
+        del session
+        return {"name": found.values["name"]}
+
+    @classmethod
     def facts(cls, session: Any, found: Found | None, address: Mapping[str, str], mark: Mark | None) -> F:
         """Returns the facts of what was found; of an intent, without values."""
-        raise NotImplementedError
+        values = cls.values(session, found) if found is not None else {}
+        facts: F = cls.facts_type(address=address, mark=mark, **values)
+        return facts
 
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Makes the entity in `parent`."""
@@ -84,29 +100,39 @@ class Entity(Resource[F]):
         """
         raise NotImplementedError
 
-    def look(self, session: Any) -> Found | None:
-        """Returns the entity of that name where it should lie."""
+    def look(self, world: Reader, session: Any) -> Found | None:
+        """Returns the entity that bears this resource's mark, whatever it is called, else that of its name."""
         parent = self.lies_in(session)
+        named = None
         for found in every(session, self.type_name, self.paths):
-            if found.values["name"] == self.name and same(found.values["parent"], parent):
+            mark = attributes.mark_of(session, found.values["customValue"])
+            if mark is not None and (mark.site, mark.id) == (world.site, self.id):
                 return found
-        return None
+            if self._is_here(found, parent):
+                named = found
+        return named
+
+    def _is_here(self, found: Found, parent: Any) -> bool:
+        return bool(found.values["name"] == self.name and same(found.values["parent"], parent))
 
     def read(self, world: Reader) -> F | None:
         """Returns the entity as it is."""
         session = world.session(self.at)
-        found = self.look(session)
+        found = self.look(world, session)
         intent = attributes.begun(world, attributes.ledger(session), self.id)
         if found is None:
             return None if intent is None else self.facts(session, None, {"name": self.name}, intent)
         mark = attributes.mark_of(session, found.values["customValue"]) or intent
+        if mark is not None and intent is not None:
+            # Its mark says complete, and the ledger's intent is still to be struck.
+            mark = dataclasses.replace(mark, complete=False)
         return self.facts(session, found, _address(found), mark)
 
     def create(self, world: Writer) -> None:
         """Makes the entity, or brings one that was begun to its end."""
         session = world.writing(self.at)
         begun = world.mark(complete=False)
-        if self.look(session) is None:
+        if self.look(world, session) is None:
             attributes.note(session, begun)
             try:
                 self.make(world, session, self.lies_in(session))
@@ -114,7 +140,6 @@ class Entity(Resource[F]):
                 if fault.is_a("DuplicateName"):
                     # Somebody was quicker: an intent must not make a foreign thing ours.
                     attributes.strike(session, self.id)
-                    attributes.tidy(session)
                 raise
         self._settle(world, session)
 
@@ -124,10 +149,12 @@ class Entity(Resource[F]):
         self._settle(world, world.writing(self.at))
 
     def _settle(self, world: Writer, session: Any) -> None:
-        found = self.look(session)
+        found = self.look(world, session)
         if found is None:
             # It is read back as absent then, which the engine tells.
             return
+        if found.values["name"] != self.name:
+            session.task(found.ref, "Rename_Task", newName=self.name)
         self.change(world, session, found)
         attributes.put(session, found.ref, world.mark(complete=True))
         if attributes.ledger(session).get(self.id) is not None:
@@ -153,10 +180,14 @@ class Entity(Resource[F]):
         session = world.writing(at)
         for found in every(session, cls.type_name, cls.paths):
             if describe(found.ref) == facts.address.get("ref"):
-                cls.remove(world, session, found)
-        if facts.mark is not None and attributes.ledger(session).get(facts.mark.id) is not None:
-            attributes.strike(session, facts.mark.id)
-        attributes.tidy(session)
+                # Its own mark goes with it: the ledger's says until the end that there is something left to do.
+                attributes.note(session, world.mark(complete=False))
+                try:
+                    cls.remove(world, session, found)
+                except Refused:
+                    attributes.strike(session, world.mark(complete=False).id)
+                    raise
+        attributes.strike(session, world.mark(complete=False).id)
 
 
 def every(session: Any, type_name: str, paths: tuple[str, ...] = ()) -> list[Found]:

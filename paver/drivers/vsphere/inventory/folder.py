@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-from paver.driver import Facts, Mark, Refused, Writer
+from paver.driver import Refused, Writer
 from paver.drivers.vsphere.inventory import datacenter
-from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
+from paver.drivers.vsphere.inventory.entity import Entity, EntityFacts, Found, declared, every, same
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FolderFacts(Facts):
-    """A folder; it has no values but its name."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Folder(Entity[FolderFacts]):
+class Folder(Entity[EntityFacts]):
     """A folder directly below the datacenter's VMs.
 
     Attributes:
@@ -26,8 +20,10 @@ class Folder(Entity[FolderFacts]):
 
     kind = "vsphere.folder"
     type_name = "Folder"
-    unmanaged = frozenset({"name", "datacenter"})
-    calls = declared(create=("CreateFolder",), delete=("Destroy_Task",))
+    unmanaged = frozenset({"datacenter"})
+    calls = declared(
+        create=("CreateFolder", "Rename_Task"), update=("Rename_Task",), delete=("Destroy_Task",)
+    )
 
     datacenter: str
 
@@ -35,14 +31,6 @@ class Folder(Entity[FolderFacts]):
         """Returns the datacenter's folder of VMs."""
         found = datacenter.find(session, self.datacenter)
         return found.values["vmFolder"] if found is not None else None
-
-    @classmethod
-    def facts(
-        cls, session: Any, found: Found | None, address: Mapping[str, str], mark: Mark | None
-    ) -> FolderFacts:
-        """Returns the facts."""
-        del session, found
-        return FolderFacts(address=address, mark=mark)
 
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Makes the folder."""

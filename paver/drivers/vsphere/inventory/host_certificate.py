@@ -8,18 +8,19 @@ proves it is kept in the sealed store, and a destroy leaves it there.
 from __future__ import annotations
 
 import dataclasses
-import ssl
 from typing import Any
 
 from paver.driver import STORE, Endpoint, Facts, Reader, Resource, Verb, Writer
 from paver.drivers.vsphere.endpoints import shown_certificate
+from paver.drivers.vsphere.inventory.cluster_host import shown
+from paver.transport import tls
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HostCertificateFacts(Facts):
-    """Whether the kept certificate is the one that the host shows."""
+    """The kept certificate, by its SHA-256."""
 
-    current: bool
+    fingerprint: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class HostCertificate(Resource[HostCertificateFacts]):
     Attributes:
         name: of the host in the site file.
         host: its endpoint.
-        current: wished True.
+        fingerprint: of what it shows since it is in vCenter.
     """
 
     kind = "vsphere.host-certificate"
@@ -44,33 +45,26 @@ class HostCertificate(Resource[HostCertificateFacts]):
 
     name: str
     host: Endpoint[Any, Any]
-    current: bool = True
+    fingerprint: str
 
     def says(self) -> str:
         """Returns what a plan shows."""
         return f"trust {self.name} by its new certificate when vCenter is gone"
 
     def read(self, world: Reader) -> HostCertificateFacts | None:
-        """Returns whether what is kept is what the host shows."""
+        """Returns what is kept."""
         entry = world.session(STORE).entry(shown_certificate(self.name))
         if entry is None:
             return None
-        return HostCertificateFacts(mark=entry.mark, current=entry.public.get("pem") == self._shown(world))
+        return HostCertificateFacts(mark=entry.mark, fingerprint=tls.fingerprint(str(entry.public["pem"])))
 
     def create(self, world: Writer) -> None:
         """Keeps what the host shows on a connection that was verified."""
-        public = {"pem": self._shown(world)}
+        pem = shown(world.session(self.host), self.name)
+        public = {"pem": pem}
         world.writing(STORE).put(shown_certificate(self.name), "", public, world.mark(complete=True))
 
     def update(self, world: Writer, facts: HostCertificateFacts, fields: frozenset[str]) -> None:
         """Keeps the present one."""
         del facts, fields
         self.create(world)
-
-    def _shown(self, world: Reader) -> str:
-        connection = world.session(self.host).link.route.https()
-        connection.connect()
-        try:
-            return ssl.DER_cert_to_PEM_cert(connection.sock.getpeercert(binary_form=True))
-        finally:
-            connection.close()

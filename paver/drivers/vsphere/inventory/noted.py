@@ -83,7 +83,6 @@ class Noted(Resource[F]):
             if fault.fault in self.taken:
                 # An intent must not make a foreign thing ours.
                 attributes.strike(session, self.id)
-                attributes.tidy(session)
             raise
         attributes.note(session, world.mark(complete=True))
 
@@ -107,9 +106,7 @@ class Noted(Resource[F]):
         session = world.writing(at)
         if facts.address:
             cls.remove(session, facts.address)
-        if facts.mark is not None:
-            attributes.strike(session, facts.mark.id)
-        attributes.tidy(session)
+        attributes.strike(session, world.mark(complete=False).id)
 
 
 def key_of(id_: ResourceId) -> str:

@@ -293,7 +293,7 @@ def _hosts(site: Site, cluster: str) -> Iterator[Resource[Any]]:
             id=resource_id(HostCertificate.kind, name),
             phase=PHASE,
             at=endpoints.STORE,
-            after=frozenset({host_id(name)}),
             name=name,
             host=endpoints.host(name),
+            fingerprint=output(host_id(name), "certificate", str),
         )

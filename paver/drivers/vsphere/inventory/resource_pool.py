@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-from paver.driver import Facts, Mark, Refused, Writer
+from paver.driver import Refused, Writer
 from paver.drivers.vsphere.inventory import cluster
-from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
+from paver.drivers.vsphere.inventory.entity import Entity, EntityFacts, Found, declared, every, same
 from paver.transport.vsphere import new
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ResourcePoolFacts(Facts):
-    """A resource pool; how it shares is left to the operators."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ResourcePool(Entity[ResourcePoolFacts]):
+class ResourcePool(Entity[EntityFacts]):
     """A resource pool directly below the cluster's root pool.
 
     Attributes:
@@ -28,8 +22,10 @@ class ResourcePool(Entity[ResourcePoolFacts]):
 
     kind = "vsphere.resource-pool"
     type_name = "ResourcePool"
-    unmanaged = frozenset({"name", "datacenter", "cluster"})
-    calls = declared(create=("CreateResourcePool",), delete=("Destroy_Task",))
+    unmanaged = frozenset({"datacenter", "cluster"})
+    calls = declared(
+        create=("CreateResourcePool", "Rename_Task"), update=("Rename_Task",), delete=("Destroy_Task",)
+    )
 
     datacenter: str
     cluster: str
@@ -38,14 +34,6 @@ class ResourcePool(Entity[ResourcePoolFacts]):
         """Returns the cluster's root pool."""
         found = cluster.find(session, self.datacenter, self.cluster)
         return found.values["resourcePool"] if found is not None else None
-
-    @classmethod
-    def facts(
-        cls, session: Any, found: Found | None, address: Mapping[str, str], mark: Mark | None
-    ) -> ResourcePoolFacts:
-        """Returns the facts."""
-        del session, found
-        return ResourcePoolFacts(address=address, mark=mark)
 
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Makes the pool, without limits or reservations."""

@@ -1,0 +1,509 @@
+"""Phase `inventory` against a simulated vCenter that dials simulated hosts: there and back, and what may go wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.driver import Facts, PaverError, Refused, Secret
+from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
+from paver.drivers.vsphere.inventory.entity import every
+from paver.engine.resource import Gate
+from paver.transport.context import Wire
+from paver.transport.tls import TrustError
+from paver.transport.vsphere import VsphereFault, new
+from tests.support.vcenter_lab import CPI, InventoryRun, VCenter, vcenter, with_pool
+from tests.support.vsphere_lab import Hosts, hosts, pending, site_of
+
+pytestmark = pytest.mark.lab
+
+Made = tuple[InventoryRun, VCenter]
+
+HOST = "vsphere.cluster-host:esx-01"
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[VCenter]:
+    with hosts(tmp_path, "esx-01", "esx-02") as running, vcenter(tmp_path, running) as started:
+        yield started
+
+
+@pytest.fixture
+def run(there: VCenter, tmp_path: Path) -> InventoryRun:
+    return InventoryRun(with_pool(site_of(there.hosts, tmp_path)), there, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """An inventory that stands; whoever changes it puts it back."""
+    folder = tmp_path_factory.mktemp("standing")
+    with hosts(folder, "esx-01", "esx-02") as running, vcenter(folder, running) as started:
+        run = InventoryRun(with_pool(site_of(running, folder)), started, folder)
+        run.fine()
+        yield run, started
+
+
+def state(hosts: Hosts) -> Any:
+    """All about the hosts but what stays when they leave vCenter: its authority's certificate, its agent's account."""
+    found = {name: hosts.inventory(name) for name in hosts.ports}
+    return {
+        name: {**one, "certificate": "", "users": {*one["users"]} - {"vpxuser"}}
+        for name, one in found.items()
+    }
+
+
+def machine(session: Any, name: str) -> None:
+    """Makes a small VM on a host, as somebody did before there was a vCenter."""
+    folder = session.one("Datacenter", ("vmFolder",))[1]["vmFolder"]
+    pool = session.one("ResourcePool")[0]
+    session.task(folder, "CreateVM_Task", config=small(name), pool=pool)
+
+
+def small(name: str) -> Any:
+    return new(
+        "VirtualMachineConfigSpec",
+        name=name,
+        guestId="otherGuest64",
+        numCPUs=1,
+        memoryMB=128,
+        files=new("VirtualMachineFileInfo", vmPathName="[datastore1]"),
+    )
+
+
+def entity(session: Any, type_name: str, name: str) -> Any:
+    return next(one.ref for one in every(session, type_name) if one.values["name"] == name)
+
+
+def test_an_inventory_is_made_kept_and_taken_back_to_the_start(run: InventoryRun, there: VCenter) -> None:
+    with run.someone_else("esx-01") as session:
+        machine(session, "jumpbox")
+        vm = session.one("VirtualMachine")[0]
+        session.task(vm, "PowerOnVM_Task")
+        session.wait(vm, ("config.extraConfig",), lambda seen: bool(seen["config.extraConfig"]), timeout=20)
+    start, bare = there.inventory(), state(there.hosts)
+    assert set(pending(run.plan()).values()) == {"create"}
+    assert there.writes() == []
+
+    run.fine()
+    made = there.inventory()
+    assert made["entities"]["/north/host/compute"]["drs"] is True
+    assert made["entities"]["/north/host/compute/esx-01.north.example"]["state"] == "connected"
+    assert made["entities"]["/north/vm/jumpbox"]["power"] == "poweredOn"
+    assert "bosh-cpi@vsphere.local" in made["users"]
+    assert "paver-north-cpi-folder" in made["roles"]
+
+    writes = len(there.writes())
+    assert pending(run.plan()) == {}
+    assert len(there.writes()) == writes
+
+    run.fine("destroy")
+    assert there.inventory() == start
+    after = state(there.hosts)
+    assert after["esx-01"]["virtual_machines"] == bare["esx-01"]["virtual_machines"]
+    assert after == bare
+
+
+def _renamed(type_name: str, name: str) -> Callable[[Any], None]:
+    def act(session: Any) -> None:
+        session.task(entity(session, type_name, name), "Rename_Task", newName="another")
+
+    return act
+
+
+def _without_ha(session: Any) -> None:
+    spec = new(
+        "ClusterConfigSpecEx",
+        drsConfig=new("ClusterDrsConfigInfo", enabled=False),
+        dasConfig=new("ClusterDasConfigInfo", enabled=True),
+    )
+    cluster = entity(session, "ClusterComputeResource", "compute")
+    session.task(cluster, "ReconfigureComputeResource_Task", spec=spec, modify=True)
+
+
+def _disconnected(session: Any) -> None:
+    session.task(entity(session, "HostSystem", "esx-01.north.example"), "DisconnectHost_Task")
+
+
+def _taken_out(session: Any) -> None:
+    host = entity(session, "HostSystem", "esx-01.north.example")
+    session.task(host, "DisconnectHost_Task")
+    session.task(host, "Destroy_Task")
+
+
+def _folder_gone(session: Any) -> None:
+    session.task(entity(session, "Folder", "BOSH_Templates"), "Destroy_Task")
+
+
+def _disks_gone(session: Any) -> None:
+    session.datastore_delete("datastore1", "BOSH_Disks", entity(session, "Datacenter", "north"))
+
+
+def _fewer_rights(session: Any) -> None:
+    manager = session.content.authorizationManager
+    role = next(one for one in session.value(manager, "roleList") if one.name == "paver-north-cpi-root")
+    session.call(
+        manager,
+        "UpdateAuthorizationRole",
+        roleId=role.roleId,
+        newName=role.name,
+        privIds=["Global.ManageCustomFields", "Host.Inventory.AddHostToCluster"],
+    )
+
+
+def _everywhere(session: Any) -> None:
+    manager, root = session.content.authorizationManager, session.content.rootFolder
+    role = next(one for one in session.value(manager, "roleList") if one.name == "paver-north-cpi-root")
+    wide = new(
+        "Permission", principal="bosh-cpi@vsphere.local", group=False, roleId=role.roleId, propagate=True
+    )
+    session.call(manager, "SetEntityPermissions", entity=root, permission=[wide])
+
+
+def _not_permitted(session: Any) -> None:
+    session.call(
+        session.content.authorizationManager,
+        "RemoveEntityPermission",
+        entity=entity(session, "Folder", "BOSH_VMs"),
+        user="VSPHERE.LOCAL\\bosh-cpi",
+        isGroup=False,
+    )
+
+
+DRIFT: dict[str, tuple[Callable[[Any], None], dict[str, str]]] = {
+    "a datacenter is renamed": (_renamed("Datacenter", "north"), {"vsphere.datacenter:north": "update"}),
+    "a cluster is renamed": (
+        _renamed("ClusterComputeResource", "compute"),
+        {"vsphere.cluster:compute": "update"},
+    ),
+    "DRS and HA are switched": (_without_ha, {"vsphere.cluster:compute": "update"}),
+    "a host is disconnected": (_disconnected, {HOST: "update"}),
+    "a host is taken out": (_taken_out, {HOST: "create"}),
+    "a folder is renamed": (_renamed("Folder", "BOSH_VMs"), {"vsphere.folder:BOSH_VMs": "update"}),
+    "a pool is renamed": (_renamed("ResourcePool", "bosh"), {"vsphere.resource-pool:compute/bosh": "update"}),
+    "a folder is gone": (
+        _folder_gone,
+        {
+            "vsphere.folder:BOSH_Templates": "create",
+            "vsphere.permission:north/vm/BOSH_Templates": "create",
+        },
+    ),
+    "the folder of disks is gone": (
+        _disks_gone,
+        {"vsphere.disk-folder:north/datastore1/BOSH_Disks": "create"},
+    ),
+    "a role has other rights": (_fewer_rights, {"vsphere.role:cpi-root": "update"}),
+    "a permission is inherited": (_everywhere, {"vsphere.permission:/": "update"}),
+    "a permission is gone": (_not_permitted, {"vsphere.permission:north/vm/BOSH_VMs": "create"}),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFT)
+def test_what_somebody_changed_in_vcenter_is_named_and_repaired(standing: Made, drift: str) -> None:
+    (run, there), (act, named) = standing, DRIFT[drift]
+    made = there.inventory()
+    with run.administrator() as session:
+        act(session)
+    planned = pending(run.plan())
+    assert named.items() <= planned.items()
+    assert set(planned.values()) <= {"create", "update"}
+    run.fine()
+    assert pending(run.plan()) == {}
+    assert _but_actions(there.inventory()) == _but_actions(made)
+
+
+def _but_actions(inventory: Any) -> Any:
+    """Marks say by which action, and slots of the ledger have no order."""
+    found = {**inventory, "permissions": sorted(inventory["permissions"], key=str)}
+    found["attributes"] = len(inventory["attributes"])
+    found["entities"] = {
+        path: {key: value for key, value in one.items() if key != "attributes"}
+        for path, one in inventory["entities"].items()
+    }
+    return found
+
+
+def test_a_new_password_is_set_and_the_old_one_no_longer_logs_in(run: InventoryRun) -> None:
+    run.secrets[CPI] = "Paver-Cpi-1!"
+    run.fine()
+    run.versions[CPI] = "another version"
+    run.secrets[CPI] = "Paver-Cpi-2!"
+    assert pending(run.plan()) == {"vsphere.account:cpi": "update"}
+    run.fine()
+    assert pending(run.plan()) == {}
+    with run.account("bosh-cpi@vsphere.local", "Paver-Cpi-2!"):
+        pass
+    with (
+        pytest.raises(PaverError, match="refuses the login of bosh-cpi"),
+        run.account("bosh-cpi@vsphere.local", "Paver-Cpi-1!"),
+    ):
+        pass
+
+
+def test_a_deleted_account_is_made_again(run: InventoryRun) -> None:
+    run.fine()
+    with run.sso() as accounts:
+        accounts.delete("bosh-cpi")
+    assert pending(run.plan()) == {"vsphere.account:cpi": "create"}
+    run.fine()
+    assert pending(run.plan()) == {}
+
+
+def test_foreign_things_of_the_same_names_block(run: InventoryRun) -> None:
+    with run.administrator() as session:
+        session.call(session.content.rootFolder, "CreateDatacenter", name="north")
+        north = session.one("Datacenter", ("vmFolder", "hostFolder"))[1]
+        session.call(north["vmFolder"], "CreateFolder", name="BOSH_VMs")
+        session.call(north["hostFolder"], "CreateClusterEx", name="compute", spec=new("ClusterConfigSpecEx"))
+        manager = session.content.authorizationManager
+        session.call(manager, "AddAuthorizationRole", name="paver-north-cpi-root", privIds=[])
+    with run.sso() as accounts:
+        accounts.create("bosh-cpi", "Some-Password-1", "for something else")
+    planned = pending(run.plan())
+    blocked = {id_ for id_, verb in planned.items() if verb == "blocked"}
+    assert blocked == {
+        "vsphere.account:cpi",
+        "vsphere.cluster:compute",
+        "vsphere.datacenter:north",
+        "vsphere.folder:BOSH_VMs",
+        "vsphere.role:cpi-root",
+    }
+
+
+def test_another_site_in_the_same_vcenter_blocks_and_is_left_alone(
+    run: InventoryRun, there: VCenter, tmp_path: Path
+) -> None:
+    run.fine()
+    made = there.inventory()
+    south = tmp_path / "south"
+    south.mkdir()
+    other = InventoryRun(site_of(there.hosts, tmp_path, name="south"), there, south)
+    planned = pending(other.plan())
+    assert planned["vsphere.datacenter:north"] == "blocked"
+    assert planned[HOST] == "blocked"
+    assert planned["vsphere.role:cpi-root"] == "create"
+    assert pending(other.plan("destroy")) == {}
+    assert there.inventory() == made
+
+
+def test_what_the_site_file_no_longer_names_goes(run: InventoryRun, there: VCenter, tmp_path: Path) -> None:
+    run.fine()
+    run.site = site_of(there.hosts, tmp_path)
+    assert pending(run.plan()) == {
+        "vsphere.permission:north/host/compute/Resources": "create",
+        "vsphere.permission:north/host/compute/Resources/bosh": "delete",
+        "vsphere.resource-pool:compute/bosh": "delete",
+    }
+    run.fine()
+    assert pending(run.plan()) == {}
+    assert "/north/host/compute/Resources/bosh" not in there.inventory()["entities"]
+
+
+def test_a_wrong_password_of_a_host_is_told_as_one(run: InventoryRun) -> None:
+    run.secrets["wrong"] = "Not-The-Password-1"
+    run.changed[HOST] = {"password": Secret("wrong")}
+    ((resource, error),) = run.apply().failed
+    assert resource == HOST
+    assert isinstance(error, PaverError)
+    assert "vCenter cannot add esx-01" in error.what
+    assert "refuses user or password" in error.why
+    del run.changed[HOST]
+    run.fine()
+    assert pending(run.plan()) == {}
+
+
+def test_a_host_that_shows_vcenter_another_certificate_is_not_added(
+    run: InventoryRun, there: VCenter
+) -> None:
+    run.changed[HOST] = {"port": there.hosts.ports["esx-02"]}
+    ((_, error),) = run.apply().failed
+    assert isinstance(error, PaverError)
+    assert "another certificate under that name" in error.why
+    assert "/north/host/compute/esx-01.north.example" not in there.inventory()["entities"]
+
+
+def test_a_host_that_vcenter_does_not_reach_is_told_as_one(run: InventoryRun) -> None:
+    run.changed[HOST] = {"name": "esx-01.elsewhere.example"}
+    ((_, error),) = run.apply().failed
+    assert isinstance(error, PaverError)
+    assert "does not reach the host" in error.why
+    assert "DNS" in error.do
+
+
+def test_after_it_was_added_a_host_is_trusted_by_vcenters_authority_and_no_longer_by_its_pin(
+    run: InventoryRun,
+) -> None:
+    run.fine()
+    with run.someone_else("esx-01") as session:
+        assert session.one("HostSystem") is not None
+    connector: Any = run.paved().connectors["host:esx-01"]
+    with pytest.raises(TrustError, match="another certificate than the one that is pinned"):
+        connector.connect(Wire(reveal=lambda secret: run.secrets[secret.name]))
+
+
+def test_a_connection_to_a_host_outlives_its_new_certificate(run: InventoryRun) -> None:
+    with run.someone_else("esx-01") as session:
+        before = session.value(session.one("HostSystem")[0], "name", fresh=True)
+        run.fine()
+        assert session.value(session.one("HostSystem")[0], "name", fresh=True) == before
+        machine(session, "made-afterwards")
+
+
+def test_vms_in_boshs_folder_stop_destroy_before_anything_of_it_is_lost(
+    run: InventoryRun, there: VCenter
+) -> None:
+    run.fine()
+    with run.administrator() as session:
+        pool = entity(session, "ResourcePool", "bosh")
+        folder = entity(session, "Folder", "BOSH_VMs")
+        session.task(folder, "CreateVM_Task", config=small("vm-1"), pool=pool)
+    errors = dict(run.apply("destroy").failed)
+    assert errors
+    assert all(isinstance(error, Refused) for error in errors.values())
+    assert "vm-1" in there.hosts.inventory("esx-01")["virtual_machines"]
+    with run.administrator() as session:
+        session.task(entity(session, "VirtualMachine", "vm-1"), "Destroy_Task")
+    run.fine("destroy")
+    assert there.inventory()["entities"] == {}
+
+
+def test_disks_in_boshs_folder_stop_destroy(run: InventoryRun) -> None:
+    run.fine()
+    with run.administrator() as session:
+        datacenter = entity(session, "Datacenter", "north")
+        session.datastore_mkdir("datastore1", "BOSH_Disks/disk-1", datacenter)
+    errors = [error for _, error in run.apply("destroy").failed]
+    assert any(isinstance(error, Refused) and "BOSH's persistent disks" in error.why for error in errors)
+    with run.administrator() as session:
+        session.datastore_delete("datastore1", "BOSH_Disks/disk-1", entity(session, "Datacenter", "north"))
+    run.fine("destroy")
+
+
+def test_boshs_account_may_do_what_its_cpi_does(run: InventoryRun) -> None:
+    run.secrets[CPI] = "Paver-Cpi-1!"
+    run.fine()
+    with run.account("bosh-cpi@vsphere.local", "Paver-Cpi-1!") as cpi:
+        north = entity(cpi, "Datacenter", "north")
+        pool = entity(cpi, "ResourcePool", "bosh")
+        vms = entity(cpi, "Folder", "BOSH_VMs")
+        fields, disks = cpi.content.customFieldsManager, cpi.content.virtualDiskManager
+        cpi.call(fields, "AddCustomFieldDef", name="deployment", moType=None)
+        nested = cpi.call(vms, "CreateFolder", name="nested")
+        cpi.task(nested, "Destroy_Task")
+        cpi.task(vms, "CreateVM_Task", config=small("vm-1"), pool=pool)
+        vm = entity(cpi, "VirtualMachine", "vm-1")
+        cpi.task(vm, "ReconfigVM_Task", spec=new("VirtualMachineConfigSpec", numCPUs=2, memoryMB=256))
+        cpi.task(vm, "PowerOnVM_Task")
+        cpi.task(vm, "PowerOffVM_Task")
+        cpi.task(vm, "Destroy_Task")
+        spec = new("FileBackedVirtualDiskSpec", diskType="thin", adapterType="lsiLogic", capacityKb=1024)
+        disk = "[datastore1] BOSH_Disks/disk-1.vmdk"
+        cpi.task(disks, "CreateVirtualDisk_Task", name=disk, datacenter=north, spec=spec)
+        cpi.task(disks, "DeleteVirtualDisk_Task", name=disk, datacenter=north)
+
+
+def test_boshs_account_may_do_nothing_else(run: InventoryRun) -> None:
+    with run.someone_else("esx-01") as session:
+        machine(session, "jumpbox")
+    run.secrets[CPI] = "Paver-Cpi-1!"
+    run.fine()
+    with run.account("bosh-cpi@vsphere.local", "Paver-Cpi-1!") as cpi:
+        jumpbox = entity(cpi, "VirtualMachine", "jumpbox")
+        north = entity(cpi, "Datacenter", "north")
+        above = cpi.value(north, "vmFolder")
+        root = entity(cpi, "ResourcePool", "Resources")
+        tries: list[Callable[[], object]] = [
+            lambda: cpi.task(jumpbox, "PowerOnVM_Task"),
+            lambda: cpi.task(jumpbox, "Destroy_Task"),
+            lambda: cpi.task(jumpbox, "ReconfigVM_Task", spec=new("VirtualMachineConfigSpec", memoryMB=256)),
+            lambda: cpi.call(above, "CreateFolder", name="elsewhere"),
+            lambda: cpi.task(above, "CreateVM_Task", config=small("elsewhere"), pool=root),
+            lambda: cpi.task(root, "Destroy_Task"),
+            lambda: cpi.call(cpi.content.rootFolder, "CreateDatacenter", name="elsewhere"),
+            lambda: cpi.task(entity(cpi, "HostSystem", "esx-01.north.example"), "DisconnectHost_Task"),
+            lambda: cpi.call(
+                cpi.content.authorizationManager, "AddAuthorizationRole", name="mine", privIds=[]
+            ),
+            lambda: cpi.task(north, "Destroy_Task"),
+        ]
+        for attempt in tries:
+            with pytest.raises(VsphereFault) as refused:
+                attempt()
+            assert refused.value.fault == "NoPermission"
+
+
+@dataclasses.dataclass
+class Deaths:
+    """Ends a run before a write of this number leaves, as a killed paver would."""
+
+    at: int
+    seen: int = 0
+
+    def gate(self, inner: Gate) -> Gate:
+        def gate(call: str, target: str = "", detail: Any = None) -> None:
+            self.seen += 1
+            if self.seen == self.at:
+                raise KeyboardInterrupt
+            inner(call, target, detail)
+
+        return gate
+
+
+class Mortal:
+    """A connector whose writing faces die."""
+
+    def __init__(self, inner: Any, deaths: Deaths) -> None:
+        self._inner, self._deaths = inner, deaths
+
+    def connect(self, context: Any) -> Any:
+        connection, deaths = self._inner.connect(context), self._deaths
+
+        class Connection:
+            reader, forget, close = connection.reader, connection.forget, connection.close
+
+            def writer(self, gate: Gate) -> Any:
+                return connection.writer(deaths.gate(gate))
+
+        return Connection()
+
+
+def test_wherever_it_is_killed_the_next_run_ends_the_same(run: InventoryRun, there: VCenter) -> None:
+    start = there.inventory()
+    run.fine()
+    made = _but_actions(there.inventory())
+    run.fine("destroy")
+    writes, at = 10**6, 1
+    while at < writes:
+        deaths = Deaths(at)
+        ends = {name: Mortal(run.paved().connectors[name], deaths) for name in ("vcenter", "vcenter-sso")}
+        run.connectors = dict(ends)
+        failed = run.apply().failed
+        run.connectors = {}
+        assert failed or deaths.seen < at
+        run.fine()
+        assert pending(run.plan()) == {}
+        assert _but_actions(there.inventory()) == made
+
+        deaths = Deaths(at)
+        run.connectors = {
+            name: Mortal(run.paved().connectors[name], deaths) for name in ("vcenter", "vcenter-sso")
+        }
+        run.apply("destroy")
+        run.connectors = {}
+        run.fine("destroy")
+        assert there.inventory() == start
+        writes = deaths.seen if deaths.seen < at else writes
+        at += 7
+
+
+def test_facts_that_are_read_hold_no_password(run: InventoryRun) -> None:
+    run.secrets[CPI] = "Paver-Cpi-1!"
+    run.fine()
+    with run.world() as world:
+        run.plan_in(world)
+        seen: list[Facts | None] = [world.board.facts(resource.id) for resource in world.paved.resources]
+    assert "Paver-Cpi-1!" not in repr(seen)
+    assert any(isinstance(resource, ClusterHost) for resource in run.paved().resources)
