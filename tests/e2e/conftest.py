@@ -1,0 +1,131 @@
+"""One lab for the whole life of a site: every test names the stage that it needs, and stages only go forward.
+
+For whoever writes such tests, `PAVER_TEST_LAB=DIR` keeps lab and stage in DIR from one run of pytest to the next.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.lab import build, programs, raising, system
+from tests.support.place import Place, place
+
+STAGES = ("empty", "half", "deeper", "finished", "destroyed")
+"""In the order in which a site goes through them; each is a fixture."""
+PHASES = {
+    "half": ("trust", "hosts", "jumpbox"),
+    "deeper": ("trust", "hosts", "jumpbox", "site-services", "vcenter", "inventory"),
+}
+
+
+@dataclasses.dataclass
+class Life:
+    """A site and how far it is.
+
+    Attributes:
+        place: the lab and the site.
+        start: the hosts' inventory before anything was done.
+        stage: one of `STAGES`.
+        kept: where to remember both, for the next run of the tests.
+    """
+
+    place: Place
+    start: dict[str, Any]
+    stage: str = "empty"
+    kept: Path | None = None
+
+    def reach(self, stage: str) -> Place:
+        """Leads the site to `stage`, if it is not there yet."""
+        for each in STAGES[STAGES.index(self.stage) + 1 : STAGES.index(stage) + 1]:
+            if each == "destroyed":
+                self.place.paver("destroy", "--allow", "*", "--yes")
+            elif each != "half" or stage == "half":
+                # The way to a later stage leads through the earlier ones anyhow.
+                chosen = [word for phase in PHASES.get(each, ()) for word in ("--phase", phase)]
+                self.place.paver("apply", "--yes", *chosen)
+            self.stage = each
+            self.remember()
+        assert self.stage == stage, f"the site is {self.stage} already: {stage} is asked for too late"
+        return self.place
+
+    def remember(self) -> None:
+        """Writes down how far the site is, if the lab outlives this process."""
+        if self.kept is not None:
+            self.kept.write_text(json.dumps({"stage": self.stage, "start": self.start}))
+
+
+@pytest.fixture(scope="session")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    """The demo's lab, raised, and the demo's site in it."""
+    tools = dict(system.provide(system.survey()))
+    built = dict(build.build(programs.required(None)))
+    named = os.environ.get("PAVER_TEST_LAB")
+    if named is None:
+        with place(tmp_path_factory.mktemp("life"), built, tools) as made:
+            yield Life(made, made.inventory())
+        return
+    folder = Path(named).absolute()
+    up = raising.find(folder / "lab")
+    with place(folder, built, tools, stays=True) as made:
+        kept = folder / "life.json"
+        known = (
+            json.loads(kept.read_text()) if up is not None else {"start": made.inventory(), "stage": "empty"}
+        )
+        found = Life(made, **known, kept=kept)
+        found.remember()
+        yield found
+
+
+@pytest.fixture
+def empty(life: Life) -> Place:
+    """Two bare hosts."""
+    return life.reach("empty")
+
+
+@pytest.fixture
+def half(life: Life) -> Place:
+    """The jumpbox stands, and nothing behind it."""
+    return life.reach("half")
+
+
+@pytest.fixture
+def deeper(life: Life) -> Place:
+    """The inventory of vCenter stands, and no director."""
+    return life.reach("deeper")
+
+
+@pytest.fixture
+def finished(life: Life) -> Place:
+    """Everything stands."""
+    return life.reach("finished")
+
+
+@pytest.fixture
+def destroyed(life: Life) -> Place:
+    """Everything has been taken away."""
+    return life.reach("destroyed")
+
+
+def _stage(item: pytest.Item) -> int:
+    names = getattr(item, "fixturenames", ())
+    return max((STAGES.index(name) for name in names if name in STAGES), default=-1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of a life in the order of their stages, on one worker."""
+    mine = [(number, item) for number, item in enumerate(items) if _stage(item) >= 0]
+    for _, item in mine:
+        item.add_marker(pytest.mark.xdist_group("life"))
+        # The stage before a test is reached within its own time.
+        item.add_marker(pytest.mark.timeout(600))
+    ordered = sorted((item for _, item in mine), key=_stage)
+    for (number, _), item in zip(mine, ordered, strict=True):
+        items[number] = item

@@ -1,0 +1,111 @@
+"""A site's life: from bare hosts to a platform, through drift and repair, and back to what was there before."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+from tests.e2e.conftest import Life
+from tests.support.place import HOSTS, NAME, Place, edited, lines
+
+pytestmark = pytest.mark.lab
+
+RESIDUE = {
+    # AddHost replaces it by one of vCenter's own authority, and nobody can put the old one back: its key is gone.
+    "certificate",
+    # AddHost makes the account by which vCenter acts on a host; the appliance goes without taking it back.
+    "users",
+}
+"""What a destroyed site leaves on a host."""
+STAYING = {
+    # Given by the user, so not paver's to forget.
+    "esx-root",
+    # The residue above, remembered: without it nobody would know a host again whose certificate vCenter replaced.
+    *(f"host-{host}-certificate" for host in HOSTS),
+}
+"""What it leaves in the sealed store."""
+
+
+def test_a_finished_site_has_nothing_to_do(finished: Place) -> None:
+    trace = finished.trace()
+    again = finished.paver("apply", "--yes")
+    assert "nothing to do" in again.out
+    assert not trace.writes()
+
+
+def test_its_contract_is_valid_against_its_schema(finished: Place) -> None:
+    schema = finished.paver("contract", "--schema").json
+    contract = finished.paver("contract").json
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(contract, schema)
+    assert contract["meta"]["site"] == NAME
+
+
+def test_everything_that_was_made_is_proven_again(finished: Place) -> None:
+    trace = finished.trace()
+    proofs = finished.paver("verify", "--json").json
+    assert proofs
+    assert not trace.writes()
+
+
+def test_a_vlan_that_somebody_changed_is_named_by_the_plan_and_repaired_by_the_apply(finished: Place) -> None:
+    finished.govc("esx-02", "host.portgroup.change", "-vlan-id", "31", "bosh")
+    plan = finished.paver("plan", code=2)
+    assert lines(plan.out, "esx-02", "~ port group bosh"), plan.out
+    assert lines(plan.out, "vlan: 31 → 30"), plan.out
+    assert lines(plan.out, "1 to change"), plan.out
+    assert finished.pending() == {"vsphere.port-group:esx-02/bosh": "update"}
+    trace = finished.trace()
+    finished.paver("apply", "--yes")
+    assert {(call.server, call.method) for call in trace.writes() if call.kind == "soap"} >= {
+        ("esx-02", "UpdatePortGroup")
+    }
+    assert finished.inventory()["esx-02"]["port_groups"]["bosh"]["vlan"] == 30
+    assert finished.pending() == {}
+
+
+def test_what_is_taken_out_of_the_site_file_is_planned_as_deletes_and_goes(finished: Place) -> None:
+    """A port group of one host, and a bucket: named with --allow, since buckets are protected."""
+    shorter = edited(
+        finished,
+        "buckets: {bundles: {versioned: true}, ",
+        "buckets: {bundles: {versioned: true}, spare: {}, ",
+    )
+    text = shorter.read_text().replace(
+        "bosh: {switch: vSwitch0, vlan: 30}}",
+        "bosh: {switch: vSwitch0, vlan: 30}, spare: {switch: vSwitch0, vlan: 77}}",
+    )
+    shorter.write_text(text)
+    more = {f"vsphere.port-group:{host}/spare": "create" for host in HOSTS} | {"s3.bucket:spare": "create"}
+    planned = finished.paver("plan", "--json", file=shorter, code=2).json
+    pending = {each["resource"]: each["verb"] for each in planned["actions"] if each["verb"] != "keep"}
+    # What the contract says of buckets changes with them.
+    assert {id_: verb for id_, verb in pending.items() if verb == "create"} == more
+    finished.paver("apply", "--yes", file=shorter)
+    assert all("spare" in finished.inventory()[host]["port_groups"] for host in HOSTS)
+
+    without = finished.pending()
+    assert without["s3.bucket:spare"] == "blocked"
+    blocked = finished.paver("apply", "--yes", code=4)
+    assert "s3.bucket:spare" in blocked.err
+    less = finished.pending("--allow", "s3.bucket:spare")
+    assert {id_: verb for id_, verb in less.items() if verb == "delete"} == dict.fromkeys(more, "delete")
+    finished.paver("apply", "--yes", "--allow", "s3.bucket:spare")
+    assert not any("spare" in finished.inventory()[host]["port_groups"] for host in HOSTS)
+    assert finished.pending() == {}
+
+
+def test_a_destroyed_site_leaves_what_was_there_before(life: Life, destroyed: Place) -> None:
+    end = destroyed.inventory()
+    for host in HOSTS:
+        before, after = dict(life.start[host]), dict(end[host])
+        different = {key for key in before | after if before.get(key) != after.get(key)}
+        assert different <= RESIDUE, {key: (before.get(key), after.get(key)) for key in different - RESIDUE}
+    assert destroyed.machines() == {}
+    assert not list((destroyed.lab.folder / "machines").iterdir())
+    folders = {path.name for path in destroyed.lab.folder.glob("hosts/*/datastores/*/*")}
+    assert folders <= {"iso"}, folders
+    left = destroyed.paver("secrets", "list", "--json").json
+    assert {each["name"] for each in left["secrets"]} - STAYING == set(), json.dumps(left)

@@ -1,0 +1,269 @@
+"""The demo's site in a lab of its own: `paver` runs inside of it, and the lab itself tells what that did."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from paver.lab import control, plan, raising, site, system
+from tests.support.raised import Raised
+
+NAME = "lab-north"
+HOSTS = ("esx-01", "esx-02")
+# A run that hangs must end before pytest's own limit, so that its output is seen.
+PATIENCE = 280.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Ran:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its output as JSON."""
+        return json.loads(self.out)
+
+    @property
+    def told(self) -> str:
+        """All that it printed."""
+        return self.out + self.err
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One call that a server of the lab has answered."""
+
+    server: str
+    method: str
+    target: str
+    write: bool
+    fault: str | None
+    client: str
+    kind: str
+
+
+class Trace:
+    """What the lab's servers were asked, from a moment on.
+
+    Attributes:
+        folder: the lab's traces.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._begun = {path.name: path.stat().st_size for path in folder.glob("*.jsonl")}
+
+    def calls(self) -> list[Call]:
+        """Returns all calls since this trace was made, server by server."""
+        found = []
+        for path in sorted(self.folder.glob("*.jsonl")):
+            with path.open("rb") as file:
+                file.seek(self._begun.get(path.name, 0))
+                lines = file.read().split(b"\n")
+            # The last one is being written, or empty.
+            for line in lines[:-1]:
+                raw = json.loads(line)
+                found.append(Call(**{each.name: raw[each.name] for each in dataclasses.fields(Call)}))
+        return found
+
+    def writes(self) -> list[Call]:
+        """Returns the calls that change something."""
+        return [call for call in self.calls() if call.write]
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A raised lab, and the demo's site in a folder beside it.
+
+    Attributes:
+        raised: the lab.
+        folder: of the site file.
+        demo: the site's files.
+    """
+
+    raised: Raised
+    folder: Path
+    demo: site.Demo
+
+    @property
+    def lab(self) -> raising.Lab:
+        """The lab."""
+        return self.raised.lab
+
+    @property
+    def site(self) -> Path:
+        """The site file."""
+        return self.demo.site
+
+    @property
+    def sealed(self) -> Path:
+        """The sealed store."""
+        return self.folder / f"{NAME}.sealed"
+
+    @property
+    def runs(self) -> list[Path]:
+        """The folders of this station's runs, the newest last."""
+        return sorted((self.folder / ".paver" / NAME / "runs").glob("*"))
+
+    def argv(self, *argv: str, file: Path | None = None) -> list[str]:
+        """Returns the command that runs `paver` inside of the lab, on this site (or the site file `file`)."""
+        paver = [sys.executable, "-m", "paver", *argv, "--site", str(file or self.site)]
+        return self.lab.argv(paver, self.folder)
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Returns the environment for commands inside of the lab."""
+        return {**self.lab.environment(), "PYTHONPATH": system.python_path(), **(more or {})}
+
+    def paver(
+        self,
+        *argv: str,
+        code: int | None = 0,
+        file: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float = PATIENCE,
+    ) -> Ran:
+        """Runs `paver` on this site, which has to end with `code` (None: anyhow)."""
+        done = subprocess.run(
+            self.argv(*argv, file=file),
+            env=self.environment(env),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+        ran = Ran(done.returncode, done.stdout, done.stderr)
+        assert code is None or ran.code == code, f"paver {argv} ended with {ran.code}:\n{ran.told[-6000:]}"
+        return ran
+
+    def start(self, *argv: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Starts `paver` on this site and does not wait for it."""
+        return subprocess.Popen(
+            self.argv(*argv),
+            env=self.environment(env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def pending(self, *argv: str) -> dict[str, str]:
+        """Returns the verbs that a plan has for resources that are not as they are wished."""
+        ran = self.paver("plan", "--json", *argv, code=None)
+        assert ran.code in {0, 2}, ran.told
+        found = {each["resource"]: each["verb"] for each in ran.json["actions"] if each["verb"] != "keep"}
+        assert bool(found) == (ran.code == 2)
+        return found
+
+    def run(self, *argv: str, check: bool = True, env: Mapping[str, str] | None = None) -> Ran:
+        """Runs a command inside of the lab, in the site's folder."""
+        done = self.raised.run(argv, check=check, env=self.environment(env))
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def trace(self) -> Trace:
+        """Returns the lab's trace from now on."""
+        return Trace(self.lab.folder / "trace")
+
+    def control(self, method: str, target: str, body: Any = None) -> Any:
+        """Asks the simulator of the hosts."""
+        return control.call(self.lab.folder / "run" / "esx.control.sock", method, target, body)
+
+    def vcenter(self, method: str, target: str, body: Any = None) -> Any:
+        """Asks the simulator of vCenter."""
+        return control.call(self.lab.folder / "run" / "vcenter.control.sock", method, target, body)
+
+    def inventory(self) -> dict[str, Any]:
+        """Returns all state of the hosts that a client can change, and their datastores' files."""
+        return {name: self.control("GET", f"/inventory?server={name}") for name in HOSTS}
+
+    def machines(self) -> dict[str, dict[str, Any]]:
+        """Returns what the room knows of the machines that are there, by name."""
+        found: list[dict[str, Any]] = control.call(self.lab.room, "GET", "/machines")
+        return {machine["name"]: machine for machine in found}
+
+    def jumpbox(self) -> Path:
+        """Returns the root of the jumpbox's own files."""
+        machine = next(one for one in self.machines().values() if one["kind"] == "jumpbox")
+        return self.lab.folder / "machines" / str(machine["uuid"]) / "root"
+
+    def govc(self, host: str, *argv: str, check: bool = True) -> Ran:
+        """Runs govc at a host, with its certificate pinned by thumbprint in a file of known hosts."""
+        wanted = next(each for each in self.lab.plan.hosts if each.name == host)
+        env = {
+            "GOVC_URL": f"https://root@{wanted.address}/sdk",
+            "GOVC_PASSWORD": wanted.password,
+            "GOVC_TLS_KNOWN_HOSTS": str(self._known_hosts(wanted.address)),
+        }
+        return self.run("govc", *argv, check=check, env=env)
+
+    def _known_hosts(self, address: str) -> Path:
+        """The certificate as it is now: vCenter gives a host a new one."""
+        path = self.folder / f"govc-{address}"
+        shown = self.run("govc", "about.cert", "-k", "-thumbprint", "-u", f"https://{address}", check=False)
+        path.write_text(shown.out)
+        return path
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """Returns path, rights and SHA-256 of every file below `folder`."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        if path.is_symlink():
+            content = str(path.readlink())
+        elif path.is_file():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        else:
+            content = ""
+        found[str(path.relative_to(folder))] = f"{status.st_mode:o} {content}"
+    return found
+
+
+@contextmanager
+def place(
+    folder: Path, programs: Mapping[str, Path], tools: Mapping[str, Path], *, stays: bool = False
+) -> Iterator[Place]:
+    """Raises the demo's lab in `folder` and writes its site; unless it `stays`, the lab goes with this process."""
+    if raising.find(folder / "lab") is None:
+        # A new lab is a new world: what was sealed and journalled for an earlier one is not of it.
+        shutil.rmtree(folder / "site", ignore_errors=True)
+    wanted = plan.demo(site.passwords(folder / "site", NAME))
+    if stays:
+        lab = raising.up(wanted, folder / "lab", programs=programs, tools=tools)
+        yield Place(Raised(lab), folder / "site", site.write(lab, folder / "site"))
+        return
+    reading, writing = os.pipe()
+    try:
+        lab = raising.up(wanted, folder / "lab", programs=programs, tools=tools, hold=reading)
+        yield Place(Raised(lab), folder / "site", site.write(lab, folder / "site"))
+    finally:
+        raising.down(folder / "lab")
+        os.close(reading)
+        os.close(writing)
+
+
+def edited(place: Place, old: str, new: str) -> Path:
+    """Returns a copy of the site file beside it, with `old` replaced."""
+    text = place.site.read_text()
+    assert old in text
+    path = place.folder / "edited.yml"
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def lines(told: str, *words: str) -> Sequence[str]:
+    """Returns the lines that have all of `words`."""
+    return [line for line in told.splitlines() if all(word in line for word in words)]
