@@ -3,7 +3,6 @@ package esx
 import (
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
@@ -33,7 +32,7 @@ type datastore struct {
 
 // RefreshDatastore looks at the folder; the simulator says a terabyte.
 func (d *datastore) RefreshDatastore(*simulator.Context, *types.RefreshDatastore) soap.HasFault {
-	d.host.refreshSpace(true)
+	d.host.space.stale()
 	return &methods.RefreshDatastoreBody{Res: new(types.RefreshDatastoreResponse)}
 }
 
@@ -87,7 +86,7 @@ func (h *Host) furnishDatastores(ctx *simulator.Context) error {
 			ds.Host[i].MountInfo.Path = "/vmfs/volumes/" + id
 		}
 	}
-	h.refreshSpace(true)
+	h.space.show(h)
 	return nil
 }
 
@@ -99,43 +98,6 @@ func (h *Host) free(name string) (int64, bool) {
 		}
 	}
 	return 0, false
-}
-
-// refreshSpace brings the datastores' figures up to date. Reads come in
-// bursts, so it looks again only after a moment, or when it must.
-func (h *Host) refreshSpace(now bool) {
-	h.mu.Lock()
-	stale := now || time.Since(h.freshSpace) > 100*time.Millisecond
-	if stale {
-		h.freshSpace = time.Now()
-	}
-	h.mu.Unlock()
-	if !stale {
-		return
-	}
-	ctx := h.front.NewContext()
-	for _, e := range h.reg.All("Datastore") {
-		ds, ok := e.(*simulator.Datastore)
-		if !ok {
-			continue
-		}
-		left, known := h.free(ds.Summary.Name)
-		if !known {
-			continue
-		}
-		ctx.WithLock(ds, func() {
-			capacity := h.capacity(ds.Summary.Name)
-			if ds.Summary.FreeSpace == left && ds.Summary.Capacity == capacity {
-				return
-			}
-			if vmfs, ok := ds.Info.(*types.VmfsDatastoreInfo); ok {
-				info := *vmfs
-				info.FreeSpace, info.MaxFileSize = left, 64<<40
-				ds.Info = &info
-			}
-			ds.Summary.FreeSpace, ds.Summary.Capacity = left, capacity
-		})
-	}
 }
 
 func (h *Host) capacity(name string) int64 {

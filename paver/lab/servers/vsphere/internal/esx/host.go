@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -38,15 +37,15 @@ type Host struct {
 	// generation counts changes, so that a vCenter knows when to look again.
 	generation atomic.Uint64
 	network    atomic.Pointer[types.HostNetworkInfo]
+	space      space
 
-	mu         sync.Mutex
-	users      map[string]string
-	licence    licence
-	leases     map[string]*lease
-	transfers  map[string]transfer
-	freshSpace time.Time
-	ha         bool   // the host's cluster has HA
-	manager    string // the vCenter that has taken the host in
+	mu        sync.Mutex
+	users     map[string]string
+	licence   licence
+	leases    map[string]*lease
+	transfers map[string]transfer
+	ha        bool   // the host's cluster has HA
+	manager   string // the vCenter that has taken the host in
 }
 
 // newHost builds a host's inventory and reserves its address.
@@ -84,7 +83,8 @@ func newHost(c HostConfig, machines string, r *room.Room, refuse *refusals.Switc
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
 	h.front.Valid = h.valid
-	h.front.Before = func(string) { h.refreshSpace(false) }
+	h.front.Before = func(string) { h.space.refresh(h) }
+	h.front.Around = h.space.around
 	h.front.Changed = h.changed
 
 	service.RegisterSDK(ctx.Map, ctx.Map.Path+"/vimService")
@@ -179,7 +179,7 @@ func (h *Host) valid(user, password string) bool {
 // changed notes that something may be different from now on.
 func (h *Host) changed() {
 	h.generation.Add(1)
-	h.refreshSpace(true)
+	h.space.stale()
 }
 
 func (h *Host) serve() { h.front.Serve() }
@@ -205,6 +205,9 @@ func (w *watcher) Reference() types.ManagedObjectReference {
 func (w *watcher) PutObject(_ *simulator.Context, o mo.Reference) {
 	w.host.generation.Add(1)
 	task, ok := o.(*simulator.Task)
+	if ok {
+		w.host.space.begin()
+	}
 	if ok && task.Info.Entity != nil && strings.HasSuffix(task.Info.Entity.Type, "Manager") {
 		dc := w.host.datacenter().Self
 		task.Info.Entity, task.Info.EntityName = &dc, dc.Value
@@ -213,6 +216,10 @@ func (w *watcher) PutObject(_ *simulator.Context, o mo.Reference) {
 
 func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes []types.PropertyChange) {
 	w.host.generation.Add(1)
+	if o.Reference().Type == "Task" {
+		w.host.space.follow(changes)
+		return
+	}
 	if o.Reference().Type != "VirtualMachine" {
 		return
 	}

@@ -32,8 +32,9 @@ type Front struct {
 	Valid func(user, password string) bool
 	// Before is called ahead of every SOAP call that reads.
 	Before func(method string)
-	// Around is called with the path of every call, and makes the call.
-	Around func(path string, next func())
+	// Around is called with the path and the method of every call, and makes
+	// the call.
+	Around func(path, method string, next func())
 	// Answer may answer a call that needs no session: with what to put into
 	// the body, and its namespace.
 	Answer func(path, method string) (body any, namespace string)
@@ -60,7 +61,7 @@ func New(name, listen string, certificate *Certificate, trace *Trace, service *s
 		Valid:       func(string, string) bool { return false },
 		Before:      func(string) {},
 		Changed:     func() {},
-		Around:      func(_ string, next func()) { next() },
+		Around:      func(_, _ string, next func()) { next() },
 		Answer:      func(string, string) (any, string) { return nil, "" },
 		service:     service,
 		sessions:    newSessions(),
@@ -218,7 +219,7 @@ func (f *Front) serveSOAP(w http.ResponseWriter, r *http.Request) {
 	if rule != nil && rule.Drop && rule.Late {
 		rec.ResponseWriter = discard{header: http.Header{}}
 	}
-	f.Around(r.URL.Path, func() { f.service.ServeMux.ServeHTTP(rec, r) })
+	f.Around(r.URL.Path, c.method, func() { f.service.ServeMux.ServeHTTP(rec, r) })
 	rec.finish()
 	f.follow(c, cookie, rec)
 	if line.Write {

@@ -98,7 +98,7 @@ func (v *VCenter) clone(source *simulator.VirtualMachine, req *types.CloneVM_Tas
 		if !ok {
 			return nil, &types.ManagedObjectNotFound{Obj: *ref}
 		}
-		home.Datastore = ds.Summary.Name
+		home.Datastore = ds.Name
 	}
 	l, fault := v.home(*pool, req.Spec.Location.Host, home.Datastore)
 	if fault != nil {
@@ -190,7 +190,7 @@ func (v *VCenter) file(p string) (string, types.BaseMethodFault) {
 		return "", &types.InvalidDatastorePath{DatastorePath: p}
 	}
 	for _, e := range v.reg.All("Datastore") {
-		if ds, ok := e.(*simulator.Datastore); ok && ds.Summary.Name == parsed.Datastore {
+		if ds, ok := e.(*simulator.Datastore); ok && ds.Name == parsed.Datastore {
 			return store.Path(ds.Summary.Url, parsed.Path), nil
 		}
 	}

@@ -76,7 +76,7 @@ func (v *VCenter) cover(m *simulator.Method) (mo.Reference, types.BaseMethodFaul
 	case *simulator.Datastore:
 		return &datastore{Datastore: o, v: v}, refused([]string{"Rename_Task", "Destroy_Task", "SetCustomValue"})
 	case *simulator.HostDatastoreBrowser:
-		return &browser{HostDatastoreBrowser: o}, nil
+		return &browser{HostDatastoreBrowser: o, v: v}, nil
 	case *simulator.FileManager:
 		return &fileManager{FileManager: o, v: v}, nil
 	case *simulator.VirtualDiskManager:

@@ -11,7 +11,6 @@ import (
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 
-	"paver.lab/vsphere/internal/browse"
 	"paver.lab/vsphere/internal/store"
 )
 
@@ -163,19 +162,38 @@ func (d *diskManager) QueryVirtualDiskUuid(req *types.QueryVirtualDiskUuid) soap
 	return body
 }
 
-// browser answers for HostDatastoreBrowser.
+// browser answers for HostDatastoreBrowser; a host that has the datastore
+// looks.
 type browser struct {
 	*simulator.HostDatastoreBrowser
+	v *VCenter
 }
 
 func (b *browser) SearchDatastoreTask(ctx *simulator.Context, req *types.SearchDatastore_Task) soap.HasFault {
-	req.SearchSpec = browse.Spec(req.SearchSpec)
-	return b.HostDatastoreBrowser.SearchDatastoreTask(ctx, req)
+	return &methods.SearchDatastore_TaskBody{Res: &types.SearchDatastore_TaskResponse{
+		Returnval: search(b, ctx, "searchDatastore", req.DatastorePath, req, methods.SearchDatastore_Task),
+	}}
 }
 
 func (b *browser) SearchDatastoreSubFoldersTask(ctx *simulator.Context, req *types.SearchDatastoreSubFolders_Task) soap.HasFault {
-	req.SearchSpec = browse.Spec(req.SearchSpec)
-	return b.HostDatastoreBrowser.SearchDatastoreSubFoldersTask(ctx, req)
+	return &methods.SearchDatastoreSubFolders_TaskBody{Res: &types.SearchDatastoreSubFolders_TaskResponse{
+		Returnval: search(b, ctx, "searchDatastoreSubFolders", req.DatastorePath, req, methods.SearchDatastoreSubFolders_Task),
+	}}
+}
+
+func search[Req, Res any](b *browser, ctx *simulator.Context, name, path string, req *Req, call func(context.Context, soap.RoundTripper, *Req) (*Res, error)) types.ManagedObjectReference {
+	return b.v.task(ctx, b.Datastore[0], name, func() (types.AnyType, types.BaseMethodFault) {
+		dc := b.v.datacenterOf(b.Datastore[0])
+		if dc == nil {
+			return nil, &types.ManagedObjectNotFound{Obj: b.Self}
+		}
+		l, fault := b.v.keeper(&dc.Self, path)
+		if fault != nil {
+			return nil, fault
+		}
+		result, fault := relayTask(b.v, l, call, req)
+		return l.ours(result), fault
+	})
 }
 
 // datastore answers for Datastore.
@@ -232,7 +250,7 @@ func (v *VCenter) serveFolder(w http.ResponseWriter, r *http.Request) {
 func (v *VCenter) storeAt(dcPath, name string) *simulator.Datastore {
 	for _, e := range v.reg.All("Datastore") {
 		ds, ok := e.(*simulator.Datastore)
-		if !ok || ds.Summary.Name != name {
+		if !ok || ds.Name != name {
 			continue
 		}
 		dc := v.datacenterOf(ds.Self)

@@ -43,7 +43,7 @@ func (m *ovfManager) CreateImportSpec(ctx *simulator.Context, req *types.CreateI
 		options = *req.Cisp.GetOvfCreateImportSpecParams()
 	}
 	result, fault := ovfspec.Build(ovfspec.Params{
-		Descriptor: req.OvfDescriptor, Options: options, Pool: req.ResourcePool, Datastore: ds.Summary.Name,
+		Descriptor: req.OvfDescriptor, Options: options, Pool: req.ResourcePool, Datastore: ds.Name,
 		Properties: true, Refuse: m.v.refuse,
 		Backing: func(ref types.ManagedObjectReference) types.BaseVirtualDeviceBackingInfo {
 			if ref.Value == "" && len(networks) > 0 {

@@ -24,11 +24,7 @@ func (v *VCenter) mirrorDatastores(ctx *simulator.Context, l *link, dc *simulato
 			ours = v.newDatastore(ctx, dc, d, path)
 		}
 		ctx.WithLock(ours, func() {
-			summary := d.Summary
-			summary.Datastore, summary.Name, summary.Url = &ours.Self, ours.Name, path
-			if ours.Summary != summary {
-				ours.Summary = summary
-			}
+			ours.Summary.FreeSpace, ours.Summary.Capacity = d.Summary.FreeSpace, d.Summary.Capacity
 			if info, ok := d.Info.(*types.VmfsDatastoreInfo); ok {
 				next := *info
 				next.Name, next.Url = ours.Name, path
@@ -49,6 +45,7 @@ func (v *VCenter) mirrorDatastores(ctx *simulator.Context, l *link, dc *simulato
 		present[ours.Self] = true
 		l.mu.Lock()
 		l.maps.put(ours.Self, d.Self)
+		l.maps.put(ours.Browser, d.Browser)
 		l.maps.storeHost[ours.Name] = d.Summary.Name
 		l.maps.storeUs[d.Summary.Name] = ours.Name
 		l.mu.Unlock()

@@ -144,7 +144,7 @@ func (v *VCenter) onStore(_ *types.ManagedObjectReference, path, privilege strin
 		return nil // the call itself will say what is wrong with the path
 	}
 	for _, e := range v.reg.All("Datastore") {
-		if ds, ok := e.(*simulator.Datastore); ok && ds.Summary.Name == p.Datastore {
+		if ds, ok := e.(*simulator.Datastore); ok && ds.Name == p.Datastore {
 			return []need{{ds.Self, privilege}}
 		}
 	}

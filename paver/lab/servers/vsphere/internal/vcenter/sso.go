@@ -72,7 +72,7 @@ func (v *VCenter) startSSO() {
 	v.service.RegisterSDK(s.registry, ssoadmin.SystemPath, ssoadmin.Path+"/"+domain)
 	v.service.ServeMux.HandleFunc("/sts/STSService", s.serveSTS)
 	v.service.ServeMux.HandleFunc("/sts/STSService/", s.serveSTS)
-	v.front.Around = func(path string, next func()) {
+	v.front.Around = func(path, _ string, next func()) {
 		if strings.HasPrefix(path, "/sso-adminserver/") {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -28,6 +28,15 @@ func (l *link) translate(value any, out bool) {
 	t.walk(reflect.ValueOf(value))
 }
 
+// ours is a value of the host's with our references and names.
+func (l *link) ours(value types.AnyType) types.AnyType {
+	if value == nil {
+		return nil
+	}
+	l.translate(&value, false)
+	return value
+}
+
 type translation struct {
 	refs   map[types.ManagedObjectReference]types.ManagedObjectReference
 	stores map[string]string
