@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import os
 import sys
 import threading
 import time
@@ -193,7 +194,7 @@ def chosen_view(asked: str) -> str:
     """Returns the view that was asked for; `auto` is live on a terminal, lines elsewhere."""
     if asked != "auto":
         return asked
-    return "live" if sys.stdout.isatty() else "lines"
+    return "live" if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else "lines"
 
 
 @contextlib.contextmanager

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   paver lab up                      raise the demo's datacentre: bare hosts, nothing else, no way out
-  paver lab shell                   a shell inside of it; `paver lab shell -- govc about` runs one command
+  paver lab shell                   a shell inside of it; `paver lab shell -- paver plan` runs one command
   paver lab status
   paver lab rehearse -s site.yml    raise your own site's hosts, pave it in the lab, see that nothing is left to do
-  paver lab down
+  paver lab down                    `--all` takes down every lab that is up
   paver lab conformance             the suites that hold drivers and stand-ins (from the source tree)
 
-What is simulated, and what that means, stands in docs/explanation.
+Without --dir it is the lab that is up: the one of `paver lab up`, of `make demo`, or of a rehearsal. Inside,
+PAVER_SITE names its site file, and govc, bosh, mc and crane are in PATH.
+
+What is simulated, and what that means, stands in docs/explanation/what-is-simulated.md.
 """
 
 
@@ -39,7 +42,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     up.add_argument(
         "--phase", action="append", default=[], metavar="PHASE", help="build only what these phases need"
     )
-    _sub(verbs, "down", "take it down, with all that runs in it")
+    down = _sub(verbs, "down", "take it down, with all that runs in it")
+    down.add_argument("--all", action="store_true", help="every lab that is up in its default place")
     status = _sub(verbs, "status", "what is up")
     status.add_argument("--json", action="store_true", help="print it as JSON")
     shell = _sub(verbs, "shell", "a shell, or a command, inside of it")
@@ -54,6 +58,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     conformance.add_argument("arguments", nargs=argparse.REMAINDER, help="after --, for pytest")
 
 
+_PLACES = {
+    "up": "the lab's folder (default: $XDG_STATE_HOME/paver/lab)",
+    "rehearse": "a folder for lab and site (default: $XDG_STATE_HOME/paver/rehearsal-<site>)",
+}
+
+
 def _sub(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what, allow_abbrev=False)
     if name != "conformance":
@@ -61,7 +71,7 @@ def _sub(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
             "--dir",
             type=Path,
             metavar="FOLDER",
-            help="the lab's folder (default: $XDG_STATE_HOME/paver/lab)",
+            help=_PLACES.get(name, "the lab's folder (default: the one that is up)"),
         )
     return parser
 
@@ -83,13 +93,22 @@ def _folder(arguments: argparse.Namespace) -> Path:
     from paver.lab import raising  # noqa: PLC0415 - `--help` does without it
 
     folder: Path | None = arguments.dir
-    return folder.absolute() if folder is not None else raising.default_folder()
+    if folder is not None:
+        # A demo's and a rehearsal's folder has the lab in it, beside the site.
+        inner = folder.absolute() / "lab"
+        return inner if (inner / "run").is_dir() else folder.absolute()
+    there = raising.standing()
+    if len(there) > 1:
+        raise BadInput(
+            f"{len(there)} labs are up", seen="\n".join(map(str, there)), do="name one of them with --dir"
+        )
+    return there[0] if there else raising.default_folder()
 
 
 def _up(arguments: argparse.Namespace) -> int:
     from paver.lab import plan, raising, site  # noqa: PLC0415
 
-    folder = _folder(arguments)
+    folder = arguments.dir.absolute() if arguments.dir is not None else raising.default_folder()
     site_folder = folder.parent / f"{folder.name}-site"
     there = raising.find(folder)
     if there is not None:
@@ -105,7 +124,8 @@ def _up(arguments: argparse.Namespace) -> int:
     if not lab.isolated:
         out.line("  note  this machine refuses namespaces: its addresses are on loopback, there is no airgap")
     named = f" --dir {folder}" if arguments.dir is not None else ""
-    out.line(f"  next  paver lab shell{named} -- paver apply -s {demo.site}")
+    out.line(f"  site  {demo.site}, which PAVER_SITE names inside of it")
+    out.line(f"  next  paver lab shell{named} -- paver apply")
     return 0
 
 
@@ -147,6 +167,14 @@ class _Building:
 def _down(arguments: argparse.Namespace) -> int:
     from paver.lab import raising  # noqa: PLC0415
 
+    if arguments.all:
+        there = raising.standing()
+        for folder in there:
+            raising.down(folder)
+            out.line(f"the lab in {folder} is down")
+        if not there:
+            out.line("no lab is up")
+        return 0
     folder = _folder(arguments)
     out.line(f"the lab in {folder} is down" if raising.down(folder) else f"no lab is up in {folder}")
     return 0
@@ -198,7 +226,8 @@ def _rehearse(arguments: argparse.Namespace) -> int:
             do="`make demo` runs on loopback addresses",
         )
     site, driver = opening.site_of(arguments)
-    folder = _folder(arguments).parent / f"rehearsal-{site.name}" if arguments.dir is None else arguments.dir
+    place = raising.default_folder().parent / f"rehearsal-{site.name}"
+    folder = place if arguments.dir is None else arguments.dir.absolute()
     if (folder / "site").exists():
         raise BadInput(
             f"an earlier rehearsal lies in {folder}",

@@ -21,6 +21,7 @@ from paver.errors import Interrupted, PartlyDone, PaverError, Refused
 from paver.runs.events import Happening, Tell, happening
 from paver.runs.session import Session
 from paver.signing.canonical import Json
+from paver.transport.context import Retry
 
 JUMPBOX = "jumpbox"
 
@@ -90,8 +91,14 @@ def apply(
     (folder / "plan.json").write_bytes(plan.dumps())
     with Journal(folder / "journal.jsonl") as journal:
         journal.write("opened", _opening(session, plan))
+        session.tell_retries(lambda retry: journal.write("retry", _retry(retry)))
+        # A jumpbox cannot delete itself: a destroy there does what it can, and says what is left.
+        only_mine = only_mine or (plan.mode == "destroy" and session.station == JUMPBOX)
         rounds = _Rounds(session, plan, journal, folder, tell, stop, hand_off, only_mine=only_mine)
-        outcome = rounds.run(done)
+        try:
+            outcome = rounds.run(done)
+        finally:
+            session.tell_retries(None)
         error = outcome.error
         journal.write("interrupted" if isinstance(error, Interrupted) else "closed", _closing(outcome))
         return dataclasses.replace(outcome, head=f"{journal.head.lines}:{journal.head.digest}")
@@ -250,6 +257,15 @@ def _opening(session: Session, plan: Plan) -> dict[str, Json]:
         "schema": "paver.journal/1",
         "site": plan.site,
         "station": session.station,
+    }
+
+
+def _retry(retry: Retry) -> dict[str, Json]:
+    return {
+        "attempt": retry.attempt,
+        "doing": retry.doing,
+        "endpoint": retry.endpoint,
+        "what": retry.error,
     }
 
 

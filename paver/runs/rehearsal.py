@@ -27,6 +27,7 @@ from paver.lab.standins import bucc_artefact, vcsa_iso
 from paver.ovf.write import make_ova
 from paver.runs.compose import compose
 from paver.sealed import keys, store
+from paver.sitefile import tree
 from paver.sitefile.site import Site
 from paver.trust import passwords
 
@@ -61,7 +62,8 @@ def write(site: Site, lab: Lab, folder: Path, values: dict[str, str]) -> Path:
     """
     folder.mkdir(parents=True, mode=0o700)
     _seal(folder, site.name, values)
-    document: Any = yaml.safe_load(site.source.text)
+    # As the site file is read: YAML's own rules make a truth value of the key `on`.
+    document: Any = tree.plain(site.source.root) if site.source.root is not None else {}
     document = lab_site.with_pins(document, lab)
     document["secrets"] = {"store": "sealed", "key": "file:site.key"}
     document["jumpbox"] = {**document["jumpbox"], "image": "jumpbox.ova"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -37,7 +37,6 @@ class Session:
         who: stands in the sealed store's lock.
         sealed: the sealed store's file, if it is not where the site file says.
         seen: where the sealed store that was seen last is remembered.
-        retry: is told of every repeated attempt.
     """
 
     def __init__(
@@ -50,7 +49,6 @@ class Session:
         who: str,
         sealed: Path | None = None,
         seen: Path | None = None,
-        retry: Any = None,
     ) -> None:
         self.site = site
         self.driver = driver
@@ -60,7 +58,7 @@ class Session:
         paved = compose(site, driver)
         live = {**paved.connectors, STORE.name: Sealed(self.vault)}
         self.paved: Paved = dataclasses.replace(paved, connectors=MappingProxyType(live))
-        self._retry = retry
+        self._retry: Callable[[Retry], None] | None = None
         self._proxies: dict[str, ConnectProxy] = {}
         self._opening = threading.Lock()
         self.connections = Connections(self.paved.connectors, self._wire(), self.board.for_reading)
@@ -80,6 +78,10 @@ class Session:
         )
         self.connections.forget_all()
         return make_plan(self.paved, heading, request, self.world, self.board)
+
+    def tell_retries(self, listener: Callable[[Retry], None] | None) -> None:
+        """Tells `listener` of every repeated attempt from now on; None tells nobody."""
+        self._retry = listener
 
     def _wire(self) -> Wire:
         def retried(retry: Retry) -> None:

@@ -14,6 +14,7 @@ from typing import TypedDict
 from paver.errors import PaverError
 from paver.sealed.index import Index
 from paver.signing import canonical
+from paver.signing.canonical import CanonicalError
 
 SCHEMA = "paver.sealed-seen/1"
 
@@ -41,7 +42,7 @@ class Seen:
             return {"minimum": 0, "store": None}
         try:
             found = canonical.loads(self.path.read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, CanonicalError) as error:
             raise self._damaged() from error
         match found:
             case {"generation": int(generation), "schema": str(schema), "store": str(store)} if (

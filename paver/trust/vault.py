@@ -121,11 +121,13 @@ class Vault:
     def close(self) -> None:
         """Gives the lock back."""
         with self._lock:
-            if self._writer is not None:
-                self._seen.note(self._writer.index)
-            self._closing.close()
-            self._writer = None
-            self.forget()
+            try:
+                if self._writer is not None:
+                    self._seen.note(self._writer.index)
+            finally:
+                self._closing.close()
+                self._writer = None
+                self.forget()
 
 
 def entry_of(name: str, found: sealed_index.Entry) -> Entry:

@@ -1,0 +1,43 @@
+"""What is remembered of a sealed store: never less than before, and nothing that somebody else wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paver.errors import PaverError
+from paver.sealed.index import Index
+from paver.sealed.seen import Seen
+
+
+def index(generation: int, store: str = "aa" * 32) -> Index:
+    return Index(store=store, generation=generation, digest="00" * 32)
+
+
+def test_nothing_is_held_to_what_nobody_saw(tmp_path: Path) -> None:
+    assert Seen(tmp_path / "seen").held() == {"minimum": 0, "store": None}
+    assert Seen(None).held() == {"minimum": 0, "store": None}
+    Seen(None).note(index(3))
+
+
+def test_the_highest_generation_is_kept(tmp_path: Path) -> None:
+    seen = Seen(tmp_path / "folder" / "seen")
+    seen.note(index(5))
+    seen.note(index(4))
+    assert seen.held() == {"minimum": 5, "store": "aa" * 32}
+    seen.note(index(6))
+    assert seen.held()["minimum"] == 6
+
+
+@pytest.mark.parametrize("content", ["", "{}", "not json", '{"generation":1,"schema":"other","store":"x"}'])
+def test_a_memory_that_paver_did_not_write_is_not_overlooked(tmp_path: Path, content: str) -> None:
+    (tmp_path / "seen").write_text(content)
+    with pytest.raises(PaverError, match="is not what paver wrote"):
+        Seen(tmp_path / "seen").held()
+
+
+def test_a_memory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(PaverError, match="cannot be written"):
+        Seen(tmp_path / "file" / "seen").note(index(1))
