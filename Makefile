@@ -33,5 +33,6 @@ demo: setup ## raise the lab, run the whole main job in it, leave the report (PH
 bench: setup ## ratios against peers
 	@$(PY) tests/bench/run.py
 
-clean-lab: ## forget the lab and what was built for it
-	@$(PY) -m paver lab down || true
+clean-lab: setup ## take every lab down; remove what was built and unpacked for it
+	@$(PY) -m paver lab down --all
+	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/paver/lab"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -111,13 +112,21 @@ class _Building:
 
 def _forget(folder: Path) -> None:
     """A new lab is a new world: what an earlier demo sealed and journalled is not of it."""
-    import shutil  # noqa: PLC0415 - only here
-
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _hint(lab: raising.Lab) -> str:
-    return f"`paver lab shell --dir {lab.folder}` enters it, `paver lab down --dir {lab.folder}` ends it"
+    """Returns the commands that enter and end the lab, as they can be typed here."""
+    script = Path(sys.executable).with_name("paver")
+    near = script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script
+    command = "paver" if shutil.which("paver") == str(script) and not _through_make() else str(near)
+    named = "" if raising.standing() == (lab.folder,) else f" --dir {lab.folder}"
+    return f"`{command} lab shell{named}` enters it, `{command} lab down{named}` ends it"
+
+
+def _through_make() -> bool:
+    """Returns whether make runs this: its PATH is not the user's."""
+    return "MAKELEVEL" in os.environ
 
 
 def _say(text: str) -> None:

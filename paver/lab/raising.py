@@ -29,6 +29,7 @@ from paver.lab import plan as plans
 
 _UP_SECONDS = 60.0
 _DOWN_SECONDS = 10.0
+_SITE = "site"
 _OWN = ("run", "hosts", "machines", "certificates", "trace", "tmp")
 # These are hidden inside of the lab, so nothing of the lab may lie there.
 _HIDDEN = (Path("/run"), Path("/dev/shm"), Path("/proc"), Path("/var/run"))  # noqa: S108 - compared, not used
@@ -65,14 +66,30 @@ class Lab:
         return namespace.enter_argv(self.init, argv, cwd or Path.cwd())
 
     def environment(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Returns `base` (this process's environment) as a command inside of the lab should have it."""
+        """Returns `base` (this process's environment) as a command inside of the lab should have it.
+
+        The lab's own programs and this very paver come first in PATH; `PAVER_SITE` names the lab's site file.
+        """
         source = os.environ if base is None else base
         kept = {
             key: value for key, value in source.items() if not any(word in key.upper() for word in _FOREIGN)
         }
         places = [str(path.parent) for path in (*self.programs.values(), *self.tools.values())]
+        places.append(str(Path(sys.executable).parent))
         path = os.pathsep.join(dict.fromkeys([*places, *system.search_path().split(os.pathsep)]))
-        return {**kept, "PATH": path, "TMPDIR": str(self.folder / "tmp"), "PAVER_LAB": str(self.folder)}
+        named = {} if self.site is None else {"PAVER_SITE": str(self.site)}
+        own = {"PATH": path, "TMPDIR": str(self.folder / "tmp"), "PAVER_LAB": str(self.folder)}
+        return {**kept, **named, **own}
+
+    @property
+    def site(self) -> Path | None:
+        """Returns the site file that was written for this lab, if one was."""
+        note = self.folder / "run" / _SITE
+        return Path(note.read_text(encoding="utf-8")) if note.exists() else None
+
+    def name_site(self, file: Path) -> None:
+        """Notes the site file that was written for this lab: what runs inside is about that site."""
+        (self.folder / "run" / _SITE).write_text(str(file.absolute()), encoding="utf-8")
 
     def status(self) -> dict[str, Any]:
         """Returns hosts and machines as the room sees them.
@@ -114,6 +131,13 @@ def default_folder() -> Path:
     """Returns the lab's folder below `$XDG_STATE_HOME` (`~/.local/state` where that is not set)."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "paver" / "lab"
+
+
+def standing() -> tuple[Path, ...]:
+    """Returns the folders of the labs that are up where this user's are raised by default: own, demo's, rehearsals'."""
+    base = default_folder().parent
+    states = (path for pattern in ("*/run/lab.json", "*/lab/run/lab.json") for path in base.glob(pattern))
+    return tuple(sorted(folder for path in states if _running(folder := path.parents[1]) is not None))
 
 
 def up(

@@ -149,6 +149,7 @@ def write(lab: Lab, folder: Path) -> Demo:
         vcsa_iso.build_iso(iso)
     site = folder / "site.yml"
     site.write_text(text(lab.plan, lab.fingerprints, key.with_suffix(".pub").read_text().strip()))
+    lab.name_site(site)
     return Demo(site, key)
 
 
