@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import fnmatch
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -177,7 +178,9 @@ class Executor:
             begun = True
             self._hands.tell(Event("begun", action))
             world = self._world(action)
+            around = self._around(resource)
             after = self._act(action, resource, facts, world)
+            self._nothing_undeclared(action, resource, around)
             # Its proofs may go through what it brings about: an endpoint that its outputs lead to.
             self._hands.board.put(action.resource, after)
             self._prove(action, resource, after)
@@ -195,6 +198,35 @@ class Executor:
             self._hands.tell(Event("failed", action, what, seconds=time.monotonic() - started))
             raise
         return True
+
+    def _around(self, resource: Resource[Any] | None) -> frozenset[str] | None:
+        """Lists what lies around an opaque act: tools that write by themselves are compared, not believed."""
+        if resource is None or resource.opaque() is None:
+            return None
+        return resource.surroundings(self._reading)
+
+    def _nothing_undeclared(
+        self, action: Action, resource: Resource[Any] | None, before: frozenset[str] | None
+    ) -> None:
+        opaque = resource.opaque() if resource is not None else None
+        if before is None or resource is None or opaque is None:
+            return
+        after = resource.surroundings(self._reading) or frozenset()
+        changed = [
+            (sign, name) for sign, names in (("+", after - before), ("-", before - after)) for name in names
+        ]
+        undeclared = sorted(
+            f"{sign} {name}"
+            for sign, name in changed
+            if not any(fnmatch.fnmatchcase(name, pattern) for pattern in opaque.makes)
+        )
+        if undeclared:
+            raise PaverError(
+                f"{action.resource}: {opaque.tool} did something that the plan does not declare",
+                seen="\n".join(undeclared),
+                why="either the tool does more than is known of it, or somebody else was at work meanwhile",
+                do="look at it; what is named above is not paver's, and nothing of it was undone",
+            )
 
     def _begun(self, action: Action, facts: Facts | None, verdict: str) -> dict[str, Json]:
         return {

@@ -95,11 +95,13 @@ class Opaque:
         tool: the program's name, as in `vcsa-deploy`.
         argv: its arguments; never a secret.
         effects: what it is declared to bring about, one sentence each.
+        makes: patterns of what may be new in the surroundings afterwards.
     """
 
     tool: str
     argv: tuple[str, ...]
     effects: tuple[str, ...]
+    makes: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -207,6 +209,11 @@ class Resource(Generic[F]):
 
     def opaque(self) -> Opaque | None:
         """Returns what a tool will do by itself, if the act is one tool's."""
+        return None
+
+    def surroundings(self, world: Reader) -> frozenset[str] | None:
+        """Returns names of what lies around an opaque act, compared before and after; None: nothing is compared."""
+        del world
         return None
 
     def estimate(self) -> int:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paver.driver import Gate, Paved, Verb
+from paver.driver import Gate, Opaque, Paved, Verb
 from paver.engine.journal import Journal, JournalError
 from paver.engine.plan import loads
 from paver.errors import BadInput, PaverError, Refused
@@ -241,3 +241,33 @@ def test_the_ids_of_actions_are_digests_of_what_they_say(tmp_path: Path, room: P
     (action,) = Engine(tmp_path).plan(wish(room, shelves={"a": {"x": 1}})).actions
     assert action.id == canonical.digest(action.document())
     assert action.verb is Verb.CREATE
+
+
+@pytest.mark.parametrize(("others", "told"), [((), ""), (("z",), "+ z"), (("old",), "- old")])
+def test_a_tool_that_does_more_than_the_plan_declares_fails_the_step(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch, others: tuple[str, ...], told: str
+) -> None:
+    (room / "a").write_text(json.dumps({"old": {"size": 1, "colour": "grey"}}))
+    create = memory.Box.create
+
+    def busy(self: Any, world: Any) -> None:
+        create(self, world)
+        held = things(room, "a")
+        for name in others:
+            held.pop(name, None) or held.update({name: {"size": 1, "colour": "grey"}})
+        (room / "a").write_text(json.dumps(held))
+
+    def around(self: Any, world: Any) -> frozenset[str]:
+        return frozenset(world.session(self.at).things())
+
+    monkeypatch.setattr(memory.Box, "create", busy)
+    monkeypatch.setattr(memory.Box, "opaque", lambda _: Opaque("tool", ("run",), ("one box",), ("x",)))
+    monkeypatch.setattr(memory.Box, "surroundings", around)
+    outcome = Engine(tmp_path).apply(wish(room, shelves={"a": {"x": 1}}))
+    if told:
+        ((_, error),) = outcome.failed
+        assert isinstance(error, PaverError)
+        assert error.what == "memory.box:a/x: tool did something that the plan does not declare"
+        assert error.seen == told
+    else:
+        assert not outcome.failed

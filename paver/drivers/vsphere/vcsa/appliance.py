@@ -14,6 +14,7 @@ from typing import Any
 from paver.driver import Check, Endpoint, Facts, Opaque, Reader, Resource, Secret, Writer
 from paver.drivers.vsphere import ledger, marks
 from paver.drivers.vsphere.endpoints import MACHINE
+from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.vcsa import install
 
 
@@ -88,7 +89,16 @@ class Appliance(Resource[ApplianceFacts]):
                 f"the VM {self.name} on {self.order.host} in [{self.order.datastore}]",
                 f"a vCenter {self.fqdn} at {self.ip} with its own certificate authority",
             ),
+            (f"VM {self.name}",),
         )
+
+    def surroundings(self, world: Reader) -> frozenset[str]:
+        """Returns the VMs and port groups of the host: the installer is to make one VM there, and nothing else."""
+        session = world.session(self.at)
+        session.forget()
+        machines = {f"VM {values['name']}" for _, values in session.objects("VirtualMachine", ("name",))}
+        groups = reading.items(session, reading.PORT_GROUPS)
+        return frozenset(machines | {f"port group {group.spec.name}" for group in groups})
 
     def read(self, world: Reader) -> ApplianceFacts | None:
         """Returns the VM that is the site's vCenter, or the foreign one of its name."""
