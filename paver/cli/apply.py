@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paver.cli import acting, opening
+from paver.errors import BadInput
+
+if TYPE_CHECKING:
+    from paver.engine.plan import Plan
 
 EXAMPLES = """\
 examples:
@@ -28,12 +33,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carries out a plan."""
-    from paver.engine import plan as plans  # noqa: PLC0415 - `--help` does without it
     from paver.engine.planner import Request  # noqa: PLC0415
 
     given = None
     if arguments.plan is not None:
-        given = plans.loads(acting.read_plan(arguments.plan))
+        given = _given(arguments.plan)
     request = Request(
         mode=given.mode if given is not None else "apply",
         phases=tuple(arguments.phase),
@@ -41,3 +45,15 @@ def run(arguments: argparse.Namespace) -> int:
         allow=given.allow if given is not None else tuple(arguments.allow),
     )
     return acting.act(arguments, request, given, "paver apply")
+
+
+def _given(path: Path) -> Plan:
+    from paver.engine import plan as plans  # noqa: PLC0415 - `--help` does without it
+    from paver.signing.canonical import CanonicalError  # noqa: PLC0415
+
+    try:
+        return plans.loads(acting.read_plan(path))
+    except CanonicalError as error:
+        raise BadInput(
+            f"{path} is not a plan", why=error.what, do="make one with `paver plan --out`"
+        ) from error

@@ -75,6 +75,14 @@ def test_a_plan_that_was_edited_is_bad_input(site: Command) -> None:
     assert "edited" in ran.err
 
 
+def test_what_is_no_plan_at_all_is_bad_input(site: Command) -> None:
+    (site.folder / "site.plan").write_text("half a pl")
+    ran = site.run("apply", "site.plan")
+    assert ran.code == 3
+    assert "site.plan is not a plan" in ran.err
+    assert site.run("apply", "none.plan").code == 3
+
+
 def test_a_plan_that_is_older_than_the_site_file_is_refused_and_nothing_was_changed(site: Command) -> None:
     site.run("plan", "--out", "site.plan")
     site.write(dials="{loud: 4}")
