@@ -24,7 +24,7 @@ test-fast: setup ## unit tests only
 	@pytest -q tests/unit tests/cases tests/formats -n auto
 
 test: check ## all tests; builds the lab's servers first
-	@$(PY) -m paver.lab.build
+	@$(PY) -m paver.lab.demo --only-build
 	@pytest -q tests -n 2 --dist loadgroup
 
 demo: setup ## raise the lab, run the whole main job in it, leave the report (PHASES=hosts,jumpbox for a part)

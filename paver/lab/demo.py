@@ -30,9 +30,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--phases", default="", help="only these phases, as in hosts,jumpbox")
     parser.add_argument("--folder", type=Path, default=raising.default_folder().parent / DEMO_FOLDER)
     parser.add_argument("--image", type=Path, help="the jumpbox's OVA, instead of the lab's tiny one")
+    parser.add_argument("--only-build", action="store_true", help="build and unpack what the lab needs, no more")
     arguments = parser.parse_args(argv)
     phases = tuple(phase for phase in arguments.phases.split(",") if phase)
     try:
+        if arguments.only_build:
+            _provide(phases or None)
+            return 0
         return _run(arguments.folder.absolute(), phases, arguments.image)
     except PaverError as error:
         sys.stderr.write("\n".join(error.lines()) + "\n")
