@@ -12,6 +12,7 @@ import pytest
 from paver.driver import Endpoint, Facts, Mark, Paved, Resource, ResourceId
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.host import autostart, default_switch, dns, ntp, port_group, service, switch
+from paver.drivers.vsphere.inventory import cluster, cluster_host, entity, permission
 from paver.drivers.vsphere.jumpbox import facts as jumpbox_facts
 from paver.drivers.vsphere.site_services import dns as site_dns
 from paver.drivers.vsphere.site_services import time as site_time
@@ -26,11 +27,17 @@ FACTS: dict[str, type[Facts]] = {
     "site.dns": site_dns.DnsFacts,
     "site.ntp": site_time.NtpFacts,
     "vsphere.autostart": autostart.AutostartFacts,
+    "vsphere.cluster": cluster.ClusterFacts,
+    "vsphere.cluster-host": cluster_host.ClusterHostFacts,
+    "vsphere.datacenter": entity.EntityFacts,
     "vsphere.default-switch": default_switch.DefaultSwitchFacts,
     "vsphere.dns": dns.DnsFacts,
+    "vsphere.folder": entity.EntityFacts,
     "vsphere.jumpbox": jumpbox_facts.JumpboxFacts,
     "vsphere.ntp": ntp.NtpFacts,
+    "vsphere.permission": permission.PermissionFacts,
     "vsphere.port-group": port_group.PortGroupFacts,
+    "vsphere.resource-pool": entity.EntityFacts,
     "vsphere.service": service.ServiceFacts,
     "vsphere.switch": switch.SwitchFacts,
 }

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from paver.driver import Facts, PaverError, Reader, Refused, ResourceId, Writer
-from paver.drivers.vsphere.inventory import datacenter
+from paver.drivers.vsphere.inventory import attributes, datacenter
 from paver.drivers.vsphere.inventory.entity import declared, same
 from paver.drivers.vsphere.inventory.noted import Noted, Seen, key_of
 from paver.transport.vsphere import VsphereFault, describe
+
+_HIDDEN = ("HostNotConnected", "HostCommunication", "InvalidState")
+"""Faults that say that no host shows the datastore at the moment."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,14 +31,25 @@ class DiskFolder(Noted[DiskFolderFacts]):
 
     @classmethod
     def look(cls, world: Reader, session: Any, id_: ResourceId) -> Seen | None:
-        """Returns the directory, with what lies in it."""
+        """Returns the directory.
+
+        While its hosts are not connected, which a plan tells of them, nobody can look: then what the ledger names
+        counts as there, and nothing else does.
+        """
         del world
         place, name, path = key_of(id_).split("/", 2)
         found = datacenter.find(session, place)
         browser = _browser(session, found, name)
-        if found is None or browser is None or _content(session, browser, name, path) is None:
+        if found is None or browser is None:
             return None
-        return Seen({"datacenter": describe(found.ref), "datastore": name, "path": path}, {})
+        try:
+            there = _content(session, browser, name, path) is not None
+        except VsphereFault as fault:
+            if not any(fault.is_a(hidden) for hidden in _HIDDEN):
+                raise
+            there = attributes.ledger(session).get(id_) is not None
+        seen = Seen({"datacenter": describe(found.ref), "datastore": name, "path": path}, {})
+        return seen if there else None
 
     def make(self, world: Writer, session: Any, seen: Seen | None) -> None:
         """Makes the directory.

@@ -1,0 +1,116 @@
+"""A host's way into a cluster and out of it: what vCenter's refusals mean, and the agents that clusters leave."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from paver.driver import PaverError, Secret
+from paver.drivers.vsphere import endpoints
+from paver.drivers.vsphere.inventory import pave as inventory
+from paver.drivers.vsphere.inventory import retreat
+from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
+from paver.transport import faults
+from paver.transport.vsphere import new, ref
+
+WISH = ClusterHost(
+    id=inventory.host_id("esx-01"),
+    phase="inventory",
+    at=endpoints.VCENTER,
+    also=(endpoints.host("esx-01"),),
+    name="esx-01.north.example",
+    host="esx-01",
+    datacenter="north",
+    cluster="compute",
+    user="root",
+    password=Secret("esx-root"),
+)
+
+TOLD = {
+    "InvalidLogin": "refuses user or password",
+    "SSLVerifyFault": "another certificate under that name",
+    "AlreadyBeingManaged": "another vCenter manages the host",
+    "AlreadyConnected": "elsewhere",
+    "DuplicateName": "elsewhere",
+    "NotSupportedHost": "hosts of that version",
+    "NoHost": "does not reach the host",
+    "AgentInstallFailed": "does not reach the host",
+}
+
+
+@dataclasses.dataclass
+class VCenter:
+    """A vCenter of one host, with a ledger that is empty."""
+
+    agents: tuple[str, ...] = ()
+    calls: list[tuple[str, dict[str, Any]]] = dataclasses.field(default_factory=list)
+    content: Any = dataclasses.field(
+        default_factory=lambda: SimpleNamespace(setting="setting", customFieldsManager="f", rootFolder="r")
+    )
+    name: str = "vcsa"
+
+    def value(self, managed: Any, path: str) -> Any:
+        del managed, path
+
+    def objects(self, type_name: str, paths: tuple[str, ...]) -> list[Any]:
+        if type_name != "VirtualMachine":
+            return []
+        assert "runtime.host" in paths
+        vms = {"vm-1": "vm-of-bosh", **{f"vm-{number}": name for number, name in enumerate(self.agents, 2)}}
+        host = ref("HostSystem", "host-12")
+        return [
+            (ref("VirtualMachine", moid), {"name": name, "runtime.host": host}) for moid, name in vms.items()
+        ]
+
+    def call(self, managed: Any, method: str, **arguments: Any) -> None:
+        self.calls.append((f"{managed}.{method}", arguments))
+        self.agents = ()
+
+    def wait(
+        self, managed: Any, paths: tuple[str, ...], until: Callable[[Mapping[str, Any]], bool], **_: Any
+    ) -> None:
+        assert (managed._moId, paths) == ("host-12", ("vm",))
+        assert not until({"vm": [ref("VirtualMachine", "vm-1"), ref("VirtualMachine", "vm-2")]})
+        assert until({"vm": [ref("VirtualMachine", "vm-1")]})
+        assert until({"vm": None})
+
+
+@pytest.mark.parametrize("fault", TOLD)
+def test_a_refusal_to_add_a_host_says_which_of_its_causes_it_was(fault: str) -> None:
+    seen = faults.translate(new(fault), "AddHost_Task", "vcsa")
+    told = WISH._explained(seen, VCenter())
+    assert isinstance(told, PaverError)
+    assert "vCenter cannot add esx-01 (esx-01.north.example)" in told.what
+    assert TOLD[fault] in told.why
+    assert told.do
+    assert fault in told.seen
+
+
+def test_any_other_refusal_is_told_as_it_came() -> None:
+    seen = faults.translate(new("NoPermission", privilegeId="Host.Inventory"), "AddHost_Task", "vcsa")
+    assert WISH._explained(seen, VCenter()) is seen
+
+
+def _retreat(vcenter: VCenter) -> None:
+    world: Any = SimpleNamespace(report=lambda _: None)
+    host, cluster = ref("HostSystem", "host-12"), ref("ClusterComputeResource", "domain-c8")
+    retreat.retreat(world, vcenter, host, cluster)
+
+
+def test_a_clusters_agents_are_taken_away_before_a_host_leaves() -> None:
+    vcenter = VCenter(agents=("vCLS-4200-1",))
+    _retreat(vcenter)
+    ((call, arguments),) = vcenter.calls
+    assert call == "setting.UpdateOptions"
+    (option,) = arguments["changedValue"]
+    assert (option.key, option.value) == ("config.vcls.clusters.domain-c8.enabled", "false")
+
+
+def test_without_agents_nothing_is_switched() -> None:
+    vcenter = VCenter()
+    _retreat(vcenter)
+    assert vcenter.calls == []
