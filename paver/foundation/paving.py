@@ -359,15 +359,14 @@ def _concourse(wish: _Wish) -> None:
 
 
 def _shared(wish: _Wish, base: str) -> None:
-    """Gives a team's pipelines what they reach the services with."""
-    store = wish.site.services.object_store
-    if store.external is None:
-        _entry(
-            wish,
-            f"{base}/object_store_secret_key",
-            "password",
-            {"value": places.store_root_password().secret},
-        )
+    """Gives a team's pipelines what they reach the services with, deployed or there already."""
+    site = wish.site
+    external = site.services.object_store.external
+    key = Secret(external.login.password.name) if external else places.store_root_password().secret
+    _entry(wish, f"{base}/object_store_secret_key", "password", {"value": key})
+    password = places.registry_secret(site)
+    if password is not None:
+        _entry(wish, f"{base}/registry_password", "password", {"value": password})
     root = wish.need(places.root())
     _entry(wish, f"{base}/root_ca", "value", {"value": output(root.id, "pem", str)})
 

@@ -147,6 +147,14 @@ def registry_password() -> Material:
     return Material(kind="password", name="registry-admin")
 
 
+def registry_secret(site: Site) -> Secret | None:
+    """Returns the reference to the registry's password; None where an external one needs none."""
+    external = site.services.registry.external
+    if external is None:
+        return registry_password().secret
+    return Secret(external.login.password.name) if external.login else None
+
+
 def _object_store(site: Site) -> Connector:
     external = site.services.object_store.external
     if external is None:

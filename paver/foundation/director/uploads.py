@@ -36,7 +36,10 @@ class Upload(Resource[UploadFacts]):
     file: str
 
     def says(self) -> str:
-        return f"{self.name} {self.version}"
+        name, version = (
+            part if isinstance(part, str) else "(known later)" for part in (self.name, self.version)
+        )
+        return f"{name} {version}"
 
     def estimate(self) -> int:
         return 20

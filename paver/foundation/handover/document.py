@@ -67,15 +67,21 @@ def contract(site: Site, under: Paved) -> dict[str, Any]:
             "endpoint": places.object_store_url(site),
             "ca": root if site.services.object_store.external is None else "",
             "buckets": sorted(site.services.object_store.buckets),
-            "cred_ref": "credhub:/concourse/main/object_store_secret_key",
+            "cred_ref": f"{_team(site)}/object_store_secret_key",
         },
         "registry": {
             "url": places.registry_url(site),
             "ca": root if site.services.registry.external is None else "",
-            "cred_ref": f"credhub:/{site.name}/registry/password",
+            "cred_ref": f"{_team(site)}/registry_password" if places.registry_secret(site) else "",
         },
         "iaas": {name: _reference(value) for name, value in sorted(under.cpi_values.items())},
     }
+
+
+def _team(site: Site) -> str:
+    """Returns where CredHub holds what the first team's pipelines use."""
+    teams = sorted(site.services.concourse.teams, key=lambda name: (name != "main", name))
+    return f"credhub:/concourse/{teams[0]}" if teams else f"credhub:/{site.name}"
 
 
 def _host_keys(under: Paved) -> str:
