@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("pyVmomi", "paramiko", "fabric", "boto3", "httpx", "jinja2", "rich")
+HEAVY = ("pyVmomi", "paramiko", "boto3", "httpx", "jinja2", "rich")
 
 
 def loaded(*argv: str, cwd: Path) -> set[str]:

@@ -18,7 +18,6 @@ HEAVY = frozenset(
         "cryptography",
         "pyVmomi",
         "paramiko",
-        "fabric",
         "httpx",
         "boto3",
         "rich",
