@@ -128,6 +128,11 @@ def _disconnected(session: Any) -> None:
     session.task(entity(session, "HostSystem", "esx-01.north.example"), "DisconnectHost_Task")
 
 
+def _all_disconnected(session: Any) -> None:
+    for host in every(session, "HostSystem"):
+        session.task(host.ref, "DisconnectHost_Task")
+
+
 def _taken_out(session: Any) -> None:
     host = entity(session, "HostSystem", "esx-01.north.example")
     session.task(host, "DisconnectHost_Task")
@@ -181,6 +186,10 @@ DRIFT: dict[str, tuple[Callable[[Any], None], dict[str, str]]] = {
     ),
     "DRS and HA are switched": (_without_ha, {"vsphere.cluster:compute": "update"}),
     "a host is disconnected": (_disconnected, {HOST: "update"}),
+    "all hosts are disconnected": (
+        _all_disconnected,
+        {HOST: "update", "vsphere.cluster-host:esx-02": "update"},
+    ),
     "a host is taken out": (_taken_out, {HOST: "create"}),
     "a folder is renamed": (_renamed("Folder", "BOSH_VMs"), {"vsphere.folder:BOSH_VMs": "update"}),
     "a pool is renamed": (_renamed("ResourcePool", "bosh"), {"vsphere.resource-pool:compute/bosh": "update"}),

@@ -133,6 +133,20 @@ def test_a_free_slot_is_used_again(vcenter: VCenter) -> None:
     assert vcenter.names == {"paver.ledger.1", "paver.ledger.2"}
 
 
+def test_two_sites_that_take_a_slot_at_once_do_not_take_the_same(
+    vcenter: VCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def quicker(_: Any, name: str, **rest: Any) -> Any:
+        monkeypatch.undo()
+        attributes.note(vcenter, mark("theirs", site="south"))
+        return vcenter.AddCustomFieldDef(name, **rest)
+
+    monkeypatch.setattr(VCenter, "AddCustomFieldDef", quicker)
+    attributes.note(vcenter, mark("ours"))
+    found = {one.id for one in attributes.ledger(vcenter).slots.values()}
+    assert found == {"vsphere.role:ours", "vsphere.role:theirs"}
+
+
 def test_attributes_of_others_are_left_alone(vcenter: VCenter) -> None:
     vcenter.fields[7] = ("owner", None)
     attributes.note(vcenter, mark("a"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from paver.driver import Mark, PaverError, Reader, ResourceId
 from paver.drivers.vsphere import marks
-from paver.transport.vsphere import VsphereFault
+from paver.transport.vsphere import VsphereFault, type_of
 
 MARK = "paver.mark"
 SLOT = "paver.ledger."
@@ -63,8 +63,11 @@ def ledger(session: Any) -> Ledger:
 
 
 def put(session: Any, entity: Any, mark: Mark) -> None:
-    """Writes an entity's mark."""
-    _set(session, entity, _define(session, MARK, None), _text(mark))
+    """Writes an entity's mark. All sites share the attribute."""
+    key = _keys(session).get(MARK)
+    if key is None:
+        key = _defined(session, MARK, None)
+    _set(session, entity, key if key is not None else _keys(session)[MARK], _text(mark))
 
 
 def note(session: Any, mark: Mark) -> None:
@@ -91,10 +94,15 @@ def strike(session: Any, id_: str) -> None:
 
 
 def _free_slot(session: Any, book: Ledger) -> int:
+    keys = _keys(session)
     for number in range(1, _MOST_SLOTS + 1):
         name = f"{SLOT}{number}"
-        if name not in book.slots:
-            return _define(session, name, "Folder")
+        if name in book.slots:
+            continue
+        key = keys[name] if name in keys else _defined(session, name, "Folder")
+        # One that somebody defined just now is for a mark of theirs: the next one, then.
+        if key is not None:
+            return key
     raise PaverError(
         f"{session.name}: paver's ledger is full",
         seen=", ".join(sorted(mark.id for mark in book.slots.values())),
@@ -127,12 +135,8 @@ def _values(custom: Any) -> dict[int, str]:
     return {one.key: str(one.value) for one in custom or ()}
 
 
-def _define(session: Any, name: str, type_name: str | None) -> int:
-    known = _keys(session).get(name)
-    if known is not None:
-        return known
-    from paver.transport.vsphere import type_of  # noqa: PLC0415 - imports pyVmomi
-
+def _defined(session: Any, name: str, type_name: str | None) -> int | None:
+    """Defines an attribute and returns its key, None if somebody was quicker."""
     try:
         made = session.call(
             session.content.customFieldsManager,
@@ -143,10 +147,9 @@ def _define(session: Any, name: str, type_name: str | None) -> int:
             fieldPolicy=None,
         )
     except VsphereFault as fault:
-        # Another site's paver was quicker: the definition is shared.
         if not fault.is_a("DuplicateName"):
             raise
-        return _keys(session)[name]
+        return None
     return int(made.key)
 
 
