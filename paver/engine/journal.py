@@ -1,7 +1,8 @@
 """The evidence: one file, one writer, hash-chained lines, on disk before the act that they announce.
 
 The journal is never read to decide anything. `begun` and `call` are fsynced before the act; where the
-disk refuses, there is no act. Events are a closed list.
+disk refuses, there is no act. Threads that wait for the disk share one fsync: 64 hosts would wait one after
+the other otherwise. Events are a closed list.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class Journal:
         self._clock = clock
         self._lock = threading.Lock()
         self._head = chain.Head()
+        self._turn = threading.Condition()
+        self._syncing = False
+        self._synced = 0
+        self._refused: OSError | None = None
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         except OSError as error:
@@ -84,6 +89,8 @@ class Journal:
             msg = f"{event} is not an event of {SCHEMA}"
             raise ValueError(msg)
         with self._lock:
+            if self._refused is not None:
+                raise self._error(self._refused) from self._refused
             record = {**(fields or {}), "event": event, "time": self._clock()}
             line, head = chain.link(record, self._head)
             size = os.fstat(self._file).st_size
@@ -91,17 +98,43 @@ class Journal:
                 written = os.write(self._file, line)
                 if written != len(line):
                     raise OSError(28, "only a part of the line was written")  # noqa: TRY301 - same handling
-                if event in DURABLE:
-                    os.fsync(self._file)
             except OSError as error:
                 os.ftruncate(self._file, size)
-                raise JournalError(
-                    f"the journal cannot be written: {error.strerror}",
-                    seen=str(self._path),
-                    why="what cannot be written down is not done",
-                    do="make room on that file system, then run the same command again",
-                ) from error
+                raise self._error(error) from error
             self._head = head
+        if event in DURABLE:
+            self._sync(head.lines)
+
+    def _sync(self, line: int) -> None:
+        """Returns once `line` is on disk: by an fsync of its own, or by another thread's that began after it."""
+        with self._turn:
+            self._turn.wait_for(lambda: self._synced >= line or not self._syncing)
+            if self._synced >= line:
+                return
+            if self._refused is not None:
+                raise self._error(self._refused) from self._refused
+            self._syncing = True
+        last, done = self._head.lines, False
+        try:
+            os.fsync(self._file)
+            done = True
+        except OSError as error:
+            # What is on disk is not known from here on, and a later fsync may say nothing of it.
+            self._refused = error
+            raise self._error(error) from error
+        finally:
+            with self._turn:
+                self._syncing = False
+                self._synced = last if done else self._synced
+                self._turn.notify_all()
+
+    def _error(self, error: OSError) -> JournalError:
+        return JournalError(
+            f"the journal cannot be written: {error.strerror}",
+            seen=str(self._path),
+            why="what cannot be written down is not done",
+            do="make room on that file system, then run the same command again",
+        )
 
     def close(self) -> None:
         """Syncs and closes the file."""

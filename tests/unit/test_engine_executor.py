@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import errno
 import itertools
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +136,48 @@ def test_a_journal_on_a_full_disk_stops_the_act(tmp_path: Path, monkeypatch: pyt
         monkeypatch.undo()
         journal.write("begun", {"action": "a"})
     chain.verify((tmp_path / "j").read_bytes())
+
+
+def test_a_journal_whose_disk_refused_once_takes_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    journal = Journal(tmp_path / "j")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(JournalError, match="Input/output error"):
+        journal.write("begun", {"action": "a"})
+    monkeypatch.undo()
+    with pytest.raises(JournalError, match="Input/output error"):
+        journal.write("done", {"action": "a"})
+    journal.close()
+
+
+def test_threads_that_wait_for_the_disk_share_one_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    begun, go = threading.Event(), threading.Event()
+    with Journal(tmp_path / "j") as journal:
+
+        def slow(_: int) -> None:
+            synced.append(journal.head.lines)
+            begun.set()
+            assert go.wait(20)
+
+        monkeypatch.setattr(os, "fsync", slow)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            waiting = [pool.submit(journal.write, "begun", {"action": "0"})]
+            assert begun.wait(20)
+            waiting += [pool.submit(journal.write, "begun", {"action": str(n)}) for n in range(1, 8)]
+            while journal.head.lines < 8:
+                assert not any(one.done() for one in waiting)
+            go.set()
+            assert all(one.result(20) is None for one in waiting)
+        assert synced == [1, 8]
+        monkeypatch.undo()
+    assert chain.verify((tmp_path / "j").read_bytes()).lines == 8
 
 
 def test_a_journal_knows_its_events_only(tmp_path: Path) -> None:
