@@ -47,7 +47,7 @@ func (v *VCenter) inventory() map[string]any {
 	ctx := v.front.NewContext()
 	out := map[string]any{
 		"kind": "vcenter", "name": v.config.Name, "entities": v.entities(ctx), "roles": v.roles(),
-		"permissions": v.permissions(), "attributes": v.attributes(), "users": v.users(),
+		"permissions": v.permissions(), "attributes": v.attributes(), "users": v.users(), "tags": v.tags(),
 	}
 	return out
 }

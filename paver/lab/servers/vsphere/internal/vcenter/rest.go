@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 
 	vapi "github.com/vmware/govmomi/vapi/simulator"
@@ -14,6 +15,7 @@ import (
 // are the simulator's own.
 func (v *VCenter) startREST(mux *http.ServeMux) {
 	patterns, handler := vapi.New(v.service.Listen, v.reg)
+	v.rest = handler
 	for _, p := range patterns {
 		mux.Handle(p, handler)
 	}
@@ -120,4 +122,46 @@ func (v *VCenter) inSession(r *http.Request, handler http.Handler) bool {
 	rec := httptest.NewRecorder()
 	handler.ServeHTTP(rec, inner)
 	return rec.Code == http.StatusOK
+}
+
+const tagging = "/rest/com/vmware/cis/tagging"
+
+// tags lists categories with their tags, by name.
+func (v *VCenter) tags() map[string][]string {
+	login := httptest.NewRequest(http.MethodPost, oldSession, nil)
+	login.SetBasicAuth(v.sso.admin, v.config.SSO.Password)
+	rec := httptest.NewRecorder()
+	v.rest.ServeHTTP(rec, login)
+	var session struct{ Value string }
+	_ = json.Unmarshal(rec.Body.Bytes(), &session)
+	get := func(path string, value any) {
+		r := httptest.NewRequest(http.MethodGet, tagging+path, nil)
+		r.Header.Set(sessionID, session.Value)
+		w := httptest.NewRecorder()
+		v.rest.ServeHTTP(w, r)
+		_ = json.Unmarshal(w.Body.Bytes(), value)
+	}
+	var categories, tags struct{ Value []string }
+	get("/category", &categories)
+	get("/tag", &tags)
+	out, names := map[string][]string{}, map[string]string{}
+	for _, id := range categories.Value {
+		var category struct{ Value struct{ Name string } }
+		get("/category/id:"+id, &category)
+		names[id] = category.Value.Name
+		out[category.Value.Name] = []string{}
+	}
+	for _, id := range tags.Value {
+		var tag struct {
+			Value struct {
+				Name     string
+				Category string `json:"category_id"`
+			}
+		}
+		get("/tag/id:"+id, &tag)
+		category := names[tag.Value.Category]
+		out[category] = append(out[category], tag.Value.Name)
+		slices.Sort(out[category])
+	}
+	return out
 }

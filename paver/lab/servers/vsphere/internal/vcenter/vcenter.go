@@ -2,6 +2,7 @@ package vcenter
 
 import (
 	"fmt"
+	"net/http"
 
 	"slices"
 	"sync"
@@ -31,6 +32,7 @@ type VCenter struct {
 	hosts    *control.Client
 	control  *control.Server
 	sso      *sso
+	rest     http.Handler
 	authz    *authz
 
 	// syncMu is held while what the hosts have is brought over; nobody who
