@@ -6,6 +6,7 @@ one `WritingWorld` an action; its gate knows the action.
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from typing import Any
 from paver.engine.resource import Connection, Connector, Endpoint, Gate, Mark
 from paver.engine.values import Output, Secret, references, substitute
 from paver.errors import Unobservable
+
+MOST_AT_ONCE = 64
 
 
 class Connections:
@@ -76,9 +79,15 @@ class Connections:
             connection.forget()
 
     def close(self) -> None:
-        """Closes all connections."""
-        for name in list(self._open):
-            self.drop(name)
+        """Closes all connections, at once: each says good-bye to a server that may be far away."""
+        names = list(self._open)
+        if len(names) < 2:
+            for name in names:
+                self.drop(name)
+            return
+        with concurrent.futures.ThreadPoolExecutor(MOST_AT_ONCE, "close") as pool:
+            for done in [pool.submit(self.drop, name) for name in names]:
+                done.result()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,18 +6,22 @@ Deleting is a SOAP task (`DeleteDatastoreFile_Task`), as the vendor's own client
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from paver.errors import PaverError, Unobservable
 from paver.transport import tls
 from paver.transport.context import Progress
-from paver.transport.dial import Route
+from paver.transport.dial import HttpsConnection, Route
 from paver.transport.stream import Readable, send_stream
 
 ESX_DATACENTER = "ha-datacenter"
+
+Lent = Callable[[], contextlib.AbstractContextManager[HttpsConnection]]
+"""Gives a connection of the session, for one request."""
 
 
 def url_path(datastore: str, path: str, datacenter: str) -> str:
@@ -26,23 +30,23 @@ def url_path(datastore: str, path: str, datacenter: str) -> str:
     return f"/folder/{urllib.parse.quote(path.strip('/'))}?{query}"
 
 
-def get(route: Route, cookie: str, datastore: str, path: str, datacenter: str) -> bytes | None:
+def get(route: Route, lent: Lent, cookie: str, datastore: str, path: str, datacenter: str) -> bytes | None:
     """Returns the file's bytes, None if it is not there.
 
     Raises:
         Unobservable: if the server gives neither.
     """
-    response, body = _ask(route, cookie, "GET", url_path(datastore, path, datacenter))
+    response, body = _ask(route, lent, cookie, "GET", url_path(datastore, path, datacenter))
     return body if _present(response, datastore, path) else None
 
 
-def head(route: Route, cookie: str, datastore: str, path: str, datacenter: str) -> int | None:
+def head(route: Route, lent: Lent, cookie: str, datastore: str, path: str, datacenter: str) -> int | None:
     """Returns the file's size in bytes, None if it is not there.
 
     Raises:
         Unobservable: if the server does not tell.
     """
-    response, _ = _ask(route, cookie, "HEAD", url_path(datastore, path, datacenter))
+    response, _ = _ask(route, lent, cookie, "HEAD", url_path(datastore, path, datacenter))
     return int(response.getheader("Content-Length") or 0) if _present(response, datastore, path) else None
 
 
@@ -55,8 +59,9 @@ def put(
     data: Readable,
     size: int,
     on_progress: Progress | None = None,
+    lent: contextlib.AbstractContextManager[HttpsConnection] | None = None,
 ) -> None:
-    """Writes a file, whole.
+    """Writes a file, whole; over a connection of its own, unless one is `lent` for it.
 
     Raises:
         PaverError: if the server does not take it.
@@ -69,6 +74,7 @@ def put(
         data,
         size,
         on_progress=on_progress,
+        lent=lent,
     )
     if status not in (200, 201, 204):
         raise PaverError(f"[{datastore}] {path} was not written: {status} {reason}")
@@ -102,18 +108,26 @@ def stream(
         connection.close()
 
 
-def _ask(route: Route, cookie: str, method: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = route.https()
+def _ask(
+    route: Route, lent: Lent, cookie: str, method: str, path: str
+) -> tuple[http.client.HTTPResponse, bytes]:
     try:
-        connection.request(method, path, headers={"Cookie": cookie})
-        response = connection.getresponse()
-        return response, response.read()
+        try:
+            return _once(lent, cookie, method, path)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            # The server closed a connection that had idled, just as we asked: another one will do.
+            return _once(lent, cookie, method, path)
     except ssl.SSLCertVerificationError as error:
         raise tls.explain(error, route.netloc, context=route.trust.context) from error
     except (OSError, http.client.HTTPException) as error:
         raise Unobservable(f"{route.netloc} did not give {path.partition('?')[0]}", why=str(error)) from error
-    finally:
-        connection.close()
+
+
+def _once(lent: Lent, cookie: str, method: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:
+    with lent() as connection:
+        connection.request(method, path, headers={"Cookie": cookie})
+        response = connection.getresponse()
+        return response, response.read()
 
 
 def _present(response: http.client.HTTPResponse, datastore: str, path: str) -> bool:

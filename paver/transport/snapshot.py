@@ -15,6 +15,8 @@ from paver.transport import soap_types
 
 Found = tuple[Any, dict[str, Any]]
 Wants = Mapping[str, Iterable[str]]
+File = tuple[str, str, str]
+"""A datastore's name, a path in it, and the datacenter's name."""
 
 
 def view_filter(view: Any, wants: Mapping[Any, frozenset[str]]) -> Any:
@@ -82,15 +84,34 @@ class Snapshot:
         self._found: dict[tuple[str, str], dict[str, Found]] = {}
         self._paths: dict[tuple[str, str], frozenset[str]] = {}
         self._values: dict[str, dict[str, Any]] = {}
+        self._files: dict[File, bytes | None] = {}
         self._wants: dict[str, frozenset[str]] = {}
+        self._asked: dict[str, frozenset[str]] = {}
         self._views: dict[str, Any] = {}
+        self._age = 0
 
     def forget(self) -> None:
-        """Drops what was read; what was asked for is remembered, and read in one call next time."""
+        """Drops what was read; what was asked for since the last time is remembered, and read in one call next.
+
+        An act asks for little of what a plan asks for: a host's whole configuration takes as long to decode as
+        twenty small calls.
+        """
         with self._lock:
+            self._age += 1
             self._found.clear()
             self._paths.clear()
             self._values.clear()
+            self._files.clear()
+            if self._asked:
+                self._wants, self._asked = self._asked, {}
+
+    def forget_files(self) -> None:
+        """Drops what changes when files are written: the files, and how full datastores are."""
+        with self._lock:
+            self._age += 1
+            self._files.clear()
+            for key in [key for key in self._found if key[0] == "Datastore"]:
+                del self._found[key]
 
     def expect(self, wants: Wants) -> None:
         """Adds to what the next reading fetches in its one call."""
@@ -102,6 +123,8 @@ class Snapshot:
         """Returns all objects of a type below `root` with `paths`; unset ones are None."""
         key = (type_name, "" if root is None else soap_types.describe(root))
         with self._lock:
+            if root is None:
+                self._asked[type_name] = self._asked.get(type_name, frozenset()) | frozenset(paths)
             if not frozenset(paths) <= self._paths.get(key, frozenset()) or key not in self._found:
                 if root is None:
                     self.expect({type_name: paths})
@@ -144,13 +167,27 @@ class Snapshot:
         """Returns `paths` of one object; unset ones are None."""
         key = soap_types.describe(managed)
         with self._lock:
+            age = self._age
             kept = {} if fresh else self._values.get(key, {})
             lacking = [path for path in paths if path not in kept]
         if lacking:
             found = collect(self._collector(), [object_filter([managed], lacking)])
             got = found[0][1] if found else {}
             kept = {**kept, **{path: got.get(path) for path in lacking}}
-            if not fresh:
-                with self._lock:
+            with self._lock:
+                # What was asked before somebody wrote is no answer for whoever asks after it.
+                if not fresh and age == self._age:
                     self._values[key] = {**self._values.get(key, {}), **kept}
         return {path: kept[path] for path in paths}
+
+    def file(self, place: File, get: Callable[[], bytes | None]) -> bytes | None:
+        """Returns what `get` returns for a file, None if it is not there."""
+        with self._lock:
+            age = self._age
+            if place in self._files:
+                return self._files[place]
+        content = get()
+        with self._lock:
+            if age == self._age:
+                self._files[place] = content
+        return content

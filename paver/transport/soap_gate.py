@@ -6,10 +6,11 @@ way a caller takes: helpers, attributes of managed objects, or pyVmomi directly.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.client
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from paver.errors import Refused
@@ -135,11 +136,12 @@ def _stub_class() -> Any:
     expired = soap_types.type_of("NotAuthenticated")
 
     class GatedStub(base):  # type: ignore[misc, valid-type]
-        """A SOAP stub over a route of ours, with a gate in its one door."""
+        """A SOAP stub over a route of ours, with a gate in its one door; `lender` is whose connections it uses."""
 
-        def __init__(self, route: Route, version: str, session: Session, gate: Gate) -> None:
+        def __init__(self, route: Route, version: str, session: Session, gate: Gate, lender: Any) -> None:
             self._session = session
             self._gate = gate
+            self._lender = lender
             # A pooled connection that idled longer than this may be half closed; reconnecting is cheaper.
             self.pool: list[Any] = []
             super().__init__(host=route.address, port=route.port, version=version, connectionPoolTimeout=60)
@@ -156,6 +158,8 @@ def _stub_class() -> Any:
                 self._session.cookie = value
 
         def GetConnection(self) -> Any:  # noqa: N802 (pyVmomi's name)
+            if self._lender is not None:
+                return self._lender.GetConnection()
             with self.lock:
                 kept: list[Any] = []
                 for connection, when in list(self.pool):
@@ -165,6 +169,29 @@ def _stub_class() -> Any:
                         kept.append((connection, when))
                 self.pool = kept
             return super().GetConnection()
+
+        def ReturnConnection(self, conn: Any) -> None:  # noqa: N802
+            if self._lender is not None:
+                self._lender.ReturnConnection(conn)
+            else:
+                super().ReturnConnection(conn)
+
+        def DropConnections(self) -> None:  # noqa: N802
+            if self._lender is not None:
+                self._lender.DropConnections()
+            else:
+                super().DropConnections()
+
+        @contextlib.contextmanager
+        def lent(self) -> Iterator[HttpsConnection]:
+            """Gives a connection for a request of another kind; one that failed does not come back."""
+            connection = self.GetConnection()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self.ReturnConnection(connection)
 
         def InvokeMethod(self, mo: Any, info: Any, args: Any, outerStub: Any = None) -> Any:  # noqa: N802, N803
             if info.wsdlName not in READS:
@@ -199,9 +226,17 @@ def _stub_class() -> Any:
     return GatedStub
 
 
-def stub(route: Route, version: str, session: Session, gate: Gate = refuse) -> Any:
-    """Returns a SOAP stub that passes reads, and hands everything else to `gate` first."""
-    return _stub_class()(route, version, session, gate)
+def stub(route: Route, version: str, session: Session, gate: Gate = refuse, lender: Any = None) -> Any:
+    """Returns a SOAP stub that passes reads, and hands everything else to `gate` first.
+
+    Args:
+        route: how the server is reached.
+        version: of the API, by pyVmomi's id.
+        session: its cookie, shared with other stubs.
+        gate: is asked before a write leaves.
+        lender: another stub of the same server, whose connections this one uses: a handshake takes longer than a call.
+    """
+    return _stub_class()(route, version, session, gate, lender)
 
 
 LOST = (OSError, http.client.HTTPException)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from paver.errors import PaverError
 from paver.transport import tls
 from paver.transport.context import Progress
-from paver.transport.dial import Route
+from paver.transport.dial import HttpsConnection, Route
 
 PIECE = 1 << 18
 """Bytes read and sent at once: big enough that Python's share vanishes, small enough for a processor's cache."""
@@ -78,14 +78,25 @@ def send_stream(
     *,
     hashing: Hashing | None = None,
     on_progress: Progress | None = None,
+    lent: contextlib.AbstractContextManager[HttpsConnection] | None = None,
 ) -> tuple[int, str]:
     """Sends exactly `size` bytes of `data` as a request's body; returns the answer's status and reason.
+
+    Args:
+        route: how the server is reached.
+        method: of HTTP.
+        path: with its query.
+        headers: besides the length.
+        data: what is sent.
+        size: its bytes.
+        hashing: digests what is sent.
+        on_progress: is told bytes sent, and `size`.
+        lent: gives a connection of the route that is open already; None opens one.
 
     Raises:
         PaverError: if the source ends early or the server hangs up.
     """
-    connection = route.https()
-    with contextlib.closing(connection):
+    with lent or contextlib.closing(route.https()) as connection:
         connection.putrequest(method, path, skip_accept_encoding=True)
         for name, value in {**headers, "Content-Length": str(size)}.items():
             connection.putheader(name, value)
@@ -113,6 +124,7 @@ def send_stream(
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError) as error:
             # A server that refuses answers before it hangs up; its answer says more than the broken pipe.
             answer = _last_word(connection)
+            connection.close()
             if answer is not None:
                 return answer
             raise PaverError(
@@ -136,6 +148,8 @@ def _last_word(connection: Any) -> tuple[int, str] | None:
     try:
         response = connection.getresponse()
         response.read(65536)
+        if not response.isclosed():
+            connection.close()
     except Exception:  # noqa: BLE001 (whatever it raises: there is no answer)
         return None
     return response.status, response.reason

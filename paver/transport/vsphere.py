@@ -151,7 +151,6 @@ class VsphereConnection:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._stubs: list[Any] = [link.stub]
 
     def reader(self) -> VsphereReader:
         """Returns the reading face."""
@@ -159,14 +158,14 @@ class VsphereConnection:
 
     def writer(self, gate: Gate) -> VsphereWriter:
         """Returns a writing face whose every write passes `gate`."""
+        link = self._link
 
         def admit(call: str, target: str = "", detail: Any = None) -> None:
             if call not in soap_gate.UPKEEP:
-                gate(call, f"{self._link.name}: {target}", detail)
+                gate(call, f"{link.name}: {target}", detail)
 
-        stub = soap_gate.stub(self._link.route, self._link.stub.version, self._link.session, admit)
-        self._stubs.append(stub)
-        return VsphereWriter(self._link, stub, gate)
+        stub = soap_gate.stub(link.route, link.stub.version, link.session, admit, lender=link.stub)
+        return VsphereWriter(link, stub, gate)
 
     def forget(self) -> None:
         """Drops what was read."""
@@ -177,5 +176,4 @@ class VsphereConnection:
         self._link.session.login = None
         with contextlib.suppress(Exception):
             self._link.content.sessionManager.Logout()
-        for stub in self._stubs:
-            stub.DropConnections()
+        self._link.stub.DropConnections()

@@ -177,14 +177,19 @@ class VsphereReader:
     def datastore_get(
         self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER
     ) -> bytes | None:
-        """Returns the bytes of `[datastore] path`, None if it is not there."""
-        return folder.get(self._link.route, self._link.session.cookie, datastore, path, datacenter)
+        """Returns the bytes of `[datastore] path`, None if it is not there. Kept until the next write or `forget`."""
+        link = self._link
+        return link.snapshot.file(
+            (datastore, path, datacenter),
+            lambda: folder.get(link.route, link.stub.lent, link.session.cookie, datastore, path, datacenter),
+        )
 
     def datastore_size(
         self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER
     ) -> int | None:
         """Returns the size of `[datastore] path` in bytes, None if it is not there."""
-        return folder.head(self._link.route, self._link.session.cookie, datastore, path, datacenter)
+        link = self._link
+        return folder.head(link.route, link.stub.lent, link.session.cookie, datastore, path, datacenter)
 
     def datastore_stream(
         self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER
@@ -207,11 +212,11 @@ class VsphereReader:
         bound = soap_types.rebound(task, self._link.stub)
         pause = 0.03
         while True:
-            seen = self.values(bound, "info.state", "info.error", "info.progress", fresh=True)
+            seen = self.values(bound, "info.state", "info.error", "info.progress", "info.result", fresh=True)
             if seen["info.state"] == "success":
                 if on_progress is not None:
                     on_progress(100)
-                return self.values(bound, "info.result", fresh=True)["info.result"]
+                return seen["info.result"]
             if seen["info.state"] == "error":
                 raise faults.translate(seen["info.error"], call, target or self.name)
             if on_progress is not None and seen["info.progress"] is not None:

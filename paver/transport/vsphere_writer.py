@@ -39,7 +39,7 @@ class VsphereWriter(VsphereReader):
         try:
             return self._invoke(method, target, lambda: soap_types.method(bound, method)(**arguments))
         finally:
-            self.forget()
+            self._wrote(managed)
 
     def task(
         self, managed: Any, method: str, on_progress: Callable[[int], None] | None = None, **arguments: Any
@@ -59,7 +59,7 @@ class VsphereWriter(VsphereReader):
         try:
             return self._finished(task, method, f"{self.name}: {soap_types.describe(managed)}", on_progress)
         finally:
-            self.forget()
+            self._wrote(managed)
 
     def datastore_put(
         self,
@@ -72,9 +72,11 @@ class VsphereWriter(VsphereReader):
         on_progress: Progress | None = None,
     ) -> None:
         """Writes `[datastore] path` (call `folder:PUT`); its directory must be there."""
+        lent = None
         if isinstance(data, bytes):
             stream: Readable = io.BytesIO(data)
             size = len(data)
+            lent = self._link.stub.lent()
         else:
             stream = data
             if size is None:
@@ -90,9 +92,10 @@ class VsphereWriter(VsphereReader):
                 stream,
                 size,
                 on_progress,
+                lent,
             )
         finally:
-            self.forget()
+            self._link.snapshot.forget_files()
 
     def datastore_mkdir(self, datastore: str, path: str, datacenter: Any = None) -> None:
         """Makes `[datastore] path` with its parents (call `MakeDirectory`); it may be there already."""
@@ -153,6 +156,13 @@ class VsphereWriter(VsphereReader):
     def admit(self, call: str, target: str, **detail: Any) -> None:
         """Passes the gate for a write that is not SOAP (a disk's upload)."""
         self._gate(call, f"{self.name}: {target}", detail or None)
+
+    def _wrote(self, managed: Any) -> None:
+        """Drops what a call on `managed` may have changed."""
+        if soap_types.name_of(type(managed)) == "FileManager":
+            self._link.snapshot.forget_files()
+        else:
+            self.forget()
 
     def _invoke(self, method: str, target: str, act: Callable[[], Any]) -> Any:
         from pyVmomi import vmodl  # noqa: PLC0415

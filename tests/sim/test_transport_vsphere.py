@@ -206,7 +206,13 @@ def test_a_session_outlives_the_new_certificate_that_vcenter_gives_its_host(esx:
     anchors: dict[str, str] = {}
     connector = esx.connector(roots=("vmca",), server_name="esx-01.north.example")
     connection = connector.connect(wire(anchor=anchors.get))
-    assert connection.reader().datastore_get("datastore1", "none") is None
+
+    def dialled_anew() -> bytes | None:
+        connection._link.stub.DropConnections()
+        connection.forget()
+        return connection.reader().datastore_get("datastore1", "none")
+
+    assert dialled_anew() is None
     control.call(
         esx.control,
         "POST",
@@ -214,9 +220,9 @@ def test_a_session_outlives_the_new_certificate_that_vcenter_gives_its_host(esx:
         {"server": "esx-01", "certificate": certificate.read_text(), "key": key.read_text()},
     )
     with pytest.raises(TrustError, match="another certificate"):
-        connection.reader().datastore_get("datastore1", "none")
+        dialled_anew()
     anchors["vmca"] = root
-    assert connection.reader().datastore_get("datastore1", "none") is None
+    assert dialled_anew() is None
     connection.close()
 
 
@@ -245,6 +251,54 @@ def test_reading_twice_asks_once_and_forgetting_asks_again(esx: Esx, connection:
     connection.forget()
     reader.objects("Datastore", ["name"])
     assert calls() == 2
+
+
+def test_a_file_is_fetched_once_until_a_file_is_written(esx: Esx, writer: VsphereWriter) -> None:
+    def calls(method: str) -> int:
+        return sum(line["method"] == method for line in esx.trace())
+
+    assert writer.datastore_get("datastore1", "one") is None
+    assert writer.datastore_get("datastore1", "one") is None
+    assert calls("GET /folder/one") == 1
+    host_of(writer)
+    read = calls("RetrievePropertiesEx")
+    writer.datastore_put("datastore1", "one", b"1")
+    assert writer.datastore_get("datastore1", "one") == b"1"
+    host_of(writer)
+    assert calls("RetrievePropertiesEx") == read
+    writer.forget()
+    assert writer.datastore_get("datastore1", "one") == b"1"
+    assert calls("GET /folder/one") == 3
+
+
+def test_reading_anew_fetches_what_was_asked_for_since_the_last_time(
+    esx: Esx, connection: VsphereConnection
+) -> None:
+    reader = connection.reader()
+    reader.snapshot({"HostSystem": ["config.network.vswitch", "name"], "Datastore": ["name"]})
+    reader.objects("HostSystem", ["name"])
+    connection.forget()
+    asked = sum(line["method"] == "RetrievePropertiesEx" for line in esx.trace())
+    reader.objects("HostSystem", ["name"])
+    reader.objects("Datastore", ["name"])
+    assert sum(line["method"] == "RetrievePropertiesEx" for line in esx.trace()) == asked + 2
+    connection.forget()
+    connection.forget()
+    reader.objects("HostSystem", ["name"])
+    reader.objects("Datastore", ["name"])
+    assert sum(line["method"] == "RetrievePropertiesEx" for line in esx.trace()) == asked + 3
+
+
+def test_every_face_uses_the_sessions_own_connections(connection: VsphereConnection) -> None:
+    reader = connection.reader()
+    host_of(reader)
+    (kept, _) = connection._link.stub.pool[0]
+    for number in range(3):
+        writer = connection.writer(Gate())
+        writer.datastore_mkdir("datastore1", f"folder{number}")
+        writer.datastore_put("datastore1", f"folder{number}/x", b"x")
+        assert reader.datastore_get("datastore1", f"folder{number}/x") == b"x"
+    assert [line for line, _ in connection._link.stub.pool] == [kept]
 
 
 def test_no_reading_leaves_a_write_in_the_trace(esx: Esx, connection: VsphereConnection) -> None:
@@ -444,7 +498,9 @@ def test_an_ova_is_deployed_compared_and_born_with_its_mark(
     assert set(gate.calls) <= nfc.CALLS
 
 
-@pytest.mark.parametrize("how", ["cut short", "interrupted", "changed", "not as verified", "refused", "hung up"])
+@pytest.mark.parametrize(
+    "how", ["cut short", "interrupted", "changed", "not as verified", "refused", "hung up"]
+)
 def test_an_upload_that_fails_leaves_no_machine_behind(
     how: str, esx: Esx, connection: VsphereConnection, package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
