@@ -228,10 +228,18 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     site, driver = opening.site_of(arguments)
     place = raising.default_folder().parent / f"rehearsal-{site.name}"
     folder = place if arguments.dir is None else arguments.dir.absolute()
-    if (folder / "site").exists():
+    missing = rehearsal.refused(site, arguments.phase)
+    if missing:
+        raise Refused(
+            f"{site.name} can't be rehearsed whole",
+            seen=missing,
+            why="the lab plays what paver makes, and nothing that is there already",
+            do="rehearse a part with --phase, or a copy of the site file with `address` instead of `external`",
+        )
+    if not rehearsal.clear(folder):
         raise BadInput(
-            f"an earlier rehearsal lies in {folder}",
-            do=f"`rm -r {folder}`, or name another folder with --dir",
+            f"{folder / 'site'} is no rehearsal's folder",
+            do="name another folder with --dir, or move it away",
         )
     values = rehearsal.secrets_of(site, driver)
     programs, tools = _provide(arguments.phase or None)
@@ -241,8 +249,14 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         out.line(f"{site.name} is rehearsed in {folder}")
         return _pave(lab, file, arguments.phase)
     finally:
-        if not arguments.keep:
+        named = "" if folder == place else f" --dir {folder}"
+        if arguments.keep:
+            out.line(f"  next  `paver lab shell{named}` enters the lab, `paver lab down{named}` ends it")
+        else:
             raising.down(folder / "lab")
+            out.line(
+                f"  the lab is down (--keep leaves it up); plan, journal and report lie in {folder / 'site'}"
+            )
 
 
 def _pave(lab: Lab, file: Path, phases: list[str]) -> int:

@@ -35,7 +35,7 @@ class Datastore:
 
 @dataclass(frozen=True)
 class Host:
-    """A bare ESXi host: name in the site file, address, password of root, hardware, licence."""
+    """A bare ESXi host: name in the site file, address, password of `user`, hardware, licence."""
 
     name: str
     address: str
@@ -45,6 +45,7 @@ class Host:
     uplinks: tuple[Uplink, ...] = (Uplink("vmnic0"),)
     licence: str = "evaluation"
     version: str = "8.0.3"
+    user: str = "root"
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,8 @@ def from_site(site: Mapping[str, Any], passwords: Mapping[str, str]) -> Plan:
                 address=str(host["address"]),
                 hostname=f"{name}.{zone}",
                 password=_password(host["login"]["password"], passwords, name),
-                datastores=(Datastore(host["datastore"]),),
+                user=host["login"]["user"],
+                datastores=tuple(map(Datastore, _datastores(name, site))),
                 uplinks=tuple(
                     Uplink(device)
                     for device in sorted(
@@ -210,6 +212,14 @@ def _records(site: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     machines += [(part["hostname"], part["address"]) for part in parts if part["address"]]
     found = [(f"{name}.{zone}", str(address)) for name, address in machines]
     return (*found, (str(iaas["vcenter"]["fqdn"]), str(iaas["vcenter"]["address"])))
+
+
+def _datastores(host: str, site: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the names of the datastores that the site expects on a host, its own one first."""
+    placed = (site["jumpbox"], site["iaas"]["vcenter"])
+    others = (part.get("datastore") for part in placed if part.get("on") == host)
+    own = site["iaas"]["hosts"][host]["datastore"]
+    return tuple(dict.fromkeys((own, *(name for name in others if name))))
 
 
 def _vlan(port_group: str | None, hosts: Mapping[str, Any]) -> int:

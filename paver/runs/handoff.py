@@ -110,7 +110,7 @@ class Station:
             base / "handoff" / "done.json": canonical.dumps([*map(str, sorted(done))]),
             base / "site.sealed": site.sealed_file.read_bytes(),
         }
-        for text in (*site.trust.extra_roots, *site.bucc.operators):
+        for text in site.small_files:
             relative = PurePosixPath(text)
             if relative.is_absolute() or ".." in relative.parts:
                 raise BadInput(

@@ -6,9 +6,12 @@ passwords, the jumpbox's image, vCenter's ISO, BUCC's artefact, and every secret
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import shutil
+import string
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,8 @@ from paver.driver import Driver, Secret
 from paver.engine.values import references
 from paver.errors import BadInput
 from paver.lab import plan as plans
+from paver.lab import raising, system
 from paver.lab import site as lab_site
-from paver.lab import system
 from paver.lab.plan import Plan
 from paver.lab.raising import Lab
 from paver.lab.room import disk
@@ -35,6 +38,35 @@ IMAGE_BYTES = 16 * 2**20
 ARTEFACT_PROGRAMS = ("bosh", "minio", "registry")
 
 
+_KEY_SIGNS = string.digits + "ACDEFGHJKLMNPQRTUVWXYZ"
+_MARK = ".rehearsal"
+
+
+def refused(site: Site, phases: Iterable[str]) -> str:
+    """Returns what of the site nobody plays, for these phases (none: all); empty where all is played."""
+    chosen = frozenset(phases)
+    if chosen and not chosen & {"services", "handover"}:
+        return ""
+    services = site.services
+    named = {"object_store": services.object_store.external, "registry": services.registry.external}
+    return ", ".join(f"services.{name}.external" for name, external in named.items() if external)
+
+
+def clear(folder: Path) -> bool:
+    """Removes what an earlier rehearsal left in `folder`; False where something of another kind lies there.
+
+    A rehearsal that is still up is taken down: a new one is a new world.
+    """
+    site = folder / "site"
+    if not site.exists():
+        return True
+    if not (site / _MARK).exists():
+        return False
+    raising.down(folder / "lab")
+    shutil.rmtree(site)
+    return True
+
+
 def secrets_of(site: Site, driver: Driver) -> dict[str, str]:
     """Returns made-up values for every secret that the user gives in the real site."""
     paved = compose(site, driver)
@@ -46,7 +78,22 @@ def secrets_of(site: Site, driver: Driver) -> dict[str, str]:
     ]
     made = {one.id.partition(":")[2] for one in paved.resources if one.id.startswith("trust.")}
     given = {one.name for one in found if one.made_by is None} - made
-    return {name: passwords.generate("vcenter").reveal() for name in sorted(given)}
+    licences = _licences(site)
+    return {
+        name: _licence() if name in licences else passwords.generate("vcenter").reveal()
+        for name in sorted(given)
+    }
+
+
+def _licences(site: Site) -> frozenset[str]:
+    data: Any = site.normalised()["iaas"]
+    found = (host.get("licence") for host in data.get("hosts", {}).values())
+    return frozenset(str(reference).removeprefix("secret:") for reference in found if reference)
+
+
+def _licence() -> str:
+    """Returns a key of the form that a host takes; it licenses nothing but the lab's hosts."""
+    return "-".join("".join(secrets.choice(_KEY_SIGNS) for _ in range(5)) for _ in range(5))
 
 
 def plan_of(site: Site, values: dict[str, str]) -> Plan:
@@ -61,15 +108,17 @@ def write(site: Site, lab: Lab, folder: Path, values: dict[str, str]) -> Path:
         BadInput: a small file that the site file names is missing, or lies elsewhere.
     """
     folder.mkdir(parents=True, mode=0o700)
+    (folder / _MARK).touch()
     _seal(folder, site.name, values)
     # As the site file is read: YAML's own rules make a truth value of the key `on`.
     document: Any = tree.plain(site.source.root) if site.source.root is not None else {}
     document = lab_site.with_pins(document, lab)
     document["secrets"] = {"store": "sealed", "key": "file:site.key"}
-    document["jumpbox"] = {**document["jumpbox"], "image": "jumpbox.ova"}
+    # Nobody is there who would import an image by hand.
+    document["jumpbox"] = {**document["jumpbox"], "image": "jumpbox.ova", "placed_by": "paver"}
     document["bucc"] = {**document["bucc"], "artefact": "bucc.tar"}
     document["iaas"] = _installer(document["iaas"], lab)
-    for text in _small(site):
+    for text in site.small_files:
         target = folder / text
         if Path(text).is_absolute() or not target.resolve().is_relative_to(folder.resolve()):
             raise BadInput(f"{text} can't be rehearsed", why="it does not lie beside the site file or below")
@@ -86,6 +135,7 @@ def write(site: Site, lab: Lab, folder: Path, values: dict[str, str]) -> Path:
         networks=("VM Network",),
     )
     _artefact(lab, folder / "bucc.tar")
+    lab.name_site(folder / "site.yml")
     file = folder / "site.yml"
     file.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return file
@@ -109,12 +159,6 @@ def _installer(iaas: dict[str, Any], lab: Lab) -> dict[str, Any]:
     vcsa_iso.build_iso(iso)
     vcenter = {**iaas["vcenter"], "installer": {"iso": f"[{datastore}] {lab_site.ISO}"}}
     return {**iaas, "vcenter": vcenter}
-
-
-def _small(site: Site) -> list[str]:
-    teams = site.services.concourse.teams.values()
-    pipelines = [one.file for team in teams for one in team.pipelines.values() if one.file]
-    return [*site.trust.extra_roots, *site.bucc.operators, *pipelines]
 
 
 def _seal(folder: Path, name: str, values: dict[str, str]) -> None:

@@ -27,6 +27,21 @@ BucketName = Annotated[str, BeforeValidator(_bucket)]
 """A bucket's name that is a DNS name too (the rules of S3 for names in host names)."""
 
 
+_ACCESS_KEY_ADVICE = "An account's name is its access key: 3 to 20 lower-case letters, digits and hyphens."
+
+
+def _access_key(value: object) -> object:
+    # MinIO's limits (minio/internal/auth/credentials.go); longer ones would pass S3, but not the store we deploy.
+    text = value if isinstance(value, str) else ""
+    if not 3 <= len(text) <= 20 or not values.is_label(text):
+        raise wrong(f"{values.shown(value)} is not an account's name", _ACCESS_KEY_ADVICE)
+    return value
+
+
+AccessKey = Annotated[str, BeforeValidator(_access_key)]
+"""An account's name in the object store."""
+
+
 class Login(Section):
     """An account: its user, and the reference to its password."""
 
@@ -90,7 +105,7 @@ class ObjectStore(Section):
         default=100, description="Persistent disk, in GiB, if deployed."
     )
     buckets: Map[BucketName, Bucket] = Field(default={}, description="Buckets, by name.")
-    users: Map[Label, StoreUser] = Field(
+    users: Map[AccessKey, StoreUser] = Field(
         default={}, description="Accounts beside the administrator's, by name."
     )
 

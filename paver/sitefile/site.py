@@ -143,6 +143,21 @@ class Site:
         return self.folder / pathlib.Path(text).expanduser()
 
     @property
+    def small_files(self) -> tuple[str, ...]:
+        """The small files that the site file names, as it names them: they are read while planning, at each station."""
+        pipelines = [
+            one for team in self.services.concourse.teams.values() for one in team.pipelines.values()
+        ]
+        externals = (self.services.object_store.external, self.services.registry.external)
+        named = (
+            *self.trust.extra_roots,
+            *self.bucc.operators,
+            *(pipeline.file for pipeline in pipelines),
+            *(external.ca for external in externals if external),
+        )
+        return tuple(dict.fromkeys(text for text in named if text))
+
+    @property
     def sealed_file(self) -> pathlib.Path:
         """The file of the sealed store."""
         return self.path(self.secrets.file or f"{self.name}.sealed")

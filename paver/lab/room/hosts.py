@@ -47,7 +47,7 @@ def configuration(place: world.World) -> dict[str, Any]:
                 "hostname": host.hostname,
                 "certificate": str(place.lab / "certificates" / f"{host.name}.crt"),
                 "key": str(place.lab / "certificates" / f"{host.name}.key"),
-                "users": [{"name": "root", "password": host.password}],
+                "users": [{"name": host.user, "password": host.password}],
                 "datastores": [
                     {
                         "name": store.name,
