@@ -122,7 +122,9 @@ class Session:
             ],
         }
         managers = {f"configManager.{name}": name for name in ("networkSystem", "serviceSystem")}
-        managers |= {f"configManager.{name}": name for name in ("firewallSystem", "dateTimeSystem")}
+        managers |= {
+            f"configManager.{name}": name for name in ("firewallSystem", "dateTimeSystem", "autoStartManager")
+        }
         return ref("HostSystem", "ha-host"), {path: managers.get(path) or values[path] for path in paths}
 
     def value(self, managed: Any, path: str) -> Any:

@@ -169,11 +169,23 @@ def _datastores(session: Any) -> list[str]:
     return sorted(values["name"] for _, values in found)
 
 
-def note(world: Writer, at: Endpoint[Any, Any], entry: Entry, datastore: str) -> None:
-    """Writes an entry; a new ledger is made on `datastore`."""
-    book = read(world, at)
+def note(
+    world: Writer, at: Endpoint[Any, Any], entry: Entry, datastore: str, book: Ledger | None = None
+) -> Ledger:
+    """Writes an entry and returns the ledger as it is then; a new one is made on `datastore`.
+
+    Args:
+        world: of the action.
+        at: the host.
+        entry: what is ours.
+        datastore: where a new ledger is begun.
+        book: what this action wrote last; None reads it. One action at a time writes to a host.
+    """
+    book = read(world, at) if book is None else book
     entries = {**book.entries, entry.id: entry}
-    _write(world, at, Ledger(world.site, book.datastore or datastore, entries), new=not book.datastore)
+    written = Ledger(world.site, book.datastore or datastore, entries)
+    _write(world, at, written, new=not book.datastore)
+    return written
 
 
 def strike(world: Writer, at: Endpoint[Any, Any], id_: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from paver.driver import Endpoint, Facts, PaverError, Reader, Refused, Resource, Writer
@@ -41,7 +43,8 @@ class Datastore(Resource[DatastoreFacts]):
             values["name"]: values
             for _, values in session.objects("Datastore", ("name", "summary.accessible", "summary.type"))
         }
-        if self.name not in found:
+        name = called(self.name, found)
+        if name is None:
             alike = difflib.get_close_matches(self.name.lower(), [name.lower() for name in found], 1)
             meant = next((name for name in found if name.lower() in alike), None)
             raise Refused(
@@ -52,10 +55,10 @@ class Datastore(Resource[DatastoreFacts]):
                 else "",
                 do=f"write {meant} in the site file" if meant else "make one on the host, or name another",
             )
-        values = found[self.name]
+        values = found[name]
         if not values["summary.accessible"]:
-            raise Refused(f"{session.name}: the datastore {self.name} is not accessible", do="bring it back")
-        return DatastoreFacts(address={"name": self.name}, type=str(values["summary.type"] or ""))
+            raise Refused(f"{session.name}: the datastore {name} is not accessible", do="bring it back")
+        return DatastoreFacts(address={"name": name}, type=str(values["summary.type"] or ""))
 
     def create(self, world: Writer) -> None:
         """Is never called: what is not there is refused while planning."""
@@ -67,3 +70,16 @@ class Datastore(Resource[DatastoreFacts]):
         """Is never called: no datastore bears paver's mark."""
         del world, facts
         raise PaverError(f"{at.name}: paver removes no datastores")
+
+
+def called(name: str, names: Iterable[str]) -> str | None:
+    """Returns what a host calls its datastore `name`, None if it has none.
+
+    Where two hosts of a vCenter have a local datastore of one name, as ESXi's installer gives it (`datastore1`),
+    vCenter renames the second one on the host itself, to `datastore1 (1)`.
+    """
+    known = list(names)
+    if name in known:
+        return name
+    renamed = [one for one in known if re.fullmatch(rf"{re.escape(name)} \(\d+\)", one)]
+    return renamed[0] if len(renamed) == 1 else None

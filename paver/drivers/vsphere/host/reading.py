@@ -14,6 +14,12 @@ RULESETS = "config.firewall.ruleset"
 SERVICES = "config.service.service"
 SWITCHES = "config.network.vswitch"
 
+_MANAGERS = tuple(
+    f"configManager.{name}"
+    for name in ("autoStartManager", "dateTimeSystem", "firewallSystem", "networkSystem", "serviceSystem")
+)
+"""Asked for along with everything else: whoever reads before an act needs one for the act."""
+
 
 def of(session: Any, path: str) -> Any:
     """Returns one property of the host, from the snapshot.
@@ -21,7 +27,7 @@ def of(session: Any, path: str) -> Any:
     Raises:
         Unobservable: if the session's endpoint has no host.
     """
-    found = session.one("HostSystem", (path,))
+    found = session.one("HostSystem", (path, *_MANAGERS))
     if found is None:
         raise Unobservable(f"{session.name} does not show its host", do="check the rights of the account")
     return found[1][path]

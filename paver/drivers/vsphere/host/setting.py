@@ -81,9 +81,9 @@ class HostSetting(Resource[F]):
         begun = ledger.Entry(
             self.id, world.mark(complete=False).action, complete=False, address=self.address(), baseline=kept
         )
-        ledger.note(world, self.at, begun, self.ledger_on)
+        book = ledger.note(world, self.at, begun, self.ledger_on)
         self.set(world, self.at, self.address(), wished)
-        ledger.note(world, self.at, dataclasses.replace(begun, complete=True), self.ledger_on)
+        ledger.note(world, self.at, dataclasses.replace(begun, complete=True), self.ledger_on, book)
 
     def update(self, world: Writer, facts: F, fields: frozenset[str]) -> None:
         """Sets what is wished."""

@@ -78,7 +78,7 @@ class HostThing(Resource[F]):
         """Makes the object, or brings one that was begun to its end."""
         address = {"name": self.name}
         begun = ledger.Entry(self.id, world.mark(complete=False).action, complete=False, address=address)
-        ledger.note(world, self.at, begun, self.ledger_on)
+        book = ledger.note(world, self.at, begun, self.ledger_on)
         session = world.writing(self.at)
         now = self.look(session, self.name)
         if now is None:
@@ -91,7 +91,7 @@ class HostThing(Resource[F]):
                 raise
         else:
             self.change(session, _differing(self._wanted(), now))
-        ledger.note(world, self.at, dataclasses.replace(begun, complete=True), self.ledger_on)
+        ledger.note(world, self.at, dataclasses.replace(begun, complete=True), self.ledger_on, book)
 
     def update(self, world: Writer, facts: F, fields: frozenset[str]) -> None:
         """Changes the object in place."""
