@@ -1,16 +1,15 @@
-"""The public plugin API: what a driver may import, and what it must be. Re-exports, and one protocol.
+"""The public plugin API: what a driver may import of the engine, and what it must be. Re-exports, and one protocol.
 
-A driver is registered under the entry point group `paver.drivers`.
+A driver is registered under the entry point group `paver.drivers`. Beside this module it may use `paver.sitefile`,
+`paver.transport`, `paver.ovf` and `paver.signing`, never the engine itself. Importing it is cheap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BaseModel
-
-from paver.engine.offer import Door, Finding, Grade, Port, Quoted, Root
+from paver.engine.offer import Door, End, Finding, Grade, Part, Port, Quoted, Root
 from paver.engine.paved import Paved
 from paver.engine.resource import (
     Check,
@@ -29,8 +28,11 @@ from paver.engine.resource import (
     Writer,
 )
 from paver.engine.store import STORE, Entry, Material, StoreReader, StoreWriter
-from paver.engine.values import Output, ResourceId, Secret, output, resource_id
-from paver.errors import BadInput, PaverError, Refused, Unobservable
+from paver.engine.values import Output, ResourceId, Secret, encode, kind_of, output, resource_id
+from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 API = 1
 
@@ -43,6 +45,7 @@ __all__ = [
     "Connector",
     "Door",
     "Driver",
+    "End",
     "Endpoint",
     "Entry",
     "Facts",
@@ -50,11 +53,13 @@ __all__ = [
     "Gate",
     "Grade",
     "Ground",
+    "Interrupted",
     "Lane",
     "Mark",
     "Material",
     "Opaque",
     "Output",
+    "Part",
     "Paved",
     "PaverError",
     "Port",
@@ -70,6 +75,8 @@ __all__ = [
     "Unobservable",
     "Verb",
     "Writer",
+    "encode",
+    "kind_of",
     "output",
     "resource_id",
 ]

@@ -245,7 +245,7 @@ def _ending(
 
     from paver.report import page  # noqa: PLC0415 - not before a run ends
     from paver.report.ending import Ending  # noqa: PLC0415
-    from paver.runs.doors import doors  # noqa: PLC0415
+    from paver.runs.offers import doors  # noqa: PLC0415
 
     ending = Ending(plan=plan, report=report, folder=_near(folder), seconds=seconds)
     text = page.page(

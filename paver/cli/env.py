@@ -39,8 +39,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints the variables."""
     from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
-    from paver.runs.doors import doors  # noqa: PLC0415
     from paver.runs.exports import exports  # noqa: PLC0415
+    from paver.runs.offers import doors  # noqa: PLC0415
     from paver.trust.vault import Vault  # noqa: PLC0415
 
     for tool in arguments.tool:

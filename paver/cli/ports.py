@@ -11,7 +11,7 @@ from paver.cli import opening, out
 from paver.report.table import table
 
 if TYPE_CHECKING:
-    from paver.engine.offer import Port
+    from paver.driver import Port
 
 EXAMPLES = """\
 examples:
@@ -33,13 +33,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the matrix."""
-    from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
+    from paver.runs import offers  # noqa: PLC0415 - `--help` does without it
 
     site, driver = opening.site_of(arguments)
-    offered = getattr(driver, "ports", None)
-    if offered is None:
-        raise BadInput(f"the driver {driver.name} does not say which ports it needs")
-    rows = [_row(row) for row in offered(site)]
+    rows = [_row(row) for row in offers.ports(site, driver)]
     if arguments.json:
         found = [dict(zip(FIELDS, row, strict=True)) | {"port": int(row[4])} for row in rows]
         out.document({"schema": "paver.ports/1", "site": site.name, "rows": found})

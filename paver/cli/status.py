@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from paver.errors import PaverError  # noqa: PLC0415 - `--help` does without it
     from paver.report.standing_text import standing_text  # noqa: PLC0415
     from paver.runs import holdings, standing  # noqa: PLC0415
-    from paver.runs.doors import doors  # noqa: PLC0415
+    from paver.runs.offers import doors  # noqa: PLC0415
     from paver.trust.vault import Vault  # noqa: PLC0415
 
     site, driver = opening.site_of(arguments, warn=not arguments.json)

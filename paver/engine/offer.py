@@ -1,4 +1,4 @@
-"""What a driver may offer beside its wish; each hook of it is optional.
+"""What a driver may offer beside its wish, each hook of it optional; the foundation offers ports and doors, too.
 
     preflight(site, wire) -> Iterable[Finding]   what stands in the way, seen by looking only
     ports(site) -> Iterable[Port]                who opens connections to whom
@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Mapping
-from typing import Protocol
 
 from paver.engine.values import Secret
 
@@ -54,29 +53,39 @@ class Finding:
     do: str = ""
 
 
-class Port(Protocol):
-    """One permission for the firewall: who opens a connection to whom, and what for."""
+@dataclasses.dataclass(frozen=True, order=True)
+class Port:
+    """One permission for the firewall: who opens a connection to whom, and what for.
 
-    @property
-    def source(self) -> str: ...
+    Attributes:
+        source: who opens the connection.
+        source_address: its address or network; `any` where the site doesn't fix it.
+        target: who listens.
+        target_address: its address or name.
+        port: the port that it listens on.
+        protocol: `tcp` or `udp`.
+        why: what for.
+    """
 
-    @property
-    def source_address(self) -> str: ...
+    source: str
+    source_address: str
+    target: str
+    target_address: str
+    port: int
+    protocol: str
+    why: str
 
-    @property
-    def target(self) -> str: ...
 
-    @property
-    def target_address(self) -> str: ...
+@dataclasses.dataclass(frozen=True)
+class End:
+    """One end of a connection: its name, and its address, network or `any`."""
 
-    @property
-    def port(self) -> int: ...
+    name: str
+    address: str
 
-    @property
-    def protocol(self) -> str: ...
-
-    @property
-    def why(self) -> str: ...
+    def to(self, target: End, port: int, why: str, protocol: str = "tcp") -> Port:
+        """Returns the permission to open connections from here to `target`."""
+        return Port(self.name, self.address, target.name, target.address, port, protocol, why)
 
 
 @dataclasses.dataclass(frozen=True)

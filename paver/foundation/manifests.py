@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from paver.driver import Paved, ResourceId, output
+from paver.foundation import places
 from paver.sitefile.site import Site
 
 UPDATE = {
@@ -140,7 +141,7 @@ def object_store(site: Site, artefact: ResourceId) -> dict[str, Any]:
     """Returns the manifest of the object store."""
     store = site.services.object_store
     properties = {
-        "credential": {"accesskey": "paver-admin", "secretkey": "((secret_key))"},
+        "credential": {"accesskey": places.STORE_USER, "secretkey": "((secret_key))"},
         "port": store.port,
         "server_cert": "((tls.certificate))",
         "server_key": "((tls.private_key))",
@@ -177,7 +178,7 @@ def registry(site: Site, artefact: ResourceId) -> dict[str, Any]:
                 "docker": {
                     "proxy": {
                         "registries": [{"name": "registry", "server": "127.0.0.1", "port": 5000}],
-                        "auth_basic": {"admin": "{PLAIN}((password))"},
+                        "auth_basic": {places.REGISTRY_USER: "{PLAIN}((password))"},
                         "ssl": {"cert": "((tls.certificate))", "key": "((tls.private_key))"},
                     }
                 }

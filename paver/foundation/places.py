@@ -17,6 +17,11 @@ STORE_DEPLOYMENT = resource_id("bosh.deployment", "object-store")
 REGISTRY_DEPLOYMENT = resource_id("bosh.deployment", "registry")
 JUMPBOX = "machine:jumpbox"
 
+DIRECTOR_PORT, UAA_PORT, CREDHUB_PORT, TSA_PORT = 25555, 8443, 8844, 2222
+DIRECTOR_CLIENT, CREDHUB_CLIENT, CONCOURSE_USER = "admin", "credhub-admin", "admin"
+STORE_USER, REGISTRY_USER = "paver-admin", "admin"
+"""Where the foundation listens, and as whom paver and its users come in."""
+
 CAS = ("default_ca", "nats_ca", "blobstore_ca", "credhub_ca", "dns_api_tls_ca")
 """The five authorities of BUCC, by its variables' names; seeded, so that only leaves are generated there."""
 
@@ -70,6 +75,26 @@ def registry(site: Site) -> Endpoint[Any, Any]:
     return Endpoint("registry", None if site.services.registry.external else REGISTRY_DEPLOYMENT)
 
 
+def director_url(site: Site) -> str:
+    """Returns the director's URL."""
+    return f"https://{site.bucc.address}:{DIRECTOR_PORT}"
+
+
+def uaa_url(site: Site) -> str:
+    """Returns UAA's URL."""
+    return f"https://{site.bucc.address}:{UAA_PORT}"
+
+
+def credhub_url(site: Site) -> str:
+    """Returns CredHub's URL."""
+    return f"https://{site.bucc.address}:{CREDHUB_PORT}"
+
+
+def concourse_url(site: Site) -> str:
+    """Returns Concourse's URL."""
+    return f"https://{site.bucc.address}"
+
+
 def object_store_url(site: Site) -> str:
     """Returns the object store's URL, by name."""
     store = site.services.object_store
@@ -89,44 +114,42 @@ def pem(material: Material) -> str:
 
 def connectors(site: Site) -> dict[str, Connector]:
     """Returns how every endpoint of the foundation is reached."""
-    address = str(site.bucc.address)
     default, own = pem(authority("default_ca")), pem(authority("credhub_ca"))
-    uaa = f"https://{address}:8443"
 
     def client(name: str, variable: str) -> ClientCredentials:
-        return ClientCredentials(f"{uaa}/oauth/token", name, password(variable).secret)
+        return ClientCredentials(f"{uaa_url(site)}/oauth/token", name, password(variable).secret)
 
     return {
         "director": HttpConnector(
             name="director",
-            base_url=f"https://{address}:25555",
+            base_url=director_url(site),
             roots=(default,),
-            auth=client("admin", "admin_password"),
+            auth=client(DIRECTOR_CLIENT, "admin_password"),
             via=JUMPBOX,
         ),
         "credhub": HttpConnector(
             name="credhub",
-            base_url=f"https://{address}:8844",
+            base_url=credhub_url(site),
             roots=(default, own),
-            auth=client("credhub-admin", "credhub_admin_client_secret"),
+            auth=client(CREDHUB_CLIENT, "credhub_admin_client_secret"),
             via=JUMPBOX,
         ),
-        "concourse": _concourse(address, default),
+        "concourse": _concourse(concourse_url(site), default),
         "s3": _object_store(site),
         "registry": _registry(site),
     }
 
 
-def _concourse(address: str, root_pem: str) -> Connector:
+def _concourse(url: str, root_pem: str) -> Connector:
     from paver.transport.http import PasswordGrant  # noqa: PLC0415 - only here
 
     return HttpConnector(
         name="concourse",
-        base_url=f"https://{address}",
+        base_url=url,
         roots=(root_pem,),
         auth=PasswordGrant(
-            f"https://{address}/sky/issuer/token",
-            "admin",
+            f"{url}/sky/issuer/token",
+            CONCOURSE_USER,
             password("ui_password").secret,
             "fly",
             # fly's own client: its secret stands in fly's source, and proves nothing.
@@ -161,7 +184,7 @@ def _object_store(site: Site) -> Connector:
         return S3Connector(
             name="object store",
             endpoint=object_store_url(site),
-            access_key="paver-admin",
+            access_key=STORE_USER,
             secret_key=store_root_password().secret,
             roots=(pem(root()),),
             via=JUMPBOX,
@@ -184,7 +207,7 @@ def _registry(site: Site) -> Connector:
             name="registry",
             base_url=registry_url(site),
             roots=(pem(root()),),
-            auth=Basic("admin", registry_password().secret),
+            auth=Basic(REGISTRY_USER, registry_password().secret),
             via=JUMPBOX,
         )
     return HttpConnector(

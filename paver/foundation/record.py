@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from paver.driver import Endpoint, Mark, Reader, ResourceId, Secret, Writer
-from paver.engine.values import encode, kind_of
+from paver.driver import Endpoint, Mark, Reader, ResourceId, Secret, Writer, encode, kind_of
 from paver.signing import canonical
 from paver.signing.canonical import Json
 

@@ -23,7 +23,7 @@ from paver.engine.values import encode, substitute
 from paver.foundation import paving, places
 from paver.foundation.handover import document
 from paver.runs import compose
-from paver.runs.doors import doors
+from paver.runs.offers import doors
 from paver.sitefile.init import init_text
 from paver.sitefile.load import loads
 from paver.sitefile.site import Site

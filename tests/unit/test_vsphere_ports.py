@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel
 
-from paver.drivers.vsphere import check, ports, settings
+from paver.driver import Port
+from paver.drivers.vsphere import DRIVER, check, ports, settings
+from paver.runs import offers
 from paver.sitefile import load
 from paver.sitefile.diagnostic import Diagnostic
 from paver.sitefile.site import Site
@@ -25,13 +27,12 @@ class Vsphere:
         return check.check(site)
 
 
-def matrix(text: str = GOOD) -> tuple[ports.Row, ...]:
-    return ports.ports(
-        load.loads(text, {"vsphere": Vsphere()}, file="site.yml", folder=pathlib.Path("/site"))
-    )
+def matrix(text: str = GOOD) -> tuple[Port, ...]:
+    site = load.loads(text, {"vsphere": Vsphere()}, file="site.yml", folder=pathlib.Path("/site"))
+    return offers.ports(site, DRIVER)
 
 
-def between(rows: tuple[ports.Row, ...], source: str, target: str) -> set[tuple[int, str]]:
+def between(rows: tuple[Port, ...], source: str, target: str) -> set[tuple[int, str]]:
     return {(row.port, row.protocol) for row in rows if (row.source, row.target) == (source, target)}
 
 

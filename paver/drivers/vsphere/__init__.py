@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from paver.engine.paved import Paved
+from paver.driver import Door, Finding, Paved, Port, Resource
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from paver.driver import Resource
-    from paver.drivers.vsphere.ports import Row
-    from paver.engine.offer import Door, Finding
     from paver.sitefile.diagnostic import Diagnostic
     from paver.sitefile.site import Site
     from paver.transport.context import Wire
@@ -61,7 +58,7 @@ class VsphereDriver:
 
         return preflight.preflight(site, wire)
 
-    def ports(self, site: Site) -> Iterable[Row]:
+    def ports(self, site: Site) -> Iterable[Port]:
         """Returns who opens connections to whom."""
         from paver.drivers.vsphere import ports  # noqa: PLC0415
 

@@ -14,7 +14,6 @@ from paver.drivers.vsphere.site_services import pave as site_services
 from paver.drivers.vsphere.vcsa import pave as vcsa
 from paver.sitefile.site import Site
 
-PHASES = ("hosts", "jumpbox", "site-services", "vcenter", "inventory")
 KINDS: tuple[type[Resource[Any]], ...] = (
     *hosts.KINDS,
     *jumpbox.KINDS,
@@ -29,7 +28,6 @@ def pave(site: Site) -> Paved:
     above = inventory.pave(site)
     return dataclasses.replace(
         above,
-        phases=PHASES,
         outside=frozenset({"hosts", "jumpbox"}),
         resources=(
             *hosts.resources(site),

@@ -18,15 +18,16 @@ from paver.driver import (
     Check,
     Endpoint,
     Facts,
+    Interrupted,
     Opaque,
     PaverError,
     Reader,
     Resource,
     Secret,
+    Unobservable,
     Verb,
     Writer,
 )
-from paver.errors import Interrupted, Unobservable
 from paver.foundation import record
 from paver.foundation.director import tasks
 from paver.transport import job

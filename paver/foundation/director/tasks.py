@@ -6,8 +6,7 @@ import json
 import time
 from typing import Any
 
-from paver.driver import PaverError, Writer
-from paver.errors import Interrupted
+from paver.driver import Interrupted, PaverError, Writer
 from paver.transport.http import Answer
 
 POLL = 0.2

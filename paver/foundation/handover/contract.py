@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from paver.driver import Check, Endpoint, Facts, Reader, Resource, Verb, Writer
-from paver.engine.values import encode
+from paver.driver import Check, Endpoint, Facts, Reader, Resource, Verb, Writer, encode
 from paver.foundation import record
 from paver.signing import canonical
 

@@ -11,12 +11,11 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from paver.driver import BadInput, Endpoint, PaverError, Refused, Unobservable, Writer
+from paver.driver import BadInput, Endpoint, Interrupted, PaverError, Refused, Unobservable, Writer
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.endpoints import FILES, MACHINE
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.jumpbox import facts, first_boot, image
-from paver.errors import Interrupted
 from paver.ovf.ova import Ova, Verified
 from paver.transport import nfc
 from paver.transport.faults import VsphereFault

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from paver.driver import PaverError, Unobservable, Writer
-from paver.errors import Interrupted
+from paver.driver import Interrupted, PaverError, Unobservable, Writer
 
 Record = tuple[str, str]
 """A full name and its address."""

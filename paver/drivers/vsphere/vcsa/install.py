@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from paver.driver import PaverError, Writer
+from paver.driver import Interrupted, PaverError, Writer
 from paver.drivers.vsphere import ledger, marks
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.drivers.vsphere.vcsa import progress, template
-from paver.errors import Interrupted
 from paver.transport import job
 from paver.transport.vsphere import new
 

@@ -15,8 +15,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from paver.driver import BadInput
 from paver.drivers.vsphere import passwords
-from paver.errors import BadInput
 
 VERSION = "2.13.0"
 """Of the template; 6.7, 7.0 and 8.0 take it, and 9.0 was seen to."""

@@ -1,39 +1,17 @@
-"""Every way into a site: the driver's, and those of the foundation. Pure."""
+"""The ways into what stands on any IaaS. Pure."""
 
 from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterator
 
-from paver.driver import Driver, Secret
-from paver.engine.offer import Door, Part, Quoted, Root
+from paver.driver import Door, Part, Quoted, Root, Secret
 from paver.foundation import places
 from paver.sitefile.site import Site
 
-STORE_USER = "paver-admin"
-REGISTRY_USER = "admin"
 
-
-def doors(site: Site, driver: Driver) -> tuple[Door, ...]:
-    """Returns the doors of a site: those that need the least first."""
-    offered = getattr(driver, "doors", None)
-    below = tuple(offered(site)) if offered is not None else ()
-    last = (door for door in below if door.last)
-    rest = (door for door in below if not door.last)
-    return (*last, _jumpbox(site), *rest, *_foundation(site))
-
-
-def _jumpbox(site: Site) -> Door:
-    return Door(
-        name="jumpbox",
-        at=f"ssh {site.jumpbox.user}@{site.jumpbox.address}",
-        user=site.jumpbox.user,
-        exports={},
-    )
-
-
-def _foundation(site: Site) -> Iterator[Door]:
-    address = site.bucc.address
+def doors(site: Site) -> Iterator[Door]:
+    """Yields the doors of director, CredHub, Concourse, object store and registry."""
     default = places.authority("default_ca").name
     admin, credhub, concourse = (
         Secret(places.PASSWORDS[name])
@@ -41,26 +19,26 @@ def _foundation(site: Site) -> Iterator[Door]:
     )
     yield Door(
         name="director",
-        at=f"https://{address}:25555",
-        user="admin",
+        at=places.director_url(site),
+        user=places.DIRECTOR_CLIENT,
         secret=admin.name,
         tool="bosh",
         exports={
-            "BOSH_ENVIRONMENT": (f"https://{address}:25555",),
-            "BOSH_CLIENT": ("admin",),
+            "BOSH_ENVIRONMENT": (places.director_url(site),),
+            "BOSH_CLIENT": (places.DIRECTOR_CLIENT,),
             "BOSH_CLIENT_SECRET": (admin,),
             "BOSH_CA_CERT": (Root((default,)),),
         },
     )
     yield Door(
         name="CredHub",
-        at=f"https://{address}:8844",
-        user="credhub-admin",
+        at=places.credhub_url(site),
+        user=places.CREDHUB_CLIENT,
         secret=credhub.name,
         tool="credhub",
         exports={
-            "CREDHUB_SERVER": (f"https://{address}:8844",),
-            "CREDHUB_CLIENT": ("credhub-admin",),
+            "CREDHUB_SERVER": (places.credhub_url(site),),
+            "CREDHUB_CLIENT": (places.CREDHUB_CLIENT,),
             "CREDHUB_SECRET": (credhub,),
             # The CLI asks UAA as well, whose certificate another authority issued.
             "CREDHUB_CA_CERT": (Root((places.authority("credhub_ca").name, default)),),
@@ -68,13 +46,13 @@ def _foundation(site: Site) -> Iterator[Door]:
     )
     yield Door(
         name="Concourse",
-        at=f"https://{address}",
-        user="admin",
+        at=places.concourse_url(site),
+        user=places.CONCOURSE_USER,
         secret=concourse.name,
         tool="fly",
         exports={
-            "CONCOURSE_URL": (f"https://{address}",),
-            "CONCOURSE_USER": ("admin",),
+            "CONCOURSE_URL": (places.concourse_url(site),),
+            "CONCOURSE_USER": (places.CONCOURSE_USER,),
             "CONCOURSE_PASSWORD": (concourse,),
             "CONCOURSE_CA_CERT": (Root((default,)),),
         },
@@ -86,7 +64,7 @@ def _foundation(site: Site) -> Iterator[Door]:
 def _object_store(site: Site) -> Door:
     external = site.services.object_store.external
     url = urllib.parse.urlsplit(places.object_store_url(site))
-    user = external.login.user if external else STORE_USER
+    user = external.login.user if external else places.STORE_USER
     secret = Secret(external.login.password.name if external else places.store_root_password().name)
     host: tuple[Part, ...] = (
         f"{url.scheme}://{urllib.parse.quote(user, safe='')}:",
@@ -111,6 +89,6 @@ def _registry(site: Site) -> Door:
     return Door(
         name="registry",
         at=places.registry_url(site),
-        user=login.user if login else "" if external else REGISTRY_USER,
+        user=login.user if login else "" if external else places.REGISTRY_USER,
         secret=secret,
     )

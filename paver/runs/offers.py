@@ -1,0 +1,33 @@
+"""What driver and foundation offer beside their wishes, put together: doors and ports. Pure."""
+
+from __future__ import annotations
+
+from paver.driver import Door, Driver, Port
+from paver.foundation import doors as foundation_doors
+from paver.foundation import ports as foundation_ports
+from paver.sitefile.site import Site
+
+
+def doors(site: Site, driver: Driver) -> tuple[Door, ...]:
+    """Returns every way into a site: those that need the least first."""
+    offered = getattr(driver, "doors", None)
+    below = tuple(offered(site)) if offered is not None else ()
+    last = (door for door in below if door.last)
+    rest = (door for door in below if not door.last)
+    return (*last, _jumpbox(site), *rest, *foundation_doors.doors(site))
+
+
+def ports(site: Site, driver: Driver) -> tuple[Port, ...]:
+    """Returns the matrix of a site; no row twice."""
+    offered = getattr(driver, "ports", None)
+    below = offered(site) if offered is not None else ()
+    return tuple(dict.fromkeys((*below, *foundation_ports.ports(site))))
+
+
+def _jumpbox(site: Site) -> Door:
+    return Door(
+        name="jumpbox",
+        at=f"ssh {site.jumpbox.user}@{site.jumpbox.address}",
+        user=site.jumpbox.user,
+        exports={},
+    )
