@@ -43,7 +43,8 @@ def cloud_config(site: Site, under: Paved) -> dict[str, Any]:
         "azs": [{"name": az, "cloud_properties": under.azs.get(az, {})} for az in site.azs],
         "compilation": {
             "az": site.bucc.az,
-            "network": networks[0]["name"],
+            # The director's own: it is in `bucc.az`, which another one need not be.
+            "network": site.network_of(site.bucc.address),
             "reuse_compilation_vms": True,
             "vm_type": "default",
             "workers": 2,
@@ -168,7 +169,14 @@ def registry(site: Site, artefact: ResourceId) -> dict[str, Any]:
             "name": "registry",
             "release": "docker-registry",
             "properties": {
-                "docker": {"registry": {"root": "/var/vcap/store/registry", "cookie": "((cookie))"}}
+                "docker": {
+                    "registry": {
+                        "root": "/var/vcap/store/registry",
+                        "cookie": "((cookie))",
+                        # Off by default, and then not even the proof's empty image could be taken away.
+                        "storage_delete": True,
+                    }
+                }
             },
         },
         {
@@ -177,7 +185,7 @@ def registry(site: Site, artefact: ResourceId) -> dict[str, Any]:
             "properties": {
                 "docker": {
                     "proxy": {
-                        "registries": [{"name": "registry", "server": "127.0.0.1", "port": 5000}],
+                        "backend": {"hosts": ["127.0.0.1"], "port": 5000},
                         "auth_basic": {places.REGISTRY_USER: "{PLAIN}((password))"},
                         "ssl": {"cert": "((tls.certificate))", "key": "((tls.private_key))"},
                     }

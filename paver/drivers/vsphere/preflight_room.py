@@ -7,6 +7,7 @@ from typing import Any
 
 from paver.driver import Finding, Grade
 from paver.drivers.vsphere import settings
+from paver.drivers.vsphere.host.datastore import called
 from paver.drivers.vsphere.settings import Host
 from paver.sitefile.site import Site
 
@@ -25,7 +26,7 @@ def room(site: Site, name: str, host: Host, session: Any) -> Iterator[Finding]:
     }
     for datastore, (least, most) in _placed(site, name, host).items():
         check = f"datastore {datastore}"
-        values = found.get(datastore)
+        values = found.get(called(datastore, found) or datastore)
         if values is None:
             yield Finding(
                 subject=name,

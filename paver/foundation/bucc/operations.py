@@ -23,7 +23,11 @@ def common() -> Mapping[str, bytes]:
             ("/cloud_provider/properties/ntp?", "((internal_ntp))"),
         ),
         TRUSTED: _ops(
-            ("/instance_groups/name=bosh/properties/director/trusted_certs?", "((trusted_ca_cert))")
+            # One text of several certificates: the director hands it to every VM as it is.
+            (
+                "/instance_groups/name=bosh/properties/director/trusted_certs?",
+                "((trusted_ca_cert))\n((extra_ca_certs))",
+            )
         ),
     }
 

@@ -47,7 +47,11 @@ class Team(Resource[TeamFacts]):
 
     def create(self, world: Writer) -> None:
         record.write(world, _jumpbox(), self.id, {"name": self.name}, complete=False)
-        auth = {"owner": {"users": sorted(self.owners), "groups": []}}
+        # What is put replaces all: BUCC lets a group of its UAA into main, and people may have given other roles.
+        kept = _found(world, self.at, self.name) or {}
+        auth = dict(kept.get("auth") or {})
+        groups = (auth.get("owner") or {}).get("groups") or []
+        auth["owner"] = {"users": sorted(self.owners), "groups": sorted(groups)}
         world.writing(self.at).put(f"/api/v1/teams/{self.name}", call=TEAM, json={"auth": auth})
         record.write(world, _jumpbox(), self.id, {"name": self.name}, complete=True)
 
@@ -153,9 +157,13 @@ def _jumpbox() -> Endpoint[Any, Any]:
     return Endpoint("machine:jumpbox")
 
 
-def _team(world: Reader, at: Endpoint[Any, Any], name: str, mark: Mark | None) -> TeamFacts | None:
+def _found(world: Reader, at: Endpoint[Any, Any], name: str) -> dict[str, Any] | None:
     teams: Any = world.session(at).get("/api/v1/teams").json()
-    found = next((team for team in teams if team["name"] == name), None)
+    return next((team for team in teams if team["name"] == name), None)
+
+
+def _team(world: Reader, at: Endpoint[Any, Any], name: str, mark: Mark | None) -> TeamFacts | None:
+    found = _found(world, at, name)
     if found is None:
         return None
     owners = (found.get("auth") or {}).get("owner", {}).get("users") or []

@@ -103,12 +103,8 @@ class Deployment(Resource[DeploymentFacts]):
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: DeploymentFacts) -> None:
         director, name = world.writing(at), facts.address["name"]
-        answer = director.delete(
-            f"/deployments/{name}",
-            call="DELETE /deployments/:name",
-            params={"force": "true"},
-            expect=(302, 404),
-        )
+        # Never by force: a director that is forced forgets the VMs that it could not delete.
+        answer = director.delete(f"/deployments/{name}", call="DELETE /deployments/:name", expect=(302, 404))
         if answer.status != 404:
             tasks.follow(world, director, answer, f"deletion of {name}")
         if facts.mark is not None:

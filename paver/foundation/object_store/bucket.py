@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from paver.driver import Endpoint, Facts, Mark, Reader, Refused, Resource, ResourceId, Verb, Writer
+from paver.driver import (
+    Endpoint,
+    Facts,
+    Mark,
+    PaverError,
+    Reader,
+    Refused,
+    Resource,
+    ResourceId,
+    Verb,
+    Writer,
+)
 
 TAGS = {"site": "paver-site", "id": "paver-id", "action": "paver-action", "complete": "paver-complete"}
 SET = frozenset(
@@ -59,7 +71,8 @@ class Bucket(Resource[BucketFacts]):
     def create(self, world: Writer) -> None:
         store = world.writing(self.at)
         if self.name not in store.buckets():
-            store.call("create_bucket", Bucket=self.name, ObjectLockEnabledForBucket=self.lock_days > 0)
+            with _explained(self.name):
+                store.call("create_bucket", Bucket=self.name, ObjectLockEnabledForBucket=self.lock_days > 0)
         self._tag(world, complete=False)
         self._set(world)
         self._tag(world, complete=True)
@@ -80,9 +93,10 @@ class Bucket(Resource[BucketFacts]):
             # A bucket with object lock is versioned by itself, and refuses to be told so.
             status = "Enabled" if self.versioned else "Suspended"
             if self.versioned or _versioned(store, self.name):
-                store.call(
-                    "put_bucket_versioning", Bucket=self.name, VersioningConfiguration={"Status": status}
-                )
+                with _explained(self.name):
+                    store.call(
+                        "put_bucket_versioning", Bucket=self.name, VersioningConfiguration={"Status": status}
+                    )
         else:
             rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": self.lock_days}}
             store.call(
@@ -115,6 +129,22 @@ class Bucket(Resource[BucketFacts]):
                 do="look at it with `mc ls --versions`, empty it, then run the same command again",
             )
         store.call("delete_bucket", Bucket=name)
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Says what it means that a store does not implement versions or locks."""
+    try:
+        yield
+    except PaverError as error:
+        if getattr(error, "code", "") != "NotImplemented":
+            raise
+        raise Refused(
+            f"the object store keeps no versions, so the bucket {name} cannot have them",
+            seen=error.what,
+            why="MinIO before June 2022 (the BOSH release of 2021 carries such a one) has none on a single disk",
+            do="use a minio release with a newer server, or take `versioned` and `lock` from the bucket",
+        ) from error
 
 
 def _versioned(store: Any, name: str) -> bool:

@@ -11,7 +11,7 @@ from paver.driver import Endpoint, Facts, Reader, Resource, Secret, Verb, Writer
 from paver.foundation import record
 
 PREFIX = "paver-"
-SET = frozenset({"minio:policy_add", "minio:user_add", "minio:attach_policy"})
+SET = frozenset({"minio:policy_add", "minio:user_add", "minio:policy_set"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,9 +61,8 @@ class StoreUser(Resource[StoreUserFacts]):
         store.admin_call("user_add", self.name, self.name, world.reveal(self.secret))
         policy = f"{PREFIX}{self.name}"
         store.admin_call("policy_add", policy, policy, policy=_policy(self.read_, self.write))
-        attached = _users(world, self.at).get(self.name, {}).get("policyName", "")
-        if policy not in attached.split(","):
-            store.admin_call("attach_policy", policy, [policy], user=self.name)
+        # Not "attach": only servers from 2023 on know it, and BOSH's release carries one of 2021.
+        store.admin_call("policy_set", policy, policy, user=self.name)
         record.write(world, _jumpbox(), self.id, self._kept(), complete=True)
 
     def update(self, world: Writer, facts: StoreUserFacts, fields: frozenset[str]) -> None:

@@ -361,7 +361,10 @@ def _routes(setting: service.Setting) -> list[Route]:
     teams: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     main = teams.setdefault("main", {"id": 1, "auth": {}, "pipelines": {}})
     main["auth"] = {
-        "owner": {"users": [f"local:{user}" for user in setting.config["main_team"]], "groups": []}
+        "owner": {
+            "users": [f"local:{user}" for user in setting.config["main_team"]],
+            "groups": [f"oauth:{group}" for group in setting.config["main_groups"]],
+        }
     }
     jobs = Path(os.environ.get("BOSH_JOBS_DIR", setting.root / "jobs"))
     worker = jobs / "worker" / "config" / "worker.json"

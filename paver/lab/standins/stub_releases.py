@@ -223,6 +223,7 @@ def _web() -> Job:
         "private_key": "p('tls_key')",
         "users": "p('add_local_users')",
         "main_team": "p('main_team.auth.local.users')",
+        "main_groups": "p('main_team.auth.oauth.groups')",
         "signing_key": "p('token_signing_key')['private_key']",
         "host_key": "p('worker_gateway.host_key')['public_key']",
         "authorized_keys": "p('worker_gateway.authorized_keys')",

@@ -51,7 +51,7 @@ def docker_registry(binary: str) -> Release:
 log: {level: warn, accesslog: {disabled: true}}
 storage:
   filesystem: {rootdirectory: <%= p('docker.registry.root') %>}
-  delete: {enabled: true}
+  delete: {enabled: <%= p('docker.registry.storage_delete') %>}
   maintenance: {uploadpurging: {enabled: false}}
 http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
 """
@@ -79,8 +79,8 @@ http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
         "registry",
         {"config/registry.yml": storage},
         specs(
-            "docker.registry.root docker.registry.cookie",
-            {"docker.registry.root": "/var/vcap/store/registry"},
+            "docker.registry.root docker.registry.cookie docker.registry.storage_delete",
+            {"docker.registry.root": "/var/vcap/store/registry", "docker.registry.storage_delete": False},
         ),
         ("distribution",),
     )
@@ -92,7 +92,11 @@ http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
             "tls/cert.pem": "<%= p('docker.proxy.ssl.cert').strip %>\n",
             "tls/key.pem": "<%= p('docker.proxy.ssl.key').strip %>\n",
         },
-        specs("docker.proxy.registries docker.proxy.auth_basic docker.proxy.ssl.cert docker.proxy.ssl.key"),
+        specs(
+            "docker.proxy.backend.hosts docker.proxy.backend.port docker.proxy.auth_basic "
+            "docker.proxy.ssl.cert docker.proxy.ssl.key",
+            {"docker.proxy.backend.hosts": ["127.0.0.1"], "docker.proxy.backend.port": 5000},
+        ),
         ("distribution",),
     )
     package = Package(

@@ -107,7 +107,9 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
         datastore = _room(session, wish, verified)
         network = _network(session, wish)
         networks = {wanted.name: network for wanted in ova.descriptor.networks}
-        pool = session.one("ResourcePool")[0]
+        # By way of their owners: a host that is in a cluster shows the cluster's pools as well.
+        pool = session.one("ComputeResource", ("resourcePool",))[1]["resourcePool"]
+        folder = session.one("Datacenter", ("vmFolder",))[1]["vmFolder"]
         spec = nfc.import_spec(
             session, ova.descriptor.text, pool, datastore, name=wish.name, networks=networks, disks="thin"
         )
@@ -120,7 +122,7 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
         def progress(done: int, total: int) -> None:
             world.report("uploading the image", done, total, "B")
 
-        vm = nfc.import_vapp(session, pool, None, None, spec, sources, progress)
+        vm = nfc.import_vapp(session, pool, folder, None, spec, sources, progress)
     session.task(vm, "ReconfigVM_Task", spec=_spec({facts.UPLOADED: "true"}))
 
 

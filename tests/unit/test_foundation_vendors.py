@@ -1,0 +1,203 @@
+"""What the real services take that the foundation writes to: the names, the calls, and what they do not forget."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from paver.driver import Endpoint, Mark, PaverError, Refused, Secret, resource_id
+from paver.drivers.vsphere import DRIVER
+from paver.drivers.vsphere.host.datastore import called
+from paver.foundation import manifests, paving
+from paver.foundation.bucc import operations
+from paver.foundation.concourse.team import Team
+from paver.foundation.director.deployment import Deployment, DeploymentFacts
+from paver.foundation.object_store.bucket import Bucket
+from paver.foundation.object_store.user import StoreUser
+from paver.sitefile import Site
+from paver.sitefile.load import loads
+from paver.transport.s3 import S3Error
+from tests.support.vsphere_lab import SITE, USER_KEY
+
+PINS = ["sha256:" + ":".join([f"{number:02x}"] * 32) for number in (1, 2)]
+AT: Endpoint[Any, Any] = Endpoint("there")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    text = SITE.format(
+        pins=PINS, key=USER_KEY, name="north", dns="[10.20.0.53]", ntp="[10.20.0.54]", jumpbox=""
+    )
+    return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=tmp_path)
+
+
+@dataclasses.dataclass
+class Answer:
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    text: str = ""
+
+    def json(self) -> Any:
+        return self.body
+
+
+class Anything:
+    """A session of any service: answers GET from a table, and keeps what it is asked to do."""
+
+    def __init__(self, answers: Mapping[str, Any] | None = None) -> None:
+        self.answers = dict(answers or {})
+        self.did: list[tuple[str, str, Any]] = []
+
+    def get(self, path: str, **_: Any) -> Answer:
+        return Answer(self.answers.get(path, []))
+
+    def put(self, path: str, *, json: Any, **_: Any) -> Answer:
+        self.did.append(("PUT", path, json))
+        return Answer(None)
+
+    def delete(self, path: str, *, params: Any = None, **_: Any) -> Answer:
+        self.did.append(("DELETE", path, params))
+        return Answer(None, 404)
+
+    def admin(self, name: str) -> Any:
+        assert name == "user_list"
+        return {}
+
+    def admin_call(self, name: str, target: str, *arguments: Any, **named: Any) -> None:
+        del target, arguments
+        self.did.append(("ADMIN", name, named.get("user")))
+
+    def buckets(self) -> tuple[str, ...]:
+        return ()
+
+    def call(self, name: str, **_: Any) -> Any:
+        raise S3Error("object store", name, "NotImplemented", 501, "A header you provided implies …")
+
+    def mkdir(self, *_: Any) -> None:
+        return None
+
+    def write_file(self, *_: Any) -> None:
+        return None
+
+
+@dataclasses.dataclass
+class World:
+    there: Anything
+    site: str = "north"
+
+    def session(self, at: Any) -> Anything:
+        del at
+        return self.there
+
+    writing = session
+
+    def mark(self, *, complete: bool) -> Mark:
+        return Mark(self.site, resource_id("some.kind", "key"), "a" * 64, complete)
+
+    def version(self, secret: Secret) -> str:
+        return f"version of {secret.name}"
+
+    def reveal(self, secret: Secret) -> str:
+        return secret.name
+
+
+def test_every_root_of_the_site_is_trusted_by_boshs_machines() -> None:
+    (wanted,) = yaml.safe_load(operations.common()[operations.TRUSTED])
+    assert wanted["path"].endswith("/director/trusted_certs?")
+    assert wanted["value"].split() == ["((trusted_ca_cert))", "((extra_ca_certs))"]
+
+
+def test_the_registrys_properties_are_those_of_its_release(site: Site) -> None:
+    (group,) = manifests.registry(site, paving.ARTEFACT)["instance_groups"]
+    jobs = {job["name"]: job["properties"]["docker"] for job in group["jobs"]}
+    assert jobs["registry"]["registry"]["storage_delete"] is True
+    assert set(jobs["proxy"]["proxy"]) == {"backend", "auth_basic", "ssl"}
+
+
+def test_packages_are_compiled_in_the_directors_own_zone(site: Site) -> None:
+    whole = DRIVER.pave(site)
+    cloud = manifests.cloud_config(site, whole)
+    zones = {network["name"]: network["subnets"][0]["az"] for network in cloud["networks"]}
+    assert zones[cloud["compilation"]["network"]] == cloud["compilation"]["az"] == site.bucc.az
+
+
+def test_a_team_keeps_the_groups_and_roles_that_others_gave_it() -> None:
+    auth = {
+        "owner": {"users": ["local:old"], "groups": ["oauth:concourse.main"]},
+        "viewer": {"users": [], "groups": ["oauth:auditors"]},
+    }
+    concourse = Anything({"/api/v1/teams": [{"name": "main", "auth": auth}]})
+    team = Team(
+        id=resource_id("concourse.team", "main"),
+        phase="services",
+        at=AT,
+        name="main",
+        owners=frozenset({"local:admin"}),
+    )
+    team.create(World(concourse))  # type: ignore[arg-type]
+    put = next(body for verb, path, body in concourse.did if path == "/api/v1/teams/main" and verb == "PUT")
+    assert put["auth"] == {
+        "owner": {"users": ["local:admin"], "groups": ["oauth:concourse.main"]},
+        "viewer": auth["viewer"],
+    }
+
+
+def test_a_user_gets_its_policy_by_a_call_that_old_servers_know_too() -> None:
+    store = Anything()
+    user = StoreUser(
+        id=resource_id("s3.user", "ci"),
+        phase="services",
+        at=AT,
+        name="ci",
+        read_=frozenset({"bundles"}),
+        write=frozenset(),
+        secret=Secret("object-store-ci"),
+    )
+    user.create(World(store))  # type: ignore[arg-type]
+    assert [name for verb, name, _ in store.did if verb == "ADMIN"] == [
+        "user_add",
+        "policy_add",
+        "policy_set",
+    ]
+
+
+@pytest.mark.parametrize("lock", [0, 30])
+def test_a_store_without_versions_is_told_as_such(lock: int) -> None:
+    bucket = Bucket(
+        id=resource_id("s3.bucket", "state"),
+        phase="services",
+        at=AT,
+        name="state",
+        versioned=True,
+        lock_days=lock,
+    )
+    with pytest.raises(Refused, match="keeps no versions") as told:
+        bucket.create(World(Anything()))  # type: ignore[arg-type]
+    assert "NotImplemented" in told.value.seen
+    assert isinstance(told.value.__cause__, PaverError)
+
+
+def test_a_deployment_is_never_deleted_by_force() -> None:
+    director = Anything()
+    facts = DeploymentFacts(address={"name": "registry"}, mark=None, manifest={}, versions={})
+    Deployment.delete(World(director), AT, facts)  # type: ignore[arg-type]
+    assert director.did == [("DELETE", "/deployments/registry", None)]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("datastore1", "datastore1 (1)"), "datastore1"),
+        (("datastore1 (1)", "nfs"), "datastore1 (1)"),
+        (("datastore1 (1)", "datastore1 (2)"), None),
+        (("datastore10", "Datastore1", "datastore1 (a)"), None),
+    ],
+)
+def test_a_datastore_that_vcenter_renamed_is_still_the_one(names: tuple[str, ...], found: str | None) -> None:
+    assert called("datastore1", names) == found
