@@ -39,8 +39,11 @@ def main() -> int:
     try:
         for name in arguments.only or NAMES:
             module = importlib.import_module(f"tests.bench.{name}")
-            with tempfile.TemporaryDirectory(prefix="paver-bench-", dir=_place()) as folder:
-                for row in module.measure(Ground(Path(folder), arguments.rounds, _say)):
+            with (
+                tempfile.TemporaryDirectory(prefix="paver-bench-", dir=_place()) as folder,
+                tempfile.TemporaryDirectory(prefix="paver-bench-") as disk,
+            ):
+                for row in module.measure(Ground(Path(folder), Path(disk), arguments.rounds, _say)):
                     rows.append(row)
                     _say(f"  {_line(row)}")
     except PaverError as error:

@@ -47,12 +47,14 @@ class Ground:
     """Where measures may work.
 
     Attributes:
-        folder: an own one, empty.
+        folder: an own one, empty, in memory if there is enough.
+        disk: the same, on disk.
         rounds: pairs of runs; a slow measure may make fewer.
         say: tells whoever waits what is being done.
     """
 
     folder: Path
+    disk: Path
     rounds: int
     say: Callable[[str], None]
 

@@ -113,6 +113,7 @@ def alternate(
     rounds: int,
     *,
     after: Callable[[], object] = lambda: None,
+    after_pair: Callable[[], object] = lambda: None,
     warm: bool = True,
 ) -> Pairs:
     """Runs two commands in turn, A B A B; the first pair is not counted.
@@ -122,6 +123,7 @@ def alternate(
         theirs: B.
         rounds: pairs that count.
         after: called after every run, outside of its time.
+        after_pair: called after every pair.
         warm: False where a first pair would only cost time.
     """
     pairs: list[tuple[Ran, Ran]] = []
@@ -130,6 +132,7 @@ def alternate(
         after()
         other = run(theirs)
         after()
+        after_pair()
         pairs.append((one, other))
     counted = pairs[warm:]
     return Pairs(tuple(one for one, _ in counted), tuple(other for _, other in counted))
