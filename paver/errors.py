@@ -1,10 +1,10 @@
 """What went wrong, why, what to do, and how the process ends.
 
 Every error that a user may meet is a `PaverError`; its subclasses differ in the exit code only, so that
-one function (`exit_code`) maps any exception to the stable contract of `docs/reference/exit-codes.md`:
+one function (`exit_code`) maps any exception to the stable contract of `docs/reference/exit-codes.md`. Looking
+is no failure: 2, for changes pending or drift, is what a verb returns.
 
     PaverError           1  failed
-    ├── ChangesPending   2  changes pending, or drift
     ├── BadInput         3  the site file, an argument or an artefact is wrong
     ├── Refused          4  stale, not approved, locked, blocked, foreign
     ├── PartlyDone       5  some of it is done, the rest needs another step
@@ -45,12 +45,6 @@ class PaverError(Exception):
             for index, line in enumerate(text.splitlines())
         ]
         return shown
-
-
-class ChangesPending(PaverError):
-    """The world differs from what is wished, and the command was only to look."""
-
-    exit_code = 2
 
 
 class BadInput(PaverError):

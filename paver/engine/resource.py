@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from paver.engine.values import ResourceId, Secret
 from paver.signing.canonical import Json
@@ -242,10 +242,6 @@ class Resource(Generic[F]):
             for field in dataclasses.fields(self)
             if field.name not in META_FIELDS and (value := getattr(self, field.name)) is not None
         }
-
-    def with_values(self, values: Mapping[str, Any]) -> Self:
-        """Returns this wish with some fields replaced."""
-        return dataclasses.replace(self, **values)
 
 
 class Gate(Protocol):

@@ -37,7 +37,6 @@ class Live:
         self._progress = progress
         self._console = console
         self._stopping = stopping
-        self._warnings: list[str] = []
         self._live = RichLive(
             _Frame(self), console=console, refresh_per_second=8, vertical_overflow="crop", transient=False
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 
 from paver.engine.diff import Change
 from paver.engine.plan import Action, Plan
@@ -266,14 +266,6 @@ def _station(name: str) -> str:
 
 def _place(endpoint: str) -> str:
     return endpoint.partition(":")[2] or endpoint
-
-
-def counted(actions: Iterable[Action]) -> Mapping[str, int]:
-    """Returns how many actions there are by verb, in the order of the signs."""
-    found = dict.fromkeys((verb.value for verb in SIGNS), 0)
-    for action in actions:
-        found[action.verb.value] += 1
-    return {verb: number for verb, number in found.items() if number}
 
 
 def _unknowns(action: Action) -> int:

@@ -162,12 +162,6 @@ class Site:
         """The file of the sealed store."""
         return self.path(self.secrets.file or f"{self.name}.sealed")
 
-    @property
-    def key_file(self) -> pathlib.Path | None:
-        """The key file of the sealed store; None where a passphrase opens it."""
-        kind, _, path = self.secrets.key.partition(":")
-        return self.path(path) if kind == "file" else None
-
     def machines(self) -> Iterator[Machine]:
         """Yields every machine that paver gives an address on any IaaS, and the gateways; not the driver's."""
         for name, network in self.networks.items():

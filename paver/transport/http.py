@@ -297,10 +297,6 @@ class HttpWriter(HttpReader):
         """Puts; see `send`."""
         return self.send("PUT", path, **options)
 
-    def patch(self, path: str, **options: Any) -> Answer:
-        """Patches; see `send`."""
-        return self.send("PATCH", path, **options)
-
     def delete(self, path: str, **options: Any) -> Answer:
         """Deletes; see `send`."""
         return self.send("DELETE", path, **options)

@@ -51,30 +51,6 @@ class JobState:
         return self.state == "ended" and self.code == 0
 
 
-class JobError(PaverError):
-    """A job ended badly.
-
-    Attributes:
-        end: how.
-    """
-
-    def __init__(self, machine: str, job_id: str, end: JobState, last: Sequence[str] = ()) -> None:
-        causes = {
-            "time-limit": "it ran longer than its time limit and was ended",
-            "stall-limit": "it wrote nothing for longer than its stall limit and was ended",
-            "stopped": "it was stopped on request",
-            "not-started": "the program could not be started",
-        }
-        told = "died without an exit code" if end.state == "died" else f"ended with {end.code}"
-        super().__init__(
-            f"{machine}: job {job_id} {told}",
-            why=causes.get(end.reason, "the machine went down under it" if end.state == "died" else ""),
-            seen="\n".join(last),
-            do=f"its log is kept on {machine}",
-        )
-        self.end = end
-
-
 class Job:
     """A job that was started or found; follow it from here."""
 

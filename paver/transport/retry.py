@@ -1,8 +1,8 @@
 """What may be tried again, for how long, and who is told.
 
-Only what changes nothing when it's done twice: reads (`reading`), and connecting where nothing was sent yet
-(`connecting`). A write whose answer was lost is never repeated here: the engine reads what became of it. A certificate
-that's refused, a wrong password and a 404 don't get better by asking again.
+Only what changes nothing when it's done twice: reads. A write whose answer was lost is never repeated here: the
+engine reads what became of it. A certificate that's refused, a wrong password and a 404 don't get better by asking
+again.
 
 Each repetition is told before it's waited for, so that the journal has it; the time is bounded, and the last error
 is the one that's raised.
@@ -81,35 +81,12 @@ def reading(
     return _repeated(do, safe, endpoint, doing, tell, seconds, sleep, clock)
 
 
-def connecting(
-    do: Callable[[], T],
-    *,
-    endpoint: str,
-    doing: str,
-    tell: Callable[[Retry], None],
-    seconds: float = SECONDS,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> T:
-    """Returns what `do` returns, repeating it only where nothing had left yet; safe for writes. See `reading`."""
-    return _repeated(do, unsent, endpoint, doing, tell, seconds, sleep, clock)
-
-
 def passing(error: BaseException) -> bool:
     """Tells whether a failed read may succeed a moment later, by the error or by what caused it."""
     causes = list(_causes(error))
     if any(isinstance(cause, TrustError | ssl.SSLCertVerificationError) for cause in causes):
         return False
     return any(_passes(cause) for cause in causes)
-
-
-def unsent(error: BaseException) -> bool:
-    """Tells whether nothing had been sent when it failed: nobody listened, or the name was not resolved yet."""
-    return any(
-        isinstance(cause, ConnectionRefusedError)
-        or (isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN)
-        for cause in _causes(error)
-    )
 
 
 def expired(error: BaseException) -> bool:

@@ -12,11 +12,9 @@ import select
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
-
-from paver.errors import Unobservable
 
 _PIECE = 256 * 1024
 
@@ -132,40 +130,3 @@ def _pump(near: socket.socket, far: Far) -> None:
             if not piece:
                 return
             sink.sendall(piece)
-
-
-class Tunnels:
-    """The proxies of one run, one per machine, opened on first use.
-
-    Args:
-        reachers: by the machine's name, returns what opens connections there.
-    """
-
-    def __init__(self, reachers: Mapping[str, Callable[[], Callable[[str, int], Far]]]) -> None:
-        self._reachers = reachers
-        self._proxies: dict[str, ConnectProxy] = {}
-        self._lock = threading.Lock()
-
-    def proxy(self, via: str | None) -> tuple[str, int] | None:
-        """Returns the proxy that leads through machine `via`; None for None.
-
-        Raises:
-            Unobservable: if no such machine is known or it does not answer.
-        """
-        if via is None:
-            return None
-        with self._lock:
-            if via not in self._proxies:
-                if via not in self._reachers:
-                    raise Unobservable(
-                        f"no way leads through {via}", do="check that this machine is in the site file"
-                    )
-                self._proxies[via] = ConnectProxy(self._reachers[via]())
-            return self._proxies[via].address
-
-    def close(self) -> None:
-        """Stops all proxies."""
-        with self._lock:
-            for proxy in self._proxies.values():
-                proxy.close()
-            self._proxies.clear()

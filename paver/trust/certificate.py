@@ -40,10 +40,6 @@ class CertificateFacts:
     authority: bool
     key: str
 
-    def days_left(self, now: dt.datetime) -> int:
-        """Returns the whole days until it expires, negative after."""
-        return (self.not_after - now).days
-
     def public(self) -> dict[str, Json]:
         """Returns the facts as canonical JSON takes them, times as `2027-11-23T16:00:00Z`."""
         return {

@@ -63,12 +63,6 @@ def test_an_expired_authority_issues_nothing() -> None:
         leaf(now=NOW + dt.timedelta(days=3651))
 
 
-def test_days_left_are_counted_from_the_given_time() -> None:
-    said = leaf(days=30).facts
-    assert said.days_left(NOW) == 30
-    assert said.days_left(NOW + dt.timedelta(days=31)) == -1
-
-
 def test_two_certificates_of_the_same_wish_differ_in_serial_and_key() -> None:
     one, other = leaf().facts, leaf().facts
     assert one.serial != other.serial

@@ -46,16 +46,6 @@ class Server:
             clock=lambda: self.now,
         )
 
-    def connecting(self) -> str:
-        return retry.connecting(
-            self.answer,
-            endpoint="esx-01",
-            doing="connect",
-            tell=self.told.append,
-            sleep=self.sleep,
-            clock=lambda: self.now,
-        )
-
 
 def caused(error: Exception, cause: BaseException) -> Exception:
     error.__cause__ = cause
@@ -157,19 +147,6 @@ def test_an_expired_session_is_renewed_once(error: Exception) -> None:
     with pytest.raises(type(error)):
         Server([error]).reading()
     assert renewed == ["again", "again"]
-
-
-def test_connecting_is_repeated_only_while_nothing_was_sent() -> None:
-    assert Server([ConnectionRefusedError(111, "x")]).connecting() == "answer"
-    for error in (
-        ConnectionResetError(104, "x"),
-        TimeoutError("x"),
-        HttpError("s3", "PUT", "https://x", 503, ""),
-    ):
-        server = Server([error])
-        with pytest.raises(type(error)):
-            server.connecting()
-        assert server.asked == 1
 
 
 def test_ctrl_c_is_never_repeated() -> None:

@@ -193,8 +193,6 @@ def test_relative_paths_start_at_the_site_files_folder() -> None:
     assert site.path("corp-root.pem") == GOOD.parent / "corp-root.pem"
     assert site.path("/srv/x") == pathlib.Path("/srv/x")
     assert site.sealed_file == GOOD.parent / "lab-north.sealed"
-    assert site.key_file == pathlib.Path("/etc/paver/site.key")
-    assert loaded(TEXT, ("file:/etc/paver/site.key", "passphrase")).key_file is None
 
 
 def test_vcenter_stands_in_the_network_that_holds_its_address() -> None:

@@ -15,7 +15,6 @@ MS_NOSUID = 0x2
 MS_NODEV = 0x4
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
 
 
 def mount(source: str, target: str | Path, *, kind: str = "", flags: int = 0, data: str = "") -> None:
@@ -48,8 +47,3 @@ def hostname(name: str) -> None:
     if _LIBC.sethostname(raw, len(raw)) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"sethostname: {os.strerror(number)}", name)
-
-
-def die_with_parent(signal_number: int) -> None:
-    """Has the kernel send `signal_number` to this process when the thread that started it ends."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)

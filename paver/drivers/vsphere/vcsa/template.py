@@ -12,11 +12,10 @@ import hashlib
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
+from typing import get_args
 
 from paver.driver import BadInput
-from paver.drivers.vsphere import passwords
+from paver.drivers.vsphere import passwords, settings
 
 VERSION = "2.13.0"
 """Of the template; 6.7, 7.0 and 8.0 take it, and 9.0 was seen to."""
@@ -26,39 +25,8 @@ _LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
 _FQDN = re.compile(rf"{_LABEL}(\.{_LABEL})+")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Size:
-    """What a deployment option takes: virtual CPUs, GiB of memory, GiB of disk if it is not thin."""
-
-    cpus: int
-    memory_gib: int
-    disk_gib: int
-
-
-def _sizes(disks: Mapping[str, tuple[int, int, int, int, int]]) -> Mapping[str, Size]:
-    names = (("tiny", 2, 14), ("small", 4, 21), ("medium", 8, 30), ("large", 16, 39), ("xlarge", 24, 58))
-    found = {
-        f"{name}{kind}": Size(cpus=cpus, memory_gib=memory, disk_gib=disk)
-        for kind, row in disks.items()
-        for (name, cpus, memory), disk in zip(names, row, strict=True)
-    }
-    return MappingProxyType(found)
-
-
-SIZES_8 = _sizes({"": (579, 694, 908, 1358, 2283)})
-"""vCenter 8.0's."""
-SIZES_9 = _sizes(
-    {
-        "": (604, 694, 858, 1158, 1783),
-        "-lstorage": (1494, 1519, 1658, 1708, 1833),
-        "-xlstorage": (2874, 2899, 3038, 3088, 3213),
-    }
-)
-"""vCenter 9.1's; 8.0's larger disks are not documented in numbers that can be relied upon."""
-OPTIONS = frozenset(SIZES_9)
+OPTIONS = frozenset(get_args(settings.Size))
 """All deployment options that the template knows."""
-THIN_GIB = 45
-"""What a thin tiny takes once it runs; every size needs at least that."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
