@@ -19,6 +19,9 @@ from tests.support.raised import Raised
 
 NAME = "lab-north"
 HOSTS = ("esx-01", "esx-02")
+JUMPBOX = "10.20.0.10"
+# Tools that `paver env` knows.
+EXPORTED = frozenset({"bosh", "mc", "govc"})
 # A run that hangs must end before pytest's own limit, so that its output is seen.
 PATIENCE = 280.0
 
@@ -172,6 +175,20 @@ class Place:
         """Runs a command inside of the lab, in the site's folder."""
         done = self.raised.run(argv, check=check, env=self.environment(env))
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    def tool(self, *argv: str, check: bool = True) -> Ran:
+        """Runs a tool of the user's, with what `paver env` exports for it, where the jumpbox is asked for names."""
+        exported: dict[str, str] = {}
+        if argv[0] in EXPORTED:
+            exported = self.paver("env", argv[0], "--json").json["variables"]
+        resolver = self.folder / "resolv.conf"
+        resolver.write_text(f"nameserver {JUMPBOX}\n")
+        inside = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+        return self.run(
+            *("unshare", "-m", "sh", "-c", inside, "sh", str(resolver), *argv),
+            check=check,
+            env={**exported, "HOME": str(self.folder)},
+        )
 
     def trace(self) -> Trace:
         """Returns the lab's trace from now on."""
