@@ -185,9 +185,15 @@ class Session:
         self._host.ntp = list(config.ntpConfig.server)
 
     def _EnableRuleset(self, id: str) -> None:
+        assert not hasattr(self._host.rules[id], "userControllable"), (
+            "the host refuses: it goes with its service"
+        )
         self._host.rules[id].enabled = True
 
     def _DisableRuleset(self, id: str) -> None:
+        assert not hasattr(self._host.rules[id], "userControllable"), (
+            "the host refuses: it goes with its service"
+        )
         self._host.rules[id].enabled = False
 
     def _UpdateServicePolicy(self, id: str, policy: str) -> None:
@@ -195,12 +201,19 @@ class Session:
 
     def _StartService(self, id: str) -> None:
         self._host.services[id].running = True
+        self._follow(id, opens=True)
+
+    def _follow(self, id: str, *, opens: bool) -> None:
+        for rule in self._host.rules.values():
+            if hasattr(rule, "userControllable") and rule.service == id:
+                rule.enabled = opens
 
     def _RestartService(self, id: str) -> None:
         assert self._host.services[id].running
 
     def _StopService(self, id: str) -> None:
         self._host.services[id].running = False
+        self._follow(id, opens=False)
 
     def _UpdateDnsConfig(self, config: Any) -> None:
         self._host.dns = config
@@ -373,6 +386,20 @@ def test_a_kind_is_made_kept_repaired_and_taken_away_without_a_trace(
     fine(site.apply(wish))
     assert verbs(site.plan(wish)) == {wish.id: "keep"}
     fine(site.apply(wish, mode="destroy"))
+    assert host.state() == start
+
+
+def test_a_hole_in_the_firewall_that_goes_with_its_service_is_left_to_the_host(
+    site: Site, host: Host
+) -> None:
+    host.rules["ntpClient"] = SimpleNamespace(
+        key="ntpClient", enabled=False, service="ntpd", userControllable=False
+    )
+    start = host.state()
+    fine(site.apply(WISHES["ntp"]))
+    assert verbs(site.plan(WISHES["ntp"])) == {WISHES["ntp"].id: "keep"}
+    assert host.rules["ntpClient"].enabled
+    fine(site.apply(WISHES["ntp"], mode="destroy"))
     assert host.state() == start
 
 

@@ -70,7 +70,7 @@ class Ntp(HostSetting[NtpFacts]):
         session = world.writing(at)
         now = cls.look(session, address)
         opens = values.get("open", now["open"])
-        if opens != now["open"]:
+        if opens != now["open"] and _by_hand(session):
             call = "EnableRuleset" if opens else "DisableRuleset"
             session.call(reading.manager(session, "firewallSystem"), call, id=RULESET)
         changed = values.get("servers", now["servers"]) != now["servers"]
@@ -82,3 +82,9 @@ class Ntp(HostSetting[NtpFacts]):
     def says(self) -> str:
         """Returns what a plan shows."""
         return f"ntp servers {', '.join(self.servers)}"
+
+
+def _by_hand(session: Any) -> bool:
+    """Tells whether the hole is opened and closed by itself; from ESXi 8.0.2 on some go with their service only."""
+    rule = reading.named(session, reading.RULESETS, RULESET)
+    return getattr(rule, "userControllable", None) is not False
