@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from paver.cli import opening, out
 from paver.errors import BadInput, PaverError, Refused
 
 if TYPE_CHECKING:
-    from paver.lab.build import Progress
     from paver.lab.raising import Lab
 
 EXAMPLES = """\
@@ -106,7 +104,7 @@ def _folder(arguments: argparse.Namespace) -> Path:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    from paver.lab import plan, raising, site  # noqa: PLC0415
+    from paver.lab import namespace, plan, providing, raising, site  # noqa: PLC0415
 
     folder = arguments.dir.absolute() if arguments.dir is not None else raising.default_folder()
     site_folder = folder.parent / f"{folder.name}-site"
@@ -114,7 +112,7 @@ def _up(arguments: argparse.Namespace) -> int:
     if there is not None:
         out.line(f"it is up already in {folder}")
         return 0
-    programs, tools = _provide(arguments.phase or None)
+    programs, tools = providing.provide(arguments.phase or None, out.note)
     # A new lab is a new world: what an earlier one's site sealed and journalled is not of it.
     shutil.rmtree(site_folder, ignore_errors=True)
     wanted = plan.demo(site.passwords(site_folder, "lab-north", arguments.hosts), hosts=arguments.hosts)
@@ -122,46 +120,11 @@ def _up(arguments: argparse.Namespace) -> int:
     demo = site.write(lab, site_folder)
     out.line(f"the lab is up in {folder}: {', '.join(host.name for host in lab.plan.hosts)}")
     if not lab.isolated:
-        out.line("  note  this machine refuses namespaces: its addresses are on loopback, there is no airgap")
+        out.lines(raising.without_namespaces(namespace.refusal() or ""))
     named = f" --dir {folder}" if arguments.dir is not None else ""
     out.line(f"  site  {demo.site}, which PAVER_SITE names inside of it")
     out.line(f"  next  paver lab shell{named} -- paver apply")
     return 0
-
-
-def _provide(phases: Iterable[str] | None) -> tuple[Mapping[str, Path], Mapping[str, Path]]:
-    """Says what will be built and unpacked, does it, and returns programs and tools."""
-    from paver.lab import build, programs, system  # noqa: PLC0415
-
-    wanted = programs.required(phases)
-    survey = system.survey()
-    for line in survey.lines():
-        out.note(line)
-    estimate = build.estimate(wanted)
-    if estimate.missing:
-        out.note(
-            f"building from source, once: {', '.join(estimate.missing)} with {estimate.toolchain};"
-            f" about {estimate.seconds // 60 + 1} min on 2 cores, up to {estimate.megabytes / 1000:.1f} GB of disk"
-        )
-    tools = system.provide(survey)
-    return build.build(wanted, progress=_Building()), tools
-
-
-class _Building:
-    """Tells how a build goes: once when a program begins, once when it is built."""
-
-    def __init__(self) -> None:
-        self._told: set[tuple[str, str]] = set()
-
-    def __call__(self, progress: Progress) -> None:
-        if progress.state == "cached" or (progress.program, progress.state) in self._told:
-            return
-        self._told.add((progress.program, progress.state))
-        expected = f", about {progress.expected} s" if progress.state == "building" else ""
-        took = f" in {progress.elapsed:.0f} s" if progress.state == "built" else ""
-        out.note(
-            f"  [{progress.index}/{progress.total}] {progress.program}: {progress.state}{took}{expected}"
-        )
 
 
 def _down(arguments: argparse.Namespace) -> int:
@@ -215,7 +178,7 @@ def _shell(arguments: argparse.Namespace) -> int:
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
-    from paver.lab import namespace, raising  # noqa: PLC0415
+    from paver.lab import namespace, providing, raising  # noqa: PLC0415
     from paver.runs import rehearsal  # noqa: PLC0415
 
     refusal = namespace.refusal()
@@ -242,7 +205,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
             do="name another folder with --dir, or move it away",
         )
     values = rehearsal.secrets_of(site, driver)
-    programs, tools = _provide(arguments.phase or None)
+    programs, tools = providing.provide(arguments.phase or None, out.note)
     lab = raising.up(rehearsal.plan_of(site, values), folder / "lab", programs=programs, tools=tools)
     try:
         file = rehearsal.write(site, lab, folder / "site", values)

@@ -13,11 +13,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from paver.errors import BadInput, PaverError
-from paver.lab import build, plan, programs, raising, site, system
+from paver.lab import namespace, plan, providing, raising, site
 
 DEMO_FOLDER = "demo"
 NAME = "lab-north"
@@ -30,12 +29,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--phases", default="", help="only these phases, as in hosts,jumpbox")
     parser.add_argument("--folder", type=Path, default=raising.default_folder().parent / DEMO_FOLDER)
     parser.add_argument("--image", type=Path, help="the jumpbox's OVA, instead of the lab's tiny one")
-    parser.add_argument("--only-build", action="store_true", help="build and unpack what the lab needs, no more")
+    parser.add_argument(
+        "--only-build", action="store_true", help="build and unpack what the lab needs, no more"
+    )
     arguments = parser.parse_args(argv)
     phases = tuple(phase for phase in arguments.phases.split(",") if phase)
     try:
         if arguments.only_build:
-            _provide(phases or None)
+            providing.provide(phases or None, _say, live=sys.stdout.isatty())
             return 0
         return _run(arguments.folder.absolute(), phases, arguments.image)
     except PaverError as error:
@@ -47,7 +48,7 @@ def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
     started = time.monotonic()
     if image is not None and not image.is_file():
         raise BadInput(f"there is no image {image}", do="name the OVA that `make image` made")
-    tools, found = _provide(phases or None)
+    found, tools = providing.provide(phases or None, _say, live=sys.stdout.isatty())
     _say("Raising the lab: two bare ESXi hosts, no DNS, no time, no way out")
     raising.down(folder / "lab")
     site_folder = folder / "site"
@@ -55,6 +56,9 @@ def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
     root = site.passwords(site_folder, NAME)
     wanted = plan.demo(root)
     lab = raising.up(wanted, folder / "lab", programs=found, tools=tools)
+    if not lab.isolated:
+        for line in raising.without_namespaces(namespace.refusal() or ""):
+            _say(line)
     demo = site.write(lab, site_folder)
     artefact = site_folder / "bucc.tar"
     if not artefact.exists():
@@ -73,45 +77,6 @@ def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
         return ran.returncode
     _say(f"Done in {took:.0f} s. The lab stays up: {_hint(lab)}")
     return 0
-
-
-def _provide(phases: Iterable[str] | None) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Says what will be built and unpacked, then does it."""
-    wanted = programs.required(phases)
-    survey = system.survey()
-    estimate = build.estimate(wanted)
-    for line in survey.lines():
-        _say(line)
-    if estimate.missing:
-        names = ", ".join(estimate.missing)
-        _say(
-            f"Building the lab's servers from source, once: {names}; "
-            f"about {estimate.seconds // 60 + 1} min on 2 cores, up to {estimate.megabytes / 1000:.1f} GB of disk"
-        )
-    tools = dict(system.provide(survey))
-    return tools, dict(build.build(wanted, progress=_Building()))
-
-
-class _Building:
-    """Shows a build: one line that changes on a terminal, one line a program elsewhere."""
-
-    def __init__(self) -> None:
-        self._live = sys.stdout.isatty()
-
-    def __call__(self, progress: build.Progress) -> None:
-        if progress.state == "cached":
-            return
-        text = f"  [{progress.index}/{progress.total}] {progress.program}: {progress.state}"
-        if progress.state == "building":
-            text += f" {progress.elapsed:.0f} of about {progress.expected} s"
-            if not self._live:
-                if progress.elapsed < 1:
-                    _say(text)
-                return
-            sys.stdout.write(f"\r{text}\x1b[K")
-            sys.stdout.flush()
-            return
-        _say(f"{chr(13) if self._live else ''}{text} in {progress.elapsed:.0f} s")
 
 
 def _forget(folder: Path) -> None:
