@@ -18,7 +18,6 @@ from paver.driver import (
     Check,
     Endpoint,
     Facts,
-    Interrupted,
     Opaque,
     PaverError,
     Reader,
@@ -29,12 +28,11 @@ from paver.driver import (
     Writer,
 )
 from paver.foundation import record
+from paver.foundation.bucc import running
 from paver.foundation.director import tasks
 from paver.transport import job
 
 HOME = PurePosixPath("/var/lib/paver/bucc")
-TIME_LIMIT = 3 * 3600
-STALL_LIMIT = 3600
 STATE, CREDS, VARS = "bucc-state", "bucc-creds", "bucc-vars"
 SEALED = frozenset({"seal:put", "seal:remove"})
 JOB = frozenset({"job:start"})
@@ -119,6 +117,7 @@ class Bucc(Resource[BuccFacts]):
     def _up(self, world: Writer) -> None:
         machine = world.writing(self.at)
         project = HOME / world.site
+        running.await_earlier(world, machine)
         record.write(world, self.at, self.id, self._recorded(), complete=False)
         for folder in (project, project / "state", project / "operators"):
             machine.mkdir(str(folder), 0o700, "paver:paver")
@@ -128,14 +127,7 @@ class Bucc(Resource[BuccFacts]):
         self._write_inputs(world, project)
         world.report("bucc up")
         try:
-            follow(
-                world,
-                machine,
-                world.mark(complete=False).action,
-                [f"{self.tree}/bin/bucc", "up"],
-                project,
-                variables,
-            )
+            running.follow(world, machine, [f"{self.tree}/bin/bucc", "up"], project, variables)
         finally:
             seal_state(world, self.at, project)
         record.write(world, self.at, self.id, self._recorded(), complete=True)
@@ -155,7 +147,7 @@ class Bucc(Resource[BuccFacts]):
                 str(project / "state" / name), f"{text}\n".encode() if text else b"", 0o600, "paver:paver"
             )
         creds = project / "state" / "creds.yml"
-        kept = yaml.safe_load(machine.read_file(str(creds)) or b"{}") or {}
+        kept = _variables(machine.read_file(str(creds)) or b"{}", str(creds))
         seeded = {**kept, **_revealed(world, self.seeds)}
         if seeded != kept:
             machine.write_file(str(creds), yaml.safe_dump(seeded).encode(), 0o600, "paver:paver")
@@ -174,13 +166,12 @@ class Bucc(Resource[BuccFacts]):
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: BuccFacts) -> None:
         project = PurePosixPath(facts.address["project"])
         machine = world.writing(at)
+        running.await_earlier(world, machine)
         if machine.exists(str(project / "state" / "state.json")):
             _clean_up(world)
             world.report("bucc down")
             variables = world.writing(STORE).value(VARS)
-            action = world.mark(complete=False).action
-            tree = facts.address["tree"]
-            follow(world, machine, action, [f"{tree}/bin/bucc", "down"], project, variables)
+            running.follow(world, machine, [f"{facts.address['tree']}/bin/bucc", "down"], project, variables)
         machine.remove(str(project), recursive=True)
         for name in (STATE, CREDS, VARS):
             if world.writing(STORE).entry(name) is not None:
@@ -201,63 +192,16 @@ def _clean_up(world: Writer) -> None:
     tasks.follow(world, director, answer, "bosh clean-up --all")
 
 
-def follow(
-    world: Writer, machine: Any, action: str, argv: list[str], project: PurePosixPath, variables: str
-) -> None:
-    """Runs BUCC as a job, or finds that it runs; `vars.yml` is on tmpfs as long as it does.
-
-    Raises:
-        PaverError: if it fails, with the last lines of its log.
-        Interrupted: if the user stopped following; the job goes on.
-    """
-    env = {
-        "BUCC_PROJECT_ROOT": str(project),
-        "BUCC_STATE_ROOT": str(project / "state"),
-        "BUCC_VARS_FILE": "{scratch}/vars.yml",
-        "HOME": str(project),
-        "BOSH_NON_INTERACTIVE": "true",
-        "TERM": "dumb",
-    }
-    last: list[str] = []
-
-    def line(text: str) -> None:
-        shown = " ".join(text.split())
-        if shown:
-            last.append(shown)
-            del last[:-12]
-            world.report(shown[:100])
-
-    running = job.start_or_attach(
-        machine,
-        action,
-        argv,
-        env,
-        cwd=str(project),
-        time_limit=TIME_LIMIT,
-        stall_limit=STALL_LIMIT,
-        scratch={"vars.yml": variables.encode()},
-    )
-    end = running.follow(line, stop=world.stopping)
-    if end.state == "running":
-        raise Interrupted(
-            f"stopped following {argv[0].rpartition('/')[2]}; it goes on as the job {action[:12]}"
-        )
-    if not end.ok:
-        raise PaverError(
-            f"`bucc {argv[-1]}` ended with {end.code if end.state == 'ended' else end.state}",
-            seen="\n".join(last),
-            why="the last lines of its log are shown above; the CPI's own words are among them",
-            do="mend what it says, then run the same command again: create-env goes on where it stopped",
-        )
-
-
 def seal_state(world: Writer, at: Endpoint[Any, Any], project: PurePosixPath) -> None:
-    """Copies BUCC's state and credentials into the sealed store."""
+    """Copies BUCC's state and credentials into the sealed store, and lets nobody else read them where they lie."""
     machine = world.writing(at)
+    # While it runs, the files are its own: what was read a moment ago must not be put over what it wrote since.
+    at_work = job.state(machine, running.job_of(world.site)).state == "running"
     for name, file in ((STATE, "state.json"), (CREDS, "creds.yml")):
         data = machine.read_file(str(project / "state" / file))
         if data is not None:
             _seal(world, name, data.decode())
+        if data is not None and not at_work:
             machine.write_file(str(project / "state" / file), data, 0o600, "paver:paver")
 
 
@@ -268,6 +212,21 @@ def _restore(world: Writer, at: Endpoint[Any, Any], project: PurePosixPath) -> N
         path = str(project / "state" / file)
         if not machine.exists(path) and store.entry(name) is not None:
             machine.write_file(path, store.value(name).encode(), 0o600, "paver:paver")
+
+
+def _variables(data: bytes, path: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(data) or {}
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict):
+        # The parser's own words would show the lines around the fault, which are secrets.
+        raise PaverError(
+            f"{path} on the jumpbox is not what BUCC writes",
+            why="it was cut short or edited",
+            do=f"mend it, or move it away: the sealed store's {CREDS} takes its place then",
+        )
+    return found
 
 
 def _api(name: str) -> Endpoint[Any, Any]:

@@ -1,0 +1,182 @@
+"""One `bucc` at a time works on a site's state, whatever run began it, and nobody touches its files meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from paver.driver import STORE, Endpoint, Interrupted, Mark, PaverError, ResourceId
+from paver.foundation.bucc import bucc
+from paver.foundation.bucc.bucc import Bucc, BuccFacts
+from paver.transport import job
+from paver.transport.job import JobState
+
+MACHINE: Endpoint[Any, Any] = Endpoint("machine:jumpbox")
+ID = ResourceId("bucc.director:bucc")
+STATE = "/var/lib/paver/bucc/north/state"
+
+
+class Machine:
+    """The jumpbox's files and jobs, and what was done in which order."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.done: list[str] = []
+        self.jobs: dict[str, JobState] = {}
+
+    def read_file(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def exists(self, path: str) -> bool:
+        return path in self.files
+
+    def mkdir(self, *_: object) -> None:
+        self.done.append("mkdir")
+
+    def write_file(self, path: str, data: bytes, *_: object) -> None:
+        self.files[path] = data
+        self.done.append(f"write {path.rpartition('/')[2]}")
+
+    def remove(self, *_: object, **__: object) -> None:
+        self.done.append("remove")
+
+
+class Store:
+    def __init__(self) -> None:
+        self.held: dict[str, str] = {}
+
+    def entry(self, name: str) -> str | None:
+        return self.held.get(name)
+
+    def value(self, name: str) -> str:
+        return self.held[name]
+
+    def put(self, name: str, value: str, *_: object) -> None:
+        self.held[name] = value
+
+    def remove(self, name: str) -> None:
+        self.held.pop(name)
+
+
+@dataclasses.dataclass
+class World:
+    """A writing world whose action is `action`."""
+
+    machine: Machine
+    store: Store
+    action: str
+    stops: bool = False
+    site: str = "north"
+
+    def session(self, at: Endpoint[Any, Any]) -> Any:
+        return self.store if at.name == STORE.name else self.machine
+
+    writing = session
+
+    def mark(self, *, complete: bool) -> Mark:
+        return Mark(self.site, ID, self.action, complete)
+
+    def version(self, _: object) -> str:
+        return "v1"
+
+    def reveal(self, _: object) -> str:
+        return "value"
+
+    def report(self, *_: object) -> None:
+        pass
+
+    def stopping(self) -> bool:
+        return self.stops
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Jobs that end well at once when they are followed, unless the follower stops."""
+    made = Machine()
+
+    def handle(name: str) -> Any:
+        def follow(_: object, *, stop: Callable[[], bool]) -> JobState:
+            if not stop():
+                made.jobs[name] = JobState("ended", 0)
+                made.done.append(f"ended {name}")
+            return made.jobs[name]
+
+        return SimpleNamespace(follow=follow)
+
+    def start(_: object, name: str, argv: list[str], *_more: object, **_named: object) -> Any:
+        assert all(other.state != "running" for other in made.jobs.values()), "two at once"
+        made.done.append(f"start {argv[-1]}")
+        made.jobs[name] = JobState("running")
+        return handle(name)
+
+    monkeypatch.setattr(job, "state", lambda _, name: made.jobs.get(name, JobState("absent")))
+    monkeypatch.setattr(job, "attach", lambda _, name: handle(name))
+    monkeypatch.setattr(job, "start_or_attach", start)
+    return made
+
+
+def wish() -> Bucc:
+    return Bucc(
+        id=ID,
+        at=MACHINE,
+        phase="bucc",
+        artefact="0" * 64,
+        tree="/tree",
+        cpi="vsphere",
+        ip="10.30.0.10",
+        variables={},
+        seeds={},
+        operators={},
+    )
+
+
+def facts() -> BuccFacts:
+    return BuccFacts(
+        address={"project": "/var/lib/paver/bucc/north", "tree": "/tree"},
+        mark=Mark("north", ID, "a1", complete=True),
+        artefact="0" * 64,
+        cpi="vsphere",
+        ip="10.30.0.10",
+        variables={},
+        seeds={},
+        operators={},
+        flags=(),
+    )
+
+
+def test_a_bucc_that_a_killed_run_left_is_waited_for_before_anything_is_written(machine: Machine) -> None:
+    store = Store()
+    with pytest.raises(Interrupted):
+        wish().create(World(machine, store, "a1", stops=True))
+    machine.done.clear()
+    wish().create(World(machine, store, "a2"))
+    assert machine.done[0] == "ended bucc-north"
+    assert "start up" in machine.done
+
+
+def test_a_destroy_waits_for_the_bucc_that_is_at_work(machine: Machine) -> None:
+    machine.jobs["bucc-north"] = JobState("running")
+    Bucc.delete(World(machine, Store(), "d1"), MACHINE, facts())
+    assert machine.done[0] == "ended bucc-north"
+
+
+def test_the_state_of_a_bucc_at_work_is_sealed_but_not_written_over(machine: Machine) -> None:
+    machine.files = {f"{STATE}/state.json": b"{}", f"{STATE}/creds.yml": b"{}"}
+    store = Store()
+    with pytest.raises(Interrupted):
+        wish().create(World(machine, store, "a1", stops=True))
+    assert store.held[bucc.STATE] == "{}"
+    assert "write state.json" not in machine.done
+
+
+def test_credentials_that_were_cut_short_are_not_shown(machine: Machine) -> None:
+    machine.files = {f"{STATE}/creds.yml": b'admin_password: "hunter2-hunter2'}
+    with pytest.raises(PaverError) as refused:
+        wish().create(World(machine, Store(), "a1"))
+    told = refused.value
+    assert "is not what BUCC writes" in told.what
+    assert "hunter2" not in "".join((*told.lines(), str(told), str(told.__cause__)))
