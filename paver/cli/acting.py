@@ -138,7 +138,7 @@ def _carry(
     key: KeySource,
 ) -> Report:
     from paver.runs.apply import apply  # noqa: PLC0415 - a verb's help does without it
-    from paver.runs.handoff import Station, read_done, write_outcome  # noqa: PLC0415
+    from paver.runs.handoff import HandOff, read_done, write_outcome  # noqa: PLC0415
 
     handed: Path | None = arguments.handed_off
     if handed is not None:
@@ -147,8 +147,8 @@ def _carry(
         return dataclasses.replace(report, left=())
     if session.station == "jumpbox":
         return apply(session, plan, folder, tell, stop)
-    station = Station(session, folder, stop, key)
-    return apply(session, plan, folder, tell, stop, hand_off=station.carry_on)
+    handoff = HandOff(session, folder, stop, key)
+    return apply(session, plan, folder, tell, stop, hand_off=handoff.carry_on)
 
 
 def _nothing_to_do(arguments: argparse.Namespace, plan: Plan) -> None:

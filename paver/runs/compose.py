@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
-from paver.driver import API, Driver, Paved
+from paver.driver import API, Driver, Paved, Secret
 from paver.engine.paved import merge
+from paver.engine.values import references
 from paver.errors import BadInput
 from paver.foundation import PHASES as ABOVE
 from paver.sitefile.site import Site
@@ -54,3 +55,16 @@ def compose(site: Site, driver: Driver) -> Paved:
             msg = f"{item.id} is asked for in two ways"
             raise ValueError(msg)
     return merge(phases(driver), trust.pave(site, tuple(material.values())), under, above)
+
+
+def given(paved: Paved) -> frozenset[str]:
+    """Returns the names of the secrets that the user has to give: referred to, and made by no resource."""
+    found = {
+        reference.name
+        for value in (*paved.resources, *paved.connectors.values())
+        for reference in references(value)
+        if isinstance(reference, Secret) and reference.made_by is None
+    }
+    return frozenset(
+        found - {one.id.partition(":")[2] for one in paved.resources if one.id.startswith("trust.")}
+    )

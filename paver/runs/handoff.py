@@ -33,8 +33,8 @@ STALL_LIMIT = 4 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
-class Station:
-    """The other station, reached through the jumpbox's endpoint.
+class HandOff:
+    """The other station, where the same apply carries on, reached through the jumpbox's endpoint.
 
     Attributes:
         session: this station's world.

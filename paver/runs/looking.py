@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from paver.driver import Driver, Finding, Grade, Secret
-from paver.engine.values import references
 from paver.errors import PaverError
-from paver.runs.compose import compose
+from paver.runs.compose import compose, given
 from paver.sealed.index import Index
 from paver.sealed.keys import KeySource
 from paver.sitefile.site import Site
 from paver.transport.context import Station, Wire
 from paver.trust import passwords
-from paver.trust.vault import Face, Vault
+from paver.trust.vault import Vault
 
 WORST = (
     # What the user can mend first comes first.
@@ -56,11 +55,7 @@ def _wire(vault: Vault, station: Station) -> Wire:
     def reveal(secret: Any) -> str:
         return vault.reveal(Secret(secret.name))
 
-    def anchor(name: str) -> str | None:
-        entry = Face(vault).entry(name)
-        return str(entry.public["pem"]) if entry is not None and "pem" in entry.public else None
-
-    return Wire(station=station, reveal=reveal, anchor=anchor)
+    return Wire(station=station, reveal=reveal, anchor=vault.pem)
 
 
 def _store(site: Site, vault: Vault, key: KeySource | None) -> Iterator[Finding]:
@@ -98,14 +93,7 @@ def _secrets(site: Site, driver: Driver, vault: Vault, key: KeySource | None) ->
     except PaverError:
         return  # said already
     paved = compose(site, driver)
-    found = [
-        reference
-        for value in (*paved.resources, *paved.connectors.values())
-        for reference in references(value)
-        if isinstance(reference, Secret)
-    ]
-    made = {one.id.partition(":")[2] for one in paved.resources if one.id.startswith("trust.")}
-    yield from _missing({one.name for one in found if one.made_by is None} - made, index)
+    yield from _missing(given(paved), index)
     policies = {
         one.id.partition(":")[2]: str(one.wish()["policy"])
         for one in paved.resources
@@ -114,8 +102,8 @@ def _secrets(site: Site, driver: Driver, vault: Vault, key: KeySource | None) ->
     yield from _policies(policies, index, vault, key)
 
 
-def _missing(given: set[str], index: Index | None) -> Iterator[Finding]:
-    for name in sorted(given):
+def _missing(names: Iterable[str], index: Index | None) -> Iterator[Finding]:
+    for name in sorted(names):
         there = index is not None and name in index.entries
         yield Finding(
             subject=SECRETS,

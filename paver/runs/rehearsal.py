@@ -17,8 +17,7 @@ from typing import Any
 
 import yaml
 
-from paver.driver import Driver, Secret
-from paver.engine.values import references
+from paver.driver import Driver
 from paver.errors import BadInput
 from paver.lab import plan as plans
 from paver.lab import raising, system
@@ -28,7 +27,7 @@ from paver.lab.raising import Lab
 from paver.lab.room import disk
 from paver.lab.standins import bucc_artefact, vcsa_iso
 from paver.ovf.write import make_ova
-from paver.runs.compose import compose
+from paver.runs.compose import compose, given
 from paver.sealed import keys, store
 from paver.sitefile import tree
 from paver.sitefile.site import Site
@@ -69,19 +68,10 @@ def clear(folder: Path) -> bool:
 
 def secrets_of(site: Site, driver: Driver) -> dict[str, str]:
     """Returns made-up values for every secret that the user gives in the real site."""
-    paved = compose(site, driver)
-    found = [
-        reference
-        for value in (*paved.resources, *paved.connectors.values())
-        for reference in references(value)
-        if isinstance(reference, Secret)
-    ]
-    made = {one.id.partition(":")[2] for one in paved.resources if one.id.startswith("trust.")}
-    given = {one.name for one in found if one.made_by is None} - made
     licences = _licences(site)
     return {
         name: _licence() if name in licences else passwords.generate("vcenter").reveal()
-        for name in sorted(given)
+        for name in sorted(given(compose(site, driver)))
     }
 
 

@@ -23,7 +23,7 @@ from paver.sealed.keys import KeySource
 from paver.sitefile.site import Site
 from paver.transport.context import Retry, SecretRef, Station, Wire
 from paver.transport.tunnel import ConnectProxy
-from paver.trust.vault import Face, Sealed, Vault
+from paver.trust.vault import Sealed, Vault
 
 
 class Session:
@@ -92,7 +92,7 @@ class Session:
             station=self.station,
             reveal=self._reveal,
             proxy=self._proxy,
-            anchor=self._anchor,
+            anchor=self.vault.pem,
             on_retry=retried,
         )
 
@@ -107,11 +107,6 @@ class Session:
                 connection: Any = self.connections.get(via)
                 self._proxies[via] = ConnectProxy(connection.reach())
             return self._proxies[via].address
-
-    def _anchor(self, name: str) -> str | None:
-        entry = Face(self.vault).entry(name)
-        pem = entry.public.get("pem") if entry is not None else None
-        return str(pem) if pem is not None else None
 
     def close(self) -> None:
         """Closes every connection and gives the sealed store's lock back."""

@@ -20,9 +20,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from paver.errors import BadInput, Refused
 from paver.sealed.secret import SecretValue
-from paver.trust.certificate import CertificateFacts, facts, issued_by, load
+from paver.trust.certificate import Statement, facts, issued_by, load
 
-__all__ = ["CertificateFacts", "Issued", "belongs", "facts", "issue", "issued_by", "new_authority"]
+__all__ = ["Issued", "Statement", "belongs", "facts", "issue", "issued_by", "new_authority"]
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -50,7 +50,7 @@ class Issued:
     private_key: SecretValue
 
     @property
-    def facts(self) -> CertificateFacts:
+    def facts(self) -> Statement:
         """What the certificate says."""
         return facts(self.certificate)
 

@@ -16,7 +16,7 @@ from paver.signing.canonical import Json
 
 
 @dataclass(frozen=True)
-class CertificateFacts:
+class Statement:
     """What a certificate says.
 
     Fields:
@@ -56,7 +56,7 @@ class CertificateFacts:
         }
 
 
-def facts(certificate: str) -> CertificateFacts:
+def facts(certificate: str) -> Statement:
     """Returns what a certificate in PEM says.
 
     Raises:
@@ -73,7 +73,7 @@ def facts(certificate: str) -> CertificateFacts:
         elif isinstance(extension.value, x509.BasicConstraints):
             authority = extension.value.ca
     digest = hashlib.sha256(loaded.public_bytes(serialization.Encoding.DER)).hexdigest()
-    return CertificateFacts(
+    return Statement(
         subject=loaded.subject.rfc4514_string(),
         issuer=loaded.issuer.rfc4514_string(),
         serial=f"{loaded.serial_number:x}",

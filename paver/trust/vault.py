@@ -66,6 +66,13 @@ class Vault:
         entry = found.entries.get(secret.name) if found is not None else None
         return entry.version if entry is not None else None
 
+    def pem(self, name: str) -> str | None:
+        """Returns the certificate that an entry shows, None where it has none."""
+        found = self.index()
+        entry = found.entries.get(name) if found is not None else None
+        pem = entry.public.get("pem") if entry is not None else None
+        return str(pem) if pem is not None else None
+
     def reveal(self, secret: Secret) -> str:
         """Returns a secret's value.
 
