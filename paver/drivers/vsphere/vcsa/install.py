@@ -55,13 +55,14 @@ def create(world: Writer, wish: Appliance) -> None:
     machine = world.writing(MACHINE)
     action = world.mark(complete=False).action
     found: ApplianceFacts | None = wish.read(world)
-    begun = found.mark.action if found is not None and found.mark is not None else action
+    begun = _begun(world, wish, found) or action
     running = job.state(machine, begun)
-    if found is not None and not (running.state == "running" or running.ok):
+    at_work = running.state == "running"
+    if found is not None and not (at_work or running.ok):
         world.report("deleting what an installation that failed left behind")
         type(wish).delete(world, wish.at, found)
         found = None
-    if found is None:
+    if found is None and not at_work:
         intent = ledger.Entry(id=wish.id, action=action, complete=False, address={"name": wish.name})
         ledger.note(world, wish.at, intent, wish.ledger_on)
         text = template.to_json(_filled(world, wish)).encode()
@@ -71,6 +72,18 @@ def create(world: Writer, wish: Appliance) -> None:
     else:
         _follow(world, job.attach(machine, begun), "install")
     _mark(world, wish)
+
+
+def _begun(world: Writer, wish: Appliance, found: ApplianceFacts | None) -> str | None:
+    """Returns the action that began the installation, None if none did.
+
+    Before the installer has made its VM, only the intent in the ledger says so: a later run's action has another id,
+    and would start a second installer beside the one that a killed run left at work.
+    """
+    if found is not None:
+        return found.mark.action if found.mark is not None else None
+    intent = ledger.read(world, wish.at).get(wish.id)
+    return intent.action if intent is not None and not intent.complete else None
 
 
 def _filled(world: Writer, wish: Appliance) -> template.Appliance:
