@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from paver.driver import Check, Endpoint, Facts, Opaque, Reader, Resource, Secret, Writer
+from paver.driver import Check, Endpoint, Facts, Opaque, Reader, Refused, Resource, Secret, Writer
 from paver.drivers.vsphere import ledger, marks
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.drivers.vsphere.host import reading
@@ -134,6 +134,11 @@ class Appliance(Resource[ApplianceFacts]):
         """Switches it off and deletes it with its disks, through its host."""
         host = world.writing(at)
         vm = host.ref("VirtualMachine", facts.address["vm"])
+        if facts.mark is not None:
+            # From here on the VM may be gone: the ledger must not say that it stands.
+            entry = ledger.read(world, at).get(facts.mark.id)
+            if entry is not None and entry.complete:
+                ledger.note(world, at, dataclasses.replace(entry, complete=False), "")
         if facts.running:
             host.task(vm, "PowerOffVM_Task")
         host.task(vm, "Destroy_Task")
@@ -155,6 +160,13 @@ def _find(
             return vm, values, extra, mark
         if values["name"] == name and mark is None:
             same_name = vm, values, extra, entry.mark(world.site) if entry is not None else None
+    if same_name is None and entry is not None and entry.complete:
+        raise Refused(
+            f"vCenter's VM {name} is no longer on {world.session(at).name}",
+            why="it was finished there; HA or DRS may have moved it, or somebody deleted it",
+            do="move it back, or name its host in iaas.vcenter.on; a second vCenter of that address is never made. "
+            f"If it was deleted on purpose, take {id_} out of [datastore] {ledger.path(world.site, at)}",
+        )
     return same_name
 
 
