@@ -13,6 +13,10 @@ from paver.transport.http import Basic, ClientCredentials, HttpConnector
 from paver.transport.s3 import S3Connector
 
 DIRECTOR_ID = resource_id("bucc.director", "bucc")
+ARTEFACT = resource_id("bucc.artefact", "bucc")
+STEMCELL = resource_id("bosh.stemcell", "default")
+CLOUD = resource_id("bosh.config", "cloud/default")
+RUNTIME = resource_id("bosh.config", "runtime/dns")
 STORE_DEPLOYMENT = resource_id("bosh.deployment", "object-store")
 REGISTRY_DEPLOYMENT = resource_id("bosh.deployment", "registry")
 JUMPBOX = "machine:jumpbox"

@@ -13,7 +13,7 @@ import yaml
 from paver.driver import Endpoint, Mark, PaverError, Refused, Secret, resource_id
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.host.datastore import called
-from paver.foundation import manifests, paving
+from paver.foundation import manifests, places
 from paver.foundation.bucc import operations
 from paver.foundation.concourse.team import Team
 from paver.foundation.director.deployment import Deployment, DeploymentFacts
@@ -114,7 +114,7 @@ def test_every_root_of_the_site_is_trusted_by_boshs_machines() -> None:
 
 
 def test_the_registrys_properties_are_those_of_its_release(site: Site) -> None:
-    (group,) = manifests.registry(site, paving.ARTEFACT)["instance_groups"]
+    (group,) = manifests.registry(site, places.ARTEFACT)["instance_groups"]
     jobs = {job["name"]: job["properties"]["docker"] for job in group["jobs"]}
     assert jobs["registry"]["registry"]["storage_delete"] is True
     assert set(jobs["proxy"]["proxy"]) == {"backend", "auth_basic", "ssl"}

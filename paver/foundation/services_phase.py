@@ -1,0 +1,207 @@
+"""The phase `services`: object store and registry on the director, buckets, CredHub, Concourse. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from paver.driver import Endpoint, Ground, Material, Secret, output, resource_id
+from paver.foundation import manifests, places
+from paver.foundation.concourse.team import Pipeline, Team
+from paver.foundation.credhub.entry import CredhubEntry
+from paver.foundation.director.deployment import Deployment
+from paver.foundation.object_store.bucket import Bucket
+from paver.foundation.object_store.user import StoreUser
+from paver.foundation.wish import Wish
+from paver.sitefile.site import Site
+
+SMOKE = """\
+jobs:
+- name: smoke
+  plan:
+  - task: smoke
+    config:
+      platform: linux
+      run: {path: "true"}
+"""
+
+
+def add(wish: Wish) -> None:
+    """Adds the phase's resources to the wish."""
+    if wish.site.services.object_store.external is None:
+        _object_store(wish)
+    if wish.site.services.registry.external is None:
+        _registry(wish)
+    _buckets(wish)
+    _concourse(wish)
+
+
+def grounds(site: Site, jumpbox: Endpoint[Any, Any]) -> tuple[Ground, ...]:
+    """Returns where the phase's kinds are looked for, in creation order."""
+    director, store = places.director(), places.object_store(site)
+    return (
+        Ground(CredhubEntry, places.credhub(), "services"),
+        Ground(Deployment, director, "services"),
+        Ground(Bucket, store, "services"),
+        Ground(StoreUser, store, "services", also=(jumpbox,)),
+        Ground(Team, places.concourse(), "services", also=(jumpbox,)),
+        Ground(Pipeline, places.concourse(), "services", also=(jumpbox,)),
+    )
+
+
+def _entry(wish: Wish, path: str, type_: str, parts: dict[str, Any]) -> CredhubEntry:
+    entry = CredhubEntry(
+        id=resource_id("credhub.entry", path.removeprefix("/")),
+        phase="services",
+        at=places.credhub(),
+        within=places.DIRECTOR_ID,
+        path=path,
+        type_=type_,
+        parts=parts,
+    )
+    wish.add(entry)
+    return entry
+
+
+def _certificate(wish: Wish, name: str, hostname: str, address: str) -> tuple[Material, dict[str, Any]]:
+    item = wish.need(Material(kind="certificate", name=name, dns=(wish.site.fqdn(hostname),), ip=(address,)))
+    root = wish.need(places.root())
+    parts = {
+        "ca": output(root.id, "pem", str),
+        "certificate": output(item.id, "pem", str),
+        "private_key": item.secret,
+    }
+    return item, parts
+
+
+def _deployment(
+    wish: Wish, name: str, manifest: dict[str, Any], secrets: dict[str, Secret], entries: list[CredhubEntry]
+) -> None:
+    release = manifest["releases"][0]["name"]
+    wish.add(
+        Deployment(
+            id=resource_id("bosh.deployment", name),
+            phase="services",
+            at=places.director(),
+            after=frozenset(
+                {
+                    places.STEMCELL,
+                    places.CLOUD,
+                    places.RUNTIME,
+                    resource_id("bosh.release", release),
+                    *(e.id for e in entries),
+                }
+            ),
+            name=name,
+            manifest=manifest,
+            versions=secrets,
+        )
+    )
+
+
+def _object_store(wish: Wish) -> None:
+    site, store = wish.site, wish.site.services.object_store
+    secret = wish.need(places.store_root_password())
+    item, parts = _certificate(wish, "object-store", store.hostname, str(store.address))
+    base = f"/{site.name}/object-store"
+    entries = [
+        _entry(wish, f"{base}/secret_key", "password", {"value": secret.secret}),
+        _entry(wish, f"{base}/tls", "certificate", parts),
+    ]
+    manifest = manifests.object_store(site, places.ARTEFACT)
+    _deployment(wish, "object-store", manifest, {"secret_key": secret.secret, "tls": item.secret}, entries)
+
+
+def _registry(wish: Wish) -> None:
+    site, registry = wish.site, wish.site.services.registry
+    secret = wish.need(places.registry_password())
+    cookie = wish.need(Material(kind="password", name="registry-cookie"))
+    item, parts = _certificate(wish, "registry", registry.hostname, str(registry.address))
+    base = f"/{site.name}/registry"
+    entries = [
+        _entry(wish, f"{base}/password", "password", {"value": secret.secret}),
+        _entry(wish, f"{base}/cookie", "password", {"value": cookie.secret}),
+        _entry(wish, f"{base}/tls", "certificate", parts),
+    ]
+    versions = {"password": secret.secret, "cookie": cookie.secret, "tls": item.secret}
+    _deployment(wish, "registry", manifests.registry(site, places.ARTEFACT), versions, entries)
+
+
+def _buckets(wish: Wish) -> None:
+    site, at = wish.site, places.object_store(wish.site)
+    wanted = site.services.object_store
+    made = {}
+    for name, bucket in sorted(wanted.buckets.items()):
+        made[name] = Bucket(
+            id=resource_id("s3.bucket", name),
+            phase="services",
+            at=at,
+            name=name,
+            versioned=bucket.versioned,
+            lock_days=bucket.lock.days if bucket.lock else 0,
+        )
+    wish.add(*made.values())
+    for name, user in sorted(wanted.users.items()):
+        item = Material(kind="password", name=f"object-store-{name}", policy="s3")
+        secret = Secret(user.secret.name) if user.secret else wish.need(item).secret
+        buckets = {*user.read, *user.write}
+        wish.add(
+            StoreUser(
+                id=resource_id("s3.user", name),
+                phase="services",
+                at=at,
+                also=(wish.jumpbox,),
+                after=frozenset(made[bucket].id for bucket in buckets),
+                name=name,
+                read_=frozenset(user.read),
+                write=frozenset(user.write),
+                secret=secret,
+            )
+        )
+
+
+def _concourse(wish: Wish) -> None:
+    site, at = wish.site, places.concourse()
+    for name, team in sorted(site.services.concourse.teams.items()):
+        made = Team(
+            id=resource_id("concourse.team", name),
+            phase="services",
+            at=at,
+            also=(wish.jumpbox,),
+            within=places.DIRECTOR_ID,
+            adopt=name == "main",
+            name=name,
+            owners=frozenset({"local:admin"}),
+        )
+        wish.add(made)
+        for label, pipeline in sorted(team.pipelines.items()):
+            text = site.path(pipeline.file).read_text(encoding="utf-8") if pipeline.file else SMOKE
+            wish.add(
+                Pipeline(
+                    id=resource_id("concourse.pipeline", f"{name}/{label}"),
+                    phase="services",
+                    at=at,
+                    also=(wish.jumpbox,),
+                    within=made.id,
+                    team=name,
+                    name=label,
+                    config=yaml.safe_load(text) or {},
+                    paused=pipeline.paused,
+                )
+            )
+        base = f"/concourse/{name}"
+        _shared(wish, base)
+
+
+def _shared(wish: Wish, base: str) -> None:
+    """Gives a team's pipelines what they reach the services with, deployed or there already."""
+    site = wish.site
+    external = site.services.object_store.external
+    key = Secret(external.login.password.name) if external else places.store_root_password().secret
+    _entry(wish, f"{base}/object_store_secret_key", "password", {"value": key})
+    password = places.registry_secret(site)
+    if password is not None:
+        _entry(wish, f"{base}/registry_password", "password", {"value": password})
+    root = wish.need(places.root())
+    _entry(wish, f"{base}/root_ca", "value", {"value": output(root.id, "pem", str)})
