@@ -43,6 +43,12 @@ def phases(driver: Driver) -> tuple[str, ...]:
 
 def compose(site: Site, driver: Driver) -> Paved:
     """Returns the wish for `site`, trust material included."""
+    if site.moved:
+        raise BadInput(
+            "`moved` is not carried out by this version",
+            why="the old name's mark or ledger entry would have to be rewritten, and no kind does that yet",
+            do="keep the old key in the site file, or let the thing be deleted and made anew",
+        )
     # Their kinds bring sessions and cryptography along, which a mere listing of drivers does not need.
     from paver.foundation import paving as foundation  # noqa: PLC0415
     from paver.trust import paving as trust  # noqa: PLC0415
