@@ -87,14 +87,15 @@ class Snapshot:
         self._files: dict[File, bytes | None] = {}
         self._wants: dict[str, frozenset[str]] = {}
         self._asked: dict[str, frozenset[str]] = {}
+        self._planning = True
         self._views: dict[str, Any] = {}
         self._age = 0
 
     def forget(self) -> None:
         """Drops what was read; what was asked for since the last time is remembered, and read in one call next.
 
-        An act asks for little of what a plan asks for: a host's whole configuration takes as long to decode as
-        twenty small calls.
+        Not what was asked for the first time: that is a plan, which asks for everything, while an act asks for
+        little. A host's whole configuration takes as long to decode as twenty small calls.
         """
         with self._lock:
             self._age += 1
@@ -103,7 +104,9 @@ class Snapshot:
             self._values.clear()
             self._files.clear()
             if self._asked:
-                self._wants, self._asked = self._asked, {}
+                self._wants = {} if self._planning else self._asked
+                self._planning = False
+                self._asked = {}
 
     def forget_files(self) -> None:
         """Drops what changes when files are written: the files, and how full datastores are."""
@@ -111,7 +114,7 @@ class Snapshot:
             self._age += 1
             self._files.clear()
             for key in [key for key in self._found if key[0] == "Datastore"]:
-                del self._found[key]
+                del self._found[key], self._paths[key]
 
     def expect(self, wants: Wants) -> None:
         """Adds to what the next reading fetches in its one call."""
@@ -125,17 +128,24 @@ class Snapshot:
         with self._lock:
             if root is None:
                 self._asked[type_name] = self._asked.get(type_name, frozenset()) | frozenset(paths)
-            if not frozenset(paths) <= self._paths.get(key, frozenset()) or key not in self._found:
+            if not self._holds(key, frozenset(paths)):
+                known = self._paths.get(key, frozenset())
+                wants = {type_name: known | frozenset(paths)}
                 if root is None:
-                    self.expect({type_name: paths})
-                    self._fetch("", None, self._wants)
-                else:
-                    known = self._paths.get(key, frozenset())
-                    self._fetch(key[1], root, {type_name: known | frozenset(paths)})
+                    self.expect(wants)
+                    wants = {
+                        name: wanted
+                        for name, wanted in self._wants.items()
+                        if not self._holds((name, ""), wanted)
+                    }
+                self._fetch(key[1], root, wants)
             found = self._found[key]
             return [
                 (managed, {path: values.get(path) for path in paths}) for managed, values in found.values()
             ]
+
+    def _holds(self, key: tuple[str, str], paths: frozenset[str]) -> bool:
+        return key in self._found and paths <= self._paths[key]
 
     def _fetch(self, root_name: str, root: Any, wants: Mapping[str, frozenset[str]]) -> None:
         classes = {soap_types.type_of(name): name for name in wants}
