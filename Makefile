@@ -31,7 +31,7 @@ demo: setup ## raise the lab, run the whole main job in it, leave the report (PH
 	@$(PY) -m paver.lab.demo $(if $(PHASES),--phases $(PHASES)) $(if $(IMAGE),--image $(IMAGE))
 
 bench: setup ## ratios against peers
-	@$(PY) tests/bench/run.py
+	@$(PY) -m tests.bench
 
 clean-lab: setup ## take every lab down; remove what was built and unpacked for it
 	@$(PY) -m paver lab down --all
