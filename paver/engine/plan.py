@@ -7,6 +7,7 @@ action's canonical form; the plan's digest is that of the whole. Nothing volatil
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,9 +91,9 @@ class Action:
             "wish": self.wish,
         }
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
-        """SHA-256 of the canonical action."""
+        """SHA-256 of the canonical action; every line of the journal bears it."""
         return canonical.digest(self.document())
 
     @property
@@ -145,7 +146,7 @@ class Plan:
         """Returns the plan file's bytes."""
         return canonical.dumps(self.document()) + b"\n"
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of the plan; what an approval signs."""
         return canonical.digest(self.document())
