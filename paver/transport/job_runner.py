@@ -91,6 +91,7 @@ def state(jobs: Path, job_id: str) -> dict[str, Any]:
     log = folder / "log"
     found = {
         "state": "died",
+        "argv": spec["argv"],
         "digest": spec["digest"],
         "log": log.stat().st_size if log.exists() else 0,
         "started": spec["started"],
@@ -178,6 +179,7 @@ def attend(folder: Path, spec: dict[str, Any], tell: int) -> None:
     marks = {"attendant": _mark(os.getpid())}
     public = {key: spec[key] for key in ("argv", "cwd", "digest", "time_limit", "stall_limit")}
     end: dict[str, Any] = {"code": None, "reason": "", "ended": 0}
+    process = None
     try:
         process, trouble = _launch(spec, scratch, log)
         if process is not None:
@@ -192,6 +194,11 @@ def attend(folder: Path, spec: dict[str, Any], tell: int) -> None:
             end = {"code": 127, "reason": "not-started"}
         else:
             end = _wait(process, folder / "log", spec)
+    except BaseException:
+        # Where the disk is too full for its pid, nobody would find it again: it must not work on unattended.
+        if process is not None and process.poll() is None:
+            _end(process)
+        raise
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import os
 import shutil
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -421,6 +423,40 @@ def test_a_job_over_its_limit_is_ended_with_all_its_children(
     assert end.reason == reason
     assert not end.ok
     assert not job_runner.started_at(int(lines[0]))
+
+
+def test_a_job_whose_pid_the_full_disk_does_not_take_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = job_runner._launch
+
+    def launched(spec: dict[str, Any], scratch: Path | None, log: int) -> Any:
+        process, trouble = launch(spec, scratch, log)
+        assert process is not None
+        (tmp_path / "launched").write_text(str(process.pid))
+        return process, trouble
+
+    def full(path: Path, _: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(job_runner, "_launch", launched)
+    monkeypatch.setattr(job_runner, "_write", full)
+    spec: dict[str, Any] = {
+        "argv": ["sleep", "77"],
+        "env": {},
+        "secret_env": {},
+        "stdin": None,
+        "cwd": None,
+        "time_limit": 0,
+        "stall_limit": 0,
+        "scratch": {},
+        "scratch_folder": str(tmp_path),
+        "reuse_ended": False,
+    }
+    with pytest.raises(RuntimeError, match="No space left"):
+        job_runner.start(tmp_path / "jobs", "full", {**spec, "digest": job_runner.digest(spec)})
+    assert not job_runner.started_at(int((tmp_path / "launched").read_text()))
+    assert job_runner.state(tmp_path / "jobs", "full")["state"] == "absent"
 
 
 def test_a_job_that_is_stopped_says_so(writer: MachineWriter, request: pytest.FixtureRequest) -> None:
