@@ -70,11 +70,12 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
     ):
         with unchanged():
             fresh = session.plan(_same_request(request, given))
-            plan = given or fresh
+            under_way = _under_way(session, fresh, given)
+            plan = under_way or given or fresh
             if not plan.pending:
                 _nothing_to_do(arguments, plan)
                 return 0
-            if given is None:
+            if under_way is None and given is None:
                 _confirm(arguments, plan)
             folder = state.new_run()
         busy.progress = _progress(plan)
@@ -115,6 +116,28 @@ class _Busy:
         if self.live:
             return None
         return self.progress.waiting() if self.progress is not None else []
+
+
+def _under_way(session: Session, fresh: Plan, given: Plan | None) -> Plan | None:
+    """Returns the plan that is being carried out on the jumpbox: the same command goes on with it.
+
+    Raises:
+        Refused: if it is not the given one, or where none is given, was not made by the same command.
+    """
+    from paver.runs import handoff  # noqa: PLC0415 - a verb's help does without it
+
+    machine = handoff.reachable(session)
+    if machine is None:
+        return None
+    found = handoff.under_way(machine, session.site.name)
+    if found is None:
+        if not (given or fresh).pending:
+            # A run that was left alone sealed secrets that nobody fetched yet.
+            handoff.take_in(session, machine)
+        return None
+    handoff.check_same(found, fresh, given)
+    out.note("a run of this site is under way on the jumpbox: this goes on with it")
+    return found
 
 
 def _progress(plan: Plan) -> Progress:

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from paver.engine import plan as plans
 from paver.engine.plan import Plan
 from paver.errors import PaverError
 from paver.runs import past
 from paver.runs.events import Happening, Tell, parse
 from paver.runs.folder import SiteFolder
-from paver.runs.handoff import SITES
+from paver.runs.handoff import handed_plan, job_of
 from paver.transport import job
 from paver.transport.job import JobState
 
@@ -89,7 +88,7 @@ class Remote:
     @property
     def name(self) -> str:
         """The job's name."""
-        return f"apply-{self.site}"
+        return job_of(self.site)
 
     def state(self) -> JobState:
         """Returns how the job stands."""
@@ -97,9 +96,8 @@ class Remote:
 
     def plan(self) -> Plan | None:
         """Returns what it carries out, None where it can't be read."""
-        data = self.machine.read_file(str(SITES / self.site / "handoff" / "plan.json"))
         try:
-            return None if data is None else plans.loads(data)
+            return handed_plan(self.machine, self.state())
         except PaverError:
             return None
 

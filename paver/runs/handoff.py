@@ -10,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import paver
+from paver.engine import plan as plans
 from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId
@@ -74,16 +75,20 @@ class HandOff:
         machine = connection.writer(gate)
         _same_version(machine)
         base = SITES / self.session.site.name
-        name = f"apply-{self.session.site.name}"
-        if job.state(machine, name).state == "running":
-            _same_plan(machine, base, plan)
+        name = job_of(self.session.site.name)
+        # A folder a plan: of two starters one wins, and what the other one sent is not what runs.
+        handed = base / "handoff" / plan.digest
+        argv, scratch = self._command(base, handed)
+        found = job.state(machine, name)
+        if found.state == "running":
+            _same_plan(found, argv)
         else:
             # A run over there may have ended unseen: what it sealed must not be overwritten by our older copy.
-            self._take_in(machine, base)
-            self._send(machine, base, plan, done)
-        argv, scratch = self._command(base)
-        # Asking a second time is how one attaches: of two starters one wins, and both follow.
+            take_in(self.session, machine)
+            self._send(machine, base, handed, plan, done)
+        # Asking a second time is how one attaches.
         running = job.start_or_attach(machine, name, argv, scratch=scratch, stall_limit=STALL_LIMIT)
+        _same_plan(running.state, argv)
         with (self.folder / "jumpbox.log").open("a", encoding="utf-8") as log:
 
             def line(text: str) -> None:
@@ -99,16 +104,24 @@ class HandOff:
                 "stopped following; the run on the jumpbox goes on",
                 do="`paver follow` shows it; the same command attaches to it",
             )
-        return self._bring_back(machine, base, end)
+        return self._bring_back(machine, handed, end)
 
-    def _send(self, machine: Any, base: PurePosixPath, plan: Plan, done: frozenset[ResourceId]) -> None:
+    def _send(
+        self,
+        machine: Any,
+        base: PurePosixPath,
+        handed: PurePosixPath,
+        plan: Plan,
+        done: frozenset[ResourceId],
+    ) -> None:
         site = self.session.site
-        machine.mkdir(str(base / "handoff"), 0o700, "paver:paver")
+        for folder in (handed.parent, handed):
+            machine.mkdir(str(folder), 0o700, "paver:paver")
         files = {
             base / "site.yml": site.source.text.encode(),
-            base / "handoff" / "plan.json": plan.dumps(),
-            base / "handoff" / "done.json": canonical.dumps([*map(str, sorted(done))]),
-            base / "site.sealed": site.sealed_file.read_bytes(),
+            handed / "plan.json": plan.dumps(),
+            handed / "done.json": canonical.dumps([*map(str, sorted(done))]),
+            base / "site.sealed": self.session.vault.path.read_bytes(),
         }
         for text in site.small_files:
             relative = PurePosixPath(text)
@@ -121,11 +134,11 @@ class HandOff:
             if relative.parent != PurePosixPath():
                 machine.mkdir(str(base / relative.parent), 0o700, "paver:paver")
             files[base / relative] = site.path(text).read_bytes()
-        machine.remove(str(base / "handoff" / "outcome.json"))
+        machine.remove(str(handed / "outcome.json"))
         for path, data in files.items():
             machine.write_file(str(path), data, 0o600, "paver:paver")
 
-    def _command(self, base: PurePosixPath) -> tuple[list[str], dict[str, bytes]]:
+    def _command(self, base: PurePosixPath, handed: PurePosixPath) -> tuple[list[str], dict[str, bytes]]:
         if isinstance(self.key, keys.KeyFile):
             option, secret = "file:{scratch}/key", self.key.path.read_bytes()
         elif isinstance(self.key, keys.Passphrase):
@@ -135,13 +148,13 @@ class HandOff:
         argv = [
             "paver",
             "apply",
-            str(base / "handoff" / "plan.json"),
+            str(handed / "plan.json"),
             "--site",
             str(base / "site.yml"),
             "--station",
             "jumpbox",
             "--handed-off",
-            str(base / "handoff"),
+            str(handed),
             "--sealed",
             str(base / "site.sealed"),
             "--key",
@@ -152,16 +165,9 @@ class HandOff:
         ]
         return argv, {"key": secret}
 
-    def _take_in(self, machine: Any, base: PurePosixPath) -> None:
-        copy = machine.read_file(str(base / "site.sealed"))
-        if copy is not None:
-            store.receive(
-                self.session.site.sealed_file, copy, who="paver apply", name="the jumpbox's sealed store"
-            )
-
-    def _bring_back(self, machine: Any, base: PurePosixPath, end: job.JobState) -> Report:
-        self._take_in(machine, base)
-        data = machine.read_file(str(base / "handoff" / "outcome.json"))
+    def _bring_back(self, machine: Any, handed: PurePosixPath, end: job.JobState) -> Report:
+        take_in(self.session, machine)
+        data = machine.read_file(str(handed / "outcome.json"))
         if data is None:
             log = (self.folder / "jumpbox.log").read_text(encoding="utf-8").strip().splitlines()
             raise PaverError(
@@ -187,6 +193,17 @@ class HandOff:
         )
 
 
+def take_in(session: Session, machine: Any) -> None:
+    """Takes in what was sealed on the jumpbox since; `machine` may be a reading face.
+
+    Raises:
+        DivergedError: if both copies were written since they were the same.
+    """
+    copy = machine.read_file(str(SITES / session.site.name / "site.sealed"))
+    if copy is not None:
+        store.receive(session.vault.path, copy, who="paver apply", name="the jumpbox's sealed store")
+
+
 def _error(outcome: Mapping[str, Any]) -> PaverError | None:
     """Returns what ended the other station's run, to be raised here with the same exit code."""
     told = outcome.get("error")
@@ -208,13 +225,64 @@ def _same_version(machine: Any) -> None:
         )
 
 
-def _same_plan(machine: Any, base: PurePosixPath, plan: Plan) -> None:
-    data = machine.read_file(str(base / "handoff" / "plan.json"))
-    if data is None or data != plan.dumps():
-        raise Refused(
-            "another plan of this site is being carried out on the jumpbox",
-            do="`paver follow` shows it; wait until it ends, then run the same command again",
-        )
+def _same_plan(found: job.JobState, argv: Sequence[str]) -> None:
+    if found.argv[2:3] != tuple(argv[2:3]):
+        raise _other_plan()
+
+
+def _other_plan() -> Refused:
+    return Refused(
+        "another plan of this site is being carried out on the jumpbox",
+        do="`paver follow` shows it; wait until it ends, then run the same command again",
+    )
+
+
+def check_same(found: Plan, fresh: Plan, given: Plan | None) -> None:
+    """Does nothing if the plan that is under way is the given one, or came from the same command as `fresh`.
+
+    Raises:
+        Refused: if not.
+    """
+    if given is not None:
+        same = found.digest == given.digest
+    else:
+        names = ("mode", "site_digest", "selection", "allow")
+        same = all(getattr(found, name) == getattr(fresh, name) for name in names)
+    if not same:
+        raise _other_plan()
+
+
+def job_of(site: str) -> str:
+    """Returns the name of the job on the jumpbox: one a site, whatever its plan."""
+    return f"apply-{site}"
+
+
+def handed_plan(machine: Any, found: job.JobState) -> Plan | None:
+    """Returns the plan that the job `found` carries out, None where it is not there.
+
+    Raises:
+        BadInput: if it is no plan.
+    """
+    data = machine.read_file(found.argv[2]) if len(found.argv) > 2 else None
+    return None if data is None else plans.loads(data)
+
+
+def reachable(session: Session) -> Any:
+    """Returns the jumpbox's reading face, seen from outside after planning; None where it is not there or silent."""
+    endpoint = session.paved.jumpbox
+    if endpoint is None or session.station == "jumpbox":
+        return None
+    try:
+        connection: Any = session.connections.get(endpoint.name)
+        return connection.reader()
+    except PaverError:
+        return None
+
+
+def under_way(machine: Any, site: str) -> Plan | None:
+    """Returns the plan that is being carried out on the jumpbox at this moment, None if there is none."""
+    found = job.state(machine, job_of(site))
+    return handed_plan(machine, found) if found.state == "running" else None
 
 
 def write_outcome(folder: Path, report: Report, journal: Path) -> None:

@@ -35,6 +35,7 @@ class JobState:
         began: whether this call started it.
         started: seconds since 1970.
         ended: seconds since 1970.
+        argv: what runs, or ran.
     """
 
     state: str
@@ -44,6 +45,7 @@ class JobState:
     began: bool = False
     started: int = 0
     ended: int = 0
+    argv: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -248,4 +250,5 @@ def _asked(
 
 def _state_of(answer: Mapping[str, Any]) -> JobState:
     known = {field.name for field in dataclasses.fields(JobState)}
-    return JobState(**{key: value for key, value in answer.items() if key in known})
+    told = {key: value for key, value in answer.items() if key in known}
+    return JobState(**told | {"argv": tuple(answer.get("argv", ()))})

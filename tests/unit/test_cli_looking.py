@@ -184,10 +184,11 @@ def test_follow_attaches_to_the_job_on_the_jumpbox(site: Command, monkeypatch: p
     (folder,) = site.runs
     events = (folder / "events.jsonl").read_text().splitlines()
     plan = (folder / "plan.json").read_bytes()
-    machine = _Machine({"/var/lib/paver/sites/lab-north/handoff/plan.json": plan})
+    machine = _Machine({"/handed/plan.json": plan})
+    argv = ("paver", "apply", "/handed/plan.json")
     ended = _Job([*events, "warning: something else"], JobState("ended", 0))
     monkeypatch.setattr(reach, "jumpbox", lambda _session: machine)
-    monkeypatch.setattr(job, "state", lambda _machine, _name: JobState("running"))
+    monkeypatch.setattr(job, "state", lambda _machine, _name: JobState("running", argv=argv))
     monkeypatch.setattr(job, "attach", lambda _machine, _name: ended)
     ran = site.fine("follow")
     assert "on the jumpbox: job apply-lab-north" in ran.err

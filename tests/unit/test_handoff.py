@@ -1,0 +1,158 @@
+"""The hand-off: of two starters one wins, and nobody takes another plan's run for its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import paver
+from paver.engine.journal import Journal
+from paver.engine.plan import Plan
+from paver.errors import Interrupted, PaverError, Refused
+from paver.runs import handoff
+from paver.sealed import keys, store
+from paver.transport import job
+from paver.transport.job import JobState
+
+BASE = "/var/lib/paver/sites/north"
+
+
+def plan(**changed: Any) -> Plan:
+    base = Plan(
+        site="north",
+        site_digest="0" * 64,
+        paver=paver.__version__,
+        driver="memory/1",
+        mode="apply",
+        phases=(),
+        actions=(),
+    )
+    return dataclasses.replace(base, **changed)
+
+
+class Machine:
+    """A jumpbox: its files, and its one job of the site."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.job = JobState("absent")
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def probe(self, _: object) -> Any:
+        return SimpleNamespace(ok=True, text=f"paver {paver.__version__}")
+
+    def read_file(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def write_file(self, path: str, data: bytes, *_: object) -> None:
+        self.files[path] = data
+
+    def mkdir(self, *_: object) -> None:
+        pass
+
+    def remove(self, path: str) -> None:
+        self.files.pop(path, None)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine()
+
+    def start(_: object, __: str, argv: list[str], **___: object) -> Any:
+        made.meanwhile()
+        if made.job.state != "running":
+            made.job = JobState("running", argv=tuple(argv), began=True)
+        # Every follower stops at once; the run goes on.
+        return SimpleNamespace(state=made.job, follow=lambda *_, **__: made.job)
+
+    monkeypatch.setattr(job, "state", lambda *_: made.job)
+    monkeypatch.setattr(job, "start_or_attach", start)
+    return made
+
+
+def carry(machine: Machine, folder: Path, given: Plan) -> None:
+    """Hands `given` over and stops following."""
+    sealed = folder / "north.sealed"
+    connection = SimpleNamespace(writer=lambda _: machine)
+    session: Any = SimpleNamespace(
+        paved=SimpleNamespace(jumpbox=SimpleNamespace(name="machine:jumpbox")),
+        connections=SimpleNamespace(get=lambda _: connection),
+        vault=SimpleNamespace(path=sealed),
+        site=SimpleNamespace(
+            name="north",
+            source=SimpleNamespace(text="site"),
+            small_files=(),
+        ),
+    )
+    path = folder / "site.key"
+    source = keys.KeyFile(path) if path.exists() else keys.new_key_file(path)
+    if not sealed.exists():
+        store.create(sealed, source)
+    journal = Journal(folder / f"{len(list(folder.iterdir()))}.jsonl")
+    handoff.HandOff(session, folder, threading.Event(), source).carry_on(
+        given, frozenset(), journal, lambda _: None
+    )
+
+
+def test_the_same_plan_attaches_to_its_run(machine: Machine, tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(Interrupted, match="goes on"):
+            carry(machine, tmp_path, plan())
+    assert handoff.under_way(machine, "north") == plan()
+
+
+def test_another_plan_is_refused_while_one_runs(machine: Machine, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        carry(machine, tmp_path, plan())
+    with pytest.raises(Refused, match="another plan"):
+        carry(machine, tmp_path, plan(mode="destroy"))
+
+
+def test_of_two_starters_at_once_the_later_one_neither_swaps_the_plan_nor_takes_the_run_for_its_own(
+    machine: Machine, tmp_path: Path
+) -> None:
+    first = plan()
+
+    def win() -> None:
+        machine.meanwhile = lambda: None
+        with pytest.raises(Interrupted):
+            carry(machine, tmp_path, first)
+
+    machine.meanwhile = win
+    with pytest.raises(Refused, match="another plan"):
+        carry(machine, tmp_path, plan(allow=("*",)))
+    assert handoff.under_way(machine, "north") == first
+
+
+@pytest.mark.parametrize("change", [{"mode": "destroy"}, {"site_digest": "1" * 64}, {"allow": ("*",)}])
+def test_the_same_command_goes_on_with_the_run_that_is_under_way_and_another_one_does_not(
+    change: dict[str, Any],
+) -> None:
+    under_way = plan()
+    handoff.check_same(under_way, plan(phases=("later",)), None)
+    with pytest.raises(Refused, match="another plan"):
+        handoff.check_same(under_way, plan(**change), None)
+
+
+def test_an_approved_plan_does_not_go_on_with_the_run_of_another_one() -> None:
+    handoff.check_same(plan(), plan(), plan())
+    with pytest.raises(Refused, match="another plan"):
+        handoff.check_same(plan(), plan(), plan(phases=("later",)))
+
+
+def test_a_jumpbox_that_is_not_there_yet_carries_nothing_out() -> None:
+    def absent(_: str) -> Any:
+        raise PaverError("not there")
+
+    session: Any = SimpleNamespace(
+        station="outside",
+        paved=SimpleNamespace(jumpbox=SimpleNamespace(name="machine:jumpbox")),
+        connections=SimpleNamespace(get=absent),
+    )
+    assert handoff.reachable(session) is None
