@@ -16,6 +16,7 @@ import pytest
 
 from paver.lab import build, programs, raising, system
 from tests.support.place import Place, place
+from tests.support.scan import Sampler, secrets
 
 STAGES = ("empty", "half", "deeper", "finished", "destroyed")
 """In the order in which a site goes through them; each is a fixture."""
@@ -34,26 +35,38 @@ class Life:
         start: the hosts' inventory before anything was done.
         stage: one of `STAGES`.
         kept: where to remember both, for the next run of the tests.
+        values: the secrets that the site had before it was destroyed.
+        arguments: command lines of the lab's processes, sampled while stages were reached.
+        environments: of these.
     """
 
     place: Place
     start: dict[str, Any]
     stage: str = "empty"
     kept: Path | None = None
+    values: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    arguments: set[bytes] = dataclasses.field(default_factory=set)
+    environments: dict[bytes, bytes] = dataclasses.field(default_factory=dict)
 
     def reach(self, stage: str) -> Place:
         """Leads the site to `stage`, if it is not there yet."""
         for each in STAGES[STAGES.index(self.stage) + 1 : STAGES.index(stage) + 1]:
-            if each == "destroyed":
-                self.place.paver("destroy", "--allow", "*", "--yes")
-            elif each != "half" or stage == "half":
-                # The way to a later stage leads through the earlier ones anyhow.
-                chosen = [word for phase in PHASES.get(each, ()) for word in ("--phase", phase)]
-                self.place.paver("apply", "--yes", *chosen)
+            with Sampler(self.place.lab.init.pid) as sampler:
+                self._go(each)
+            self.arguments |= sampler.arguments
+            self.environments |= sampler.environments
             self.stage = each
             self.remember()
         assert self.stage == stage, f"the site is {self.stage} already: {stage} is asked for too late"
         return self.place
+
+    def _go(self, stage: str) -> None:
+        if stage == "destroyed":
+            self.values = secrets(self.place.sealed, self.place.folder / "site.key")
+            self.place.paver("destroy", "--allow", "*", "--yes")
+            return
+        chosen = [word for phase in PHASES.get(stage, ()) for word in ("--phase", phase)]
+        self.place.paver("apply", "--yes", *chosen)
 
     def remember(self) -> None:
         """Writes down how far the site is, if the lab outlives this process."""

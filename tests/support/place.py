@@ -95,11 +95,13 @@ class Place:
         raised: the lab.
         folder: of the site file.
         demo: the site's files.
+        told: what every command of `paver` printed, but for those that were asked for secrets.
     """
 
     raised: Raised
     folder: Path
     demo: site.Demo
+    told: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def lab(self) -> raising.Lab:
@@ -149,6 +151,8 @@ class Place:
             stdin=subprocess.DEVNULL,
         )
         ran = Ran(done.returncode, done.stdout, done.stderr)
+        if argv[0] != "env":
+            self.told.append(ran.told)
         assert code is None or ran.code == code, f"paver {argv} ended with {ran.code}:\n{ran.told[-6000:]}"
         return ran
 
