@@ -163,10 +163,31 @@ class HttpsConnection(http.client.HTTPSConnection):
     def __init__(self, route: Route) -> None:
         super().__init__(route.address, route.port, context=route.trust.context, timeout=route.timeout)
         self._route = route
+        self._held: list[bytes] | None = None
 
     def connect(self) -> None:
         """Dials."""
         self.sock = self._route.connect()
+
+    def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
+        """Sends the headers, and a body that is at hand along with them: the server is woken once, not twice."""
+        if encode_chunked or not isinstance(message_body, bytes):
+            super().endheaders(message_body, encode_chunked=encode_chunked)
+            return
+        self._held = []
+        try:
+            super().endheaders(message_body)
+            whole = b"".join(self._held)
+        finally:
+            self._held = None
+        self.send(whole)
+
+    def send(self, data: Any) -> None:
+        """Sends, or holds back what `endheaders` puts together."""
+        if self._held is not None and isinstance(data, bytes):
+            self._held.append(data)
+        else:
+            super().send(data)
 
     @property
     def stale(self) -> bool:

@@ -291,15 +291,31 @@ def test_a_snapshot_reads_once_over_all_pages_and_unset_paths_are_none() -> None
     assert collector.asked == [{"name", "guest.ipAddress"}]
 
 
-def test_after_forgetting_one_call_fetches_all_that_was_ever_asked() -> None:
-    collector = Collector({"Datastore:1": {"name": "d"}, "Network:1": {"name": "n"}})
+def test_after_a_plan_one_call_fetches_what_the_last_act_asked_for() -> None:
+    collector = Collector({"Datastore:1": {"name": "d"}, "Network:1": {"name": "n", "summary.name": "n"}})
     snapshot = snapshot_of(collector)
+    snapshot.expect({"Datastore": ["name"], "Network": ["name", "summary.name"]})
     snapshot.objects("Datastore", ["name"])
-    snapshot.objects("Network", ["name"])
-    snapshot.forget()
-    snapshot.objects("Network", ["name"])
-    snapshot.objects("Datastore", ["name"])
-    assert len(collector.asked) == 3
+    for _ in range(2):
+        snapshot.forget()
+        snapshot.objects("Network", ["name"])
+        snapshot.objects("Datastore", ["name"])
+        snapshot.forget()
+    assert collector.asked == [{"name", "summary.name"}, {"name"}, {"name"}, {"name"}]
+
+
+def test_what_was_read_before_somebody_wrote_is_not_kept_after_it() -> None:
+    collector = Collector({"Datastore:1": {"name": "d"}})
+    snapshot = snapshot_of(collector)
+
+    def slow() -> bytes:
+        snapshot.forget()
+        return b"old"
+
+    place = ("datastore1", "ledger.json", "ha-datacenter")
+    assert snapshot.file(place, slow) == b"old"
+    assert snapshot.file(place, lambda: b"new") == b"new"
+    assert snapshot.file(place, lambda: b"newer") == b"new"
 
 
 def test_a_subclass_is_found_under_its_base_too() -> None:
