@@ -81,7 +81,9 @@ def run(arguments: argparse.Namespace) -> int:
     if verb == "show":
         return _show(arguments, site)
     key = opening.needed_key(site, arguments.key, "to write it")
-    with _vault(arguments, site, key, f"paver secrets {verb}") as vault:
+    who = f"paver secrets {verb}"
+    # Also while a run has handed the store over and lets go of its lock: two copies would go different ways.
+    with opening.folder_of(site).locked(who), _vault(arguments, site, key, who) as vault:
         if verb == "set":
             return _set(arguments, vault, site, driver)
         if verb == "generate":

@@ -11,6 +11,7 @@ import pytest
 
 from paver.driver import Material, Paved
 from paver.foundation import paving
+from paver.runs.folder import SiteFolder
 from tests.support.command import Command, command
 
 VALUE = "Correct-Horse-9"
@@ -121,3 +122,16 @@ def test_a_passphrase_opens_a_store_too(site: Command) -> None:
     site.terminal("not the right passphrase")
     ran = site.run("secrets", "show", "cpi", "--force", "--sealed", "other.sealed", "--key", "passphrase")
     assert ran.code == 3
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [("set", "esx-root"), ("generate", "cpi"), ("remove", "cpi", "--yes"), ("rekey", "--new-key", "file:k")],
+)
+def test_nothing_is_sealed_while_a_run_is_at_work(site: Command, verb: tuple[str, ...]) -> None:
+    before = (site.folder / "lab-north.sealed").read_bytes()
+    with SiteFolder(site.folder / ".paver", "lab-north").locked("paver apply"):
+        ran = site.run("secrets", *verb)
+    assert ran.code == 4
+    assert "another run is at work" in ran.err
+    assert (site.folder / "lab-north.sealed").read_bytes() == before
