@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from paver.foundation import record
 TREES = PurePosixPath("/var/lib/paver/bucc/trees")
 FORMAT = "paver.bucc-artefact/1"
 MOST_MANIFEST_BYTES = 4 * 1024 * 1024
+_LISTING = 120.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,10 +77,25 @@ class Artefact(Resource[ArtefactFacts]):
         machine.mkdir(str(draft), 0o755, "paver:paver")
         world.report("Unpacking")
         machine.run(["tar", "--extract", "--no-same-owner", "--file", self.source, "--directory", str(draft)])
-        data = machine.read_file(str(draft / "manifest.json"))
-        lines = "".join(f"{digest}  {draft / name}\n" for name, digest in checked(data or b""))
+        status = machine.stat(str(draft / "manifest.json"))
+        small = status is not None and status.kind == "file" and status.size <= MOST_MANIFEST_BYTES
+        files = checked((machine.read_file(str(draft / "manifest.json")) if small else None) or b"")
+        lines = "".join(f"{digest}  {draft / name}\n" for name, digest in files)
         world.report("Checking every file")
         machine.run(["sha256sum", "--check", "--quiet", "--strict", "-"], input=lines.encode())
+        found = machine.probe(["find", str(draft), "-type", "f", "-printf", "%P\\0"], timeout=_LISTING)
+        unlisted = sorted(
+            {os.fsdecode(name) for name in found.out.split(b"\0") if name}
+            - {str(PurePosixPath(name)) for name, _ in files}
+            - {"manifest.json"}
+        )
+        if not found.ok or unlisted:
+            raise BadInput(
+                "BUCC's artefact holds files that its manifest does not name",
+                seen=", ".join(unlisted[:5]),
+                why="nothing is known of them, and BUCC would run them",
+                do="make it anew with `paver bucc prepare`",
+            )
         machine.run(["mv", "--no-target-directory", str(draft), str(tree)])
         record.write(world, self.at, self.id, self.wish(), complete=True)
 
@@ -107,24 +124,37 @@ def checked(data: bytes) -> list[tuple[str, str]]:
     Raises:
         BadInput: if it is no manifest, or a name leads out of the tree.
     """
-    if len(data) > MOST_MANIFEST_BYTES:
-        raise BadInput("BUCC's artefact has a manifest of more than 4 MiB", why="it is no manifest of ours")
     try:
-        files = json.loads(data)["files"]
-        found = [(str(name), str(entry["sha256"])) for name, entry in sorted(files.items())]
+        manifest = json.loads(data)
+        found = [(str(name), str(entry["sha256"])) for name, entry in sorted(manifest["files"].items())]
+        used = [manifest["bucc"]["tree"], manifest["stemcell"]["file"]]
+        used += [release["file"] for release in manifest["releases"].values() if release.get("file")]
+        told = all(isinstance(manifest["stemcell"][key], str) for key in ("name", "os", "version"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(
             "BUCC's artefact has no manifest",
             seen=type(error).__name__,
             do="make it with `paver bucc prepare`, or name the right file in bucc.artefact",
         ) from error
+    named = {str(PurePosixPath(name)) for name, _ in found}
+    lacking = [name for name in used[1:] if str(PurePosixPath(str(name))) not in named]
+    if lacking or not told or _leads_out(str(used[0])):
+        raise BadInput(
+            "BUCC's artefact refers to what its manifest does not name",
+            seen=", ".join(map(str, lacking or used[:1])),
+            do="make it anew with `paver bucc prepare`",
+        )
     for name, digest in found:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\n" in name or "\\" in name or len(digest) != 64:
+        if _leads_out(name) or len(digest) != 64:
             raise BadInput(
                 f"BUCC's artefact names a file {name!r}", why="it leads out of the tree, or has no SHA-256"
             )
     return found
+
+
+def _leads_out(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or "\n" in name or "\\" in name
 
 
 def _facts(found: record.Record, tree: PurePosixPath, data: bytes) -> ArtefactFacts:

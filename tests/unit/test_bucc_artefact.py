@@ -1,0 +1,119 @@
+"""BUCC's artefact is believed only as far as its manifest goes, and the manifest only as far as it can be."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paver.driver import BadInput, Endpoint, ResourceId
+from paver.foundation import record
+from paver.foundation.bucc.artefact import MOST_MANIFEST_BYTES, Artefact, checked
+
+DIGEST = "0" * 64
+
+
+def manifest(**changed: Any) -> dict[str, Any]:
+    return {
+        "files": {"bucc/bin/bucc": {"sha256": DIGEST}, "stemcell.tgz": {"sha256": DIGEST}},
+        "bucc": {"tree": "bucc"},
+        "stemcell": {"name": "noble", "os": "ubuntu-noble", "version": "1", "file": "stemcell.tgz"},
+        "releases": {},
+        **changed,
+    }
+
+
+def data(**changed: Any) -> bytes:
+    return json.dumps(manifest(**changed)).encode()
+
+
+def test_a_whole_manifest_names_every_file() -> None:
+    assert checked(data()) == [("bucc/bin/bucc", DIGEST), ("stemcell.tgz", DIGEST)]
+
+
+@pytest.mark.parametrize("name", ["../etc/passwd", "/etc/passwd", "a/../../b", "a\nb", "a\\b"])
+def test_a_name_that_leads_out_is_refused_wherever_it_stands(name: str) -> None:
+    files = {**manifest()["files"], name: {"sha256": DIGEST}}
+    with pytest.raises(BadInput, match="names a file"):
+        checked(data(files=files))
+    for changed in (
+        {"bucc": {"tree": name}},
+        {"stemcell": {**manifest()["stemcell"], "file": name}},
+        {"releases": {"minio": {"file": name, "version": "1"}}},
+    ):
+        with pytest.raises(BadInput, match="refers to what its manifest does not name"):
+            checked(data(**changed))
+
+
+@given(
+    st.recursive(st.none() | st.text() | st.integers(), lambda e: st.lists(e) | st.dictionaries(st.text(), e))
+)
+def test_what_is_no_manifest_is_bad_input_and_nothing_else(document: Any) -> None:
+    with pytest.raises(BadInput):
+        checked(json.dumps(document).encode())
+
+
+class Machine:
+    """A jumpbox on which an artefact was unpacked: `files` are its regular ones."""
+
+    def __init__(self, files: list[str], size: int) -> None:
+        self.files = files
+        self.size = size
+        self.ran: list[str] = []
+
+    def remove(self, *_: object, **__: object) -> None:
+        pass
+
+    def mkdir(self, *_: object) -> None:
+        pass
+
+    def run(self, argv: list[str], **_: object) -> None:
+        self.ran.append(argv[0])
+
+    def stat(self, _: str) -> Any:
+        return SimpleNamespace(kind="file", size=self.size)
+
+    def read_file(self, _: str) -> bytes:
+        assert self.size <= MOST_MANIFEST_BYTES, "read into memory"
+        return data()
+
+    def probe(self, *_: object, **__: object) -> Any:
+        return SimpleNamespace(ok=True, out=b"".join(f"{name}\0".encode() for name in self.files))
+
+
+def unpack(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(record, "write", lambda *_, **__: None)
+    world: Any = SimpleNamespace(writing=lambda _: machine, report=lambda *_: None)
+    wish = Artefact(
+        id=ResourceId("bucc.artefact:bucc"),
+        at=Endpoint("machine:jumpbox"),
+        phase="bucc",
+        sha256=DIGEST,
+        source="/bucc.tar",
+    )
+    wish.create(world)
+    return machine.ran
+
+
+LISTED = ["manifest.json", "bucc/bin/bucc", "stemcell.tgz"]
+
+
+def test_a_tree_with_just_what_its_manifest_names_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert unpack(Machine(LISTED, 100), monkeypatch) == ["tar", "sha256sum", "mv"]
+
+
+def test_a_file_that_the_manifest_does_not_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine([*LISTED, "bucc/ops/extra.yml"], 100)
+    with pytest.raises(BadInput, match="does not name") as refused:
+        unpack(machine, monkeypatch)
+    assert refused.value.seen == "bucc/ops/extra.yml"
+    assert "mv" not in machine.ran
+
+
+def test_a_manifest_of_4_gb_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadInput, match="no manifest"):
+        unpack(Machine(LISTED, 2**32), monkeypatch)
