@@ -109,11 +109,7 @@ def ended(report: Report) -> None:
     if report.error is not None:
         if isinstance(report.error, PaverError) or not isinstance(report.error, Exception):
             raise report.error
-        raise PaverError(
-            f"{report.failed[0][0] if report.failed else 'the run'} failed: {type(report.error).__name__}",
-            why=str(report.error),
-            do="this is a fault of paver; `paver logs` makes a bundle to report it with",
-        ) from report.error
+        raise fault(report.error, report.failed[0][0] if report.failed else "the run") from report.error
     if report.failed:
         raise PaverError(
             f"{report.failed[0][0]}: {report.failed[0][1]}", do="mend it, then run the same command again"
@@ -124,6 +120,19 @@ def ended(report: Report) -> None:
             seen=", ".join(sorted(report.left)[:3]),
             do="run the same command where the site is reached from outside",
         )
+
+
+def fault(error: BaseException, doing: str) -> PaverError:
+    """Returns what paver itself failed with, to be told and written down: a place in its code, never the words.
+
+    Libraries put what they were given into their words, secrets too.
+    """
+    places = traceback.extract_tb(error.__traceback__)
+    return PaverError(
+        f"{doing} failed: {type(error).__name__}",
+        seen=f"{places[-1].name} in {Path(places[-1].filename).name}:{places[-1].lineno}" if places else "",
+        do="this is a fault of paver; `paver logs` makes a bundle to report it with",
+    )
 
 
 class _Rounds:

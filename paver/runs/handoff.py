@@ -20,7 +20,7 @@ from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId
 from paver.errors import BadInput, Interrupted, PaverError, Refused
-from paver.runs.apply import Report
+from paver.runs.apply import Report, fault
 from paver.runs.events import Tell, parse
 from paver.runs.session import Session
 from paver.sealed import keys, store
@@ -291,7 +291,7 @@ def write_outcome(folder: Path, report: Report, journal: Path) -> None:
     document["journal"] = str(journal)
     error = report.error
     if error is not None:
-        told = error if isinstance(error, PaverError) else PaverError(type(error).__name__, why=str(error))
+        told = error if isinstance(error, PaverError) else fault(error, "the run")
         document["error"] = {
             "do": told.do,
             "exit": told.exit_code,

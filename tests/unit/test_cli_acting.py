@@ -146,6 +146,24 @@ def test_a_failed_action_ends_with_1_and_the_same_command_goes_on(
     site.fine("apply", "--yes")
 
 
+def test_what_paver_itself_failed_with_is_told_by_its_place_and_not_by_its_words(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "-".join(("Correct", "Horse", "9"))
+
+    def fails(_self: object, _world: object) -> None:
+        raise ValueError(secret)
+
+    monkeypatch.setattr(memory.Box, "create", fails)
+    ran = site.run("apply", "--yes")
+    assert ran.code == 1
+    assert "ValueError" in ran.err
+    assert "fails in test_cli_acting.py:" in ran.err
+    (folder,) = site.runs
+    written = "".join(path.read_text() for path in folder.iterdir())
+    assert secret not in ran.out + ran.err + written
+
+
 def test_drift_between_plan_and_apply_is_refused(site: Command) -> None:
     site.fine("apply", "--yes")
     site.write(shelves="{left: {one: 5, two: 2}}")
