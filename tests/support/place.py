@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from paver.lab import control, plan, raising, site, system
+from paver.sealed import keys, store
 from tests.support.raised import Raised
 
 NAME = "lab-north"
@@ -175,12 +176,26 @@ class Place:
         assert bool(found) == (ran.code == 2)
         return found
 
-    def run(self, *argv: str, check: bool = True, env: Mapping[str, str] | None = None) -> Ran:
-        """Runs a command inside of the lab, in the site's folder."""
-        done = self.raised.run(argv, check=check, env=self.environment(env))
+    def run(
+        self,
+        *argv: str,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+    ) -> Ran:
+        """Runs a command inside of the lab."""
+        done = self.raised.run(argv, check=check, env=self.environment(env), input=stdin)
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def tool(self, *argv: str, check: bool = True) -> Ran:
+    def reveal(self, name: str) -> str:
+        """Returns a secret of the sealed store."""
+        return store.unlock(self.sealed, keys.KeyFile(self.folder / "site.key")).secret(name).reveal()
+
+    def public(self, name: str) -> str:
+        """Returns the certificate that the sealed store shows without its key."""
+        return str(store.open_index(self.sealed).entries[name].public["pem"])
+
+    def tool(self, *argv: str, check: bool = True, stdin: str | None = None) -> Ran:
         """Runs a tool of the user's, with what `paver env` exports for it, where the jumpbox is asked for names."""
         exported: dict[str, str] = {}
         if argv[0] in EXPORTED:
@@ -192,6 +207,7 @@ class Place:
             *("unshare", "-m", "sh", "-c", inside, "sh", str(resolver), *argv),
             check=check,
             env={**exported, "HOME": str(self.folder)},
+            stdin=stdin,
         )
 
     def trace(self) -> Trace:
