@@ -149,7 +149,7 @@ def test_a_failed_action_ends_with_1_and_the_same_command_goes_on(
 def test_what_paver_itself_failed_with_is_told_by_its_place_and_not_by_its_words(
     site: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    secret = "-".join(("Correct", "Horse", "9"))
+    secret = "Correct-Horse-9"
 
     def fails(_self: object, _world: object) -> None:
         raise ValueError(secret)
