@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from paver.lab.standins import tarballs
+
 _VCAP = "/var/vcap"
 
 
@@ -97,7 +99,7 @@ class Blobs:
                 raise AgentError(f"Expected stream to have digest '{digest}' but was '{actual}'")
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tarfile.open(path, "r:gz") as tar:
-            tar.extractall(target, filter="data")
+            tarballs.unpack(tar, target)
 
     def _relocate(self, folder: Path) -> None:
         # The lab's machines share one file system, so /var/vcap in rendered text becomes this VM's own folder.

@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from paver.lab.standins import tarballs
+
 
 class BadTarballError(Exception):
     """The upload is refused; `code` is the director's."""
@@ -100,7 +102,7 @@ def read_stemcell(path: Path) -> tuple[dict[str, Any], bytes]:
 def unpack_job(content: bytes, folder: Path) -> None:
     """Lays out a job's tarball in `folder`."""
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
-        tar.extractall(folder, filter="data")
+        tarballs.unpack(tar, folder)
 
 
 def _job(blob: Blob, packages: set[str]) -> Blob:

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from paver.lab import build, control, plan, raising, system
+from paver.lab.standins import tarballs
 from tests.support.raised import Raised, until
 
 PASSWORD = "Paver-Lab-1!"
@@ -129,7 +130,7 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
         argv += [f"--{name}", str(programs[name])]
     subprocess.run(argv, check=True, env={**os.environ, "PYTHONPATH": system.python_path()})
     with tarfile.open(folder / "bucc.tar") as tar:
-        tar.extractall(folder, filter="data")
+        tarballs.unpack(tar, folder)
     return folder
 
 
