@@ -115,7 +115,11 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
         )
         _dress(spec.importSpec.configSpec, world, wish)
         sources = {
-            file.name: nfc.Source(lambda name=file.name: ova.member(name), file.size)  # type: ignore[misc]
+            file.name: nfc.Source(
+                lambda name=file.name: ova.member(name),  # type: ignore[misc]
+                file.size,
+                file.digests.get("sha1"),
+            )
             for file in verified.files
         }
 
