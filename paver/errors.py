@@ -14,6 +14,7 @@ is no failure: 2, for changes pending or drift, is what a verb returns.
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -73,6 +74,18 @@ class Interrupted(PaverError):
     """The user stopped the run; what is journalled holds, the same command resumes."""
 
     exit_code = 130
+
+
+def of_disk(error: BaseException, doing: str = "") -> PaverError | None:
+    """Returns what a disk that is full, broken or read-only did as an error of the user's machine, None for others."""
+    disk = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+    if not isinstance(error, OSError) or error.errno not in disk:
+        return None
+    return PaverError(
+        f"{doing and f'{doing}: '}this machine's disk refuses: {error.strerror}",
+        seen=str(error.filename or ""),
+        do="make room on that file system, or mend it, then run the same command again",
+    )
 
 
 def exit_code(error: BaseException | None) -> int:

@@ -63,10 +63,11 @@ def _tell(error: BaseException, code: int) -> None:
 
 
 def _lines(error: BaseException) -> list[str]:
-    from paver.errors import PaverError  # noqa: PLC0415 - only where something went wrong
+    from paver.errors import PaverError, of_disk  # noqa: PLC0415 - only where something went wrong
 
-    if isinstance(error, PaverError):
-        return error.lines()
+    known = error if isinstance(error, PaverError) else of_disk(error)
+    if known is not None:
+        return known.lines()
     if isinstance(error, KeyboardInterrupt):
         return ["stopped: the same command goes on from here"]
     if isinstance(error, SystemExit):

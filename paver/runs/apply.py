@@ -17,7 +17,7 @@ from paver.engine.executor import Event, Executor, Hands, Outcome
 from paver.engine.journal import Journal
 from paver.engine.plan import Action, Plan
 from paver.engine.values import ResourceId
-from paver.errors import Interrupted, PartlyDone, PaverError, Refused
+from paver.errors import Interrupted, PartlyDone, PaverError, Refused, of_disk
 from paver.runs.events import Happening, Tell, happening
 from paver.runs.session import Session
 from paver.signing.canonical import Json
@@ -127,6 +127,9 @@ def fault(error: BaseException, doing: str) -> PaverError:
 
     Libraries put what they were given into their words, secrets too.
     """
+    full = of_disk(error, doing)
+    if full is not None:
+        return full
     places = traceback.extract_tb(error.__traceback__)
     return PaverError(
         f"{doing} failed: {type(error).__name__}",

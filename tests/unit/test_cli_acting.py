@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,6 +145,27 @@ def test_a_failed_action_ends_with_1_and_the_same_command_goes_on(
     assert ran.code == 1
     assert "not all done" in ran.out
     assert "memory.box:left/one" in ran.err
+    site.fine("apply", "--yes")
+
+
+@pytest.mark.parametrize("file", ["plan.json", "events.jsonl"])
+def test_a_disk_that_is_full_when_a_run_begins_is_told_as_such(
+    site: Command, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    opened = Path.open
+
+    def full(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path.name == file:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return opened(path, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        ran = site.run("apply", "--yes")
+    assert ran.code == 1
+    assert "No space left" in ran.err
+    assert "fault of paver" not in ran.err
+    assert file in ran.err
     site.fine("apply", "--yes")
 
 
