@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,10 @@ class Trace:
         if self.folder is None:
             return
         method = f"{exchange.verb} {exchange.path}" + (f" {exchange.note}" if exchange.note else "")
+        # When it came, as the simulators of vSphere write it.
+        began = datetime.now(UTC) - timedelta(milliseconds=milliseconds)
         entry = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "server": self.server,
             "client": exchange.client,
             "user": exchange.user,
