@@ -11,6 +11,7 @@ EXAMPLES = """\
 examples:
   paver contract > contract.json   what is deployed on top may rely on; secrets are references
   paver contract --schema          its JSON Schema
+  paver contract --known-hosts >> ~/.ssh/known_hosts     so that ssh knows the jumpbox
 """
 
 
@@ -18,6 +19,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     opening.add_site(parser)
     opening.add_station(parser)
+    parser.add_argument(
+        "--known-hosts",
+        action="store_true",
+        help="print the jumpbox's host keys only, as lines of a known_hosts file",
+    )
     parser.add_argument("--schema", action="store_true", help="print its JSON Schema; asks nobody")
 
 
@@ -46,5 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
             why="it is made last, once everything that it promises stands",
             do="`paver apply` makes it; `paver plan` shows what comes before",
         )
-    out.document(json.loads(data))
+    document = json.loads(data)
+    if arguments.known_hosts:
+        jumpbox = document["jumpbox"]
+        out.lines(f"{jumpbox['ip']} {key}" for key in jumpbox.get("host_keys", ()))
+        return 0
+    out.document(document)
     return 0

@@ -26,7 +26,7 @@ examples:
   paver lab conformance             the suites that hold drivers and stand-ins (from the source tree)
 
 Without --dir it is the lab that is up: the one of `paver lab up`, of `make demo`, or of a rehearsal. Inside,
-PAVER_SITE names its site file, and govc, bosh, mc and crane are in PATH.
+PAVER_SITE names its site file, names are asked of the site's DNS, and govc, bosh, mc and crane are in PATH.
 
 What is simulated, and what that means, stands in docs/explanation/what-is-simulated.md.
 """
@@ -173,8 +173,27 @@ def _status(arguments: argparse.Namespace) -> int:
 def _shell(arguments: argparse.Namespace) -> int:
     lab = _there(arguments)
     command = [word for number, word in enumerate(arguments.command) if number or word != "--"]
-    argv = lab.argv(command or [os.environ.get("SHELL", "/bin/sh")], cwd=Path.cwd())
-    return subprocess.run(argv, env=lab.environment(), check=False).returncode
+    argv = _asking(lab, command or [os.environ.get("SHELL", "/bin/sh")])
+    return subprocess.run(lab.argv(argv, cwd=Path.cwd()), env=lab.environment(), check=False).returncode
+
+
+def _asking(lab: Lab, argv: list[str]) -> list[str]:
+    """Returns the command so that it asks the site's DNS for names, as a desk at the site does."""
+    from paver.runs import compose  # noqa: PLC0415
+    from paver.sitefile.load import load  # noqa: PLC0415
+
+    if not lab.isolated or lab.site is None:
+        return argv
+    try:
+        servers = load(lab.site, compose.drivers()).dns
+    except BadInput:
+        # A site file that is just being edited: paver itself will say what is wrong with it.
+        return argv
+    file = lab.folder / "run" / "desk.resolv.conf"
+    text = "".join(f"nameserver {server}\n" for server in servers)
+    file.write_text(f"{text}options timeout:2 attempts:1\n", encoding="utf-8")
+    inside = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+    return ["unshare", "-m", "sh", "-c", inside, "sh", str(file), *argv]
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
