@@ -72,6 +72,9 @@ class Installer(Resource[InstallerFacts]):
         machine = world.writing(MACHINE)
         tree = _tree(self.source)
         draft, iso = str(tree.with_name(f".{tree.name}")), str(tree.with_name(f".{tree.name}.iso"))
+        if machine.exists(draft):
+            # Its folders came with the ISO's rights, by which nobody but root may take anything out of them.
+            machine.run(["chmod", "-R", "u+rwX", draft])
         for old in (draft, str(tree), iso):
             machine.remove(old, recursive=True)
         machine.mkdir(str(TREES), 0o755, "paver:paver")
