@@ -65,7 +65,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
     busy = _Busy()
     with (
         opening.stopping(busy.waiting) as stop,
-        state.locked(who),
+        opening.locked(arguments, site, who),
         opening.session_of(arguments, site, driver, key, who) as session,
     ):
         with unchanged():

@@ -192,6 +192,26 @@ def folder_of(site: Site) -> SiteFolder:
     return SiteFolder(state_folder(site.folder, os.environ), site.name)
 
 
+@contextmanager
+def locked(arguments: argparse.Namespace, site: Site, who: str) -> Iterator[None]:
+    """Holds the site's lock; on the jumpbox also that of what was handed over to it, wherever this site file lies.
+
+    Raises:
+        Refused: if another run holds one of them.
+    """
+    from paver.runs.folder import SiteFolder, state_folder  # noqa: PLC0415
+    from paver.runs.handoff import SITES  # noqa: PLC0415
+
+    here = folder_of(site)
+    there = SiteFolder(state_folder(Path(SITES) / site.name, {}), site.name)
+    with here.locked(who):
+        if station_of(arguments) != "jumpbox" or there.path == here.path or not there.path.exists():
+            yield
+            return
+        with there.locked(who):
+            yield
+
+
 def _nothing() -> Iterable[str] | None:
     return ()
 

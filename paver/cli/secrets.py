@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     key = opening.needed_key(site, arguments.key, "to write it")
     who = f"paver secrets {verb}"
     # Also while a run has handed the store over and lets go of its lock: two copies would go different ways.
-    with opening.folder_of(site).locked(who), _vault(arguments, site, key, who) as vault:
+    with opening.locked(arguments, site, who), _vault(arguments, site, key, who) as vault:
         if verb == "set":
             return _set(arguments, vault, site, driver)
         if verb == "generate":

@@ -15,6 +15,7 @@ from paver.cli import opening
 from paver.engine.journal import Journal, JournalError
 from paver.errors import Interrupted, PartlyDone
 from paver.runs import apply as applying
+from paver.runs import handoff
 from paver.runs.apply import Report
 from paver.runs.folder import SiteFolder
 from tests.support.command import Command, command
@@ -124,6 +125,19 @@ def test_two_applies_at_once_are_one(site: Command) -> None:
         ran = site.run("apply", "--yes")
     assert ran.code == 4
     assert "another run is at work" in ran.err
+
+
+def test_on_the_jumpbox_an_apply_of_another_copy_of_the_site_is_kept_out_by_the_one_that_was_handed_over(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handoff, "SITES", site.folder / "sites")
+    handed = SiteFolder(site.folder / "sites" / "lab-north" / ".paver", "lab-north")
+    with handed.locked("paver apply"):
+        ran = site.run("apply", "--yes", "--station", "jumpbox")
+        assert ran.code == 4
+        assert "another run is at work" in ran.err
+        site.fine("apply", "--yes")
+    assert "nothing to do" in site.fine("apply", "--yes", "--station", "jumpbox").out
 
 
 def test_what_does_not_answer_fails_and_never_counts_as_absent(site: Command) -> None:
