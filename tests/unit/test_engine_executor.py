@@ -90,6 +90,25 @@ def test_an_undeclared_call_does_not_leave(tmp_path: Path, room: Path) -> None:
     assert not (room / "trace").exists()
 
 
+def test_a_call_to_an_endpoint_that_the_action_does_not_name_does_not_leave(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}, "b": {"y": 1}})
+    planned = engine.plan(paved)
+    shelf = {str(one.id): one.at for one in paved.resources}
+    other = {"memory.box:a/x": shelf["memory.box:b/y"], "memory.box:b/y": shelf["memory.box:a/x"]}
+
+    def astray(box: Any, world: Any) -> None:
+        world.writing(other[box.id]).write("put", box.name, {})
+
+    monkeypatch.setattr(memory.Box, "create", astray)
+    outcome = engine.act(paved, planned)
+    assert "tried to write to" in str(outcome.failed[0][1])
+    assert not (room / "a").exists()
+    assert not (room / "b").exists()
+
+
 def test_a_failure_starts_nothing_new(tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(tmp_path)
     paved = wish(room, shelves={"a": {"x": 1, "y": 2}})

@@ -377,3 +377,11 @@ def test_a_store_of_200_entries_is_opened_by_one_decryption(path: Path, key: key
     reader = store.unlock(path, key)
     assert len(reader.index.entries) == 200
     assert all(len(reader.secret(name).reveal()) == 1700 for name in made)
+
+
+def test_an_index_that_hides_or_invents_what_is_sealed_is_damaged(key: keys.KeyFile) -> None:
+    master = key.derive({"mode": "file"})
+    hidden = envelope.Opened({"ca": {"1": "PRIVATE KEY"}}, envelope.new_seed())
+    sealed = envelope.seal({}, hidden, key=envelope.Key(master, {"mode": "file"}), before=None)
+    with pytest.raises(DamagedStoreError, match="damaged"):
+        envelope.unseal(envelope.parse(sealed, "x"), master, "x")
