@@ -52,7 +52,8 @@ class StoreWriter(StoreReader, Protocol):
         ...
 
 
-STORE: Endpoint[StoreReader, StoreWriter] = Endpoint("store")
+STORE: Endpoint[StoreReader, StoreWriter] = Endpoint("store", slots=4)
+"""Entries are independent, and its one writer puts them one after the other; making their keys takes seconds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
