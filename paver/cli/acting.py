@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import glob
 import os
 import sys
 import threading
@@ -147,8 +148,12 @@ def _progress(plan: Plan) -> Progress:
 
 
 def _same_request(request: Request, given: Plan | None) -> Request:
-    """The board is filled by reading the whole wish, also where the plan at hand is a part of it."""
-    return request if given is None else dataclasses.replace(request, phases=(), only=())
+    """The board is filled by reading what the plan at hand is about: the whole wish, or what was selected for it."""
+    if given is None:
+        return request
+    wished = [action for action in given.actions if action.wish is not None] if given.selection else []
+    only = tuple(glob.escape(action.resource) for action in wished)
+    return dataclasses.replace(request, phases=(), only=only)
 
 
 def _carry(

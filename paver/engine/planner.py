@@ -21,8 +21,10 @@ from paver.engine.plan import WRITES, Action, Plan
 from paver.engine.resource import Facts, Resource, Verb
 from paver.engine.values import ResourceId, Secret, encode
 from paver.engine.world import ReadingWorld
-from paver.errors import BadInput, Refused
+from paver.errors import BadInput, Refused, Unobservable
 from paver.signing import canonical
+
+PART = "what does not depend on it can be planned and applied without asking it: --phase, --only"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,20 +64,25 @@ class Heading:
 def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, board: Board) -> Plan:
     """Returns the plan for `paved`; reads, never writes.
 
+    A selection reads what it selects and what that depends on, and asks nobody else: so that a part can be
+    mended while another part does not answer.
+
     Raises:
         Unobservable: if something that should answer does not.
         Refused: if a selection depends on what is not there yet.
         BadInput: if a selection names nothing.
     """
     graph = build(paved.resources, paved.phases, paved.connectors)
-    judge = _Judge(paved, graph, request, world.site, world.versions)
-    if request.offline:
-        seen = {id_: Seen(resource, None, asked=False) for id_, resource in graph.resources.items()}
-        for one in seen.values():
-            judge.decide(one)
-    else:
-        seen = observe(graph, world, board, judge.decide)
-    actions = judge.actions(seen)
+    part = _part(graph, request)
+    try:
+        seen, actions = _judged(paved, part, request, world, board)
+    except Unobservable as error:
+        if part is graph and request.mode == "apply":
+            error.do = "\n".join((*error.do.splitlines(), PART))
+        raise
+    if part is not graph and any(action.verb is Verb.REPLACE for action in actions):
+        # What a replacement takes along lies outside of what it depends on.
+        seen, actions = _judged(paved, graph, request, world, board)
     if not request.selects and not request.offline:
         actions += _orphans(paved, graph, request, world, seen, actions)
     chosen = _select(graph, request, actions)
@@ -93,6 +100,38 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
         offline=request.offline,
         slots=slots,
     )
+
+
+def _part(graph: Graph, request: Request) -> Graph:
+    """Returns what has to be read for a selection; a destroy needs to know what stands on what."""
+    if not request.selects or request.mode == "destroy":
+        return graph
+    chosen = [id_ for id_, resource in graph.resources.items() if _chosen(request, id_, resource.phase)]
+    ids = closure(chosen, graph.needs.__getitem__)
+    return Graph(
+        {id_: resource for id_, resource in graph.resources.items() if id_ in ids},
+        {id_: needed for id_, needed in graph.needs.items() if id_ in ids},
+        {id_: holding for id_, holding in graph.holders.items() if id_ in ids},
+    )
+
+
+def _chosen(request: Request, id_: str, phase: str) -> bool:
+    return (not request.phases or phase in request.phases) and (
+        not request.only or any(fnmatch.fnmatchcase(id_, pattern) for pattern in request.only)
+    )
+
+
+def _judged(
+    paved: Paved, graph: Graph, request: Request, world: ReadingWorld, board: Board
+) -> tuple[dict[ResourceId, Seen], list[Action]]:
+    judge = _Judge(paved, graph, request, world.site, world.versions)
+    if request.offline:
+        seen = {id_: Seen(resource, None, asked=False) for id_, resource in graph.resources.items()}
+        for one in seen.values():
+            judge.decide(one)
+    else:
+        seen = observe(graph, world, board, judge.decide)
+    return seen, judge.actions(seen)
 
 
 def fingerprint(facts: Facts | None) -> str | None:
@@ -344,12 +383,7 @@ def _before_providers(paved: Paved, planned: list[Action], orphans: list[Action]
 def _select(graph: Graph, request: Request, actions: list[Action]) -> list[Action]:
     if not request.selects:
         return actions
-    chosen = [
-        action
-        for action in actions
-        if (not request.phases or action.phase in request.phases)
-        and (not request.only or any(fnmatch.fnmatchcase(action.resource, p) for p in request.only))
-    ]
+    chosen = [action for action in actions if _chosen(request, action.resource, action.phase)]
     if not chosen:
         raise BadInput(
             f"nothing is selected by {', '.join([*request.phases, *request.only])}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -27,6 +28,13 @@ _CHANNELS = 8
 
 class HostKeyError(Refused):
     """The machine showed another host key than the one that is known."""
+
+
+def _quiet() -> None:
+    """Keeps paramiko's log off the terminal: what matters of it is raised, and said in words of ours."""
+    log = logging.getLogger("paramiko")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
 
 
 def private_key(text: str) -> paramiko.PKey:
@@ -89,6 +97,7 @@ def connect(
             why="paver never trusts a key on first sight",
             do="let the phase that makes the machine run first, or give its public host key",
         )
+    _quiet()
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     label = address if port == 22 else f"[{address}]:{port}"

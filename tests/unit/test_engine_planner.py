@@ -105,6 +105,33 @@ def test_a_selection_refuses_what_would_need_more(engine: Engine, room: Path) ->
         engine.plan(wish(room, shelves={"a": {"x": 1}}, dials={"heat": 7}), Request(phases=("boxes",)))
 
 
+def test_a_selection_asks_nobody_whom_it_does_not_depend_on(engine: Engine, room: Path) -> None:
+    settings = {"shelves": {"a": {"x": 1}, "b": {"y": 1}}, "dials": {"heat": 7}}
+    engine.apply(wish(room, **settings))
+    put(room, "a", "x", **{**json.loads((room / "a").read_text())["x"], "size": 9})
+    paved = wish(room, **settings)
+    down = {**paved.connectors, "shelf:b": memory.Shelf(str(room / "gone" / "b"))}
+    paved = dataclasses.replace(paved, connectors=down)
+    with pytest.raises(Unobservable):
+        engine.plan(paved)
+    only = Request(only=("memory.box:a/*",))
+    assert pending(engine.plan(paved, only)) == {"memory.box:a/x": "update"}
+    assert not engine.apply(paved, only).failed
+    with pytest.raises(Unobservable):
+        engine.plan(paved, Request(only=("memory.box:b/*",)))
+
+
+def test_a_replacement_in_a_selection_names_what_goes_with_it(engine: Engine, room: Path) -> None:
+    def nested(colour: str) -> Paved:
+        paved = wish(room, shelves={"a": {"x": 1}, "b": {"y": 1}}, colour=colour)
+        outer, inner = paved.resources
+        return dataclasses.replace(paved, resources=(outer, dataclasses.replace(inner, within=outer.id)))
+
+    engine.apply(nested("grey"))
+    (planned,) = engine.plan(nested("blue"), Request(only=("memory.box:a/*",))).actions
+    assert (planned.verb.value, planned.lost) == ("replace", ("memory.box:b/y",))
+
+
 def test_a_selection_of_nothing_is_bad_input(engine: Engine, room: Path) -> None:
     with pytest.raises(BadInput, match="nothing is selected by roofs"):
         engine.plan(wish(room, shelves={"a": {"x": 1}}), Request(phases=("roofs",)))
