@@ -30,8 +30,8 @@ test: check ## all tests; builds the lab's servers first
 demo: setup ## raise the lab, run the whole main job in it, leave the report (PHASES=hosts,jumpbox for a part)
 	@$(PY) -m paver.lab.demo $(if $(PHASES),--phases $(PHASES)) $(if $(IMAGE),--image $(IMAGE))
 
-bench: setup ## ratios against peers
-	@$(PY) -m tests.bench
+bench: setup ## paver's speed against its peers (ONLY=start, ova, properties, plan or apply)
+	@$(PY) -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 clean-lab: setup ## take every lab down; remove what was built and unpacked for it
 	@$(PY) -m paver lab down --all
