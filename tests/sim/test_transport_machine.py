@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from paver.errors import PaverError, Refused, Unobservable
 from paver.lab import system
-from paver.transport import job, job_runner
+from paver.transport import dial, job, job_runner
 from paver.transport.context import Wire
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
 from paver.transport.ssh import HostKeyError
@@ -274,6 +276,25 @@ def test_an_unknown_host_key_is_refused(server: Server) -> None:
         server.connector(host_keys=()).connect(server.wire())
 
 
+def test_a_host_key_of_a_kind_that_is_not_known_is_refused(server: Server) -> None:
+    known = ec.generate_private_key(ec.SECP256R1()).public_key()
+    line = known.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+    with pytest.raises(HostKeyError, match="another SSH host key"):
+        server.connector(host_keys=(line,)).connect(server.wire())
+
+
+def test_the_tunnel_serves_nobody_else(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = server.connector().connect(server.wire())
+    proxy = ConnectProxy(connection.reach())
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
+    try:
+        with pytest.raises(ConnectionRefusedError, match="403"):
+            dial.tcp(ADDRESS, server.port, proxy.address, 10)
+    finally:
+        proxy.close()
+        connection.close()
+
+
 def test_a_wrong_key_and_a_dead_port_are_unobservable(server: Server) -> None:
     other = (server.folder / "other").read_text()
     with pytest.raises(Unobservable, match="refuses the SSH login"):
@@ -297,8 +318,6 @@ def test_the_tunnel_reaches_what_lies_behind_and_says_why_when_it_cannot(server:
 
             thread = threading.Thread(target=echo, daemon=True)
             thread.start()
-            from paver.transport import dial  # noqa: PLC0415
-
             sent = os.urandom(2_000_000)
             with dial.tcp(ADDRESS, port, proxy.address, 10) as sock:
                 threading.Thread(target=sock.sendall, args=(sent,), daemon=True).start()

@@ -16,7 +16,9 @@ from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.errors import Interrupted, PaverError, Refused
 from paver.runs import handoff
+from paver.runs.apply import Report
 from paver.sealed import keys, store
+from paver.signing import chain
 from paver.transport import job
 from paver.transport.job import JobState
 
@@ -43,6 +45,7 @@ class Machine:
         self.files: dict[str, bytes] = {}
         self.job = JobState("absent")
         self.meanwhile: Callable[[], None] = lambda: None
+        self.at_the_end: Callable[[], None] = lambda: None
 
     def probe(self, _: object) -> Any:
         return SimpleNamespace(ok=True, text=f"paver {paver.__version__}")
@@ -68,8 +71,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         made.meanwhile()
         if made.job.state != "running":
             made.job = JobState("running", argv=tuple(argv), began=True)
-        # Every follower stops at once; the run goes on.
-        return SimpleNamespace(state=made.job, follow=lambda *_, **__: made.job)
+
+        def follow(*_: object, **__: object) -> JobState:
+            made.at_the_end()
+            return made.job
+
+        return SimpleNamespace(state=made.job, follow=follow)
 
     monkeypatch.setattr(job, "state", lambda *_: made.job)
     monkeypatch.setattr(job, "start_or_attach", start)
@@ -114,6 +121,15 @@ def test_another_plan_is_refused_while_one_runs(machine: Machine, tmp_path: Path
         carry(machine, tmp_path, plan(mode="destroy"))
 
 
+def test_a_jumpbox_with_another_paver_gets_nothing(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "probe", lambda _: SimpleNamespace(ok=True, text="paver 0.0.1"))
+    with pytest.raises(Refused, match="another paver"):
+        carry(machine, tmp_path, plan())
+    assert machine.files == {}
+
+
 def test_of_two_starters_at_once_the_later_one_neither_swaps_the_plan_nor_takes_the_run_for_its_own(
     machine: Machine, tmp_path: Path
 ) -> None:
@@ -156,3 +172,33 @@ def test_a_jumpbox_that_is_not_there_yet_carries_nothing_out() -> None:
         connections=SimpleNamespace(get=absent),
     )
     assert handoff.reachable(session) is None
+
+
+def ended(folder: Path, machine: Machine, given: Plan, cut: int) -> None:
+    """Lets the run of `given` end well, its journal brought back without its last `cut` lines."""
+    with Journal(folder / "there.jsonl") as journal:
+        for event in ("opened", "closed"):
+            journal.write(event)
+    head = f"{journal.head.lines}:{journal.head.digest}"
+    lines = (folder / "there.jsonl").read_bytes().splitlines(keepends=True)
+    machine.files["/there.jsonl"] = b"".join(lines[: len(lines) - cut])
+    report = Report(frozenset(), frozenset(), (), (), head)
+    handoff.write_outcome(folder, report, Path("/there.jsonl"))
+
+    def end() -> None:
+        machine.job = JobState("ended", 0)
+        machine.files[f"{BASE}/handoff/{given.digest}/outcome.json"] = (folder / "outcome.json").read_bytes()
+
+    machine.at_the_end = end
+
+
+def test_the_jumpboxs_journal_is_held_to_its_head(machine: Machine, tmp_path: Path) -> None:
+    ended(tmp_path, machine, plan(), cut=0)
+    carry(machine, tmp_path, plan())
+    assert (tmp_path / "journal-jumpbox.jsonl").read_bytes() == machine.files["/there.jsonl"]
+
+
+def test_a_journal_that_was_cut_on_the_jumpbox_is_refused(machine: Machine, tmp_path: Path) -> None:
+    ended(tmp_path, machine, plan(), cut=1)
+    with pytest.raises(chain.ChainError):
+        carry(machine, tmp_path, plan())

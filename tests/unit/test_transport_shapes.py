@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import hashlib
 import io
 import json
@@ -11,11 +12,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from paver.errors import BadInput, PaverError, Refused, Unobservable
-from paver.transport import dial, faults, http, job, nfc, probes, shell, soap_gate, soap_types, stream, tunnel
+from paver.transport import (
+    dial,
+    faults,
+    http,
+    job,
+    nfc,
+    probes,
+    shell,
+    soap_gate,
+    soap_types,
+    stream,
+    tls,
+    tunnel,
+)
 from paver.transport.context import Wire
 from paver.transport.machine import MachineReader
 from paver.transport.snapshot import Snapshot
@@ -221,6 +238,26 @@ def test_a_star_in_a_devices_address_is_the_host_and_port_that_were_dialled() ->
 def test_an_upload_elsewhere_without_a_thumbprint_is_refused() -> None:
     with pytest.raises(PaverError, match="nothing tells which certificate"):
         nfc.upload_route(route("10.20.0.20"), "esx-02.north.example", 443, "")
+
+
+def test_an_upload_elsewhere_goes_only_to_the_certificate_that_the_lease_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "esx-02")])
+    pem = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+    )
+    monkeypatch.setattr(tls, "fetch_certificate", lambda *_, **__: pem)
+    there = nfc.upload_route(route("10.20.0.20"), "esx-02", 443, tls.thumbprint(pem))
+    assert there.address == "esx-02"
+    assert there.trust.context.verify_mode is ssl.CERT_REQUIRED
+    with pytest.raises(tls.TrustError, match="another certificate"):
+        nfc.upload_route(route("10.20.0.20"), "esx-02", 443, ":".join(["AA"] * 20))
 
 
 def test_the_gate_of_a_reading_face_refuses_everything() -> None:
