@@ -69,19 +69,27 @@ class Deployment(Resource[DeploymentFacts]):
         return _facts(world, self.at, self.id, self.name, entry)
 
     def create(self, world: Writer) -> None:
-        director = world.writing(self.at)
+        director, doing = world.writing(self.at), f"deployment {self.name}"
         address = {"name": self.name}
-        ledger.note(world, self.at, complete=False, address=address)
-        answer = director.post(
-            "/deployments",
-            call="POST /deployments",
-            content=yaml.safe_dump(plain(self.manifest), sort_keys=False).encode(),
-            headers={"Content-Type": "text/yaml"},
-            expect=(302,),
-        )
-        tasks.follow(world, director, answer, f"deployment {self.name}")
         versions = {name: world.version(secret) or "" for name, secret in self.versions.items()}
+        entry = ledger.read(world, self.at).get(self.id)
+        if not (tasks.resumed(world, director, entry, doing) and self._stands(world, versions)):
+            # What is asked for is noted beforehand: who takes it up again can tell whether it is the same still.
+            ledger.note(world, self.at, complete=False, address=address, holds={"versions": dict(versions)})
+            answer = director.post(
+                "/deployments",
+                call="POST /deployments",
+                content=yaml.safe_dump(plain(self.manifest), sort_keys=False).encode(),
+                headers={"Content-Type": "text/yaml", **tasks.context(world)},
+                expect=(302,),
+            )
+            tasks.follow(world, director, answer, doing)
         ledger.note(world, self.at, complete=True, address=address, holds={"versions": dict(versions)})
+
+    def _stands(self, world: Reader, versions: Mapping[str, str]) -> bool:
+        """Tells whether the director has this very manifest, with these secrets."""
+        found = self.read(world)
+        return found is not None and found.manifest == plain(self.manifest) and found.versions == versions
 
     def update(self, world: Writer, facts: DeploymentFacts, fields: frozenset[str]) -> None:
         del facts, fields

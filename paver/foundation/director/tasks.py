@@ -1,9 +1,14 @@
-"""What a director does takes tasks: asked for, followed to the end, their failure told in its words."""
+"""What a director does takes tasks: asked for, followed to the end, their failure told in its words.
+
+A task is asked for under the action's id (BOSH's context id, which its database keeps), as every job is: a run that
+was killed finds again what it began, instead of asking for it twice.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from paver.driver import Interrupted, PaverError, Writer
@@ -24,6 +29,43 @@ def follow(world: Writer, director: Any, answer: Answer, doing: str) -> str:
     number = place.rstrip("/").rpartition("/")[2]
     if not number.isdigit():
         raise PaverError(f"the director named no task for {doing}", seen=f"{answer.status} {place}")
+    return _followed(world, director, number, doing)
+
+
+def context(world: Writer) -> dict[str, str]:
+    """Returns the header by which a task bears this action's id."""
+    return {"X-Bosh-Context-Id": world.mark(complete=False).action}
+
+
+def resumed(world: Writer, director: Any, entry: Mapping[str, Any] | None, doing: str) -> bool:
+    """Follows the task that an earlier run left; returns whether there was one, and it ended well.
+
+    Args:
+        world: for progress and interrupts.
+        director: a session.
+        entry: of the ledger: the action that was begun and not completed.
+        doing: what the task does.
+
+    Raises:
+        Interrupted: if the user stopped; the task goes on.
+    """
+    if entry is None or entry["complete"]:
+        return False
+    asked = {"context_id": str(entry["action"]), "verbose": "2", "limit": "1"}
+    found: Any = director.get("/tasks", params=asked).json()
+    if not found:
+        return False
+    try:
+        _followed(world, director, str(found[0]["id"]), doing)
+    except Interrupted:
+        raise
+    except PaverError as error:
+        world.report(f"{error.what}: asking again")
+        return False
+    return True
+
+
+def _followed(world: Writer, director: Any, number: str, doing: str) -> str:
     while True:
         task: Any = director.get(f"/tasks/{number}").json()
         if task["state"] in ENDED:

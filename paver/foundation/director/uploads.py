@@ -68,9 +68,10 @@ class Upload(Resource[UploadFacts]):
 
     def create(self, world: Writer) -> None:
         address = {"name": self.name, "version": self.version}
-        ledger.note(world, self.at, complete=False, address=address)
+        director, doing = world.writing(self.at), f"upload of {self.name}/{self.version}"
+        tasks.resumed(world, director, ledger.read(world, self.at).get(self.id), doing)
         if self.version not in self.versions(world, self.at, self.name):
-            director = world.writing(self.at)
+            ledger.note(world, self.at, complete=False, address=address)
             source = Path(self.file)
 
             def sent(done: int, total: int) -> None:
@@ -81,10 +82,11 @@ class Upload(Resource[UploadFacts]):
                 source,
                 call=f"POST {self.path}",
                 content_type=TARBALL,
+                headers=tasks.context(world),
                 expect=(302,),
                 on_progress=sent,
             )
-            tasks.follow(world, director, answer, f"upload of {self.name}/{self.version}")
+            tasks.follow(world, director, answer, doing)
         ledger.note(world, self.at, complete=True, address=address)
 
     def update(self, world: Writer, facts: UploadFacts, fields: frozenset[str]) -> None:
