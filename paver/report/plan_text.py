@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from paver.engine.diff import Change
 from paver.engine.plan import Action, Plan
 from paver.engine.resource import Verb
 from paver.engine.values import kind_of
-from paver.report import words
-from paver.signing import canonical
+from paver.report import difference, words
 from paver.signing.canonical import Json
 
 SIGNS = {
@@ -179,7 +177,7 @@ def _single(action: Action, look: Look) -> _Line:
 def _more(action: Action, look: Look) -> Iterator[str]:
     if action.verb in {Verb.UPDATE, Verb.REPLACE, Verb.ADOPT}:
         for change in action.changes:
-            yield _change(change)
+            yield from difference.lines(change, every=look.every)
     if action.verb is Verb.BLOCKED:
         yield f"blocked: {action.reason}"
         yield f"id       {action.resource}"
@@ -190,15 +188,6 @@ def _more(action: Action, look: Look) -> Iterator[str]:
         yield f"runs    {' '.join(map(str, argv if isinstance(argv, list) else []))}"
         for effect in effects if isinstance(effects, list) else []:
             yield f"brings  {effect}"
-
-
-def _change(change: Change) -> str:
-    after = "known later" if change.unknown else _short(change.after)
-    return f"{change.field}: {_short(change.before)} → {after}"
-
-
-def _short(value: Json) -> str:
-    return _cut(value if isinstance(value, str) else canonical.dumps(value).decode(), 60)
 
 
 def _cut(text: str, width: int) -> str:
