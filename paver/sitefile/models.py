@@ -167,7 +167,7 @@ class Bucc(Section):
     """BOSH, UAA, CredHub and Concourse: one VM, made by `bucc up` from the jumpbox."""
 
     artefact: PathText = Field(
-        description="What `paver bucc prepare` made: BUCC, releases, stemcell and CLIs."
+        description="One tar with BUCC, releases, stemcell and CLIs; docs/reference/bucc-artefact.md says what is in it."
     )
     address: Address = Field(description="The director's address, in a network with an availability zone.")
     az: Label = Field(description="The availability zone that it is placed in.")

@@ -94,7 +94,7 @@ class Artefact(Resource[ArtefactFacts]):
                 "BUCC's artefact holds files that its manifest does not name",
                 seen=", ".join(unlisted[:5]),
                 why="nothing is known of them, and BUCC would run them",
-                do="make it anew with `paver bucc prepare`",
+                do="make the artefact anew; docs/reference/bucc-artefact.md says what is in one",
             )
         machine.run(["mv", "--no-target-directory", str(draft), str(tree)])
         record.write(world, self.at, self.id, self.wish(), complete=True)
@@ -134,7 +134,7 @@ def checked(data: bytes) -> list[tuple[str, str]]:
         raise BadInput(
             "BUCC's artefact has no manifest",
             seen=type(error).__name__,
-            do="make it with `paver bucc prepare`, or name the right file in bucc.artefact",
+            do="name the right file in bucc.artefact; docs/reference/bucc-artefact.md says what is in one",
         ) from error
     named = {str(PurePosixPath(name)) for name, _ in found}
     lacking = [name for name in used[1:] if str(PurePosixPath(str(name))) not in named]
@@ -142,7 +142,7 @@ def checked(data: bytes) -> list[tuple[str, str]]:
         raise BadInput(
             "BUCC's artefact refers to what its manifest does not name",
             seen=", ".join(map(str, lacking or used[:1])),
-            do="make it anew with `paver bucc prepare`",
+            do="make the artefact anew; docs/reference/bucc-artefact.md says what is in one",
         )
     for name, digest in found:
         if _leads_out(name) or len(digest) != 64:
