@@ -42,11 +42,28 @@ def write(
     def version(secret: Secret) -> str | None:
         return world.version(secret)
 
+    encoded = {name: encode(value, version) for name, value in sorted(wish.items())}
+    _write(world, at, id_, encoded, complete=complete)
+
+
+def leaving(world: Writer, at: Endpoint[Any, Any], id_: ResourceId) -> None:
+    """Says in the record of `id_` that it is on its way out: from now on nobody looks for what lives in it.
+
+    Whoever is killed while it goes would else leave a record of what does not answer any more.
+    """
+    found = read(world, at, id_)
+    if found is not None:
+        _write(world, at, id_, found.wish, complete=False)
+
+
+def _write(
+    world: Writer, at: Endpoint[Any, Any], id_: ResourceId, wish: Mapping[str, Json], *, complete: bool
+) -> None:
     mark = world.mark(complete=complete)
     document: dict[str, Json] = {
         "mark": {"action": mark.action, "complete": complete, "id": mark.id, "site": mark.site},
         "schema": "paver.record/1",
-        "wish": {name: encode(value, version) for name, value in sorted(wish.items())},
+        "wish": dict(wish),
     }
     path = _path(world.site, id_)
     machine = world.writing(at)

@@ -167,6 +167,8 @@ class Bucc(Resource[BuccFacts]):
         project = PurePosixPath(facts.address["project"])
         machine = world.writing(at)
         running.await_earlier(world, machine)
+        if facts.mark is not None:
+            record.leaving(world, at, facts.mark.id)
         if machine.exists(str(project / "state" / "state.json")):
             _clean_up(world)
             world.report("bucc down")

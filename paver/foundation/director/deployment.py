@@ -111,10 +111,22 @@ class Deployment(Resource[DeploymentFacts]):
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: DeploymentFacts) -> None:
         director, name = world.writing(at), facts.address["name"]
-        # Never by force: a director that is forced forgets the VMs that it could not delete.
-        answer = director.delete(f"/deployments/{name}", call="DELETE /deployments/:name", expect=(302, 404))
-        if answer.status != 404:
-            tasks.follow(world, director, answer, f"deletion of {name}")
+        doing = f"deletion of {name}"
+        if facts.mark is not None:
+            entry = ledger.read(world, at).get(facts.mark.id)
+            tasks.resumed(world, director, entry, doing)
+            # From now on nobody looks for what lives in it, also if it goes only half.
+            ledger.note(world, at, complete=False, address=facts.address)
+        if director.find(f"/deployments/{name}") is not None:
+            # Never by force: a director that is forced forgets the VMs that it could not delete.
+            answer = director.delete(
+                f"/deployments/{name}",
+                call="DELETE /deployments/:name",
+                headers=tasks.context(world),
+                expect=(302, 404),
+            )
+            if answer.status != 404:
+                tasks.follow(world, director, answer, doing)
         if facts.mark is not None:
             ledger.strike(world, at, facts.mark.id)
 
