@@ -140,7 +140,11 @@ def send_stream(
             ) from error
         answer = _last_word(connection)
         if answer is None:
-            raise PaverError(f"{route.netloc} took {size} bytes and hung up without an answer")
+            raise PaverError(
+                f"the upload to {route.netloc} broke off: {size} bytes were sent, and no answer came",
+                why="it hung up: the line broke, or it gave up on what it got",
+                do="run the same command again: the upload starts anew",
+            )
         return answer
 
 
