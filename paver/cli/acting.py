@@ -125,7 +125,7 @@ def _under_way(session: Session, fresh: Plan, given: Plan | None) -> Plan | None
     Raises:
         Refused: if it is not the given one, or where none is given, was not made by the same command.
     """
-    from paver.runs import handoff  # noqa: PLC0415 - a verb's help does without it
+    from paver.runs import handoff, wayback  # noqa: PLC0415 - a verb's help does without it
 
     machine = handoff.reachable(session)
     if machine is None:
@@ -135,6 +135,7 @@ def _under_way(session: Session, fresh: Plan, given: Plan | None) -> Plan | None
         if not (given or fresh).pending:
             # A run that was left alone sealed secrets that nobody fetched yet.
             handoff.take_in(session, machine)
+            wayback.forget(opening.folder_of(session.site).path)
         return None
     handoff.check_same(found, fresh, given)
     out.note("a run of this site is under way on the jumpbox: this goes on with it")
@@ -175,7 +176,7 @@ def _carry(
         return dataclasses.replace(report, left=())
     if session.station == "jumpbox":
         return apply(session, plan, folder, tell, stop)
-    handoff = HandOff(session, folder, stop, key)
+    handoff = HandOff(session, folder, opening.folder_of(session.site).path, stop, key)
     return apply(session, plan, folder, tell, stop, hand_off=handoff.carry_on)
 
 

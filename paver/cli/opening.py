@@ -172,17 +172,25 @@ def session_of(
     arguments: argparse.Namespace, site: Site, driver: Driver, key: KeySource | None, who: str
 ) -> Session:
     """Returns the site's world, to be closed by the caller."""
+    from paver.runs import wayback  # noqa: PLC0415
     from paver.runs.session import Session  # noqa: PLC0415
 
-    return Session(
+    folder = folder_of(site)
+    session = Session(
         site,
         driver,
         station=station_of(arguments),
         key=key,
         who=who,
         sealed=arguments.sealed,
-        seen=folder_of(site).sealed_seen,
+        seen=folder.sealed_seen,
     )
+    try:
+        wayback.fetch(session, folder.path)
+    except BaseException:
+        session.close()
+        raise
+    return session
 
 
 def folder_of(site: Site) -> SiteFolder:

@@ -2,6 +2,7 @@
 
     <state>/<site>/lock                who runs
     <state>/<site>/sealed.seen         which sealed store was seen last, and its generation
+    <state>/<site>/handed.json         how the jumpbox is reached, while a run that was handed over goes on there
     <state>/<site>/env/                roots of the site for tools, written by `paver env`
     <state>/<site>/runs/<run>/         plan.json  journal.jsonl  events.jsonl  report.html  outcome.json
 

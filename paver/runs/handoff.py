@@ -20,6 +20,7 @@ from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId
 from paver.errors import BadInput, Interrupted, PaverError, Refused
+from paver.runs import wayback
 from paver.runs.apply import Report, fault
 from paver.runs.events import Tell, parse
 from paver.runs.session import Session
@@ -40,12 +41,14 @@ class HandOff:
     Attributes:
         session: this station's world.
         folder: of this run; gets the other journal and log.
+        home: of the site; keeps the way back to a run that nobody follows.
         stop: set to detach.
         key: what opens the sealed store.
     """
 
     session: Session
     folder: Path
+    home: Path
     stop: threading.Event
     key: keys.KeySource
 
@@ -86,6 +89,7 @@ class HandOff:
             # A run over there may have ended unseen: what it sealed must not be overwritten by our older copy.
             take_in(self.session, machine)
             self._send(machine, base, handed, plan, done)
+        wayback.note(self.session, self.home)
         # Asking a second time is how one attaches.
         running = job.start_or_attach(machine, name, argv, scratch=scratch, stall_limit=STALL_LIMIT)
         _same_plan(running.state, argv)
@@ -167,6 +171,7 @@ class HandOff:
 
     def _bring_back(self, machine: Any, handed: PurePosixPath, end: job.JobState) -> Report:
         take_in(self.session, machine)
+        wayback.forget(self.home)
         data = machine.read_file(str(handed / "outcome.json"))
         if data is None:
             log = (self.folder / "jumpbox.log").read_text(encoding="utf-8").strip().splitlines()

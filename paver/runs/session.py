@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 import paver
-from paver.driver import Driver, Paved, Secret
+from paver.driver import Connection, Connector, Driver, Paved, Secret
 from paver.engine.board import Board
 from paver.engine.plan import Plan
 from paver.engine.planner import Heading, Request
@@ -78,6 +78,10 @@ class Session:
         )
         self.connections.forget_all()
         return make_plan(self.paved, heading, request, self.world, self.board)
+
+    def reach(self, connector: Connector) -> Connection[Any, Any]:
+        """Connects to what is not one of the site's endpoints, or to one of them in another way; to be closed."""
+        return connector.connect(self._wire())
 
     def tell_retries(self, listener: Callable[[Retry], None] | None) -> None:
         """Tells `listener` of every repeated attempt from now on; None tells nobody."""

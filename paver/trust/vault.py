@@ -49,6 +49,11 @@ class Vault:
         """The store's file."""
         return self._path
 
+    @property
+    def opens(self) -> bool:
+        """Tells whether there is a store, and a key at hand that may open it."""
+        return self._key is not None and self._path.exists()
+
     def index(self) -> sealed_index.Index | None:
         """Returns the index, None where there is no store yet."""
         with self._lock:

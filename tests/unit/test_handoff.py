@@ -14,6 +14,7 @@ import pytest
 import paver
 from paver.engine.journal import Journal
 from paver.engine.plan import Plan
+from paver.engine.values import ResourceId, output
 from paver.errors import Interrupted, PaverError, Refused
 from paver.runs import handoff
 from paver.runs.apply import Report
@@ -21,8 +22,15 @@ from paver.sealed import keys, store
 from paver.signing import chain
 from paver.transport import job
 from paver.transport.job import JobState
+from paver.transport.machine import MachineConnector
 
 BASE = "/var/lib/paver/sites/north"
+HOST_KEY = "ssh-ed25519 AAAA"
+JUMPBOX = MachineConnector(
+    name="jumpbox",
+    address="10.20.0.10",
+    host_keys=output(ResourceId("vsphere.jumpbox:jumpbox"), "host_keys", str),
+)
 
 
 def plan(**changed: Any) -> Plan:
@@ -88,7 +96,10 @@ def carry(machine: Machine, folder: Path, given: Plan) -> None:
     sealed = folder / "north.sealed"
     connection = SimpleNamespace(writer=lambda _: machine)
     session: Any = SimpleNamespace(
-        paved=SimpleNamespace(jumpbox=SimpleNamespace(name="machine:jumpbox")),
+        paved=SimpleNamespace(
+            jumpbox=SimpleNamespace(name="machine:jumpbox"), connectors={"machine:jumpbox": JUMPBOX}
+        ),
+        board=SimpleNamespace(for_reading=lambda _: HOST_KEY),
         connections=SimpleNamespace(get=lambda _: connection),
         vault=SimpleNamespace(path=sealed),
         site=SimpleNamespace(
@@ -102,7 +113,7 @@ def carry(machine: Machine, folder: Path, given: Plan) -> None:
     if not sealed.exists():
         store.create(sealed, source)
     journal = Journal(folder / f"{len(list(folder.iterdir()))}.jsonl")
-    handoff.HandOff(session, folder, threading.Event(), source).carry_on(
+    handoff.HandOff(session, folder, folder, threading.Event(), source).carry_on(
         given, frozenset(), journal, lambda _: None
     )
 

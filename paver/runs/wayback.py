@@ -1,0 +1,90 @@
+"""The way back to a run that was handed over and not seen to its end.
+
+The run on the jumpbox goes on by itself: it adds the hosts to vCenter, which gives them other certificates, and seals
+what vouches for these. Whoever stopped following knows neither, so the hosts that vouch for the jumpbox would seem to be
+others. Therefore this station notes how it reaches the jumpbox, the host key that it learned over the pinned connection
+included, before it hands over; and fetches what was sealed there, by that note, before it asks anybody else.
+
+    <state>/<site>/handed.json      paver.handed/1; gone once journal and sealed store are back
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from paver.engine.values import substitute
+from paver.errors import PaverError, Unobservable
+from paver.runs.session import Session
+from paver.signing import canonical
+from paver.transport.ssh import HostKeyError
+
+NAME = "handed.json"
+SCHEMA = "paver.handed/1"
+FIELDS = ("address", "host_keys", "port", "user")
+
+
+def note(session: Session, folder: Path) -> None:
+    """Notes in `folder`, the site's, how the jumpbox is reached now."""
+    endpoint = session.paved.jumpbox
+    if endpoint is None:
+        return
+    connector: Any = substitute(session.paved.connectors[endpoint.name], session.board.for_reading)
+    found = {name: getattr(connector, name) for name in FIELDS}
+    draft = folder / f".{NAME}"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(canonical.dumps({**found, "schema": SCHEMA}))
+    draft.replace(folder / NAME)
+
+
+def forget(folder: Path) -> None:
+    """Forgets the note: all that was made over there is known here."""
+    (folder / NAME).unlink(missing_ok=True)
+
+
+def fetch(session: Session, folder: Path) -> bool:
+    """Takes in what was sealed on the jumpbox, where a note leads there; returns whether it was asked.
+
+    A jumpbox that does not answer is no error here: whoever asks it next will say so.
+
+    Raises:
+        PaverError: if its copy of the sealed store and ours were both written since they were the same.
+    """
+    from paver.runs import handoff  # noqa: PLC0415 - it brings all that a run needs
+
+    endpoint = session.paved.jumpbox
+    known = _known(folder / NAME)
+    if endpoint is None or known is None or session.station == "jumpbox" or not session.vault.opens:
+        return False
+    connector: Any = dataclasses.replace(session.paved.connectors[endpoint.name], **known)  # type: ignore[type-var]
+    try:
+        connection = session.reach(connector)
+    except (Unobservable, HostKeyError):
+        return False
+    try:
+        handoff.take_in(session, connection.reader())
+    finally:
+        connection.close()
+    session.vault.forget()
+    return True
+
+
+def _known(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise PaverError(
+            f"{path} can't be read", why=type(error).__name__, do="remove it if no run is under way"
+        ) from error
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        return None
+    keys = found["host_keys"]
+    return {
+        **{name: found[name] for name in FIELDS},
+        "host_keys": keys if isinstance(keys, str) else tuple(keys),
+    }
