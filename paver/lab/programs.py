@@ -57,7 +57,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
 _SIMULATOR = ("vsim",)
 _BY_PHASE: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "trust": (),
+        "trust": _SIMULATOR,  # a lab has hosts, whatever is done to them
         "hosts": _SIMULATOR,
         "jumpbox": _SIMULATOR,
         "site-services": _SIMULATOR,
