@@ -40,10 +40,20 @@ def create(world: Writer, wish: Jumpbox) -> None:
         world.report("removing an upload that was cut")
         _remove(world, session, found)
         found = None
+    if found is not None and not _begun_for(world, wish, found):
+        # It never came to its end, perhaps because of what is corrected now: it would be waited for in vain.
+        world.report("removing a machine that was begun with another image or other first-boot data")
+        _remove(world, session, found)
+        found = None
     if found is None:
         _deploy(world, session, wish)
         found = _mine(world, session, wish)
     _finish(world, session, wish, found)
+
+
+def _begun_for(world: Writer, wish: Jumpbox, found: Found) -> bool:
+    told = {image.KEY: wish.image or "", **first_boot.guestinfo(wish.first_boot(world.site))}
+    return all(found.extra.get(key) == value for key, value in told.items())
 
 
 def change(world: Writer, wish: Jumpbox, seen: JumpboxFacts, fields: frozenset[str]) -> None:
