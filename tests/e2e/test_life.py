@@ -7,6 +7,7 @@ import json
 import jsonschema
 import pytest
 
+from tests.crash import oracle
 from tests.e2e.conftest import Life
 from tests.support.place import HOSTS, NAME, Place, edited, lines
 
@@ -98,14 +99,6 @@ def test_what_is_taken_out_of_the_site_file_is_planned_as_deletes_and_goes(finis
 
 
 def test_a_destroyed_site_leaves_what_was_there_before(life: Life, destroyed: Place) -> None:
-    end = destroyed.inventory()
-    for host in HOSTS:
-        before, after = dict(life.start[host]), dict(end[host])
-        different = {key for key in before | after if before.get(key) != after.get(key)}
-        assert different <= RESIDUE, {key: (before.get(key), after.get(key)) for key in different - RESIDUE}
-    assert destroyed.machines() == {}
-    assert not list((destroyed.lab.folder / "machines").iterdir())
-    folders = {path.name for path in destroyed.lab.folder.glob("hosts/*/datastores/*/*")}
-    assert folders <= {"iso"}, folders
+    oracle.bare(life.start, destroyed, RESIDUE)
     left = destroyed.paver("secrets", "list", "--json").json
     assert {each["name"] for each in left["secrets"]} - STAYING == set(), json.dumps(left)

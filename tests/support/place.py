@@ -222,6 +222,40 @@ class Place:
         """Asks the simulator of vCenter."""
         return control.call(self.lab.folder / "run" / "vcenter.control.sock", method, target, body)
 
+    @contextmanager
+    def fault(self, host: str, method: str, **how: Any) -> Iterator[None]:
+        """Has calls of a host go wrong for a while: see the simulator's `Rule`."""
+        self.control("POST", "/fault", {"server": host, "method": method, **how})
+        try:
+            yield
+        finally:
+            self.control("DELETE", "/faults")
+
+    @contextmanager
+    def dark(self, host: str) -> Iterator[None]:
+        """Switches a host off for a while."""
+        control.call(self.lab.room, "POST", f"/hosts/{host}/power", {"state": "off"})
+        try:
+            yield
+        finally:
+            control.call(self.lab.room, "POST", f"/hosts/{host}/power", {"state": "on"})
+
+    def variant(self, name: str, old: str = "", new: str = "") -> Place:
+        """Returns the same site in a folder of its own, with `old` replaced in its file; its runs are its own."""
+        folder = self.folder.with_name(name)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns(".paver"))
+        demo = site.Demo(folder / self.site.name, folder / self.demo.operator_key.name)
+        text = demo.site.read_text()
+        assert old in text
+        demo.site.write_text(text.replace(old, new))
+        return dataclasses.replace(self, folder=folder, demo=demo, told=[])
+
+    def keep(self, name: str, value: str) -> None:
+        """Puts a secret into the sealed store, as its user would."""
+        with store.writer(self.sealed, keys.KeyFile(self.folder / "site.key"), "test") as writer:
+            writer.put(name, value, made_by="test")
+
     def inventory(self) -> dict[str, Any]:
         """Returns all state of the hosts that a client can change, and their datastores' files."""
         return {name: self.control("GET", f"/inventory?server={name}") for name in HOSTS}
@@ -254,6 +288,14 @@ class Place:
         return path
 
 
+def _written(lab: raising.Lab, folder: Path) -> Place:
+    demo = site.write(lab, folder)
+    artefact = folder / "bucc.tar"
+    if not artefact.exists():
+        artefact.write_text("no artefact: this lab has hosts and a jumpbox only\n")
+    return Place(Raised(lab), folder, demo)
+
+
 def digest(folder: Path) -> dict[str, str]:
     """Returns path, rights and SHA-256 of every file below `folder`."""
     found = {}
@@ -271,21 +313,38 @@ def digest(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def place(
-    folder: Path, programs: Mapping[str, Path], tools: Mapping[str, Path], *, stays: bool = False
+    folder: Path,
+    programs: Mapping[str, Path],
+    tools: Mapping[str, Path],
+    *,
+    stays: bool = False,
+    capacity: int | None = None,
 ) -> Iterator[Place]:
-    """Raises the demo's lab in `folder` and writes its site; unless it `stays`, the lab goes with this process."""
+    """Raises the demo's lab in `folder` and writes its site; unless it `stays`, the lab goes with this process.
+
+    Args:
+        folder: for both.
+        programs: the lab's servers.
+        tools: the system's.
+        stays: whether the lab outlives this process.
+        capacity: of each host's datastore, in bytes.
+    """
     if raising.find(folder / "lab") is None:
         # A new lab is a new world: what was sealed and journalled for an earlier one is not of it.
         shutil.rmtree(folder / "site", ignore_errors=True)
     wanted = plan.demo(site.passwords(folder / "site", NAME))
+    if capacity is not None:
+        stores = (plan.Datastore("datastore1", capacity),)
+        hosts = tuple(dataclasses.replace(host, datastores=stores) for host in wanted.hosts)
+        wanted = dataclasses.replace(wanted, hosts=hosts)
     if stays:
         lab = raising.up(wanted, folder / "lab", programs=programs, tools=tools)
-        yield Place(Raised(lab), folder / "site", site.write(lab, folder / "site"))
+        yield _written(lab, folder / "site")
         return
     reading, writing = os.pipe()
     try:
         lab = raising.up(wanted, folder / "lab", programs=programs, tools=tools, hold=reading)
-        yield Place(Raised(lab), folder / "site", site.write(lab, folder / "site"))
+        yield _written(lab, folder / "site")
     finally:
         raising.down(folder / "lab")
         os.close(reading)
