@@ -176,8 +176,10 @@ def _compile(source: _Source, go: Path, folder: Path, tick: Callable[[], None]) 
         output = Path(scratch) / "program"
         log = Path(scratch) / "log"
         environment = {
+            **_caches(go, folder),
             **os.environ,
-            "GOFLAGS": "-mod=readonly",
+            # Writable modules: whoever removes the cache must not meet read-only folders in it.
+            "GOFLAGS": "-mod=readonly -modcacherw",
             "GOTOOLCHAIN": "local",
             "GOWORK": "off",
             "CGO_ENABLED": "0",
@@ -210,6 +212,14 @@ def _compile(source: _Source, go: Path, folder: Path, tick: Callable[[], None]) 
             )
         output.chmod(0o755)
         output.replace(binary)
+
+
+def _caches(go: Path, folder: Path) -> dict[str, str]:
+    """Returns where modules and compiled packages go: into the lab's cache, where the toolchain is the lab's too."""
+    if not go.resolve().is_relative_to(folder.resolve()):
+        # Who has Go has its caches, wherever they are wanted.
+        return {}
+    return {"GOMODCACHE": str(folder / "modules"), "GOCACHE": str(folder / "compiled")}
 
 
 def _forget(folder: Path) -> None:
