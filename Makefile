@@ -3,7 +3,10 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check test test-fast demo bench clean-lab
+SETTLED := tests/unit tests/conformance tests/formats tests/sim \
+  tests/e2e/test_life.py tests/e2e/test_clients_of_others_agree.py
+
+.PHONY: help setup check test test-hard test-fast demo bench clean-lab
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -23,9 +26,13 @@ check: setup ## ruff, mypy --strict, import rules: seconds
 test-fast: setup ## unit tests only
 	@pytest -q tests/unit tests/cases tests/formats -n auto
 
-test: check ## all tests; builds the lab's servers first
+test: check ## the tests that CI runs; builds the lab's servers first
 	@$(PY) -m paver.lab.demo --only-build
-	@pytest -q tests -n 2 --dist loadgroup
+	@pytest -q $(SETTLED) -n 2 --dist loadgroup
+
+test-hard: check ## kills, faults, secrets and writes over a whole site: not yet in CI, see CONTRIBUTING.md
+	@$(PY) -m paver.lab.demo --only-build
+	@pytest -q tests/e2e tests/crash -n 2 --dist loadgroup
 
 demo: setup ## raise the lab, run the whole main job in it, leave the report (PHASES=hosts,jumpbox for a part)
 	@$(PY) -m paver.lab.demo $(if $(PHASES),--phases $(PHASES)) $(if $(IMAGE),--image $(IMAGE))
