@@ -25,6 +25,12 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "a
 _CHANNELS = 8
 """OpenSSH's default allows ten sessions a connection; two stay free for transfers."""
 
+# A command that ends before our end of input is sent gets its channel closed by the server; paramiko may then send that
+# end after its own close, for which OpenSSH breaks off the whole connection. So a command without input has none to wait
+# for, and one with input reads on to its end (but not through what is left of a long transfer that failed).
+_WITHOUT_INPUT = " </dev/null"
+_WITH_INPUT = "; code=$?; head -c 1048576 >/dev/null; exit $code"
+
 
 class HostKeyError(Refused):
     """The machine showed another host key than the one that is known."""
@@ -216,11 +222,12 @@ class SshShell:
         out, err = bytearray(), bytearray()
         end = time.monotonic() + timeout
         channel.settimeout(timeout)
-        channel.exec_command(quoted(argv))
+        channel.exec_command(quoted(argv) + (_WITH_INPUT if stdin else _WITHOUT_INPUT))
         broken: list[BaseException] = []
         feeding = threading.Thread(target=_feed, args=(channel, stdin, broken), daemon=True)
         errors = threading.Thread(target=_drain_errors, args=(channel, err), daemon=True)
-        feeding.start()
+        if stdin:
+            feeding.start()
         errors.start()
         take = on_output or out.extend
         try:

@@ -26,7 +26,7 @@ from paver.lab import system
 from paver.transport import dial, job, job_runner
 from paver.transport.context import Wire
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
-from paver.transport.ssh import HostKeyError
+from paver.transport.ssh import HostKeyError, SshShell
 from paver.transport.tunnel import ConnectProxy
 
 pytestmark = pytest.mark.lab
@@ -198,6 +198,20 @@ def test_a_command_that_fails_says_what_it_wrote(writer: MachineWriter) -> None:
     assert caught.value.ran.code == 3
     assert "no such zone" in caught.value.seen
     assert writer.run(["sh", "-c", "exit 3"], check=False).code == 3
+
+
+def test_commands_that_end_before_they_read_their_input_do_not_cut_the_connection(
+    server: Server,
+) -> None:
+    connection = server.connector().connect(server.wire())
+    shell = connection.reader().host.shell
+    assert isinstance(shell, SshShell)
+    first = shell.client
+    for _ in range(150):
+        assert shell.run(["true"], stdin=b"nobody reads this", timeout=20).code == 0
+        assert shell.run(["false"], timeout=20).code == 1
+    assert shell.client is first
+    connection.close()
 
 
 def test_a_command_that_never_ends_is_given_up(writer: MachineWriter) -> None:
