@@ -101,8 +101,9 @@ class Executor:
         """Acts on all pending actions that are `mine` and whose needs are met; `done` were done elsewhere."""
         already = set(done) | {a.resource for a in self._plan.actions if not a.writes and not a.implied}
         todo = [a for a in self._plan.actions if a.verb in WRITES and a.resource not in already]
+        waiting = {action.resource: action for action in todo}
         scheduler = Scheduler(
-            [a for a in todo if mine(a) and self._reachable(a, todo, mine)], self._plan.slots
+            [a for a in todo if mine(a) and self._reachable(a, waiting, mine)], self._plan.slots
         )
         failed: list[tuple[ResourceId, BaseException]] = []
         acted: set[ResourceId] = set()
@@ -129,9 +130,10 @@ class Executor:
                         acted.add(id_)
         return Outcome(done=scheduler.done, acted=frozenset(acted), failed=tuple(failed), left=scheduler.left)
 
-    def _reachable(self, action: Action, todo: list[Action], mine: Callable[[Action], bool]) -> bool:
+    def _reachable(
+        self, action: Action, by_id: Mapping[ResourceId, Action], mine: Callable[[Action], bool]
+    ) -> bool:
         """An action that waits for another station's is left for the next round."""
-        by_id = {one.resource: one for one in todo}
         seen: set[ResourceId] = set()
         stack = [action.resource]
         while stack:
