@@ -105,6 +105,15 @@ def _repeated(
     clock: Callable[[], float],
 ) -> T:
     end = clock() + seconds
+    try:
+        return do()
+    except Exception as error:  # noqa: BLE001 - tenacity decides on it; most calls never need it, and it takes its time
+        failed = [error]
+
+    def go_on() -> T:
+        if failed:
+            raise failed.pop()
+        return do()
 
     def told(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -119,7 +128,7 @@ def _repeated(
         sleep=sleep,
         reraise=True,
     )
-    return retrying(do)
+    return retrying(go_on)
 
 
 def _passes(error: BaseException) -> bool:

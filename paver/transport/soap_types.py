@@ -5,6 +5,7 @@ pyVmomi is imported on first use: it takes 0.1 s, and most commands never speak 
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
@@ -12,11 +13,13 @@ BASELINE = "vim.version.version12"
 """6.7: what the first call speaks, before the server's own version is known."""
 
 
+@functools.cache
 def vmomi(module: str = "VmomiSupport") -> Any:
     """Returns a module of pyVmomi, imported on first use; it is untyped in all that matters here."""
     return importlib.import_module(f"pyVmomi.{module}")
 
 
+@functools.cache
 def type_of(name: str) -> Any:
     """Returns the class of WSDL name `name`, as `HostNetworkSystem` or `HostPortGroupSpec`.
 
@@ -57,11 +60,17 @@ def method(managed: Any, wsdl_name: str) -> Any:
     Raises:
         AttributeError: if the object has no such method.
     """
-    for info in type(managed)._GetMethodList():  # noqa: SLF001
+    kind: Any = type(managed)
+    return getattr(managed, _method_name(kind, wsdl_name))
+
+
+@functools.cache
+def _method_name(type_: Any, wsdl_name: str) -> str:
+    for info in type_._GetMethodList():  # noqa: SLF001
         if info.wsdlName == wsdl_name:
-            capital = info.name[0].upper() + info.name[1:]
-            return getattr(managed, capital)
-    raise AttributeError(f"{name_of(type(managed))} has no method {wsdl_name}")
+            name: str = info.name[0].upper() + info.name[1:]
+            return name
+    raise AttributeError(f"{name_of(type_)} has no method {wsdl_name}")
 
 
 def newest_known(api_version: str) -> str:
