@@ -31,6 +31,21 @@ _ADMIN_READS = frozenset(
 )
 
 
+_WRONG_KEY = (
+    "the account is not known there, or its secret is another one",
+    "check the account and its secret; the sealed store's may be newer than the store's, or the other way round",
+)
+_HINTS = {
+    "SignatureDoesNotMatch": _WRONG_KEY,
+    "InvalidAccessKeyId": _WRONG_KEY,
+    "AccessDenied": (
+        "the account may not do that",
+        "give it the right in the store, or name another account",
+    ),
+    "RequestTimeTooSkewed": ("this machine's clock and the store's differ", "check the time on both"),
+}
+
+
 class S3Error(PaverError):
     """The store refused.
 
@@ -40,7 +55,10 @@ class S3Error(PaverError):
     """
 
     def __init__(self, name: str, call: str, code: str, status: int, message: str) -> None:
-        super().__init__(f"{name}: {call} was refused with {code} ({status})", seen=message[:400])
+        hint = _HINTS.get(code, _HINTS["AccessDenied"] if status == 403 else ("", ""))
+        super().__init__(
+            f"{name}: {call} was refused with {code} ({status})", seen=message[:400], why=hint[0], do=hint[1]
+        )
         self.code = code
         self.status = status
 
