@@ -18,8 +18,8 @@ from paver.lab import build, programs, raising, system
 from tests.support.place import Place, place
 from tests.support.scan import Sampler, secrets
 
-STAGES = ("empty", "half", "deeper", "finished", "destroyed")
-"""In the order in which a site goes through them; each is a fixture."""
+STAGES = ("empty", "half", "deeper", "finished", "leaving", "destroyed")
+"""In the order in which a site goes through them; each is a fixture. What is leaving stands still, in part."""
 PHASES = {
     "half": ("trust", "hosts", "jumpbox"),
     "deeper": ("trust", "hosts", "jumpbox", "site-services", "vcenter", "inventory"),
@@ -61,6 +61,8 @@ class Life:
         return self.place
 
     def _go(self, stage: str) -> None:
+        if stage == "leaving":
+            return
         if stage == "destroyed":
             self.values = secrets(self.place.sealed, self.place.folder / "site.key")
             self.place.paver("destroy", "--allow", "*", "--yes")
@@ -118,6 +120,12 @@ def deeper(life: Life) -> Place:
 def finished(life: Life) -> Place:
     """Everything stands."""
     return life.reach("finished")
+
+
+@pytest.fixture
+def leaving(life: Life) -> Place:
+    """Everything stands, or stood: nobody after this one needs it whole."""
+    return life.reach("leaving")
 
 
 @pytest.fixture

@@ -1,0 +1,139 @@
+"""What goes wrong behind the jumpbox: vendors' tools that fail, services that refuse, foreign things in the way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.place import Place, Ran
+
+pytestmark = pytest.mark.lab
+
+INSTALLER = "vcsa-cli-installer/lin64/vcsa-deploy"
+WITH_FAULT = '#!/bin/sh\nPAVER_LAB_VCSA_FAULT=$(cat "{file}" 2>/dev/null) exec "$0.own" "$@"\n'
+
+
+def told(ran: Ran, code: int, *words: str) -> None:
+    """Asserts how a command ended, and that each of `words` stands in its error, in this order."""
+    assert ran.code == code, ran.told
+    at = ran.err.find("error: ")
+    assert at >= 0, ran.told
+    for word in words:
+        found = ran.err.find(word, at)
+        assert found >= 0, f"{word!r} is not where it should be:\n{ran.err}"
+        at = found
+
+
+# Before vCenter -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("precheck", ("vcsa-deploy failed", "(--precheck-only)", "seen", "Precheck failed", "why", "do")),
+        ("ask", ("vcsa-deploy failed", "seen", "why", "do", "run the same command again")),
+        ("hang", ("vcsa-deploy failed", "(install)", "seen", "why", "stall-limit", "do")),
+        ("fail-firstboot", ("vcsa-deploy failed", "(install)", "seen", "why", "do", "deleted first")),
+    ],
+)
+def test_an_installer_that_fails_is_told_in_its_own_words(
+    half: Place, fault: str, words: tuple[str, ...]
+) -> None:
+    """What it left behind does not stand in the way of the next one: that is what the next stage shows."""
+    half.paver("apply", "--yes", "--phase", "site-services")
+    half.paver("apply", "--yes", "--only", "vsphere.installer:*")
+    with _failing(half, fault), half.over_there("tests.support.impatient", "8"):
+        told(half.paver("apply", "--yes", "--phase", "vcenter", code=None), 1, *words)
+    assert half.pending("--phase", "vcenter")["vsphere.appliance:vcenter"] == "create"
+
+
+@contextlib.contextmanager
+def _failing(place: Place, fault: str) -> Iterator[None]:
+    """Has the installer fail on purpose for a while: its job gets no environment of ours."""
+    root = place.jumpbox()
+    [program] = (root / "var/lib/paver/installers").glob(f"*/{INSTALLER}")
+    own, file = program.with_name(f"{program.name}.own"), root / "var/lib/paver-lab/installer-fault"
+    program.rename(own)
+    program.write_text(WITH_FAULT.format(file=f"/{file.relative_to(root)}"))
+    program.chmod(0o755)
+    file.write_text(fault)
+    try:
+        yield
+    finally:
+        own.replace(program)
+
+
+# Before the director --------------------------------------------------------------------------------------------
+
+
+def test_a_bucc_up_that_fails_halfway_is_told_with_the_cpis_words_and_goes_on_from_there(
+    deeper: Place,
+) -> None:
+    deeper.vcenter(
+        "POST", "/fault", {"method": "CloneVM_Task", "fault": "InsufficientResourcesFault", "times": -1}
+    )
+    try:
+        ran = deeper.paver("apply", "--yes", "--phase", "bucc", code=None)
+    finally:
+        deeper.vcenter("DELETE", "/faults")
+    told(ran, 1, "`bucc up` ended with 1", "seen", "why", "do", "create-env goes on where it stopped")
+    sealed = {each["name"] for each in deeper.paver("secrets", "list", "--json").json["secrets"]}
+    assert {"bucc-state", "bucc-creds"} <= sealed, "they are sealed also when it fails"
+    trace = deeper.trace()
+    deeper.paver("apply", "--yes", "--phase", "bucc")
+    assert len([call for call in trace.writes() if call.method == "CloneVM_Task"]) == 1
+    assert not [call for call in trace.writes() if call.method == "ImportVApp"], (
+        "the stemcell was there already"
+    )
+
+
+# A finished site ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("deployment", "name", "what"),
+    [("object-store", "object store", "s3"), ("registry", "registry", "registry")],
+)
+def test_a_service_that_does_not_answer_is_never_taken_for_absent(
+    finished: Place, deployment: str, name: str, what: str
+) -> None:
+    finished.tool("bosh", "-n", "-d", deployment, "stop")
+    try:
+        ran = finished.paver("verify", code=None)
+        assert ran.code == 1, ran.told
+        assert name in ran.told.replace("-", " "), ran.told
+        if what == "s3":
+            planned = finished.paver("plan", code=None)
+            told(planned, 1, "object store", "does not answer", "why", "do")
+            assert "create" not in planned.out
+    finally:
+        finished.tool("bosh", "-n", "-d", deployment, "start")
+    assert finished.pending() == {}
+
+
+def test_an_object_store_that_refuses_the_key_says_so(finished: Place) -> None:
+    other = finished.variant("other-key")
+    other.keep("object-store-root", "not-the-key-that-the-store-has-0")
+    told(other.paver("plan", code=None), 1, "object store", "why", "do")
+
+
+# Leaving --------------------------------------------------------------------------------------------------------
+
+
+def test_destroy_deletes_nothing_that_others_put_into_a_bucket_or_beside_our_machines(leaving: Place) -> None:
+    """It stops there, names it, and goes on once that is gone."""
+    leaving.tool("mc", "cp", str(leaving.site), "site/bundles/theirs")
+    created = ["-on=false", "-c=1", "-m=64", "-g=otherGuest", "-ds=datastore1", "-folder=/north/vm/BOSH_VMs"]
+    leaving.tool("govc", "vm.create", *created, "-pool=/north/host/compute/Resources", "-net=bosh", "theirs")
+    ran = leaving.paver("destroy", "--allow", "*", "--yes", code=None)
+    told(ran, 4, "the bucket bundles is not empty", "why", "do", "empty it, then run the same command again")
+    assert "theirs" in leaving.tool("mc", "ls", "site/bundles").out
+    leaving.tool("mc", "rm", "--versions", "--force", "site/bundles/theirs")
+    ran = leaving.paver("destroy", "--allow", "*", "--yes", code=None)
+    told(ran, 4, "BOSH_VMs", "theirs", "do")
+    found = json.loads(leaving.tool("govc", "vm.info", "-json", "/north/vm/BOSH_VMs/theirs").out)
+    assert len(found["virtualMachines"]) == 1
+    leaving.tool("govc", "vm.destroy", "/north/vm/BOSH_VMs/theirs")
