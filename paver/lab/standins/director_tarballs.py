@@ -6,9 +6,11 @@ Words and codes of refusals: bosh's src/bosh-director/lib/bosh/director/errors.r
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,8 @@ from typing import Any
 import yaml
 
 from paver.lab.standins import tarballs
+
+_PIECE = 2**20
 
 
 class BadTarballError(Exception):
@@ -153,12 +157,15 @@ def _members(path: Path, code: int, what: str) -> dict[str, bytes]:
 def _unpacked(content: bytes, code: int, what: str) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as plain, tarfile.open(fileobj=plain, mode="r:") as tar:
             for member in tar:
                 data = tar.extractfile(member) if member.isfile() else None
                 if data is not None:
                     files[member.name.removeprefix("./")] = data.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+            # To the very end, as `tar -xzf` reads: the checksum stands there.
+            while plain.read(_PIECE):
+                continue
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise BadTarballError(code, f"Extracting {what} failed. Check task debug log for details.") from error
     return files
 
