@@ -157,7 +157,10 @@ def _members(path: Path, code: int, what: str) -> dict[str, bytes]:
 def _unpacked(content: bytes, code: int, what: str) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as plain, tarfile.open(fileobj=plain, mode="r:") as tar:
+        with (
+            gzip.GzipFile(fileobj=io.BytesIO(content)) as plain,
+            tarfile.open(fileobj=plain, mode="r:") as tar,
+        ):
             for member in tar:
                 data = tar.extractfile(member) if member.isfile() else None
                 if data is not None:
