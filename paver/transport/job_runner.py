@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -256,15 +257,41 @@ def _launch(
     return process, ""
 
 
+class Ending:
+    """Waits for a process to end, told by the kernel; where that cannot be, the time just passes.
+
+    Whoever looks now and then is late by half of the time between two looks, at each end of each job.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._poll = select.poll()
+        self._handle = -1
+        with contextlib.suppress(OSError):  # it is gone, or the kernel is older than 5.3
+            self._handle = os.pidfd_open(pid)
+            self._poll.register(self._handle, select.POLLIN)
+
+    def within(self, seconds: float) -> bool:
+        """Returns True as soon as it has ended, False when the seconds are over."""
+        return bool(self._poll.poll(seconds * 1000))
+
+    def close(self) -> None:
+        """Waits for it no more: from now on the time just passes."""
+        if self._handle >= 0:
+            self._poll.unregister(self._handle)
+            os.close(self._handle)
+            self._handle = -1
+
+
 def _wait(process: subprocess.Popen[bytes], log: Path, spec: dict[str, Any]) -> dict[str, Any]:
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     begun = grew = time.monotonic()
     size = 0
     pause = 0.01
+    ended = Ending(process.pid)
     while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return {"code": process.wait(pause), "reason": "ended"}
+        if ended.within(pause):
+            return {"code": process.wait(), "reason": "ended"}
         pause = min(pause * 2, 0.25)
         now = time.monotonic()
         current = log.stat().st_size
@@ -314,7 +341,8 @@ def follow(jobs: Path, job_id: str, offset: int, out: Any) -> None:
     """
     folder = jobs / job_id
     quiet = time.monotonic()
-    with (folder / "log").open("rb") as log:
+    ending = Ending((_read(folder / "pid") or {}).get("attendant", {}).get("pid", 0))
+    with (folder / "log").open("rb") as log, contextlib.closing(ending):
         log.seek(offset)
         pause = 0.02
         while True:
@@ -334,7 +362,9 @@ def follow(jobs: Path, job_id: str, offset: int, out: Any) -> None:
                 out.write(b"=" + json.dumps(now).encode() + b"\n")
                 out.flush()
                 return
-            time.sleep(pause)
+            if ending.within(pause):
+                # Once more, for what it left; a command that outlives its attendant is looked at now and then.
+                ending.close()
 
 
 def digest(spec: Mapping[str, Any]) -> str:

@@ -223,10 +223,10 @@ class MachineWriter(MachineReader):
     def mkdir(self, path: str, mode: int = 0o755, owner: str = "") -> None:
         """Makes a directory with its parents (call `file:mkdir`); it may be there already."""
         self.admit("file:mkdir", path)
-        self._must(["mkdir", "-p", "--", path], root=True)
-        self._must(["chmod", f"{mode:o}", "--", path], root=True)
-        if owner:
-            self._must(["chown", owner, "--", path], root=True)
+        # One command does all: each one is a round trip, and a sudo.
+        user, _, group = owner.partition(":")
+        owned = [*(["-o", user] if user else []), *(["-g", group] if group else [])]
+        self._must(["install", "-d", "-m", f"{mode:o}", *owned, "--", path], root=True)
 
     def remove(self, path: str, *, recursive: bool = False) -> None:
         """Removes a file, or a directory with all in it (call `file:remove`); absent is fine."""

@@ -28,6 +28,7 @@ from paver.lab import system
 from paver.transport import dial, job, job_runner
 from paver.transport.context import Wire
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
+from paver.transport.shell import LocalShell
 from paver.transport.ssh import HostKeyError, SshShell
 from paver.transport.tunnel import ConnectProxy
 
@@ -232,6 +233,28 @@ def test_a_command_that_never_ends_is_given_up(writer: MachineWriter) -> None:
         writer.run(["sleep", "60"], timeout=0.5)
 
 
+def test_the_end_of_a_command_is_told_by_the_kernel_and_not_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def looked(_: float) -> None:
+        raise AssertionError("it sleeps between two looks")
+
+    monkeypatch.setattr(time, "sleep", looked)
+    assert LocalShell("here").run(["sh", "-c", "sleep 0.1; exit 3"], timeout=60).code == 3
+
+
+def test_whoever_waits_for_a_process_hears_of_its_end_long_before_the_time_is_over() -> None:
+    process = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    ending = job_runner.Ending(process.pid)
+    assert not ending.within(0.01)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert ending.within(600)
+    ending.close()
+    assert not ending.within(0.01)
+    assert process.wait() == 0
+
+
 def test_every_write_passes_the_gate_under_its_name(machine: MachineConnection, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     gate = Gate()
@@ -241,6 +264,20 @@ def test_every_write_passes_the_gate_under_its_name(machine: MachineConnection, 
     writer.remove(str(tmp_path / "d"), recursive=True)
     writer.run(["/bin/true"])
     assert gate.calls == ["file:mkdir", "file:write", "file:remove", "run:true"]
+
+
+def test_a_folder_that_is_there_gets_the_mode_that_is_wished_and_keeps_what_is_in_it(
+    writer: MachineWriter, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o777)
+    folder = str(tmp_path / "a/b")
+    writer.mkdir(folder, 0o755)
+    writer.write_file(f"{folder}/kept", b"x")
+    writer.mkdir(folder, 0o700, writer.run(["id", "-un"], root=True).text)
+    found = writer.stat(folder)
+    assert found is not None
+    assert (found.kind, found.mode) == ("directory", 0o700)
+    assert writer.read_file(f"{folder}/kept") == b"x"
 
 
 def test_a_gate_that_refuses_keeps_the_command_from_running(
