@@ -14,7 +14,8 @@ from typing import Any
 from paver.driver import Interrupted, PaverError, Writer
 from paver.transport.http import Answer
 
-POLL = 0.2
+SOONEST, LATEST = 0.05, 2.0
+"""Seconds between two looks at a task: a twentieth of what it took until now, within these bounds."""
 ENDED = frozenset({"done", "error", "cancelled", "timeout"})
 
 
@@ -66,14 +67,18 @@ def resumed(world: Writer, director: Any, entry: Mapping[str, Any] | None, doing
 
 
 def _followed(world: Writer, director: Any, number: str, doing: str) -> str:
+    begun, told = time.monotonic(), ""
     while True:
         task: Any = director.get(f"/tasks/{number}").json()
         if task["state"] in ENDED:
             break
-        world.report(f"{doing}: task {number} {_stage(director, number) or task['state']}")
+        stage = _stage(director, number) or task["state"]
+        if stage != told:
+            told = stage
+            world.report(f"{doing}: task {number} {stage}")
         if world.stopping():
             raise Interrupted(f"stopped following task {number} ({doing}); the director goes on with it")
-        time.sleep(POLL)
+        time.sleep(min(max((time.monotonic() - begun) / 20, SOONEST), LATEST))
     if task["state"] != "done":
         raise PaverError(
             f"{doing}: the director's task {number} ended in {task['state']}",
