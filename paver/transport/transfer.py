@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,9 @@ from paver.transport.context import Progress
 from paver.transport.shell import Input, Ran
 
 _PIECE = 256 * 1024
+
+TELL = 0.1
+"""Seconds between two tellings of progress: whoever is told writes it down and shows it."""
 
 _TAKE = (
     'set -eu; umask 077; t=$(mktemp "$1.XXXXXX"); trap \'rm -f "$t"\' EXIT; trap "exit 1" HUP INT TERM; trap "" PIPE; cat >"$t"; '
@@ -53,11 +57,12 @@ def upload(
 def _pieces(
     source: Path, size: int, update: Callable[[bytes], None], on_progress: Progress | None
 ) -> Iterator[bytes]:
-    done = 0
+    done, told = 0, time.monotonic()
     with source.open("rb") as stream:
         while piece := stream.read(_PIECE):
             update(piece)
             yield piece
             done += len(piece)
-            if on_progress is not None:
+            if on_progress is not None and (done == size or time.monotonic() >= told + TELL):
+                told = time.monotonic()
                 on_progress(done, size)

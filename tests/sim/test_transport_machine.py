@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from paver.errors import PaverError, Refused, Unobservable
 from paver.lab import system
-from paver.transport import dial, job, job_runner
+from paver.transport import dial, job, job_runner, transfer
 from paver.transport.context import Wire
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
 from paver.transport.shell import LocalShell
@@ -316,8 +316,23 @@ def test_an_upload_arrives_whole_and_tells_its_progress(writer: MachineWriter, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
 
 
-def test_an_upload_whose_source_breaks_leaves_nothing(writer: MachineWriter, tmp_path: Path) -> None:
+def test_an_upload_tells_its_progress_by_the_clock_and_not_by_the_piece(
+    writer: MachineWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tmp_path.chmod(0o777)
+    source = tmp_path / "source"
+    source.write_bytes(bytes(5_000_001))
+    monkeypatch.setattr(transfer, "TELL", 600.0)
+    told: list[int] = []
+    writer.upload(source, str(tmp_path / "target"), on_progress=lambda done, _: told.append(done))
+    assert told == [5_000_001]
+
+
+def test_an_upload_whose_source_breaks_leaves_nothing(
+    writer: MachineWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(transfer, "TELL", 0.0)
     source = tmp_path / "source"
     source.write_bytes(os.urandom(3_000_000))
 

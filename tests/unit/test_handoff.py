@@ -118,6 +118,19 @@ def carry(machine: Machine, folder: Path, given: Plan) -> None:
     )
 
 
+def test_no_file_waits_for_another_one_to_be_written_over_there(machine: Machine, tmp_path: Path) -> None:
+    together = threading.Barrier(4)
+
+    def write(path: str, data: bytes, *_: object) -> None:
+        together.wait(60)
+        machine.files[path] = data
+
+    machine.write_file = write  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        carry(machine, tmp_path, plan())
+    assert len(machine.files) == 4
+
+
 def test_the_same_plan_attaches_to_its_run(machine: Machine, tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(Interrupted, match="goes on"):
