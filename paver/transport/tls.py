@@ -13,7 +13,7 @@ import hmac
 import re
 import ssl
 
-from paver.errors import BadInput, PaverError, Unobservable
+from paver.errors import BadInput, Refused, Unobservable
 from paver.transport import dial
 from paver.transport.dial import Proxy
 
@@ -27,7 +27,7 @@ _NAMES = frozenset({62, 64})
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 
 
-class TrustError(PaverError):
+class TrustError(Refused):
     """A server's certificate is not the one, or not one of those, that is trusted."""
 
 

@@ -72,7 +72,7 @@ def test_another_certificate_than_the_pinned_one_is_refused_before_the_login(bar
             "seen",
             "expected",
         )
-        told(ran, 1, *words, bare.lab.fingerprints[host.name], "do", "on the server's own console")
+        told(ran, 4, *words, bare.lab.fingerprints[host.name], "do", "on the server's own console")
         assert not [call for call in trace.calls() if call.method == "Login" and call.server == host.name]
     assert bare.paver("plan", code=2)
 
@@ -84,7 +84,7 @@ def test_a_certificate_that_has_expired_is_told_as_such_though_it_is_the_pinned_
     with _serving(bare, host.name, old):
         ran = pinned.paver("plan", code=None)
     told(
-        ran, 1, "esx-01", "its certificate has expired", "why", "do", "check the clock of this machine first"
+        ran, 4, "esx-01", "its certificate has expired", "why", "do", "check the clock of this machine first"
     )
 
 

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from paver.driver import Endpoint, Facts, PaverError, Reader, Resource, Verb, Writer
+from paver.driver import Check, Endpoint, Facts, PaverError, Reader, Resource, Verb, Writer
 from paver.foundation import record
 
 KEY = ".paver/proof"
@@ -76,6 +76,11 @@ class ObjectStoreProof(_Proof):
     def says(self) -> str:
         return f"put, get and delete in {self.bucket}"
 
+    def checks(self, world: Reader, facts: ProofFacts) -> Iterable[Check]:
+        del facts
+        world.session(self.also[0]).query("head_bucket", Bucket=self.bucket)
+        yield Check("the store answers, with our certificate, and knows the account", ok=True)
+
     def prove(self, world: Writer) -> None:
         store = world.writing(self.also[0])
         body = secrets.token_bytes(64)
@@ -108,6 +113,12 @@ class RegistryProof(_Proof):
 
     def says(self) -> str:
         return "push, pull and delete an empty image"
+
+    def checks(self, world: Reader, facts: ProofFacts) -> Iterable[Check]:
+        del facts
+        # Nothing else of a plan speaks to the registry: one that is down would go unseen.
+        world.session(self.also[0]).get("/v2/")
+        yield Check("it answers, with our certificate, and knows the account", ok=True)
 
     def prove(self, world: Writer) -> None:
         registry = world.writing(self.also[0])
