@@ -8,6 +8,7 @@ the other otherwise. Events are a closed list.
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import pathlib
 import threading
@@ -97,7 +98,8 @@ class Journal:
             try:
                 written = os.write(self._file, line)
                 if written != len(line):
-                    raise OSError(28, "only a part of the line was written")  # noqa: TRY301 - same handling
+                    # A disk that fills takes a part of a line before it refuses the next one.
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - same handling
             except OSError as error:
                 os.ftruncate(self._file, size)
                 raise self._error(error) from error
