@@ -34,8 +34,31 @@ if [ "$1" = apply ] || [ "$1" = destroy ]; then
 fi
 exec {python} -m paver "$@"
 """
+BOUNDARIES = "var/lib/paver-lab/boundaries"
+"""On the jumpbox: at which boundaries of its journal a run there has died."""
+ALWAYS_NEW = """\
+#!/bin/sh
+export PYTHONPATH={library}
+case "$1" in apply | destroy) ;; *) exec {python} -m paver "$@" ;; esac
+while :; do
+  {python} -m tests.crash.suicide new:/{boundaries} "$@"
+  code=$?
+  [ $code = 137 ] || exit $code
+done
+"""
+"""`paver` on the jumpbox, for a life that dies at each boundary: the same command again, as often as it was killed."""
 ATTENDANT = ("job_runner", job_of(NAME), "\0start\0")
 OUTSIDE, JUMPBOX = "outside", "jumpbox"
+
+
+def install(place: Place, program: str) -> None:
+    """Puts `program` where the jumpbox has its `paver`."""
+    shim = place.jumpbox() / "usr/local/bin/paver"
+    library, python = shlex.quote(system.python_path()), shlex.quote(sys.executable)
+    draft = shim.with_suffix(".new")
+    draft.write_text(program.format(library=library, python=python, die=DIE, boundaries=BOUNDARIES))
+    draft.chmod(0o755)
+    draft.replace(shim)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,13 +202,8 @@ class Chain:
 
     @contextlib.contextmanager
     def _armed(self, when: str) -> Iterator[None]:
+        install(self.place, SHIM)
         root = self.place.jumpbox()
-        shim = root / "usr/local/bin/paver"
-        library, python = shlex.quote(system.python_path()), shlex.quote(sys.executable)
-        draft = shim.with_suffix(".new")
-        draft.write_text(SHIM.format(library=library, python=python, die=DIE))
-        draft.chmod(0o755)
-        draft.replace(shim)
         (root / DIE).write_text(when)
         yield
         (root / DIE).unlink(missing_ok=True)
