@@ -8,11 +8,13 @@ with Ova(path) as ova:
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import os
 import stat
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +24,8 @@ from paver.ovf.model import Descriptor, Disk, File
 from paver.ovf.names import href_name
 
 _CHUNK = 4 * 2**20
+_USUAL, _SOON = 0.005, 0.0005
+"""Seconds after which a thread that computes gives the interpreter to one that waits: Python's own, and while digesting."""
 _GIB = 2**30
 
 
@@ -179,7 +183,10 @@ class Ova:
         files = []
         for name, entry in entries.items():
             member = self._by_name[name]
-            digests = _digests(self._handle, member, list(dict.fromkeys([entry.algorithm, *also])), self.name)
+            with _interpreter_soon():
+                digests = _digests(
+                    self._handle, member, list(dict.fromkeys([entry.algorithm, *also])), self.name
+                )
             if digests[entry.algorithm] != entry.digest:
                 raise BadInput(
                     f"{self.name}: {name} is not what its manifest promises",
@@ -283,6 +290,19 @@ def _require_file(handle: int, path: Path) -> None:
 def _state(handle: int) -> tuple[int, int]:
     status = os.fstat(handle)
     return status.st_size, status.st_mtime_ns
+
+
+@contextlib.contextmanager
+def _interpreter_soon() -> Iterator[None]:
+    """Lets nobody keep the interpreter for long: digesting needs it for a moment, four times a chunk.
+
+    While other threads compute, it would wait longer for it than it digests.
+    """
+    sys.setswitchinterval(_SOON)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(_USUAL)
 
 
 def _digests(handle: int, member: tar.Member, algorithms: Sequence[str], where: str) -> dict[str, str]:

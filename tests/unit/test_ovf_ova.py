@@ -5,10 +5,12 @@ import hashlib
 import io
 import itertools
 import os
+import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from paver.errors import BadInput
 from paver.ovf import manifest, tar
+from paver.ovf import ova as archive
 from paver.ovf.model import Network, Product, Property
 from paver.ovf.ova import Ova
 from paver.ovf.write import make_ova
@@ -363,3 +366,23 @@ def test_an_ova_that_could_not_be_made_leaves_the_old_one_and_nothing_else(tmp_p
         make_ova(tmp_path / "x.ova", name="x", disk=bytes(2**21), capacity=2**20)
     assert (tmp_path / "x.ova").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["x.ova"]
+
+
+def test_whoever_computes_while_an_ova_is_digested_lets_go_of_the_interpreter_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = sys.getswitchinterval()
+    seen: list[float] = []
+    digest = archive._digests
+
+    def watched(*arguments: Any) -> Any:
+        seen.append(sys.getswitchinterval())
+        return digest(*arguments)
+
+    monkeypatch.setattr(archive, "_digests", watched)
+    path = _pack(tmp_path / "box.ova", _members())
+    with Ova(path) as opened:
+        opened.verify()
+    assert seen
+    assert max(seen) < usual / 2
+    assert sys.getswitchinterval() == usual
