@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from paver.driver import Endpoint, Ground, Material, Secret, output, resource_id
-from paver.foundation import manifests, places
+from paver.foundation import manifests, places, yaml_text
 from paver.foundation.concourse.team import Pipeline, Team
 from paver.foundation.credhub.entry import CredhubEntry
 from paver.foundation.director.deployment import Deployment
@@ -186,7 +184,7 @@ def _concourse(wish: Wish) -> None:
                     within=made.id,
                     team=name,
                     name=label,
-                    config=yaml.safe_load(text) or {},
+                    config=yaml_text.loads(text) or {},
                     paused=pipeline.paused,
                 )
             )

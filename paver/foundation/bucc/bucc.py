@@ -27,7 +27,7 @@ from paver.driver import (
     Verb,
     Writer,
 )
-from paver.foundation import record
+from paver.foundation import record, yaml_text
 from paver.foundation.bucc import running
 from paver.foundation.director import tasks
 from paver.transport import job
@@ -121,7 +121,7 @@ class Bucc(Resource[BuccFacts]):
         record.write(world, self.at, self.id, self._recorded(), complete=False)
         for folder in (project, project / "state", project / "operators"):
             machine.mkdir(str(folder), 0o700, "paver:paver")
-        variables = yaml.safe_dump(_revealed(world, self.variables), sort_keys=True)
+        variables = yaml_text.dumps(_revealed(world, self.variables), sort_keys=True)
         _seal(world, VARS, variables)
         _restore(world, self.at, project)
         self._write_inputs(world, project)
@@ -150,7 +150,7 @@ class Bucc(Resource[BuccFacts]):
         kept = _variables(machine.read_file(str(creds)) or b"{}", str(creds))
         seeded = {**kept, **_revealed(world, self.seeds)}
         if seeded != kept:
-            machine.write_file(str(creds), yaml.safe_dump(seeded).encode(), 0o600, "paver:paver")
+            machine.write_file(str(creds), yaml_text.dumps(seeded).encode(), 0o600, "paver:paver")
 
     def checks(self, world: Reader, facts: BuccFacts) -> Iterable[Check]:
         del facts
@@ -218,7 +218,7 @@ def _restore(world: Writer, at: Endpoint[Any, Any], project: PurePosixPath) -> N
 
 def _variables(data: bytes, path: str) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(data) or {}
+        found = yaml_text.loads(data) or {}
     except yaml.YAMLError:
         found = None
     if not isinstance(found, dict):

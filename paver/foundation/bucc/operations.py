@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
+from paver.foundation import yaml_text
 
 TIME = "50-paver-ntp.yml"
 TRUSTED = "50-paver-trusted-certs.yml"
@@ -34,4 +34,4 @@ def common() -> Mapping[str, bytes]:
 
 def _ops(*replacements: tuple[str, Any]) -> bytes:
     documents = [{"type": "replace", "path": path, "value": value} for path, value in replacements]
-    return yaml.safe_dump(documents, sort_keys=False).encode()
+    return yaml_text.dumps(documents, sort_keys=False).encode()

@@ -6,10 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-import yaml
-
 from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
-from paver.foundation import record
+from paver.foundation import record, yaml_text
 from paver.foundation.documents import plain
 
 TEAM = "PUT /api/v1/teams/:team"
@@ -121,7 +119,7 @@ class Pipeline(Resource[PipelineFacts]):
         concourse.put(
             f"{base}/config",
             call=CONFIG,
-            content=yaml.safe_dump(plain(self.config)).encode(),
+            content=yaml_text.dumps(plain(self.config)).encode(),
             headers={
                 "Content-Type": "application/x-yaml",
                 **({"X-Concourse-Config-Version": version} if version else {}),

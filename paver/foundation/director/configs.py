@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-import yaml
-
 from paver.driver import Endpoint, Facts, Reader, Resource, Verb, Writer
+from paver.foundation import yaml_text
 from paver.foundation.director import ledger
 from paver.foundation.documents import plain
 
@@ -54,7 +53,7 @@ class Config(Resource[ConfigFacts]):
     def create(self, world: Writer) -> None:
         address = {"type": self.type_, "name": self.name}
         ledger.note(world, self.at, complete=False, address=address)
-        content = yaml.safe_dump(plain(self.document), sort_keys=True)
+        content = yaml_text.dumps(plain(self.document), sort_keys=True)
         world.writing(self.at).post("/configs", call="POST /configs", json={**address, "content": content})
         ledger.note(world, self.at, complete=True, address=address)
 
@@ -92,5 +91,5 @@ def _facts(
     return ConfigFacts(
         address=dict(address),
         mark=ledger.mark(world.site, id_, entry),
-        document=yaml.safe_load(found[0]["content"]) or {},
+        document=yaml_text.loads(found[0]["content"]) or {},
     )

@@ -10,9 +10,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-import yaml
-
 from paver.driver import Check, Endpoint, Facts, Opaque, Reader, Resource, Verb, Writer
+from paver.foundation import yaml_text
 from paver.foundation.director import ledger, tasks
 from paver.foundation.documents import plain
 
@@ -79,7 +78,7 @@ class Deployment(Resource[DeploymentFacts]):
             answer = director.post(
                 "/deployments",
                 call="POST /deployments",
-                content=yaml.safe_dump(plain(self.manifest), sort_keys=False).encode(),
+                content=yaml_text.dumps(plain(self.manifest), sort_keys=False).encode(),
                 headers={"Content-Type": "text/yaml", **tasks.context(world)},
                 expect=(302,),
             )
@@ -137,7 +136,7 @@ def _facts(
     answer = world.session(at).find(f"/deployments/{name}")
     if answer is None:
         return None
-    manifest = yaml.safe_load(answer.json()["manifest"] or "{}") or {}
+    manifest = yaml_text.loads(answer.json()["manifest"] or "{}") or {}
     return DeploymentFacts(
         address={"name": name},
         mark=ledger.mark(world.site, id_, entry),
