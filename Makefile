@@ -3,10 +3,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-SETTLED := tests/unit tests/conformance tests/formats tests/sim \
-  tests/e2e/test_life.py tests/e2e/test_clients_of_others_agree.py
-
-.PHONY: help setup check test test-hard test-fast demo bench clean-lab
+.PHONY: help setup check test test-kills test-fast demo bench clean-lab
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -26,13 +23,15 @@ check: setup ## ruff, mypy --strict, import rules: seconds
 test-fast: setup ## unit tests only
 	@pytest -q tests/unit tests/cases tests/formats -n auto
 
-test: check ## the tests that CI runs; builds the lab's servers first
+test: check ## all tests but the long chains of kills; builds the lab's servers first
 	@$(PY) -m paver.lab.demo --only-build
-	@pytest -q $(SETTLED) -n 2 --dist loadgroup
+	@pytest -q tests --ignore=tests/crash -n 2 --dist loadgroup
 
-test-hard: check ## kills, faults, secrets and writes over a whole site: not yet in CI, see CONTRIBUTING.md
+test-kills: check ## runs killed at every boundary of the journal and at 40 random moments: about half an hour
 	@$(PY) -m paver.lab.demo --only-build
-	@pytest -q tests/e2e tests/crash -n 2 --dist loadgroup
+	@pytest -q tests/crash
+	@$(PY) -m tests.crash.every
+	@$(PY) -m tests.crash.many --kills 40
 
 demo: setup ## raise the lab, run the whole main job in it, leave the report (PHASES=hosts,jumpbox for a part)
 	@$(PY) -m paver.lab.demo $(if $(PHASES),--phases $(PHASES)) $(if $(IMAGE),--image $(IMAGE))
