@@ -66,7 +66,8 @@ def managed(facts: Facts | None) -> Json:
     if not isinstance(encoded, dict):
         raise TypeError(type(facts).__name__)
     if facts.mark is not None:
-        encoded["mark"] = {"complete": facts.mark.complete, "id": facts.mark.id, "site": facts.mark.site}
+        mark = facts.mark
+        encoded["mark"] = {"complete": mark.complete, "id": mark.was or mark.id, "site": mark.site}
     return encoded
 
 

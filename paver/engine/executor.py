@@ -93,7 +93,7 @@ class Executor:
         self._grounds: dict[tuple[str, str], Ground] = {(g.kind.kind, g.at.name): g for g in paved.grounds}
         self._kinds: Mapping[str, type[Resource[Any]]] = {g.kind.kind: g.kind for g in paved.grounds}
         self._actions = {action.resource: action for action in plan.actions}
-        self._reading = ReadingWorld(plan.site, hands.connections, hands.versions)
+        self._reading = ReadingWorld(plan.site, hands.connections, hands.versions, moved=paved.moved)
         for action in plan.actions:
             self._same_wish(action)
 
@@ -262,19 +262,24 @@ class Executor:
 
     def _facts(self, action: Action, resource: Resource[Any] | None) -> Facts | None:
         if resource is not None:
-            facts: Facts | None = resource.read(self._reading)
-            return facts
+            return self._reading.as_named_now(self._read(resource))
         wished = self._graph.resources.get(action.resource)
         if wished is not None:
             readable: Resource[Any] = substitute(wished, self._hands.board.for_reading)
-            facts = readable.read(self._reading)
+            facts = self._reading.as_named_now(self._read(readable))
             return facts if facts is None or facts.mark is not None else self._unmarked(action, facts)
         ground = self._grounds[action.kind, action.endpoint]
         for found in ground.kind.discover(self._reading, ground.at):
-            if found.mark is not None and found.mark.id == action.resource:
-                orphan: Facts = found
+            mark = found.mark
+            if mark is not None and action.resource in {mark.id, mark.was}:
+                named = dataclasses.replace(mark, id=action.resource, was=None)
+                orphan: Facts = dataclasses.replace(found, mark=named)
                 return orphan
         return None
+
+    def _read(self, resource: Resource[Any]) -> Facts | None:
+        facts: Facts | None = resource.read(self._reading)
+        return facts
 
     def _unmarked(self, action: Action, facts: Facts) -> Facts | None:
         """A setting without a mark is at its baseline already; an object without one is not ours."""
@@ -292,7 +297,11 @@ class Executor:
         mark = facts.mark if facts is not None else None
         ours = mark is not None and mark.id == action.resource
         if resource is not None and facts is not None:
-            whole = mark.complete if mark is not None and ours else resource.setting and mark is None
+            whole = (
+                mark.complete and not mark.was
+                if mark is not None and ours
+                else resource.setting and mark is None
+            )
             if whole and not changes(resource, facts, self._hands.versions):
                 return "skip"
         if fingerprint(facts) == action.before:
@@ -354,6 +363,7 @@ class Executor:
             marker=mark,
             progress=progress,
             stop=self._hands.stop.is_set,
+            moved=self._reading.moved,
         )
 
     def _act(
@@ -400,6 +410,8 @@ class Executor:
                 f"{action.resource}: {change.field} is not what was set",
                 seen=f"{change.before}, wished {change.after}",
             )
+        if after.mark is not None and after.mark.was is not None:
+            raise PaverError(f"{action.resource} still bears the mark of {after.mark.was}")
         if after.mark is not None and not after.mark.complete:
             raise PaverError(f"{action.resource} was not marked complete")
         for check in resource.checks(self._reading, after):

@@ -14,7 +14,7 @@ from typing import Any
 
 from paver.engine.board import Board, standing
 from paver.engine.graph import Graph
-from paver.engine.resource import Facts, Ground, Reader, Resource
+from paver.engine.resource import Facts, Ground, Resource
 from paver.engine.values import ResourceId, substitute
 from paver.engine.world import ReadingWorld
 
@@ -40,7 +40,7 @@ Decide = Callable[[Seen], frozenset[str] | None]
 """Called for each resource as soon as it was read; returns the fields that will change (None: all)."""
 
 
-def observe(graph: Graph, world: Reader, board: Board, decide: Decide) -> dict[ResourceId, Seen]:
+def observe(graph: Graph, world: ReadingWorld, board: Board, decide: Decide) -> dict[ResourceId, Seen]:
     """Reads all resources of `graph`.
 
     Raises:
@@ -90,12 +90,12 @@ def observe(graph: Graph, world: Reader, board: Board, decide: Decide) -> dict[R
     return {id_: seen[id_] for id_ in graph.resources}
 
 
-def _look(resource: Resource[Any], held: bool, world: Reader, board: Board) -> Seen:
+def _look(resource: Resource[Any], held: bool, world: ReadingWorld, board: Board) -> Seen:
     put_in = substitute(resource, board.known)
     if not held:
         return Seen(put_in, None, asked=False)
     readable = substitute(resource, board.for_reading)
-    return Seen(put_in, readable.read(world), asked=True)
+    return Seen(put_in, world.as_named_now(readable.read(world)), asked=True)
 
 
 def discover(
@@ -109,7 +109,12 @@ def discover(
             by_endpoint.setdefault(ground.at.name, []).append(ground)
 
     def look(there: list[Ground]) -> list[tuple[Ground, Facts]]:
-        return [(ground, facts) for ground in there for facts in ground.kind.discover(world, ground.at)]
+        return [
+            (ground, now)
+            for ground in there
+            for facts in ground.kind.discover(world, ground.at)
+            if (now := world.as_named_now(facts)) is not None
+        ]
 
     with concurrent.futures.ThreadPoolExecutor(MOST_ENDPOINTS, "discover") as pool:
         for some in pool.map(look, by_endpoint.values()):

@@ -33,6 +33,7 @@ class Paved:
         network_properties: cloud properties by network.
         vm_types: cloud properties by the VM type's name; `default` is always there.
         needs: what must stand before BUCC (resources of the driver).
+        moved: resources that have another id now: old to new.
     """
 
     phases: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class Paved:
     network_properties: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     vm_types: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     needs: frozenset[ResourceId] = frozenset()
+    moved: Mapping[ResourceId, ResourceId] = dataclasses.field(default_factory=dict)
 
 
 def merge(phases: tuple[str, ...], *parts: Paved) -> Paved:

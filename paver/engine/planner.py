@@ -1,7 +1,7 @@
 """Wish and world in, plan out. The planner is only ever handed sessions that cannot write.
 
 Verdicts, in this order: absent → create; foreign → blocked or adopt; another site's or resource's →
-blocked; begun and not completed → create again (converge); nothing differs → keep; a field that cannot
+blocked; bears the id from before `moved` → update, so that its mark is rewritten; begun and not completed → create again (converge); nothing differs → keep; a field that cannot
 change in place differs → replace; else update. Orphans are deletes in every plan of the whole site.
 """
 
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from paver.engine import moves
 from paver.engine.board import Board, standing
 from paver.engine.diff import Change, changes, managed
 from paver.engine.graph import Graph, build, closure
 from paver.engine.observe import Seen, discover, observe
 from paver.engine.paved import Paved
 from paver.engine.plan import WRITES, Action, Plan
-from paver.engine.resource import Facts, Resource, Verb
+from paver.engine.resource import Facts, Ground, Resource, Verb
 from paver.engine.values import ResourceId, Secret, encode
 from paver.engine.world import ReadingWorld
 from paver.errors import BadInput, Refused, Unobservable
@@ -73,6 +74,7 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
         BadInput: if a selection names nothing.
     """
     graph = build(paved.resources, paved.phases, paved.connectors)
+    world = dataclasses.replace(world, moved=paved.moved)
     part = _part(graph, request)
     try:
         seen, actions = _judged(paved, part, request, world, board)
@@ -83,8 +85,15 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
     if part is not graph and any(action.verb is Verb.REPLACE for action in actions):
         # What a replacement takes along lies outside of what it depends on.
         seen, actions = _judged(paved, graph, request, world, board)
-    if not request.selects and not request.offline:
-        actions += _orphans(paved, graph, request, world, seen, actions)
+    if not request.offline:
+        found = _marked(paved, graph, request, world, seen)
+        stuck = moves.stuck(found, seen)
+        if request.mode == "apply":
+            actions = [moves.blocked(action, stuck, seen) for action in actions]
+        elif stuck:
+            actions = moves.leaving(actions, stuck, seen)
+        if not request.selects:
+            actions += _orphans(paved, graph, request, found, stuck, actions)
     chosen = _select(graph, request, actions)
     slots = {r.at.name: r.at.slots for r in paved.resources if r.at.slots != 1}
     return Plan(
@@ -194,10 +203,13 @@ class _Judge:
             return Verb.BLOCKED, f"it belongs to the site {mark.site}", ()
         if mark is not None and mark.id != resource.id:
             return Verb.BLOCKED, f"it was made for {mark.id}", ()
+        if mark is not None and mark.was and (reason := moves.hindrance(resource, facts, changed)):
+            return Verb.BLOCKED, reason, ()
         if mark is not None and not mark.complete:
             verb = Verb.UPDATE if resource.setting else Verb.CREATE
             return verb, "begun and not completed: converge", changed
-        if not changed:
+        moved = f"renamed in the site file: it was {mark.was}" if mark is not None and mark.was else ""
+        if not changed and not moved:
             return Verb.KEEP, "", ()
         if any(change.field in resource.replaces and not change.unknown for change in changed):
             if resource.protected and not allowed(resource.id, self._request.allow):
@@ -207,8 +219,8 @@ class _Judge:
                     f"{fields} cannot change in place, and it is protected: name it with --allow",
                     changed,
                 )
-            return Verb.REPLACE, "", changed
-        return Verb.UPDATE, "", changed
+            return Verb.REPLACE, moved, changed
+        return Verb.UPDATE, moved, changed
 
     def _leaving(self, seen: Seen) -> tuple[Verb | None, str, tuple[Change, ...]]:
         resource, facts = seen.resource, seen.facts
@@ -308,25 +320,47 @@ def calls_of(kind: type[Resource[Any]], verb: Verb) -> tuple[str, ...]:
     return tuple(sorted({call for one in verbs for call in kind.calls.get(one, frozenset())}))
 
 
+def _marked(
+    paved: Paved, graph: Graph, request: Request, world: ReadingWorld, seen: dict[ResourceId, Seen]
+) -> list[tuple[Ground, Facts]]:
+    """Returns all that bears the site's mark; under a selection only where something selected was renamed."""
+
+    def reachable(ground: Ground) -> bool:
+        provider = ground.at.provider
+        return provider is None or (
+            provider in seen and standing(seen[provider].facts, graph.resources[provider])
+        )
+
+    grounds = paved.grounds
+    if request.selects:
+        renamed = {
+            (graph.resources[new].kind, graph.resources[new].at.name)
+            for new in paved.moved.values()
+            if new in seen
+        }
+        grounds = tuple(ground for ground in grounds if (ground.kind.kind, ground.at.name) in renamed)
+    found = discover(dict(enumerate(grounds)), reachable, world)
+    return [
+        (ground, facts) for ground, facts in found if facts.mark is not None and facts.mark.site == world.site
+    ]
+
+
 def _orphans(
     paved: Paved,
     graph: Graph,
     request: Request,
-    world: ReadingWorld,
-    seen: dict[ResourceId, Seen],
+    marked: list[tuple[Ground, Facts]],
+    stuck: Mapping[ResourceId, Facts],
     planned: list[Action],
 ) -> list[Action]:
     """Marked, no longer wished for: deleted last at their endpoint, later kinds first."""
     order = {ground.kind.kind: number for number, ground in enumerate(paved.grounds)}
-
-    def reachable(ground: Any) -> bool:
-        provider = ground.at.provider
-        return provider is None or standing(seen[provider].facts, graph.resources[provider])
-
+    if request.mode == "destroy":
+        # What could not take its new id goes under its old one.
+        marked = [(ground, moves.as_marked(facts, stuck)) for ground, facts in marked]
+    known = {*graph.resources, *(action.resource for action in planned)}
     found = [
-        (ground, facts)
-        for ground, facts in discover(dict(enumerate(paved.grounds)), reachable, world)
-        if facts.mark is not None and facts.mark.site == world.site and facts.mark.id not in graph.resources
+        (ground, facts) for ground, facts in marked if facts.mark is not None and facts.mark.id not in known
     ]
     made = []
     for ground, facts in found:

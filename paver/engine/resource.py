@@ -57,12 +57,21 @@ class Endpoint(Generic[R, W]):
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """Who made a thing: it stands on the thing itself, or in the realm's ledger."""
+    """Who made a thing: it stands on the thing itself, or in the realm's ledger.
+
+    Attributes:
+        site: whose it is.
+        id: the resource that it was made for, by the name that the site file gives it now.
+        action: the action that wrote the mark last.
+        complete: False from the intent until the thing stands.
+        was: the id that the mark still bears in the world, where the site file's `moved` renamed it.
+    """
 
     site: str
     id: ResourceId
     action: str
     complete: bool
+    was: ResourceId | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,6 +131,19 @@ class Reader(Protocol):
     @property
     def site(self) -> str:
         """The site's name, as it stands in marks."""
+        ...
+
+    @property
+    def moved(self) -> Mapping[ResourceId, ResourceId]:
+        """The resources that the site file renamed: old id to new one."""
+        ...
+
+    def current(self, mark: Mark) -> Mark:
+        """Returns a mark by the id that its resource has now.
+
+        Whoever looks for a thing by its mark, or in a ledger, compares what this returns; the marks in facts the
+        engine itself brings up to date.
+        """
         ...
 
 

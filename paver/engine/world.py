@@ -10,13 +10,15 @@ import concurrent.futures
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from paver.engine.resource import Connection, Connector, Endpoint, Gate, Mark
-from paver.engine.values import Output, Secret, references, substitute
+from paver.engine.resource import Connection, Connector, Endpoint, Facts, Gate, Mark
+from paver.engine.values import Output, ResourceId, Secret, references, substitute
 from paver.errors import Unobservable
 
 MOST_AT_ONCE = 64
+
+F = TypeVar("F", bound=Facts)
 
 
 class Connections:
@@ -97,12 +99,24 @@ class ReadingWorld:
     site: str
     connections: Connections
     versions: Callable[[Secret], str | None]
+    moved: Mapping[ResourceId, ResourceId] = dataclasses.field(default_factory=dict, kw_only=True)
 
     def session(self, at: Endpoint[Any, Any]) -> Any:
         return self.connections.get(at.name).reader()
 
     def version(self, secret: Secret) -> str | None:
         return self.versions(secret)
+
+    def current(self, mark: Mark) -> Mark:
+        new = self.moved.get(mark.id) if mark.site == self.site else None
+        return mark if new is None else dataclasses.replace(mark, id=new, was=mark.id)
+
+    def as_named_now(self, facts: F | None) -> F | None:
+        """Returns facts with their mark by the id that its resource has now."""
+        if facts is None or facts.mark is None:
+            return facts
+        mark = self.current(facts.mark)
+        return facts if mark is facts.mark else dataclasses.replace(facts, mark=mark)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from paver.driver import API, Driver, Paved, Secret
+from paver.engine import moves
 from paver.engine.paved import merge
 from paver.engine.values import references
 from paver.errors import BadInput
@@ -42,13 +43,11 @@ def phases(driver: Driver) -> tuple[str, ...]:
 
 
 def compose(site: Site, driver: Driver) -> Paved:
-    """Returns the wish for `site`, trust material included."""
-    if site.moved:
-        raise BadInput(
-            "`moved` is not carried out by this version",
-            why="the old name's mark or ledger entry would have to be rewritten, and no kind does that yet",
-            do="keep the old key in the site file, or let the thing be deleted and made anew",
-        )
+    """Returns the wish for `site`, trust material included.
+
+    Raises:
+        BadInput: if `moved` names what this site does not have.
+    """
     # Their kinds bring sessions and cryptography along, which a mere listing of drivers does not need.
     from paver.foundation import paving as foundation  # noqa: PLC0415
     from paver.trust import paving as trust  # noqa: PLC0415
@@ -60,7 +59,8 @@ def compose(site: Site, driver: Driver) -> Paved:
         if material.setdefault(item.id, item) != item:
             msg = f"{item.id} is asked for in two ways"
             raise ValueError(msg)
-    return merge(phases(driver), trust.pave(site, tuple(material.values())), under, above)
+    wish = merge(phases(driver), trust.pave(site, tuple(material.values())), under, above)
+    return moves.carried(wish, site.moved)
 
 
 def given(paved: Paved) -> frozenset[str]:

@@ -66,7 +66,8 @@ class Session:
     @property
     def world(self) -> ReadingWorld:
         """The sessions that cannot write."""
-        return ReadingWorld(self.site.name, self.connections, self.vault.version)
+        moved = self.paved.moved
+        return ReadingWorld(self.site.name, self.connections, self.vault.version, moved=moved)
 
     def plan(self, request: Request) -> Plan:
         """Returns the plan for the site as the world is now; reads only, and fills the board."""

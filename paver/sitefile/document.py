@@ -46,5 +46,7 @@ class Document(Section):
     )
     secrets: models.Secrets = Field(default=models.Secrets(), description="Where the site's secrets are.")
     moved: Map[ResourceName, ResourceName] = Field(
-        default={}, description="Resources that have another name now: old name to new."
+        default={},
+        description="Resources that have another id now, old id to new (`paver plan --ids` shows them): what stands is kept, "
+        "and its mark gets the new id. Where the thing's own name would change with it, the plan says so and is blocked.",
     )

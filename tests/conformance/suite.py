@@ -1,4 +1,4 @@
-"""The life of a wish under any driver: list → create → plan says nothing → drift is seen → delete → as at the start.
+"""The life of a wish under any driver: list → create → plan says nothing → drift is seen → rename → delete → as before.
 
 A driver's tests give the wish, how somebody else changes the world behind paver's back, and how the world
 is listed; the suite does the rest through the real engine.
@@ -6,13 +6,38 @@ is listed; the suite does the rest through the real engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from paver.driver import Paved
+from paver.driver import Output, Paved, ResourceId, Verb
 from paver.engine.executor import Outcome
 from paver.engine.plan import Plan, loads
 from paver.engine.planner import Request, wish_digest
+from paver.engine.values import substitute
+
+
+def renamed(paved: Paved, ids: Mapping[ResourceId, ResourceId]) -> Paved:
+    """Returns the same wish with other ids, as if the site file's keys had changed, and `moved` saying so."""
+
+    def new(id_: ResourceId | None) -> ResourceId | None:
+        return None if id_ is None else ids.get(id_, id_)
+
+    def output_of(wanted: Output) -> Output:
+        return dataclasses.replace(wanted, of=ids.get(wanted.of, wanted.of))
+
+    resources = tuple(
+        dataclasses.replace(
+            substitute(resource, output_of),
+            id=ids.get(resource.id, resource.id),
+            within=new(resource.within),
+            after=frozenset(ids.get(id_, id_) for id_ in resource.after),
+            at=dataclasses.replace(resource.at, provider=new(resource.at.provider)),
+        )
+        for resource in paved.resources
+    )
+    connectors = {name: substitute(connector, output_of) for name, connector in paved.connectors.items()}
+    return dataclasses.replace(paved, resources=resources, connectors=connectors, moved=dict(ids))
 
 
 class Under(Protocol):
@@ -62,6 +87,14 @@ def lives(
     seen = engine.plan(paved)
     assert {action.resource for action in seen.pending} == different
     assert not engine.act(paved, seen).failed
+    assert not engine.plan(paved).pending
+
+    paved = renamed(paved, {resource.id: ResourceId(f"{resource.id}-anew") for resource in paved.resources})
+    moving = engine.plan(paved)
+    assert {action.verb for action in moving.actions} == {Verb.UPDATE}, (
+        "a rename makes nothing and takes nothing away"
+    )
+    assert not engine.act(paved, moving).failed
     assert not engine.plan(paved).pending
 
     leaving = engine.plan(paved, Request(mode="destroy", allow=("*",)))

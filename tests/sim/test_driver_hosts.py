@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,36 @@ def test_hosts_are_prepared_kept_repaired_and_put_back(run: Run, there: Hosts) -
 
     run.fine("destroy")
     assert {name: there.inventory(name) for name in there.ports} == start
+
+
+def test_a_host_that_is_renamed_in_the_site_file_keeps_what_it_has(run: Run, there: Hosts) -> None:
+    start = there.inventory("esx-01")
+    run.fine()
+    made, calls = there.inventory("esx-01"), len(there.trace("esx-01"))
+    book = there.folder / "esx-01-datastore1" / "paver" / "north" / "esx-01.json"
+    old = list(json.loads(book.read_text())["entries"])
+
+    site = site_of(there, run.site.folder, first="esx-one")
+    run.site = dataclasses.replace(site, moved={id_: id_.replace("esx-01", "esx-one") for id_ in old})
+    run.there = dataclasses.replace(
+        there, ports={"esx-one": there.ports["esx-01"], "esx-02": there.ports["esx-02"]}
+    )
+    moving = run.plan()
+    assert pending(moving) == {id_.replace("esx-01", "esx-one"): "update" for id_ in old}
+    # A host is called what its key is, so that is all that changes of it.
+    assert [(a.kind, c.field) for a in moving.pending for c in a.changes] == [("vsphere.dns", "hostname")]
+    run.fine()
+    assert pending(run.plan()) == {}
+    now = there.inventory("esx-01")
+    assert {key for key in made if now[key] != made[key]} == {"name", "dns", "datastores"}
+    done = {call["method"].partition(" ")[0] for call in there.trace("esx-01")[calls:] if call["write"]}
+    assert done == {"UpdateDnsConfig", "PUT", "MoveDatastoreFile_Task", "DeleteDatastoreFile_Task"}
+    assert [path.name for path in book.parent.iterdir()] == ["esx-one.json"]
+
+    run.site = dataclasses.replace(run.site, moved={})
+    assert pending(run.plan()) == {}
+    run.fine("destroy")
+    assert there.inventory("esx-01") == start
 
 
 def test_what_somebody_changes_on_a_host_is_named_and_repaired(run: Run) -> None:

@@ -516,3 +516,19 @@ def test_facts_that_are_read_hold_no_password(run: InventoryRun) -> None:
         seen: list[Facts | None] = [world.board.facts(resource.id) for resource in world.paved.resources]
     assert "Paver-Cpi-1!" not in repr(seen)
     assert any(isinstance(resource, ClusterHost) for resource in run.paved().resources)
+
+
+def test_a_cluster_that_would_get_another_name_is_blocked(run: InventoryRun) -> None:
+    run.fine()
+    iaas: Any = run.site.iaas
+    clusters = {"north-1": iaas.inventory.clusters["compute"]}
+    inventory_of = iaas.inventory.model_copy(update={"clusters": clusters})
+    run.site = dataclasses.replace(
+        run.site,
+        iaas=iaas.model_copy(update={"inventory": inventory_of}),
+        moved={"vsphere.cluster:compute": "vsphere.cluster:north-1"},
+    )
+    planned = run.plan()
+    reasons = {str(action.resource): action.reason for action in planned.blocked}
+    assert "its own name (compute) would change" in reasons["vsphere.cluster:north-1"]
+    assert HOST not in pending(planned), "its hosts are not taken out of it"

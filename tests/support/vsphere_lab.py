@@ -11,13 +11,14 @@ import socket
 import socketserver
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from paver.driver import STORE, Connector, Paved, ResourceId, Secret
 from paver.drivers.vsphere import DRIVER, marks
 from paver.drivers.vsphere.jumpbox.machine import Jumpbox
+from paver.engine import moves
 from paver.engine.board import Board
 from paver.engine.executor import Event, Executor, Hands, Outcome
 from paver.engine.journal import Journal
@@ -43,29 +44,29 @@ name: {name}
 iaas:
   driver: vsphere
   hosts:
-    esx-01:
+    {first}:
       address: 10.20.0.11
       fingerprint: {pins[0]}
       login: secret:esx-root
       switches: {{vSwitch0: {{uplinks: [vmnic0], mtu: 1500}}}}
       port_groups: {{mgmt: {{switch: vSwitch0, vlan: 20}}, bosh: {{switch: vSwitch0, vlan: 30}}}}
       datastore: datastore1
-    esx-02: {{like: esx-01, address: 10.20.0.12, fingerprint: "{pins[1]}"}}
+    esx-02: {{like: {first}, address: 10.20.0.12, fingerprint: "{pins[1]}"}}
   vcenter:
     fqdn: vcsa.north.example
     address: 10.20.0.20
     size: tiny
-    on: esx-01
+    on: {first}
     installer: {{tree: /opt/vcsa}}
   inventory:
     datacenter: north
-    clusters: {{compute: {{hosts: [esx-01, esx-02]}}}}
+    clusters: {{compute: {{hosts: [{first}, esx-02]}}}}
 networks:
   mgmt: {{cidr: 10.20.0.0/24, gateway: 10.20.0.1, port_group: mgmt}}
   bosh: {{cidr: 10.30.0.0/24, gateway: 10.30.0.1, port_group: bosh, reserved: [10.30.0.1-10.30.0.9],
     static: [10.30.0.10-10.30.0.30], az: z1}}
 site_services: {{dns: {dns}, ntp: {ntp}, zone: north.example}}
-jumpbox: {{image: jumpbox.ova, on: esx-01, network: mgmt, address: 10.20.0.10, ssh_keys: [{key}]{jumpbox}}}
+jumpbox: {{image: jumpbox.ova, on: {first}, network: mgmt, address: 10.20.0.10, ssh_keys: [{key}]{jumpbox}}}
 bucc: {{artefact: bucc.tar, address: 10.30.0.10, az: z1}}
 services:
   object_store: {{address: 10.30.0.11}}
@@ -224,10 +225,15 @@ def _await(process: subprocess.Popen[bytes], ports: tuple[int, ...], socket_path
     raise AssertionError(f"the simulator did not start: {log.read_text()}")
 
 
+def text_of(pins: Sequence[str], **changes: str) -> str:
+    """Returns a site file; `changes` are pieces of it: name, first (what the first host is called), dns, ntp, jumpbox."""
+    pieces = {"name": "north", "first": "esx-01", "dns": "[10.20.0.53]", "ntp": "[10.20.0.54]", "jumpbox": ""}
+    return SITE.format(pins=pins, key=USER_KEY, **{**pieces, **changes})
+
+
 def site_of(there: Hosts, folder: Path, **changes: str) -> Site:
-    """Returns a site whose hosts are these; `changes` are pieces of the site file: name, dns, ntp, jumpbox."""
-    pieces = {"name": "north", "dns": "[10.20.0.53]", "ntp": "[10.20.0.54]", "jumpbox": ""}
-    text = SITE.format(pins=list(there.pins.values()), key=USER_KEY, **{**pieces, **changes})
+    """Returns a site whose hosts are these; `changes` are those of `text_of`."""
+    text = text_of(list(there.pins.values()), **changes)
     return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=folder)
 
 
@@ -309,9 +315,10 @@ class Run:
         grounds = tuple(
             ground for ground in whole.grounds if ground.at.provider is None or ground.kind.kind in kinds
         )
-        return dataclasses.replace(
+        wish = dataclasses.replace(
             whole, resources=resources, connectors={**connectors, **self.connectors}, grounds=grounds
         )
+        return moves.carried(wish, self.site.moved)
 
     def plan(self, mode: str = "apply", **more: Any) -> Plan:
         """Returns the plan of the world as it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,6 +71,10 @@ class World:
     action: str
     stops: bool = False
     site: str = "north"
+    moved: Mapping[ResourceId, ResourceId] = dataclasses.field(default_factory=dict)
+
+    def current(self, mark: Mark) -> Mark:
+        return mark
 
     def session(self, at: Endpoint[Any, Any]) -> Any:
         return self.store if at.name == STORE.name else self.machine

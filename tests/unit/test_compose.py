@@ -9,9 +9,16 @@ import pytest
 
 from paver.errors import BadInput
 from paver.runs.compose import compose, drivers, phases
+from paver.sitefile import Site
 from paver.sitefile.load import load
 
 GOOD = Path(__file__).parents[1] / "cases" / "sitefile" / "good" / "lab-north.yml"
+
+
+def site_with(moved: dict[str, str]) -> Site:
+    site = load(GOOD, drivers())
+    trust = site.trust.model_copy(update={"extra_roots": ()})
+    return dataclasses.replace(site, trust=trust, moved=moved)
 
 
 def test_phases_come_from_trust_driver_and_foundation() -> None:
@@ -20,8 +27,15 @@ def test_phases_come_from_trust_driver_and_foundation() -> None:
     assert found[-3:] == ("bucc", "services", "handover")
 
 
-def test_a_renaming_that_nobody_carries_out_is_refused() -> None:
+def test_renames_of_the_site_file_reach_the_wish() -> None:
     installed = drivers()
-    site = dataclasses.replace(load(GOOD, installed), moved={"s3.bucket:a": "s3.bucket:b"})
-    with pytest.raises(BadInput, match="`moved` is not carried out"):
+    site = site_with({"vsphere.ntp:old": "vsphere.ntp:esx-01"})
+    assert compose(site, installed["vsphere"]).moved == {"vsphere.ntp:old": "vsphere.ntp:esx-01"}
+
+
+def test_a_rename_to_what_the_site_does_not_have_is_refused() -> None:
+    installed = drivers()
+    site = site_with({"vsphere.ntp:old": "vsphere.ntp:esx-09"})
+    with pytest.raises(BadInput, match=r"this site has no vsphere\.ntp:esx-09") as caught:
         compose(site, installed["vsphere"])
+    assert "vsphere.ntp:esx-01" in caught.value.seen

@@ -22,7 +22,7 @@ from paver.foundation.object_store.user import StoreUser
 from paver.sitefile import Site
 from paver.sitefile.load import loads
 from paver.transport.s3 import S3Error
-from tests.support.vsphere_lab import SITE, USER_KEY
+from tests.support.vsphere_lab import text_of
 
 PINS = ["sha256:" + ":".join([f"{number:02x}"] * 32) for number in (1, 2)]
 AT: Endpoint[Any, Any] = Endpoint("there")
@@ -30,9 +30,7 @@ AT: Endpoint[Any, Any] = Endpoint("there")
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    text = SITE.format(
-        pins=PINS, key=USER_KEY, name="north", dns="[10.20.0.53]", ntp="[10.20.0.54]", jumpbox=""
-    )
+    text = text_of(PINS)
     return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=tmp_path)
 
 

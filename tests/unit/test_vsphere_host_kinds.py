@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Paved, PaverError, Refused, Resource, Secret, resource_id
+from paver.driver import Paved, PaverError, Refused, Resource, ResourceId, Secret, resource_id
 from paver.drivers.vsphere import endpoints, ledger
 from paver.drivers.vsphere.host.datastore import Datastore
 from paver.drivers.vsphere.host.default_switch import DefaultSwitch
@@ -262,9 +263,11 @@ class Site:
         self.host = host
         self._folder = folder
         self._runs = 0
+        self.moved: dict[ResourceId, ResourceId] = {}
 
     def _paved(self, wishes: tuple[Resource[Any], ...]) -> Paved:
         return Paved(
+            moved=self.moved,
             phases=("hosts",),
             outside=frozenset({"hosts"}),
             resources=wishes,
@@ -561,3 +564,40 @@ def test_a_ledger_whose_very_first_writing_was_cut_counts_as_none(site: Site, ho
     assert verbs(site.plan(port_group())) == {port_group().id: "create"}
     fine(site.apply(port_group()))
     assert set(host.files) == {"paver/north/", LEDGER}
+
+
+def test_a_port_group_that_would_get_another_name_is_blocked_and_stays(site: Site) -> None:
+    fine(site.apply(port_group("mgmt")))
+    other = port_group("net")
+    site.moved = {port_group("mgmt").id: other.id}
+    made = site.plan(other)
+    assert verbs(made) == {other.id: "blocked"}
+    assert "its own name (mgmt) would change" in made.blocked[0].reason
+    fine(site.apply(other, mode="destroy"))
+    assert site.host.groups == {}
+    assert site.host.files == {}
+
+
+def test_a_rename_that_was_cut_short_goes_on(site: Site) -> None:
+    wish = WISHES["ntp"]
+    fine(site.apply(wish))
+    baseline = json.loads(site.host.files[LEDGER])["entries"][wish.id]["baseline"]
+    renamed = dataclasses.replace(wish, id=resource_id(Ntp.kind, "esx-01/again"))
+    site.moved = {wish.id: renamed.id}
+    for number in range(1, 20):
+        site.host.dies = len(site.host.calls) + number
+        planned = site.plan(renamed)
+        outcome = site.apply(renamed, planned=planned)
+        site.host.dies = None
+        if not outcome.failed:
+            break
+    assert number > 1, "nothing was cut"
+    assert verbs(site.plan(renamed)) == {renamed.id: "keep"}
+    assert json.loads(site.host.files[LEDGER])["entries"] == {
+        renamed.id: {
+            "action": planned.actions[0].id,
+            "address": {},
+            "baseline": baseline,
+            "complete": True,
+        }
+    }

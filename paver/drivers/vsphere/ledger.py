@@ -41,6 +41,7 @@ class Entry:
         complete: False from the intent until the thing stands.
         address: what reading and deleting it needs.
         baseline: a setting's values before paver touched it.
+        was: the id under which it still stands in the file, where the site file renamed it.
     """
 
     id: ResourceId
@@ -48,23 +49,34 @@ class Entry:
     complete: bool
     address: Mapping[str, str] = dataclasses.field(default_factory=dict)
     baseline: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    was: ResourceId | None = None
 
     def mark(self, site: str) -> Mark:
         """Returns the entry as the mark that stands in facts."""
-        return Mark(site, self.id, self.action, self.complete)
+        return Mark(site, self.id, self.action, self.complete, self.was)
 
 
 @dataclasses.dataclass(frozen=True)
 class Ledger:
-    """All of one site's entries on one host; `datastore` is where the file lies, empty if there is none."""
+    """All of one site's entries on one host.
+
+    Attributes:
+        site: whose they are.
+        datastore: where the file lies, empty if there is none.
+        entries: by the id that each resource has now.
+        former: the file of the name that the host had before the site file renamed it; it goes with the next
+            write.
+    """
 
     site: str
     datastore: str = ""
     entries: Mapping[str, Entry] = dataclasses.field(default_factory=dict)
+    former: str = ""
 
     def get(self, id_: str) -> Entry | None:
-        """Returns the entry of a resource."""
-        return self.entries.get(id_)
+        """Returns the entry of a resource, by the id that it has now or by the one that it had."""
+        found = self.entries.get(id_)
+        return found or next((entry for entry in self.entries.values() if entry.was == id_), None)
 
     def of_kind(self, kind: str) -> Iterator[Entry]:
         """Yields the entries of one kind, by id."""
@@ -73,7 +85,7 @@ class Ledger:
     def dumps(self) -> bytes:
         """Returns the file's bytes."""
         entries = {
-            id_: {
+            entry.was or id_: {
                 "action": entry.action,
                 "address": dict(entry.address),
                 "baseline": dict(entry.baseline),
@@ -137,9 +149,44 @@ def read(world: Reader, at: Endpoint[Any, Any]) -> Ledger:
         PaverError: if there are two, or it is damaged.
     """
     session = world.session(at)
-    name = path(world.site, at)
+    datastores = _datastores(session)
+    book = _stored(session, datastores, path(world.site, at))
+    for name in _former(world, at):
+        before = _stored(session, datastores, name)
+        if before is not None:
+            # Until the next write has put all of it into the new one, or has removed it.
+            book = dataclasses.replace(book or before, former=name)
+    return _as_named_now(world, book) if book is not None else Ledger(world.site)
+
+
+def _former(world: Reader, at: Endpoint[Any, Any]) -> Iterator[str]:
+    """Yields the files in which the host's ledger may lie from before the site file renamed the host."""
+    host = at.name.partition(":")[2]
+    names = {
+        _host_of(old) for old, new in world.moved.items() if _host_of(new) == host and _host_of(old) != host
+    }
+    yield from (f"{folder(world.site)}/{name}.json" for name in sorted(names))
+
+
+def _host_of(id_: ResourceId) -> str:
+    return id_.partition(":")[2].partition("/")[0]
+
+
+def _as_named_now(world: Reader, book: Ledger) -> Ledger:
+    entries: dict[str, Entry] = {}
+    for id_, entry in book.entries.items():
+        mark = world.current(entry.mark(world.site))
+        if mark.was is not None and mark.id in book.entries:
+            # The new id has an entry of its own: two things cannot become one.
+            entries[id_] = entry
+        else:
+            entries[mark.id] = dataclasses.replace(entry, id=mark.id, was=mark.was)
+    return dataclasses.replace(book, entries=entries)
+
+
+def _stored(session: Any, datastores: list[str], name: str) -> Ledger | None:
     found: list[Ledger] = []
-    for datastore in _datastores(session):
+    for datastore in datastores:
         data = session.datastore_get(datastore, name)
         if data is not None:
             found.append(loads(data, datastore=datastore, where=f"{session.name}: [{datastore}] {name}"))
@@ -150,11 +197,11 @@ def read(world: Reader, at: Endpoint[Any, Any]) -> Ledger:
                 found.append(loads(data, datastore=datastore, where=name))
     if len(found) > 1:
         raise PaverError(
-            f"{session.name} has two ledgers of the site {world.site}",
+            f"{session.name} has two ledgers of this site",
             seen=", ".join(f"[{one.datastore}] {name}" for one in found),
             do="move away the one that is wrong: the older one, if the host's datastore was changed in the site file",
         )
-    return found[0] if found else Ledger(world.site)
+    return found[0] if found else None
 
 
 def _datastores(session: Any) -> list[str]:
@@ -185,16 +232,24 @@ def note(
     entries = {**book.entries, entry.id: entry}
     written = Ledger(world.site, book.datastore or datastore, entries)
     _write(world, at, written, new=not book.datastore)
+    _drop(world, at, book)
     return written
+
+
+def _drop(world: Writer, at: Endpoint[Any, Any], book: Ledger) -> None:
+    if book.former:
+        world.writing(at).datastore_delete(book.datastore, book.former)
 
 
 def strike(world: Writer, at: Endpoint[Any, Any], id_: str) -> None:
     """Removes an entry; the last one takes the file and its folder along."""
     book = read(world, at)
-    entries = {key: entry for key, entry in book.entries.items() if key != id_}
+    entries = {key: entry for key, entry in book.entries.items() if id_ not in {key, entry.was}}
     if entries:
         _write(world, at, Ledger(world.site, book.datastore, entries), new=False)
+        _drop(world, at, book)
     elif book.datastore:
+        _drop(world, at, book)
         _remove(world, at, book.datastore)
 
 

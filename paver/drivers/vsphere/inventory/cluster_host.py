@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from paver.driver import Check, Facts, PaverError, Reader, Secret, Unobservable, Writer
+from paver.driver import Check, Facts, PaverError, Reader, Secret, Unobservable, Writer, resource_id
 from paver.drivers.vsphere.inventory import attributes, cluster, retreat
 from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
 from paver.drivers.vsphere.inventory.noted import key_of
@@ -117,7 +117,9 @@ class ClusterHost(Entity[ClusterHostFacts]):
         if facts is None or facts.cluster is None:
             return facts
         pem = shown(world.session(self.also[0]), self.host)
-        return dataclasses.replace(facts, certificate=tls.fingerprint(pem))
+        renamed = world.moved.get(resource_id(cluster.Cluster.kind, facts.cluster))
+        held = key_of(renamed) if renamed is not None else facts.cluster
+        return dataclasses.replace(facts, cluster=held, certificate=tls.fingerprint(pem))
 
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Adds the host.

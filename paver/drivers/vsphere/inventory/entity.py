@@ -106,7 +106,8 @@ class Entity(Resource[F]):
         named = None
         for found in every(session, self.type_name, self.paths):
             mark = attributes.mark_of(session, found.values["customValue"])
-            if mark is not None and (mark.site, mark.id) == (world.site, self.id):
+            now = world.current(mark) if mark is not None else None
+            if now is not None and (now.site, now.id) == (world.site, self.id):
                 return found
             if self._is_here(found, parent):
                 named = found
