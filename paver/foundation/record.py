@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from paver.driver import Endpoint, Mark, Reader, ResourceId, Secret, Writer, encode, kind_of
+from paver.driver import Endpoint, Mark, PaverError, Reader, ResourceId, Secret, Writer, encode, kind_of
 from paver.signing import canonical
 from paver.signing.canonical import Json
 
+SCHEMA = "paver.record/1"
 RECORDS = PurePosixPath("/var/lib/paver/records")
 CALLS = frozenset({"file:write", "file:mkdir"})
 REMOVE = frozenset({"file:remove"})
@@ -31,7 +32,7 @@ class Record:
 def read(world: Reader, at: Endpoint[Any, Any], id_: ResourceId) -> Record | None:
     """Returns the record of `id_`, None if there is none."""
     data = world.session(at).read_file(str(_path(world.site, id_)))
-    return None if data is None else _record(data)
+    return None if data is None else _record(data, str(_path(world.site, id_)))
 
 
 def write(
@@ -62,7 +63,7 @@ def _write(
     mark = world.mark(complete=complete)
     document: dict[str, Json] = {
         "mark": {"action": mark.action, "complete": complete, "id": mark.id, "site": mark.site},
-        "schema": "paver.record/1",
+        "schema": SCHEMA,
         "wish": dict(wish),
     }
     path = _path(world.site, id_)
@@ -83,7 +84,7 @@ def every(world: Reader, at: Endpoint[Any, Any], kind: str) -> Iterator[Record]:
     for name in machine.listdir(str(folder)) or ():
         data = machine.read_file(str(folder / name))
         if data is not None:
-            yield _record(data)
+            yield _record(data, str(folder / name))
 
 
 def _path(site: str, id_: ResourceId) -> PurePosixPath:
@@ -91,7 +92,39 @@ def _path(site: str, id_: ResourceId) -> PurePosixPath:
     return RECORDS / site / kind_of(id_) / f"{key}.json"
 
 
-def _record(data: bytes) -> Record:
-    found: Any = canonical.loads(data)
-    mark = found["mark"]
-    return Record(Mark(mark["site"], ResourceId(mark["id"]), mark["action"], mark["complete"]), found["wish"])
+def _record(data: bytes, path: str) -> Record:
+    try:
+        found: Any = canonical.loads(data)
+    except canonical.CanonicalError as error:
+        raise _damaged(path, error.what) from error
+    match found:
+        case {
+            "mark": {
+                "action": str(action),
+                "complete": bool(complete),
+                "id": str(id_),
+                "site": str(site),
+                **more,
+            },
+            "schema": "paver.record/1",
+            "wish": dict(wish),
+            **others,
+        } if not more and not others:
+            return Record(Mark(site, ResourceId(id_), action, complete), wish)
+        case {"schema": str(schema)} if schema != SCHEMA:
+            raise PaverError(
+                f"{path} was written by another version of paver",
+                seen=schema,
+                do=f"use a version that reads it; this one reads {SCHEMA}",
+            )
+        case _:
+            raise _damaged(path, "its keys are not those of a record")
+
+
+def _damaged(path: str, what: str) -> PaverError:
+    return PaverError(
+        f"{path} on the jumpbox is not a record that paver wrote",
+        seen=what,
+        why="it says what paver made there: nothing is guessed without it",
+        do="restore the file from a backup; or remove it, if what it names is gone",
+    )

@@ -1,4 +1,4 @@
-"""What an early paver wrote is read forever: plan, journal, contract, ledger, record. The samples are never written anew."""
+"""What an early paver wrote is read forever: plan, journal, contract, ledger, record, mark. The samples are never written anew."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import jsonschema
 import pytest
 
 from paver.driver import Endpoint, ResourceId, Verb
-from paver.drivers.vsphere import ledger
+from paver.drivers.vsphere import ledger, marks
 from paver.engine import plan as plans
-from paver.errors import BadInput
+from paver.errors import BadInput, PaverError
 from paver.foundation import record
+from paver.sealed.seen import Seen
 from paver.signing import canonical, chain
 
 HERE = Path(__file__).parent
@@ -78,7 +79,7 @@ def test_a_stored_contract_is_valid_against_todays_schema() -> None:
 
 
 def test_a_stored_ledger_of_a_host_reads_and_is_the_same_bytes_when_written_again() -> None:
-    data = (HERE / "ledger-1" / "esx-01.json").read_bytes()
+    data = LEDGER.read_bytes()
     book = ledger.loads(data, datastore="datastore1", where="the sample")
     assert book.dumps() == data
     entry = book.get("vsphere.port-group:esx-01/bosh")
@@ -87,20 +88,82 @@ def test_a_stored_ledger_of_a_host_reads_and_is_the_same_bytes_when_written_agai
     assert entry.address == {"name": "bosh"}
 
 
+LEDGER = HERE / "ledger-1" / "esx-01.json"
+RECORD = HERE / "record-1" / "push.json"
+WRONG = ["a float", "a key twice", "an unknown key", "an unknown key inside", "another version"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"complete": true', '"complete": 1.0'),
+        ('"complete": true', '"complete": true, "complete": false'),
+        ('"schema"', '"more": 1, "schema"'),
+        ('"complete": true', '"complete": true, "more": 1'),
+        ("paver.ledger/1", "paver.ledger/2"),
+    ],
+    ids=WRONG,
+)
+def test_a_ledger_that_is_not_what_was_written_is_refused(old: str, new: str) -> None:
+    text = LEDGER.read_text()
+    assert old in text
+    with pytest.raises(PaverError, match="the sample"):
+        ledger.loads(text.replace(old, new, 1).encode(), datastore="datastore1", where="the sample")
+
+
 class _Sample:
     site = "lab-north"
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
 
     def session(self, at: Endpoint[Any, Any]) -> _Sample:
         del at
         return self
 
     def read_file(self, path: str) -> bytes:
-        return (HERE / "record-1" / Path(path).name).read_bytes()
+        assert path.endswith("/lab-north/proof.registry/push.json")
+        return self._data
+
+
+def recorded(data: bytes) -> record.Record | None:
+    world: Any = _Sample(data)
+    return record.read(world, Endpoint("machine:jumpbox"), ResourceId("proof.registry:push"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"complete":true', '"complete":1.0'),
+        ('"complete":true', '"complete":true,"complete":false'),
+        ('"schema"', '"more":1,"schema"'),
+        ('"complete":true', '"complete":true,"more":1'),
+        ("paver.record/1", "paver.record/2"),
+    ],
+    ids=WRONG,
+)
+def test_a_record_that_is_not_what_was_written_is_refused(old: str, new: str) -> None:
+    text = RECORD.read_text()
+    assert old in text
+    with pytest.raises(PaverError, match=r"push\.json"):
+        recorded(text.replace(old, new, 1).encode())
 
 
 def test_a_stored_record_reads() -> None:
-    world: Any = _Sample()
-    found = record.read(world, Endpoint("machine:jumpbox"), ResourceId("proof.registry:push"))
+    found = recorded(RECORD.read_bytes())
     assert found is not None
     assert (found.mark.site, found.mark.complete) == ("lab-north", True)
     assert found.wish["of"]["release"] == "3.5.2"
+
+
+def test_the_mark_of_a_stored_vm_reads_and_is_the_same_text_when_written_again() -> None:
+    text = (HERE / "mark-1" / "mark.json").read_text()
+    mark = marks.loads(text)
+    assert mark is not None
+    assert (mark.site, mark.id, mark.complete) == ("lab-north", "vsphere.jumpbox:jumpbox", True)
+    assert marks.dumps(mark) == text
+
+
+def test_the_stored_memory_of_a_sealed_store_holds_to_it() -> None:
+    held = Seen(HERE / "seen-1" / "seen.json").held()
+    assert held == {"minimum": 7, "store": "5e2f0c9b7a1d4e68"}

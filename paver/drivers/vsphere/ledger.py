@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from paver.driver import Endpoint, Mark, PaverError, Reader, ResourceId, Unobservable, Verb, Writer
+from paver.signing import canonical
 from paver.transport.faults import VsphereFault
 
 SCHEMA = "paver.ledger/1"
@@ -104,31 +105,33 @@ def loads(data: bytes, *, datastore: str, where: str) -> Ledger:
         PaverError: if it is none that this version understands.
     """
     try:
-        document: Any = json.loads(data)
+        document: Any = canonical.loads(data)
         if document["schema"] != SCHEMA:
             raise PaverError(
                 f"{where} was written by another version of paver",
                 seen=str(document["schema"]),
                 do=f"use a version that reads it; this one reads {SCHEMA}",
             )
+        if set(document) != {"entries", "schema", "site"}:
+            raise ValueError(f"keys {', '.join(sorted(document))}")  # noqa: TRY301 - said like all that is wrong
+        # Unknown and missing keys alike are no entry's.
         entries = {
-            id_: Entry(
-                id=ResourceId(id_),
-                action=item["action"],
-                complete=item["complete"],
-                address=item["address"],
-                baseline=item["baseline"],
-            )
-            for id_, item in document["entries"].items()
+            id_: Entry(id=ResourceId(id_), **_fields(item)) for id_, item in document["entries"].items()
         }
         return Ledger(document["site"], datastore, entries)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (canonical.CanonicalError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PaverError(
             f"{where} cannot be read as paver's ledger",
-            seen=f"{type(error).__name__}: {error}",
+            seen=error.what if isinstance(error, PaverError) else f"{type(error).__name__}: {error}",
             why="it says what paver made on this host, and what it was before: nothing is guessed without it",
             do="restore the file from a backup, or move it away if nothing on the host is paver's",
         ) from error
+
+
+def _fields(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    if set(item) != {"action", "address", "baseline", "complete"}:
+        raise ValueError(f"an entry of {', '.join(sorted(item))}")
+    return item
 
 
 def folder(site: str) -> str:

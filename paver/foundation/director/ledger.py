@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from paver.driver import Endpoint, Mark, Reader, ResourceId, Writer
+from paver.driver import Endpoint, Mark, PaverError, Reader, ResourceId, Writer
 from paver.signing import canonical
 from paver.signing.canonical import Json
 
+SCHEMA = "paver.ledger/1"
 TYPE = "paver"
 CALLS = frozenset({"POST /configs", "DELETE /configs"})
 
@@ -24,6 +25,17 @@ def read(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
     if not found:
         return {}
     document: Any = canonical.loads(found[0]["content"])
+    if (
+        not isinstance(document, dict)
+        or set(document) != {"entries", "schema"}
+        or document["schema"] != SCHEMA
+    ):
+        raise PaverError(
+            f"the director's config {world.site} of type {TYPE} is not a ledger that this paver reads",
+            seen=str(document.get("schema", "no schema"))[:60] if isinstance(document, dict) else "no object",
+            why=f"it says what paver made there; this paver reads {SCHEMA}",
+            do=f"use the version that wrote it, or put an earlier one back: `bosh configs --type {TYPE} --recent 5`",
+        )
     entries: dict[str, Any] = document["entries"]
     return entries
 
@@ -65,7 +77,7 @@ def strike(world: Writer, at: Endpoint[Any, Any], id_: str) -> None:
 def _write(world: Writer, at: Endpoint[Any, Any], entries: Mapping[str, Any]) -> None:
     director = world.writing(at)
     if entries:
-        content = canonical.dumps({"entries": dict(entries), "schema": "paver.ledger/1"}).decode()
+        content = canonical.dumps({"entries": dict(entries), "schema": SCHEMA}).decode()
         director.post(
             "/configs",
             call="POST /configs",
