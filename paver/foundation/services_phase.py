@@ -41,7 +41,7 @@ def grounds(site: Site, jumpbox: Endpoint[Any, Any]) -> tuple[Ground, ...]:
     return (
         Ground(CredhubEntry, places.credhub(), "services"),
         Ground(Deployment, director, "services"),
-        Ground(Bucket, store, "services"),
+        Ground(Bucket, store, "services", also=(jumpbox,)),
         Ground(StoreUser, store, "services", also=(jumpbox,)),
         Ground(Team, places.concourse(), "services", also=(jumpbox,)),
         Ground(Pipeline, places.concourse(), "services", also=(jumpbox,)),
@@ -135,6 +135,7 @@ def _buckets(wish: Wish) -> None:
             id=resource_id("s3.bucket", name),
             phase="services",
             at=at,
+            also=(wish.jumpbox,),
             name=name,
             versioned=bucket.versioned,
             lock_days=bucket.lock.days if bucket.lock else 0,

@@ -86,6 +86,48 @@ class Anything:
     def write_file(self, *_: Any) -> None:
         return None
 
+    def remove(self, path: str) -> None:
+        self.did.append(("REMOVE", path, None))
+
+
+class Store(Anything):
+    """A store with buckets and their tags, and a jumpbox with files; `dies_after` ends a run behind a call."""
+
+    def __init__(self, dies_after: str = "") -> None:
+        super().__init__()
+        self.tags: dict[str, list[dict[str, str]]] = {}
+        self.files: dict[str, bytes] = {}
+        self.dies_after = dies_after
+
+    def buckets(self) -> tuple[str, ...]:
+        return tuple(self.tags)
+
+    def call(self, name: str, **given: Any) -> Any:
+        if name == "create_bucket":
+            if given["Bucket"] in self.tags:
+                raise S3Error("object store", name, "BucketAlreadyExists", 409, "it is there")
+            self.tags[given["Bucket"]] = []
+        elif name == "put_bucket_tagging":
+            self.tags[given["Bucket"]] = given["Tagging"]["TagSet"]
+        if name == self.dies_after:
+            raise KeyboardInterrupt
+
+    def query(self, name: str, **_: Any) -> dict[str, Any]:
+        assert name == "get_bucket_versioning"
+        return {}
+
+    def find(self, path: str, **given: Any) -> Any:
+        return {"TagSet": self.tags[given["Bucket"]]} if path == "get_bucket_tagging" else None
+
+    def read_file(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def write_file(self, *given: Any) -> None:
+        self.files[given[0]] = given[1]
+
+    def remove(self, path: str) -> None:
+        self.files.pop(path, None)
+
 
 @dataclasses.dataclass
 class World:
@@ -182,6 +224,44 @@ def test_a_store_without_versions_is_told_as_such(lock: int) -> None:
         bucket.create(World(Anything()))  # type: ignore[arg-type]
     assert "NotImplemented" in told.value.seen
     assert isinstance(told.value.__cause__, PaverError)
+
+
+def _bucket() -> Bucket:
+    id_ = resource_id("some.kind", "key")
+    return Bucket(id=id_, phase="services", at=AT, name="state", versioned=False, lock_days=0)
+
+
+def test_a_bucket_whose_run_was_killed_before_it_had_its_tags_is_known_again() -> None:
+    store = Store(dies_after="create_bucket")
+    with pytest.raises(KeyboardInterrupt):
+        _bucket().create(World(store))  # type: ignore[arg-type]
+    found = _bucket().read(World(store))  # type: ignore[arg-type]
+    assert found is not None
+    assert found.mark == Mark("north", resource_id("some.kind", "key"), "a" * 64, complete=False)
+    store.dies_after = ""
+    _bucket().create(World(store))  # type: ignore[arg-type]
+    found = _bucket().read(World(store))  # type: ignore[arg-type]
+    assert found is not None
+    assert found.mark is not None
+    assert found.mark.complete
+    assert not store.files, "the intent is gone once the tags are there"
+
+
+def test_a_bucket_that_somebody_else_made_meanwhile_stays_foreign() -> None:
+    class Raced(Store):
+        def buckets(self) -> tuple[str, ...]:
+            return tuple(self.tags) if self.seen else ()
+
+        seen = False
+
+    store = Raced()
+    store.tags["state"] = []
+    with pytest.raises(S3Error, match="BucketAlreadyExists"):
+        _bucket().create(World(store))  # type: ignore[arg-type]
+    store.seen = True
+    found = _bucket().read(World(store))  # type: ignore[arg-type]
+    assert found is not None
+    assert found.mark is None
 
 
 def test_a_deployment_is_never_deleted_by_force() -> None:

@@ -1,4 +1,8 @@
-"""Buckets: versions, object lock, and the mark as tags of the bucket."""
+"""Buckets: versions, object lock, and the mark as tags of the bucket.
+
+A bucket is not born with its tags. So the intent stands in a record on the jumpbox until they are there: a run that is
+killed in between would leave a bucket that nobody knows any more.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,15 @@ from paver.driver import (
     Refused,
     Resource,
     ResourceId,
+    Unobservable,
     Verb,
     Writer,
 )
+from paver.foundation import record
+from paver.transport.s3 import S3Error
 
 TAGS = {"site": "paver-site", "id": "paver-id", "action": "paver-action", "complete": "paver-complete"}
+_TAKEN = frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
 SET = frozenset(
     {
         "s3:create_bucket",
@@ -45,9 +53,9 @@ class Bucket(Resource[BucketFacts]):
 
     kind: ClassVar[str] = "s3.bucket"
     calls: ClassVar = {
-        Verb.CREATE: SET,
+        Verb.CREATE: SET | record.CALLS | record.REMOVE,
         Verb.UPDATE: SET - {"s3:create_bucket"},
-        Verb.DELETE: frozenset({"s3:delete_bucket"}),
+        Verb.DELETE: frozenset({"s3:delete_bucket"}) | record.REMOVE,
     }
     unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
     dies_with_parent: ClassVar[bool] = True
@@ -66,14 +74,39 @@ class Bucket(Resource[BucketFacts]):
         )
 
     def read(self, world: Reader) -> BucketFacts | None:
-        return _facts(world, self.at, self.name)
+        found = _facts(world, self.at, self.name)
+        if found is None or found.mark is not None:
+            return found
+        intent = self._intent(world)
+        return found if intent is None else dataclasses.replace(found, mark=intent)
+
+    def _intent(self, world: Reader) -> Mark | None:
+        try:
+            kept = record.read(world, _jumpbox(), self.id)
+        except Unobservable:
+            # Only a store that was there before paver is read without a jumpbox, and then nothing was begun in it.
+            return None
+        return None if kept is None else dataclasses.replace(kept.mark, complete=False)
 
     def create(self, world: Writer) -> None:
         store = world.writing(self.at)
         if self.name not in store.buckets():
-            with _explained(self.name):
-                store.call("create_bucket", Bucket=self.name, ObjectLockEnabledForBucket=self.lock_days > 0)
+            record.write(world, _jumpbox(), self.id, {}, complete=False)
+            try:
+                with _explained(self.name):
+                    store.call(
+                        "create_bucket", Bucket=self.name, ObjectLockEnabledForBucket=self.lock_days > 0
+                    )
+            except Refused:
+                record.remove(world, _jumpbox(), self.id)
+                raise
+            except S3Error as error:
+                if error.code in _TAKEN:
+                    # Somebody was quicker: an intent must not make a foreign bucket ours.
+                    record.remove(world, _jumpbox(), self.id)
+                raise
         self._tag(world, complete=False)
+        record.remove(world, _jumpbox(), self.id)
         self._set(world)
         self._tag(world, complete=True)
 
@@ -129,6 +162,12 @@ class Bucket(Resource[BucketFacts]):
                 do="look at it with `mc ls --versions`, empty it, then run the same command again",
             )
         store.call("delete_bucket", Bucket=name)
+        if facts.mark is not None:
+            record.remove(world, _jumpbox(), facts.mark.id)
+
+
+def _jumpbox() -> Endpoint[Any, Any]:
+    return Endpoint("machine:jumpbox")
 
 
 @contextlib.contextmanager
