@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from paver.driver import STORE, Endpoint, Interrupted, Mark, PaverError, ResourceId
+from paver.driver import STORE, Endpoint, Interrupted, Mark, PaverError, Refused, ResourceId, Unobservable
 from paver.foundation.bucc import bucc
 from paver.foundation.bucc.bucc import Bucc, BuccFacts
 from paver.transport import job
@@ -62,6 +62,17 @@ class Store:
         self.held.pop(name)
 
 
+class Director:
+    """A director with deployments."""
+
+    def __init__(self, *deployments: str) -> None:
+        self.deployments = deployments
+
+    def get(self, path: str) -> Any:
+        assert path == "/deployments"
+        return SimpleNamespace(json=lambda: [{"name": name} for name in self.deployments])
+
+
 @dataclasses.dataclass
 class World:
     """A writing world whose action is `action`."""
@@ -72,11 +83,16 @@ class World:
     stops: bool = False
     site: str = "north"
     moved: Mapping[ResourceId, ResourceId] = dataclasses.field(default_factory=dict)
+    director: Director | None = None
 
     def current(self, mark: Mark) -> Mark:
         return mark
 
     def session(self, at: Endpoint[Any, Any]) -> Any:
+        if at.name == "director":
+            if self.director is None:
+                raise Unobservable("the director does not answer")
+            return self.director
         return self.store if at.name == STORE.name else self.machine
 
     writing = session
@@ -166,6 +182,22 @@ def test_a_destroy_waits_for_the_bucc_that_is_at_work(machine: Machine) -> None:
     machine.jobs["bucc-north"] = JobState("running")
     Bucc.delete(World(machine, Store(), "d1"), MACHINE, facts())
     assert machine.done[0] == "ended bucc-north"
+
+
+def test_a_director_with_deployments_is_not_destroyed(machine: Machine) -> None:
+    machine.files = {f"{STATE}/state.json": b"{}"}
+    with pytest.raises(Refused) as told:
+        Bucc.delete(World(machine, Store(), "d1", director=Director("cf", "backup")), MACHINE, facts())
+    assert told.value.seen == "backup, cf"
+    assert machine.done == []
+
+
+def test_a_director_that_does_not_answer_does_not_keep_its_own_vm_alive(machine: Machine) -> None:
+    store = Store()
+    store.held = {bucc.VARS: "{}"}
+    machine.files = {f"{STATE}/state.json": b"{}"}
+    Bucc.delete(World(machine, store, "d1"), MACHINE, facts())
+    assert "start down" in machine.done
 
 
 def test_the_state_of_a_bucc_at_work_is_sealed_but_not_written_over(machine: Machine) -> None:

@@ -21,6 +21,7 @@ from paver.driver import (
     Opaque,
     PaverError,
     Reader,
+    Refused,
     Resource,
     Secret,
     Unobservable,
@@ -167,9 +168,12 @@ class Bucc(Resource[BuccFacts]):
         project = PurePosixPath(facts.address["project"])
         machine = world.writing(at)
         running.await_earlier(world, machine)
+        stands = machine.exists(str(project / "state" / "state.json"))
+        if stands:
+            _deserted(world)
         if facts.mark is not None:
             record.leaving(world, at, facts.mark.id)
-        if machine.exists(str(project / "state" / "state.json")):
+        if stands:
             _clean_up(world)
             world.report("bucc down")
             variables = world.writing(STORE).value(VARS)
@@ -180,6 +184,25 @@ class Bucc(Resource[BuccFacts]):
                 world.writing(STORE).remove(name)
         if facts.mark is not None:
             record.remove(world, at, facts.mark.id)
+
+
+def _deserted(world: Writer) -> None:
+    """Sees to it that nothing is left on the director: `bosh delete-env` doesn't ask, and nobody knows the VMs then.
+
+    Raises:
+        Refused: if it has deployments; paver's own are gone by now.
+    """
+    try:
+        found: Any = world.session(_api("director")).get("/deployments").json()
+    except Unobservable:
+        return
+    if found:
+        raise Refused(
+            "the director still has deployments",
+            seen=", ".join(sorted(str(one["name"]) for one in found)[:10]),
+            why="without it nobody knows their VMs and disks any more, and they stay in the IaaS for ever",
+            do="delete them (`bosh -d NAME delete-deployment`), then run the same command again",
+        )
 
 
 def _clean_up(world: Writer) -> None:
