@@ -15,7 +15,7 @@ from paver.drivers.vsphere.inventory.entity import every
 from paver.engine.resource import Gate
 from paver.transport.context import Wire
 from paver.transport.tls import TrustError
-from paver.transport.vsphere import VsphereFault, new
+from paver.transport.vsphere import VsphereFault, describe, new
 from tests.support.vcenter_lab import CPI, InventoryRun, VCenter, vcenter, with_pool
 from tests.support.vsphere_lab import Hosts, hosts, pending, site_of
 
@@ -375,6 +375,36 @@ def test_vms_in_boshs_folder_stop_destroy_before_anything_of_it_is_lost(
     assert "vm-1" in there.hosts.inventory("esx-01")["virtual_machines"]
     with run.administrator() as session:
         session.task(entity(session, "VirtualMachine", "vm-1"), "Destroy_Task")
+    run.fine("destroy")
+    assert there.inventory()["entities"] == {}
+
+
+def test_the_empty_folders_that_boshs_cpi_makes_for_its_directors_go_along(
+    run: InventoryRun, there: VCenter
+) -> None:
+    run.fine()
+    director = "b9f1f3a2-5d0c-4c43-6a2e-0d1c7c0f5a11"
+    with run.administrator() as session:
+        for parent in ("BOSH_VMs", "BOSH_Templates"):
+            session.call(entity(session, "Folder", parent), "CreateFolder", name=director)
+        own = next(
+            one.ref
+            for one in every(session, "Folder")
+            if one.values["name"] == director
+            and describe(one.values["parent"]) == describe(entity(session, "Folder", "BOSH_VMs"))
+        )
+        pool = entity(session, "ResourcePool", "bosh")
+        session.task(own, "CreateVM_Task", config=small("vm-1"), pool=pool)
+    errors = [error for _, error in run.apply("destroy").failed]
+    assert any(isinstance(error, Refused) and "vm-1" in error.seen for error in errors)
+    with run.administrator() as session:
+        session.task(entity(session, "VirtualMachine", "vm-1"), "Destroy_Task")
+        # One that bears another name is somebody's.
+        session.call(entity(session, "Folder", "BOSH_VMs"), "CreateFolder", name="backups")
+    errors = [error for _, error in run.apply("destroy").failed]
+    assert any(isinstance(error, Refused) and error.seen == "backups" for error in errors)
+    with run.administrator() as session:
+        session.task(entity(session, "Folder", "backups"), "Destroy_Task")
     run.fine("destroy")
     assert there.inventory()["entities"] == {}
 

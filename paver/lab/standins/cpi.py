@@ -46,7 +46,8 @@ def answer(request: Any, config: Any) -> dict[str, Any]:
     from paver.lab.standins import cpi_calls, cpi_vcenter  # noqa: PLC0415
 
     try:
-        with cpi_vcenter.connected(config) as cloud:
+        director = str((request.get("context") or {}).get("director_uuid", ""))
+        with cpi_vcenter.connected(config, director) as cloud:
             result = cpi_calls.CALLS[method](cloud, *request.get("arguments", []))
     except CloudError as error:
         return _failure(error.kind, str(error), ok_to_retry=error.ok_to_retry)

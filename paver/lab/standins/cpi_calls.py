@@ -38,7 +38,7 @@ def create_vm(
         name: cloud.network((spec.get("cloud_properties") or {}).get("name", ""))
         for name, spec in networks.items()
     }
-    folder = cloud.folder(cloud.settings["vm_folder"])
+    folder = cloud.folder("vm_folder")
     cid = f"vm-{uuid.uuid4()}"
     clone = vim.vm.CloneSpec(
         location=vim.vm.RelocateSpec(datastore=store, pool=pool), powerOn=False, template=False

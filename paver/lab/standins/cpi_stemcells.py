@@ -18,7 +18,7 @@ from paver.lab.standins.soap import vim
 def create_stemcell(cloud: Cloud, image: str, _properties: Any) -> str:
     """Imports the image's OVF as a template; its disk goes to the host that the lease names."""
     store, pool = cloud.datastores()[0], cloud.resource_pool
-    folder = cloud.folder(cloud.settings["template_folder"])
+    folder = cloud.folder("template_folder")
     name = f"sc-{uuid.uuid4()}"
     with tarfile.open(image, "r:gz") as tar:
         files = {member.name.removeprefix("./"): member for member in tar if member.isfile()}

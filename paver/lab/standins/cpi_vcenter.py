@@ -24,13 +24,14 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Cloud:
-    """A session, and the one datacenter and cluster that the CPI was given."""
+    """A session, the one datacenter and cluster that the CPI was given, and the id of the director that calls."""
 
     content: Any
     context: ssl.SSLContext
     host: str
     agent: dict[str, Any]
     settings: dict[str, Any]
+    director: str = ""
 
     def within(self, datacenters: list[dict[str, Any]] | None) -> Cloud:
         """The same session in what an availability zone's cloud properties say: a datacenter and its clusters."""
@@ -95,10 +96,17 @@ class Cloud:
                 return network
         raise CloudError(f"Unable to find network '{name}'. Verify that the portgroup exists.")
 
-    def folder(self, path: str) -> Any:
-        """The VM folder of that path, made if it isn't there."""
+    def folder_path(self, key: str) -> str:
+        """The path of the folder under `key`; with a resource pool each director has one of its own in it."""
+        path = str(self.settings[key])
+        clusters = (entry for entry in self.settings["clusters"] if isinstance(entry, dict))
+        pooled = any((own or {}).get("resource_pool") for entry in clusters for own in entry.values())
+        return f"{path}/{self.director}" if pooled else path
+
+    def folder(self, key: str) -> Any:
+        """The VM folder under `key`, made if it isn't there."""
         here = self.datacenter.vmFolder
-        for part in filter(None, path.split("/")):
+        for part in filter(None, self.folder_path(key).split("/")):
             below = [
                 entry for entry in here.childEntity if isinstance(entry, vim.Folder) and entry.name == part
             ]
@@ -107,7 +115,7 @@ class Cloud:
 
     def find_vm(self, name: str, folder_key: str = "vm_folder") -> Any | None:
         """The VM of that name in the folder of the configuration, or None."""
-        path = f"{self.settings['name']}/vm/{self.settings[folder_key]}/{name}"
+        path = f"{self.settings['name']}/vm/{self.folder_path(folder_key)}/{name}"
         found = self.content.searchIndex.FindByInventoryPath(path)
         return found if isinstance(found, vim.VirtualMachine) else None
 
@@ -135,7 +143,7 @@ class Cloud:
 
 
 @contextlib.contextmanager
-def connected(properties: dict[str, Any]) -> Iterator[Cloud]:
+def connected(properties: dict[str, Any], director: str) -> Iterator[Cloud]:
     """Logs in with the job's properties and logs out at the end."""
     vcenter = properties["vcenters"][0]
     context = _context((vcenter.get("connection_options") or {}).get("ca_cert"))
@@ -146,7 +154,8 @@ def connected(properties: dict[str, Any]) -> Iterator[Cloud]:
     content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
     content.sessionManager.Login(vcenter["user"], vcenter["password"], None)
     try:
-        yield Cloud(content, context, str(vcenter["host"]), properties["agent"], vcenter["datacenters"][0])
+        settings = vcenter["datacenters"][0]
+        yield Cloud(content, context, str(vcenter["host"]), properties["agent"], settings, director)
     finally:
         content.sessionManager.Logout()
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 from paver.driver import Refused, Writer
 from paver.drivers.vsphere.inventory import datacenter
 from paver.drivers.vsphere.inventory.entity import Entity, EntityFacts, Found, declared, every, same
+
+_DIRECTOR = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Where a cluster has a resource pool, BOSH's CPI makes a folder in it for each director, named by the director's id,
+and never deletes one (bosh-vsphere-cpi-release, `datacenter_use_sub_folder`)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,11 +46,17 @@ class Folder(Entity[EntityFacts]):
     def remove(cls, world: Writer, session: Any, found: Found) -> None:
         """Destroys the folder; vCenter would destroy the VMs in it, disks included."""
         del world
+        folders = every(session, "Folder")
+        directors = [
+            one
+            for one in folders
+            if same(one.values["parent"], found.ref) and _DIRECTOR.fullmatch(str(one.values["name"]))
+        ]
+        places = [found.ref, *(one.ref for one in directors)]
         inside = [
             str(one.values["name"])
-            for type_name in ("VirtualMachine", "Folder")
-            for one in every(session, type_name)
-            if same(one.values["parent"], found.ref)
+            for one in (*every(session, "VirtualMachine"), *folders)
+            if one not in directors and any(same(one.values["parent"], place) for place in places)
         ]
         if inside:
             raise Refused(
