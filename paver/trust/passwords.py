@@ -12,6 +12,7 @@ character twice in a row, since SSO limits that.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import string
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ class Policy:
         forbidden: characters that it may not have; others must be visible ASCII.
         length: of those that are made.
         made_of: the characters of those that are made, at least one of each group.
+        in_a_row: how often the same character may stand in a row; None: as often as it likes.
     """
 
     minimum: int
@@ -51,6 +53,7 @@ class Policy:
     made_of: tuple[str, ...]
     classes: Mapping[str, str]
     forbidden: str = ""
+    in_a_row: int | None = None
 
 
 _VCENTER_FORBIDDEN = "*{}[]()/\\'\"`~,;:.<>"
@@ -79,6 +82,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
                 }
             ),
             forbidden=_VCENTER_FORBIDDEN,
+            in_a_row=3,
         ),
         "generic": Policy(
             minimum=12,
@@ -141,6 +145,8 @@ def check(policy: str, value: SecretValue | str) -> list[str]:
         for name, characters in rules.classes.items()
         if not set(password) & set(characters)
     ]
+    if rules.in_a_row and any(len([*same]) > rules.in_a_row for _, same in itertools.groupby(password)):
+        reasons.append(f"it has a character more than {rules.in_a_row} times in a row")
     return reasons
 
 

@@ -303,6 +303,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "sso-token": lambda s: named_fault(sso_login(s, "")[0]),
         "sso-admin": _sso_admin,
         "sso-password": lambda s: account(s, "cpi", "weak"),
+        "sso-password-row": lambda s: account(s, "cpi", "Paver-1111"),
     }
 )
 

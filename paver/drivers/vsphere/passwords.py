@@ -6,10 +6,14 @@ that one rule holds for all three. The installer itself refuses only after minut
 
 from __future__ import annotations
 
+import itertools
 import string
 
 MINIMUM = 8
 MAXIMUM = 20
+IN_A_ROW = 3
+"""How often SSO takes the same character in a row."""
+
 SPECIALS = "!#$%&+-=?@^_|"
 """The special characters that no step of the installer stumbles over."""
 
@@ -33,4 +37,6 @@ def faults(password: str) -> tuple[str, ...]:
         found.append("it holds a space or one of * { } [ ] ( ) / \\ ' \" ` ~ , ; : . < >")
     if set(password) - _VISIBLE - _FORBIDDEN:
         found.append("it holds a character that isn't visible ASCII")
+    if any(len([*same]) > IN_A_ROW for _, same in itertools.groupby(password)):
+        found.append(f"it holds a character more than {IN_A_ROW} times in a row")
     return tuple(found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ SIZES = {"tiny": (2, 14), "small": (4, 21), "medium": (8, 30), "large": (16, 39)
 _OPTIONS = {f"{size}{disks}" for size in SIZES for disks in ("", "-lstorage", "-xlstorage")}
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 _FORBIDDEN = set("*{}[]()/\\'\"`~,;:.<> ")
+_IN_A_ROW = 3
 
 # Key → (type, whether it must be there). A nested table is an object.
 _NETWORK = {
@@ -149,6 +151,8 @@ def password_faults(password: str) -> list[str]:
     ]
     if set(password) & _FORBIDDEN:
         found.append("contains a character that is not allowed")
+    if any(len([*same]) > _IN_A_ROW for _, same in itertools.groupby(password)):
+        found.append("contains too many identical adjacent characters")
     return found
 
 

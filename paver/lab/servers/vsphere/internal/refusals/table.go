@@ -70,4 +70,5 @@ var Table = []Row{
 	{ID: "sso-token", Where: "vcenter", Refuses: "a login to the administration of accounts without a token", Fault: "InvalidLogin", Source: "govmomi ssoadmin.Client.Login"},
 	{ID: "sso-admin", Where: "vcenter", Refuses: "changing accounts as anyone but an administrator", Fault: "NoPermission", Source: "vSphere Authentication, vCenter Single Sign-On"},
 	{ID: "sso-password", Where: "vcenter", Refuses: "a password that breaks the policy", Fault: "SsoAdminFaultPasswordPolicyViolation", Source: "vcenter-installer: passwords, the safe intersection"},
+	{ID: "sso-password-row", Where: "vcenter", Refuses: "a password with a character more than three times in a row", Fault: "SsoAdminFaultPasswordPolicyViolation", Source: "lightwave vmdir, ATTR_PASS_MAX_SAME_ADJ_CHAR"},
 }

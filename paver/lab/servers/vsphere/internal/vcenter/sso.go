@@ -294,8 +294,30 @@ func weak(password string) bool {
 	return !(upper && lower && digit && special)
 }
 
+// adjacent reports whether a character stands more than three times in a row,
+// which the policy of a new appliance's directory does not take.
+func adjacent(password string) bool {
+	var last rune
+	row := 0
+	for _, r := range password {
+		if r != last {
+			last, row = r, 0
+		}
+		if row++; row > 3 {
+			return true
+		}
+	}
+	return false
+}
+
+// against reports whether the policy refuses a password.
+func (p *persons) against(password string) bool {
+	return weak(password) && p.sso.v.refuse.Refuse("sso-password") ||
+		adjacent(password) && p.sso.v.refuse.Refuse("sso-password-row")
+}
+
 func (p *persons) CreateLocalPersonUser(ctx *simulator.Context, req *ssotypes.CreateLocalPersonUser) soap.HasFault {
-	if weak(req.Password) && p.sso.v.refuse.Refuse("sso-password") {
+	if p.against(req.Password) {
 		return &ssomethods.CreateLocalPersonUserBody{Fault_: simulator.Fault("The password does not meet the policy.", &SsoAdminFaultPasswordPolicyViolation{})}
 	}
 	req.UserName = strings.ToLower(req.UserName)
@@ -312,7 +334,7 @@ func (p *persons) ResetLocalPersonUserPassword(ctx *simulator.Context, req *ssot
 	case i < 0:
 		body.Fault_ = simulator.Fault("", new(types.NotFound))
 		return body
-	case weak(req.NewPassword) && p.sso.v.refuse.Refuse("sso-password"):
+	case p.against(req.NewPassword):
 		body.Fault_ = simulator.Fault("The password does not meet the policy.", &SsoAdminFaultPasswordPolicyViolation{})
 		return body
 	}
