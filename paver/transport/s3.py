@@ -16,6 +16,7 @@ from paver.errors import PaverError, Refused, Unobservable
 from paver.transport import dial, tls
 from paver.transport.context import Gate, Progress, SecretRef, Wire
 
+FIRST_REGION = "us-east-1"
 _READING = ("get_", "list_", "head_")
 _ADMIN_READS = frozenset(
     {
@@ -68,6 +69,7 @@ class Store:
 
     def __init__(self, connector: S3Connector, context: Wire) -> None:
         self.name = connector.name
+        self.region = connector.region
         self._connector = connector
         self._context = context
         self._lock = threading.Lock()
@@ -100,6 +102,10 @@ class Store:
                         read_timeout=times.answer,
                         retries={"max_attempts": 3, "mode": "standard"},
                         s3={"addressing_style": "path"},
+                        # By default boto3 sends a checksum behind an object, in chunks: MinIO before 2024 (BOSH's
+                        # release carries one of 2021) and other stores don't know that, and refuse the upload.
+                        request_checksum_calculation="when_required",
+                        response_checksum_validation="when_required",
                         proxies={"https": f"http://{proxy[0]}:{proxy[1]}"} if proxy else {},
                     ),
                 )
@@ -289,6 +295,17 @@ class S3Writer(S3Reader):
         self._gate(f"s3:{call}", f"{self.name}: {target}", None)
         return self._store.ask(call, **arguments)
 
+    def create_bucket(self, name: str, *, lock: bool) -> None:
+        """Makes a bucket in the connector's region (call `s3:create_bucket`).
+
+        Raises:
+            S3Error: if the store refuses.
+        """
+        # The first region is the one that AWS takes where none is named, and it refuses to be named.
+        place = {} if self._store.region == FIRST_REGION else {"LocationConstraint": self._store.region}
+        named = {"CreateBucketConfiguration": place} if place else {}
+        self.call("create_bucket", Bucket=name, ObjectLockEnabledForBucket=lock, **named)
+
     def admin_call(self, call: str, target: str, *arguments: Any, **named: Any) -> Any:
         """Calls a writing method of MinIO's administration (call `minio:<name>`).
 
@@ -360,7 +377,7 @@ class S3Connector:
     access_key: str
     secret_key: SecretRef
     roots: tuple[str, ...] = ()
-    region: str = "us-east-1"
+    region: str = FIRST_REGION
     via: str | None = None
 
     def connect(self, context: Wire) -> S3Connection:

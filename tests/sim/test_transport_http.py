@@ -14,12 +14,16 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from paver.driver import Endpoint, Mark, Secret, resource_id
 from paver.errors import Refused, Unobservable
+from paver.foundation.handover.proofs import ObjectStoreProof
+from paver.foundation.object_store.user import StoreUser
 from paver.lab import build, pki
 from paver.transport import tls
 from paver.transport.context import Retry, Timeouts, Wire
@@ -381,6 +385,83 @@ def test_users_and_policies_are_made_by_the_administration(minio: Minio) -> None
         writer.admin("user_info", "nobody")
     assert caught.value.status == 404
     assert gate.calls == ["minio:user_add", "minio:policy_add", "minio:policy_set"]
+    connection.close()
+
+
+@dataclasses.dataclass
+class Site:
+    """A writing world with one object store and a jumpbox that keeps nothing."""
+
+    store: S3Writer
+    site: str = "north"
+
+    def writing(self, at: Endpoint[Any, Any]) -> Any:
+        nothing = SimpleNamespace(mkdir=lambda *_: None, write_file=lambda *_: None)
+        return nothing if at.name == "machine:jumpbox" else self.store
+
+    def mark(self, *, complete: bool) -> Mark:
+        return Mark(self.site, resource_id("s3.user", "ci"), "a" * 64, complete)
+
+    def reveal(self, _: Secret) -> str:
+        return "verygeheim"
+
+    def version(self, _: Secret) -> str:
+        return "v1"
+
+
+def test_the_proof_leaves_nothing_in_a_bucket_that_is_locked(minio: Minio) -> None:
+    connection = minio.connector().connect(minio.wire())
+    writer = connection.writer(Gate())
+    writer.create_bucket("locked", lock=True)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}}
+    writer.call(
+        "put_object_lock_configuration",
+        Bucket="locked",
+        ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule},
+    )
+    at: Endpoint[Any, Any] = Endpoint("machine:jumpbox")
+    proof = ObjectStoreProof(
+        id=resource_id("proof.object-store", "locked"),
+        phase="handover",
+        at=at,
+        also=(Endpoint("s3"),),
+        of={},
+        bucket="locked",
+    )
+    proof.prove(Site(writer))  # type: ignore[arg-type]
+    assert "Versions" not in writer.query("list_object_versions", Bucket="locked")
+    connection.close()
+
+
+def test_a_user_reads_a_versioned_bucket_by_its_versions_and_no_other_bucket(minio: Minio) -> None:
+    connection = minio.connector().connect(minio.wire())
+    writer = connection.writer(Gate())
+    for name in ("versioned", "others"):
+        writer.create_bucket(name, lock=False)
+    enabled = {"Status": "Enabled"}
+    writer.call("put_bucket_versioning", Bucket="versioned", VersioningConfiguration=enabled)
+    version = writer.call("put_object", Bucket="versioned", Key="a", Body=b"x")["VersionId"]
+    user = StoreUser(
+        id=resource_id("s3.user", "ci"),
+        phase="services",
+        at=Endpoint("s3"),
+        name="reader",
+        read_=frozenset({"versioned"}),
+        write=frozenset(),
+        secret=Secret("ci"),
+    )
+    user.create(Site(writer))  # type: ignore[arg-type]
+    own = minio.connector(access_key="reader").connect(minio.wire("verygeheim"))
+    reader = own.reader()
+    assert reader.query("get_bucket_versioning", Bucket="versioned")["Status"] == "Enabled"
+    (found,) = reader.query("list_object_versions", Bucket="versioned")["Versions"]
+    assert found["VersionId"] == version
+    with pytest.raises(S3Error) as refused:
+        reader.query("list_object_versions", Bucket="others")
+    assert refused.value.status == 403
+    with pytest.raises(S3Error):
+        own.writer(Gate()).call("put_object", Bucket="versioned", Key="b", Body=b"x")
+    own.close()
     connection.close()
 
 

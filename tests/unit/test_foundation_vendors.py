@@ -80,6 +80,9 @@ class Anything:
     def call(self, name: str, **_: Any) -> Any:
         raise S3Error("object store", name, "NotImplemented", 501, "A header you provided implies …")
 
+    def create_bucket(self, name: str, **_: Any) -> None:
+        self.call("create_bucket", Bucket=name)
+
     def mkdir(self, *_: Any) -> None:
         return None
 
@@ -102,15 +105,16 @@ class Store(Anything):
     def buckets(self) -> tuple[str, ...]:
         return tuple(self.tags)
 
-    def call(self, name: str, **given: Any) -> Any:
-        if name == "create_bucket":
-            if given["Bucket"] in self.tags:
-                raise S3Error("object store", name, "BucketAlreadyExists", 409, "it is there")
-            self.tags[given["Bucket"]] = []
-        elif name == "put_bucket_tagging":
-            self.tags[given["Bucket"]] = given["Tagging"]["TagSet"]
-        if name == self.dies_after:
+    def create_bucket(self, name: str, **_: Any) -> None:
+        if name in self.tags:
+            raise S3Error("object store", "create_bucket", "BucketAlreadyExists", 409, "it is there")
+        self.tags[name] = []
+        if self.dies_after == "create_bucket":
             raise KeyboardInterrupt
+
+    def call(self, name: str, **given: Any) -> Any:
+        if name == "put_bucket_tagging":
+            self.tags[given["Bucket"]] = given["Tagging"]["TagSet"]
 
     def query(self, name: str, **_: Any) -> dict[str, Any]:
         assert name == "get_bucket_versioning"

@@ -94,9 +94,7 @@ class Bucket(Resource[BucketFacts]):
             record.write(world, _jumpbox(), self.id, {}, complete=False)
             try:
                 with _explained(self.name):
-                    store.call(
-                        "create_bucket", Bucket=self.name, ObjectLockEnabledForBucket=self.lock_days > 0
-                    )
+                    store.create_bucket(self.name, lock=self.lock_days > 0)
             except Refused:
                 record.remove(world, _jumpbox(), self.id)
                 raise

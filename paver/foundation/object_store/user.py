@@ -98,10 +98,20 @@ def _users(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
 
 
 def _policy(read: frozenset[str], write: frozenset[str]) -> dict[str, Any]:
+    # Who reads a versioned bucket by versions, as Concourse's s3 resource does, has to list them; who writes large
+    # objects looks at the parts.
+    seeing = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation", "s3:GetBucketVersioning"]
+    putting = [
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "s3:AbortMultipartUpload",
+        "s3:ListMultipartUploadParts",
+    ]
     statements = [
-        _statement(sorted(read | write), ["s3:ListBucket", "s3:GetBucketLocation"], ""),
+        _statement(sorted(read | write), seeing, ""),
         _statement(sorted(read | write), ["s3:GetObject", "s3:GetObjectVersion"], "/*"),
-        _statement(sorted(write), ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], "/*"),
+        _statement(sorted(write), ["s3:ListBucketMultipartUploads"], ""),
+        _statement(sorted(write), putting, "/*"),
     ]
     return {"Version": "2012-10-17", "Statement": [one for one in statements if one["Resource"]]}
 
