@@ -28,7 +28,7 @@ from paver.engine.resource import (
     Writer,
 )
 from paver.engine.store import STORE, Entry, Material, StoreReader, StoreWriter
-from paver.engine.values import Output, ResourceId, Secret, encode, kind_of, output, resource_id
+from paver.engine.values import InUse, Output, ResourceId, Secret, encode, kind_of, output, resource_id
 from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ __all__ = [
     "Gate",
     "Grade",
     "Ground",
+    "InUse",
     "Interrupted",
     "Lane",
     "Mark",

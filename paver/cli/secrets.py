@@ -56,7 +56,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     making = _sub(verbs, "generate", "make a password and keep it")
     making.add_argument("name", help="of the secret")
-    making.add_argument("--policy", default="generic", metavar="POLICY", help="(default: %(default)s)")
+    making.add_argument(
+        "--policy", metavar="POLICY", help="(default: what the site has for this secret, else generic)"
+    )
     making.add_argument("--replace", action="store_true", help="also where there is one already")
 
 
@@ -87,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         if verb == "set":
             return _set(arguments, vault, site, driver)
         if verb == "generate":
-            return _generate(arguments, vault)
+            return _generate(arguments, vault, site, driver)
         if verb == "rekey":
             return _rekey(arguments, vault, site)
         return _remove(arguments, vault)
@@ -169,9 +171,7 @@ def _set(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver
                 do=f"take another one, or let `paver secrets generate {arguments.name} --policy {policy}` make it",
             )
     public: dict[str, Any] = {"policy": policy} if policy else {}
-    if wish is not None:
-        # Paver would make it; with its mark, what was put in by hand counts as made.
-        public |= {"policy": wish["policy"], "paver.mark": _mark(site, wish["id"])}
+    public |= _as_made(site, wish, "paver secrets set")
     writer = vault.writer()
     known = arguments.name in writer.index.entries
     version = writer.put(arguments.name, value, made_by="paver secrets set", public=public)
@@ -179,8 +179,12 @@ def _set(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver
     return 0
 
 
-def _mark(site: Site, id_: str) -> dict[str, Any]:
-    return {"action": "paver secrets set", "complete": True, "id": id_, "site": site.name}
+def _as_made(site: Site, wish: dict[str, str] | None, by: str) -> dict[str, Any]:
+    """Returns the public parts of what paver would make: with its mark, what was put in by hand counts as made."""
+    if wish is None:
+        return {}
+    mark = {"action": by, "complete": True, "id": wish["id"], "site": site.name}
+    return {"policy": wish["policy"], "paver.mark": mark}
 
 
 def _wished(site: Site, driver: Driver, name: str) -> dict[str, str] | None:
@@ -201,21 +205,23 @@ def _wished(site: Site, driver: Driver, name: str) -> dict[str, str] | None:
     return None
 
 
-def _generate(arguments: argparse.Namespace, vault: Vault) -> int:
+def _generate(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver) -> int:
     from paver.trust import passwords  # noqa: PLC0415
 
-    value = passwords.generate(arguments.policy)
+    wish = _wished(site, driver, arguments.name)
+    policy = arguments.policy or (wish or {}).get("policy") or "generic"
+    value = passwords.generate(policy)
     writer = vault.writer()
     if arguments.name in writer.index.entries and not arguments.replace:
         raise Refused(
             f"the sealed store has a {arguments.name} already",
             why="whoever uses it would be locked out",
-            do="give --replace, and change it at its user too",
+            do="give --replace; where paver brings it to its users, `paver plan` shows them, else change it there too",
         )
-    version = writer.put(
-        arguments.name, value, made_by="paver secrets generate", public={"policy": arguments.policy}
-    )
-    out.line(f"{arguments.name}: made under the policy {arguments.policy}, {version[:12]}")
+    by = "paver secrets generate"
+    public = {"policy": policy, **_as_made(site, wish, by)}
+    version = writer.put(arguments.name, value, made_by=by, public=public)
+    out.line(f"{arguments.name}: made under the policy {policy}, {version[:12]}")
     return 0
 
 

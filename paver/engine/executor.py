@@ -185,6 +185,7 @@ class Executor:
             self._nothing_undeclared(action, resource, around)
             # Its proofs may go through what it brings about: an endpoint that its outputs lead to.
             self._hands.board.put(action.resource, after)
+            self._hands.connections.renew(action.resource)
             self._prove(action, resource, after)
             journal.write(
                 "done",

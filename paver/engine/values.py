@@ -37,6 +37,32 @@ class Secret:
 
 
 @dataclasses.dataclass(frozen=True)
+class InUse:
+    """A secret as its consumer has it: what to log in with while a newer version is still to be brought there.
+
+    Attributes:
+        secret: the reference.
+        versions: the fact of the consumer that says which versions stand there, by `key`.
+        key: of this secret among them.
+    """
+
+    secret: Secret
+    versions: Any
+    key: str
+
+    @property
+    def name(self) -> str:
+        """The name in the sealed store."""
+        return self.secret.name
+
+    @property
+    def version(self) -> str | None:
+        """The version that stands at the consumer, None where it does not say."""
+        found = self.versions.get(self.key) if isinstance(self.versions, Mapping) else None
+        return found if isinstance(found, str) else None
+
+
+@dataclasses.dataclass(frozen=True)
 class Unknown:
     """A value that the plan cannot know yet; it may only become known."""
 
@@ -77,17 +103,26 @@ def settled(value: object) -> bool:
 
 def references(value: object) -> Iterator[Output | Secret]:
     """Yields every output and secret inside of `value` (dataclasses, mappings and sequences are entered)."""
-    if isinstance(value, Output | Secret):
+    yield from _inside(value, (Output, Secret))
+
+
+def in_use(value: object) -> Iterator[InUse]:
+    """Yields every secret inside of `value` that is taken as its consumer has it."""
+    yield from _inside(value, (InUse,))
+
+
+def _inside(value: object, wanted: tuple[type, ...]) -> Iterator[Any]:
+    if isinstance(value, wanted):
         yield value
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
-            yield from references(getattr(value, field.name))
+            yield from _inside(getattr(value, field.name), wanted)
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from references(item)
+            yield from _inside(item, wanted)
     elif isinstance(value, tuple | list | set | frozenset):
         for item in value:
-            yield from references(item)
+            yield from _inside(item, wanted)
 
 
 def substitute(value: Any, known: Callable[[Output], Any]) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from paver.engine.resource import Connection, Connector, Endpoint, Facts, Gate, Mark
-from paver.engine.values import Output, ResourceId, Secret, references, substitute
+from paver.engine.values import Output, ResourceId, Secret, in_use, references, substitute
 from paver.errors import Unobservable
 
 MOST_AT_ONCE = 64
@@ -68,6 +68,15 @@ class Connections:
             connection = self._open.pop(name, None)
         if connection is not None:
             connection.close()
+
+    def renew(self, of: ResourceId) -> None:
+        """Closes the connections whose secrets `of` has in another version now: the next `get` logs in anew."""
+        for name in list(self._open):
+            if any(
+                isinstance(one.versions, Output) and one.versions.of == of
+                for one in in_use(self._connectors[name])
+            ):
+                self.drop(name)
 
     def forget(self, name: str) -> None:
         """Drops what was read from one endpoint."""

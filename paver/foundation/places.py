@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paver.driver import Connector, Endpoint, Material, Secret, output, resource_id
+from paver.driver import Connector, Endpoint, InUse, Material, ResourceId, Secret, output, resource_id
 from paver.sitefile.site import Site
 from paver.transport.http import Basic, ClientCredentials, HttpConnector
 from paver.transport.s3 import S3Connector
@@ -121,7 +121,7 @@ def connectors(site: Site) -> dict[str, Connector]:
     default, own = pem(authority("default_ca")), pem(authority("credhub_ca"))
 
     def client(name: str, variable: str) -> ClientCredentials:
-        return ClientCredentials(f"{uaa_url(site)}/oauth/token", name, password(variable).secret)
+        return ClientCredentials(f"{uaa_url(site)}/oauth/token", name, _seeded(variable))
 
     return {
         "director": HttpConnector(
@@ -144,6 +144,16 @@ def connectors(site: Site) -> dict[str, Connector]:
     }
 
 
+def _seeded(variable: str) -> InUse:
+    """One of BUCC's passwords as the director has it: a newer one is brought there by the next `bucc up`."""
+    return InUse(password(variable).secret, output(DIRECTOR_ID, "seeds", dict), variable)
+
+
+def _deployed(deployment: ResourceId, key: str, item: Material) -> InUse:
+    """A password as a deployment has it: a newer one is brought there by the next deploy."""
+    return InUse(item.secret, output(deployment, "versions", dict), key)
+
+
 def _concourse(url: str, root_pem: str) -> Connector:
     from paver.transport.http import PasswordGrant  # noqa: PLC0415 - only here
 
@@ -154,7 +164,7 @@ def _concourse(url: str, root_pem: str) -> Connector:
         auth=PasswordGrant(
             f"{url}/sky/issuer/token",
             CONCOURSE_USER,
-            password("ui_password").secret,
+            _seeded("ui_password"),
             "fly",
             # fly's own client: its secret stands in fly's source, and proves nothing.
             public_secret="Zmx5",  # noqa: S106
@@ -189,7 +199,7 @@ def _object_store(site: Site) -> Connector:
             name="object store",
             endpoint=object_store_url(site),
             access_key=STORE_USER,
-            secret_key=store_root_password().secret,
+            secret_key=_deployed(STORE_DEPLOYMENT, "secret_key", store_root_password()),
             roots=(pem(root()),),
             via=JUMPBOX,
         )
@@ -211,7 +221,7 @@ def _registry(site: Site) -> Connector:
             name="registry",
             base_url=registry_url(site),
             roots=(pem(root()),),
-            auth=Basic(REGISTRY_USER, registry_password().secret),
+            auth=Basic(REGISTRY_USER, _deployed(REGISTRY_DEPLOYMENT, "password", registry_password())),
             via=JUMPBOX,
         )
     return HttpConnector(

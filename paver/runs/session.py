@@ -102,7 +102,7 @@ class Session:
         )
 
     def _reveal(self, secret: SecretRef) -> str:
-        return self.vault.reveal(Secret(secret.name))
+        return self.vault.reveal(Secret(secret.name), getattr(secret, "version", None))
 
     def _proxy(self, via: str | None) -> tuple[str, int] | None:
         if via is None:

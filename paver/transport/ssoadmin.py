@@ -118,7 +118,7 @@ class Line:
                 raise Unobservable(
                     f"{self.name} ({self.settings.address}) refuses the login of {self.settings.user}",
                     why="user or password is wrong, or the account is locked or its password has expired",
-                    do=f"check secret:{self.settings.password.name}",
+                    do=f"check secret:{self.settings.password.name}; a newer one has to be set there first, paver does not bring it",
                 )
             content = sso_soap.child(self._ask("SsoAdminServiceInstance", _INSTANCE, {}), "returnval")
             names = ("sessionManager", "principalDiscoveryService", "principalManagementService")

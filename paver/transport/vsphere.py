@@ -113,7 +113,7 @@ class VsphereConnector:
             raise Unobservable(
                 f"{self.name} ({self.address}) refuses the login of {self.user}",
                 why="user or password is wrong, or the account is locked for some minutes after wrong attempts",
-                do=f"check secret:{self.password.name}",
+                do=f"check secret:{self.password.name}; a newer one has to be set there first, paver does not bring it",
             ) from None
         except (vmodl.MethodFault, vmodl.RuntimeFault) as fault:
             raise faults.translate(fault, "Login", self.name) from None

@@ -78,15 +78,15 @@ class Vault:
         pem = entry.public.get("pem") if entry is not None else None
         return str(pem) if pem is not None else None
 
-    def reveal(self, secret: Secret) -> str:
-        """Returns a secret's value.
+    def reveal(self, secret: Secret, version: str | None = None) -> str:
+        """Returns a secret's value: that of a `version`, if it is still kept, else the newest one.
 
         Raises:
             BadInput: if there is none, or no key to open it.
         """
         with self._lock:
             if self._writer is not None:
-                return str(self._writer.secret(secret.name).reveal())
+                return _value(self._writer, secret.name, version)
             if self._reader is None:
                 if self._key is None:
                     raise BadInput(
@@ -100,7 +100,7 @@ class Vault:
                     )
                 self._reader = store.unlock(self._path, self._key, **self._seen.held())
                 self._seen.note(self._reader.index)
-            return str(self._reader.secret(secret.name).reveal())
+            return _value(self._reader, secret.name, version)
 
     def values(self) -> list[str]:
         """Returns every value, for a redactor; none where the key is not at hand."""
@@ -140,6 +140,11 @@ class Vault:
                 self._closing.close()
                 self._writer = None
                 self.forget()
+
+
+def _value(opened: Any, name: str, version: str | None) -> str:
+    kept = {one.version for one in opened.index.entry(name).all()}
+    return str(opened.secret(name, version if version in kept else None).reveal())
 
 
 def entry_of(name: str, found: sealed_index.Entry) -> Entry:

@@ -124,7 +124,9 @@ def _switched_off(place: Place, deployment: str) -> Iterator[None]:
 
 def test_an_object_store_that_refuses_the_key_says_so(finished: Place) -> None:
     other = finished.variant("other-key")
-    other.keep("object-store-root", "not-the-key-that-the-store-has-0")
+    # As many as are kept: what the store has is not among them any more.
+    for number in range(3):
+        other.keep("object-store-root", f"not-the-key-that-the-store-has-{number}")
     told(other.paver("plan", code=None), 1, "object store", "why", "do")
 
 

@@ -141,8 +141,9 @@ class Place:
         file: Path | None = None,
         env: Mapping[str, str] | None = None,
         timeout: float = PATIENCE,
+        given: str = "",
     ) -> Ran:
-        """Runs `paver` on this site, which has to end with `code` (None: anyhow)."""
+        """Runs `paver` on this site, with `given` on its standard input; it has to end with `code` (None: anyhow)."""
         done = subprocess.run(
             self.argv(*argv, file=file),
             env=self.environment(env),
@@ -150,7 +151,7 @@ class Place:
             text=True,
             check=False,
             timeout=timeout,
-            stdin=subprocess.DEVNULL,
+            input=given,
         )
         ran = Ran(done.returncode, done.stdout, done.stderr)
         if argv[0] != "env":

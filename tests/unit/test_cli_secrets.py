@@ -82,6 +82,16 @@ def test_what_paver_would_make_may_be_put_in_by_hand_and_is_kept(site: Command) 
     assert site.run("secrets", "set", "root").code == 3
 
 
+def test_what_paver_makes_is_made_anew_under_its_own_policy_and_stays_its_own(site: Command) -> None:
+    wanted = Paved(material=(Material(kind="password", name="vcenter-sso", policy="vcenter"),))
+    site.patch.setattr(paving, "pave", lambda _site, _under: wanted)
+    site.fine("apply", "--yes")
+    first = site.fine("secrets", "show", "vcenter-sso", "--force").out
+    assert "under the policy vcenter" in site.fine("secrets", "generate", "vcenter-sso", "--replace").out
+    assert "nothing to do" in site.fine("plan").out
+    assert site.fine("secrets", "show", "vcenter-sso", "--force").out != first
+
+
 def test_a_secret_is_generated_once_and_replaced_only_on_request(site: Command) -> None:
     site.fine("secrets", "generate", "cpi", "--policy", "vcenter")
     first = site.fine("secrets", "show", "cpi", "--force").out

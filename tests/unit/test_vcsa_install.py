@@ -34,7 +34,7 @@ class World:
         monkeypatch.setattr(
             install, "_follow", lambda _, running, step: self.done.append(f"{step} {running}")
         )
-        monkeypatch.setattr(install, "_mark", lambda *_: self.done.append("mark"))
+        monkeypatch.setattr(install, "mark", lambda *_: self.done.append("mark"))
         monkeypatch.setattr(install, "_filled", lambda *_: None)
         monkeypatch.setattr(template, "to_json", lambda _: "")
 

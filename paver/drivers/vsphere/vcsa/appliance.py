@@ -11,11 +11,24 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from paver.driver import Check, Endpoint, Facts, Opaque, Reader, Refused, Resource, Secret, Writer
+from paver.driver import (
+    Check,
+    Endpoint,
+    Facts,
+    Opaque,
+    PaverError,
+    Reader,
+    Refused,
+    Resource,
+    Secret,
+    Writer,
+)
 from paver.drivers.vsphere import ledger, marks
-from paver.drivers.vsphere.endpoints import MACHINE
+from paver.drivers.vsphere.endpoints import MACHINE, VCENTER
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.vcsa import install
+from paver.drivers.vsphere.vcsa.anchor import FILE as ROOT_CERTIFICATE
+from paver.transport.faults import VsphereFault
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,11 +64,11 @@ class Appliance(Resource[ApplianceFacts]):
     calls = {  # noqa: RUF012 (the engine's declaration is a class variable)
         **ledger.calls(
             create={"job:start", "ReconfigVM_Task", "PowerOffVM_Task", "PowerOnVM_Task", "Destroy_Task"},
-            update={"PowerOnVM_Task"},
+            update={"PowerOnVM_Task", "InitiateFileTransferFromGuest", "ReconfigVM_Task"},
             delete={"PowerOffVM_Task", "Destroy_Task"},
         ),
     }
-    replaces = frozenset({"ip", "fqdn", "size", "root_password", "administrator_password"})
+    replaces = frozenset({"ip", "fqdn", "size"})
     unmanaged = frozenset({"program", "order", "ledger_on", "time_limit", "host_password"})
 
     protected: bool = True
@@ -110,10 +123,35 @@ class Appliance(Resource[ApplianceFacts]):
         install.create(world, self)
 
     def update(self, world: Writer, facts: ApplianceFacts, fields: frozenset[str]) -> None:
-        """Switches it on."""
-        del fields
+        """Switches it on; proves passwords that were changed in it, and notes their versions.
+
+        Raises:
+            PaverError: if the sealed store's password is not the one that is in use.
+        """
         host = world.writing(self.at)
-        host.task(host.ref("VirtualMachine", facts.address["vm"]), "PowerOnVM_Task")
+        vm = host.ref("VirtualMachine", facts.address["vm"])
+        if "running" in fields:
+            host.task(vm, "PowerOnVM_Task")
+        if "root_password" in fields:
+            self._enter(world, host, vm)
+        if "administrator_password" in fields:
+            # Its connection logs in with what the sealed store has.
+            world.session(VCENTER)
+        if fields - {"running"}:
+            install.mark(world, self)
+
+    def _enter(self, world: Writer, host: Any, vm: Any) -> None:
+        try:
+            host.guest_read(vm, "root", world.reveal(self.root_password), ROOT_CERTIFICATE)
+        except VsphereFault as fault:
+            if not fault.is_a("InvalidGuestLogin"):
+                raise
+            raise PaverError(
+                f"{self.name} refuses the login of root",
+                why=f"secret:{self.root_password.name} is newer than what stands there, and paver changes no "
+                "password of vCenter's own accounts",
+                do="change it on the appliance (`passwd`, or port 5480), then run the same command again",
+            ) from fault
 
     def checks(self, world: Reader, facts: ApplianceFacts) -> Iterable[Check]:
         """Yields that its name resolves on the jumpbox and that it runs."""

@@ -71,7 +71,7 @@ def create(world: Writer, wish: Appliance) -> None:
         _install(world, wish, action, text)
     else:
         _follow(world, job.attach(machine, begun), "install")
-    _mark(world, wish)
+    mark(world, wish)
 
 
 def _begun(world: Writer, wish: Appliance, found: ApplianceFacts | None) -> str | None:
@@ -177,7 +177,7 @@ def _follow(world: Writer, running: job.Job, step: str) -> None:
         )
 
 
-def _mark(world: Writer, wish: Appliance) -> None:
+def mark(world: Writer, wish: Appliance) -> None:
     """Marks the VM as ours and complete, last of all."""
     world.writing(wish.at).forget()
     found = wish.read(world)
@@ -185,9 +185,9 @@ def _mark(world: Writer, wish: Appliance) -> None:
         raise PaverError(f"vcsa-deploy ended well, and there is no VM {wish.name} on {wish.order.host}")
     host = world.writing(wish.at)
     vm: Any = host.ref("VirtualMachine", found.address["vm"])
-    mark = world.mark(complete=True)
+    done = world.mark(complete=True)
     settings = {
-        marks.KEY: marks.dumps(mark),
+        marks.KEY: marks.dumps(done),
         ADDRESS: wish.ip,
         FQDN: wish.fqdn,
         SIZE: wish.size,
@@ -199,6 +199,6 @@ def _mark(world: Writer, wish: Appliance) -> None:
     ledger.note(
         world,
         wish.at,
-        ledger.Entry(id=wish.id, action=mark.action, complete=True, address={"name": wish.name}),
+        ledger.Entry(id=wish.id, action=done.action, complete=True, address={"name": wish.name}),
         wish.ledger_on,
     )
