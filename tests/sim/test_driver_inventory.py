@@ -252,6 +252,15 @@ def test_a_new_password_is_set_and_the_old_one_no_longer_logs_in(run: InventoryR
         pass
 
 
+def test_a_password_that_is_reset_leaves_an_account_otherwise_as_it_is(run: InventoryRun) -> None:
+    run.fine()
+    with run.sso() as accounts:
+        before = accounts.user("bosh-cpi")
+        for number in range(8):
+            accounts.set_password("bosh-cpi", f"Paver-Cpi-{number}!")
+            assert accounts.user("bosh-cpi") == before
+
+
 def test_a_deleted_account_is_made_again(run: InventoryRun) -> None:
     run.fine()
     with run.sso() as accounts:

@@ -329,7 +329,9 @@ func (p *persons) CreateLocalPersonUser(ctx *simulator.Context, req *ssotypes.Cr
 func (p *persons) ResetLocalPersonUserPassword(ctx *simulator.Context, req *ssotypes.ResetLocalPersonUserPassword) soap.HasFault {
 	body := new(ssomethods.ResetLocalPersonUserPasswordBody)
 	name, domain, _ := strings.Cut(p.sso.normal(req.UserName), "@")
-	i := slices.IndexFunc(p.sso.persons(), func(u ssotypes.AdminPersonUser) bool { return u.Id.Name == name && u.Id.Domain == domain })
+	// Once: a directory lists its persons in another order each time.
+	persons := p.sso.persons()
+	i := slices.IndexFunc(persons, func(u ssotypes.AdminPersonUser) bool { return u.Id.Name == name && u.Id.Domain == domain })
 	switch {
 	case i < 0:
 		body.Fault_ = simulator.Fault("", new(types.NotFound))
@@ -338,7 +340,7 @@ func (p *persons) ResetLocalPersonUserPassword(ctx *simulator.Context, req *ssot
 		body.Fault_ = simulator.Fault("The password does not meet the policy.", &SsoAdminFaultPasswordPolicyViolation{})
 		return body
 	}
-	details := p.sso.persons()[i].Details
+	details := persons[i].Details
 	p.DeleteLocalPrincipal(ctx, &ssotypes.DeleteLocalPrincipal{PrincipalName: name + "@" + domain})
 	p.PrincipalManagementService.CreateLocalPersonUser(ctx, &ssotypes.CreateLocalPersonUser{UserName: name, UserDetails: details, Password: req.NewPassword})
 	body.Res = new(ssotypes.ResetLocalPersonUserPasswordResponse)
