@@ -82,13 +82,6 @@ class Plan:
         inside = [network for network in self.networks if wanted in ipaddress.ip_network(network.cidr)]
         return max(inside, key=lambda network: ipaddress.ip_network(network.cidr).prefixlen, default=None)
 
-    def with_passwords(self, passwords: dict[str, str]) -> Plan:
-        """Returns the plan with the root passwords given by host name."""
-        hosts = tuple(
-            dataclasses.replace(host, password=passwords.get(host.name, host.password)) for host in self.hosts
-        )
-        return dataclasses.replace(self, hosts=hosts)
-
     def on_loopback(self) -> Plan:
         """Returns the plan with every address in 127.0.0.0/8, for machines that refuse user namespaces.
 

@@ -191,7 +191,7 @@ class _Builder:
     def _scalar(self, event: yaml.ScalarEvent, mark: tree.Mark) -> tree.ScalarNode:
         text: str = event.value
         if event.style is not None:
-            return tree.ScalarNode(text, mark, quoted=True)
+            return tree.ScalarNode(text, mark)
         if text in _WORDS:
             return tree.ScalarNode(_WORDS[text], mark)
         if _INTEGER.match(text):

@@ -23,11 +23,10 @@ class Mark:
 
 @dataclasses.dataclass(frozen=True)
 class ScalarNode:
-    """One value. `quoted`: it was written in quotes or as a block, so that it is text for certain."""
+    """One value."""
 
     value: Scalar
     mark: Mark
-    quoted: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

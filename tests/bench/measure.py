@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,3 @@ class Ground:
     disk: Path
     rounds: int
     say: Callable[[str], None]
-
-
-Measure = Callable[[Ground], Iterable[Row]]

@@ -17,10 +17,9 @@ from paver.errors import PaverError
 
 @dataclass(frozen=True)
 class Ran:
-    """One run of a process: seconds of the clock, seconds of all processors, MiB at its largest."""
+    """One run of a process: seconds of the clock, MiB at its largest."""
 
     wall: float
-    cpu: float
     peak: float
 
 
@@ -59,7 +58,7 @@ def run(command: Command) -> Ran:
                 f"{Path(command.argv[0]).name} ended with {process.returncode} while it was measured",
                 seen="\n".join([" ".join(command.argv[1:])[:300], words.text()]),
             )
-    return Ran(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Ran(wall, usage.ru_maxrss / 1024)
 
 
 class _Words:

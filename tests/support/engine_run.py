@@ -16,7 +16,6 @@ from paver.engine.planner import Heading, Request, plan
 from paver.engine.world import Connections, ReadingWorld
 
 SITE = "test"
-EMPTY = Paved()
 
 
 def no_version(secret: Secret) -> None:
