@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paver.cli import opening, out
+from paver.cli import closing, opening, out
 from paver.errors import BadInput, Refused
 
 if TYPE_CHECKING:
     from paver.engine.plan import Plan
     from paver.engine.planner import Request
-    from paver.report.ending import Ending
     from paver.runs.apply import Report
     from paver.runs.events import Happening, Tell
     from paver.runs.progress import Progress
@@ -91,8 +90,10 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
                     error.add_note(NOTHING)
                 raise
         seconds = time.monotonic() - started
-    ending = _ending(session, report, folder, plan, seconds, busy.progress)
-    _tell(arguments, ending)
+    run = closing.Run(
+        plan=plan, folder=folder, seconds=seconds, approval=_approval(arguments, under_way, given)
+    )
+    closing.tell(arguments, closing.leave(session, report, run, busy.progress))
     return 0
 
 
@@ -140,6 +141,15 @@ def _under_way(session: Session, fresh: Plan, given: Plan | None) -> Plan | None
     handoff.check_same(found, fresh, given)
     out.note("a run of this site is under way on the jumpbox: this goes on with it")
     return found
+
+
+def _approval(arguments: argparse.Namespace, under_way: Plan | None, given: Plan | None) -> str:
+    """Returns how the plan that was carried out came to be approved."""
+    if under_way is not None:
+        return "by whoever began the run that this one went on with"
+    if given is not None:
+        return "given as a file"
+    return "by --yes" if arguments.yes else "confirmed on the terminal"
 
 
 def _progress(plan: Plan) -> Progress:
@@ -191,7 +201,8 @@ def _confirm(arguments: argparse.Namespace, plan: Plan) -> None:
     from paver.report.plan_text import plan_text  # noqa: PLC0415 - not where a plan file is given
 
     if not arguments.json:
-        out.lines(plan_text(plan, colour=out.colour()))
+        out.lines(plan_text(plan, colour=out.colour(), width=out.width()))
+        out.line()
     if plan.blocked or arguments.yes:
         return
     if not sys.stdin.isatty():
@@ -199,7 +210,7 @@ def _confirm(arguments: argparse.Namespace, plan: Plan) -> None:
             "nobody is there to confirm the plan",
             do="run it on a terminal, give a plan file that was approved, or --yes",
         )
-    out.line("\n Ctrl-C stops it, also in the middle; the same command goes on from there")
+    out.line(" Ctrl-C stops it, also in the middle; the same command goes on from there")
     answer = input(f"carry this out on {plan.site}? Type the site's name: ")
     if answer.strip() != plan.site:
         raise Refused("not confirmed")
@@ -264,51 +275,3 @@ def _raw(event: Happening) -> None:
 
 def _quiet(event: Happening) -> None:
     del event
-
-
-def _ending(
-    session: Session, report: Report, folder: Path, plan: Plan, seconds: float, progress: Progress
-) -> Ending:
-    import datetime as dt  # noqa: PLC0415
-    import socket  # noqa: PLC0415
-
-    from paver.report import page  # noqa: PLC0415 - not before a run ends
-    from paver.report.ending import Ending  # noqa: PLC0415
-    from paver.runs.offers import doors  # noqa: PLC0415
-
-    ending = Ending(plan=plan, report=report, folder=_near(folder), seconds=seconds)
-    text = page.page(
-        ending,
-        progress.last(),
-        doors(session.site, session.driver),
-        now=dt.datetime.now(dt.UTC),
-        where=socket.gethostname(),
-    )
-    try:
-        (folder / "report.html").write_text(text, encoding="utf-8")
-    except OSError as error:
-        # The run itself is journalled and over: a full disk costs the page only.
-        out.note(f"warning: the report can't be written: {error.strerror}")
-        return ending
-    return dataclasses.replace(ending, page=_near(folder) / "report.html")
-
-
-def _near(folder: Path) -> Path:
-    """Returns a folder as it is shorter to read: relative, where it lies below the present one."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder
-
-
-def _tell(arguments: argparse.Namespace, ending: Ending) -> None:
-    from paver.report.ending import ending_text  # noqa: PLC0415
-    from paver.runs.apply import ended  # noqa: PLC0415
-
-    if arguments.json:
-        from paver.signing import canonical  # noqa: PLC0415 - only here
-
-        document = {**ending.report.document(), "folder": str(ending.folder.absolute())}
-        sys.stdout.write(canonical.dumps(document).decode() + "\n")
-    elif arguments.progress != "events":
-        out.line()
-        out.lines(ending_text(ending))
-    ended(ending.report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
@@ -28,6 +29,11 @@ def note(text: str) -> None:
 def document(value: Any) -> None:
     """Writes JSON for programs: sorted, indented, UTF-8."""
     line(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+def width() -> int | None:
+    """Returns the terminal's width; None where standard output is none: nothing is wrapped for a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def colour(stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> bool:

@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         opaque=arguments.opaque,
         every=arguments.all,
         ids=arguments.ids,
+        width=out.width(),
         read="" if plan.offline else took,
     )
     out.lines(shown)

@@ -70,7 +70,7 @@ def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
     argv = [sys.executable, "-m", "paver", "apply", "--site", str(demo.site), "--yes"]
     for phase in (TRUST, *phases) if phases else ():
         argv += ["--phase", phase]
-    ran = subprocess.run(lab.argv(argv, cwd=site_folder), env=lab.environment(), check=False)
+    ran = subprocess.run(lab.argv(argv), env=lab.environment(), check=False)
     took = time.monotonic() - started
     if ran.returncode:
         _say(f"The demo failed after {took:.0f} s; the lab is still up: {_hint(lab)}")

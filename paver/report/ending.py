@@ -9,6 +9,7 @@ from pathlib import Path
 from paver.engine.plan import WRITES, Action, Plan
 from paver.report import words
 from paver.runs.apply import Report
+from paver.runs.evidence import Evidence
 
 DONE = {
     "create": "created",
@@ -28,6 +29,7 @@ class Ending:
         report: how it ended.
         folder: of the run.
         seconds: how long it took.
+        evidence: what the journals prove.
         page: the HTML report, if one was written.
     """
 
@@ -35,6 +37,7 @@ class Ending:
     report: Report
     folder: Path
     seconds: float
+    evidence: Evidence
     page: Path | None = None
 
     @property
@@ -47,14 +50,30 @@ class Ending:
         )
 
     @property
+    def changed(self) -> tuple[Action, ...]:
+        """Of the actions that are done, those that changed something: the others were found done."""
+        return tuple(one for one in self.done if one.implied or one.resource in self.report.acted)
+
+    @property
     def whole(self) -> bool:
         """True if all of the plan is done."""
         return not self.report.failed and not self.report.left and self.report.error is None
 
     def made(self) -> str:
         """Returns what was made, in numbers: `61 created, 4 changed`."""
-        counts = {verb: sum(1 for action in self.done if action.verb.value == verb) for verb in DONE}
+        counts = {verb: sum(1 for action in self.changed if action.verb.value == verb) for verb in DONE}
         return ", ".join(f"{number} {DONE[verb]}" for verb, number in counts.items() if number) or "nothing"
+
+
+def _split(ending: Ending) -> str:
+    """Returns where it was made, and what was not made, since it was found done."""
+    changed, parts = ending.changed, []
+    here = sum(1 for action in changed if action.station == "outside")
+    if len(ending.evidence.heads) > 1 and changed:
+        parts += [f"{here} from here", f"{len(changed) - here} on the jumpbox"]
+    if len(ending.done) > len(changed):
+        parts.append(f"{len(ending.done) - len(changed)} found done already")
+    return f"  ({', '.join(parts)})" if parts else ""
 
 
 def ending_text(ending: Ending) -> Iterator[str]:
@@ -62,10 +81,7 @@ def ending_text(ending: Ending) -> Iterator[str]:
     report, plan = ending.report, ending.plan
     how = "done" if ending.whole else "not all done"
     yield f"{plan.site}: {how} in {words.span(ending.seconds)}"
-    here = len(report.acted)
-    there = len(report.done) - here
-    split = f"  ({here} here, {there} on the jumpbox or found done)" if there > 0 else ""
-    yield f"  made      {ending.made()}{split}"
+    yield f"  made      {ending.made()}{_split(ending)}"
     if ending.page is not None:
         yield f"  report    {ending.page}"
     yield f"  journal   {ending.folder / 'journal.jsonl'}"

@@ -2,19 +2,63 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
 
 from paver.engine.offer import Door
-from paver.report import words
-from paver.report.ending import Ending
+from paver.engine.plan import Action
+from paver.engine.resource import Verb
+from paver.report import difference, words
+from paver.report.ending import DONE, Ending
 from paver.runs.events import Happening
+
+FOUND = "found done"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """An action as the page shows it; `did` is what became of it, in a word."""
+
+    action: Action
+    did: str
+    name: str
+    place: str
+    took: str
+    writes: int
+    changes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """A phase as the page shows it: what was done of it, and how long that took in all."""
+
+    name: str
+    rows: tuple[Row, ...]
+    took: str
+
+    @property
+    def writes(self) -> int:
+        """How many writes left for it."""
+        return sum(row.writes for row in self.rows)
+
+    @property
+    def made(self) -> str:
+        """What was done, in numbers."""
+        words_ = [*DONE.values(), FOUND]
+        counts = {word: sum(1 for row in self.rows if row.did == word) for word in words_}
+        return ", ".join(f"{number} {word}" for word, number in counts.items() if number)
 
 
 def page(
-    ending: Ending, events: Sequence[Happening], doors: Sequence[Door], *, now: dt.datetime, where: str
+    ending: Ending,
+    events: Sequence[Happening],
+    doors: Sequence[Door],
+    *,
+    now: dt.datetime,
+    who: str,
+    approval: str,
 ) -> str:
     """Returns the page.
 
@@ -23,47 +67,77 @@ def page(
         events: the last one of every action.
         doors: the ways in; addresses and names of secrets, never their values.
         now: when it ended.
-        where: the machine that paver ran on.
+        who: the user, and the machine that paver ran on.
+        approval: how the plan came to be approved.
     """
     import jinja2  # noqa: PLC0415 - only here, and only at the end of a run
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     source = resources.files("paver.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    plan = ending.plan
+    phases = _phases(ending, events)
     return environment.from_string(source).render(
         ending=ending,
-        plan=plan,
-        phases=_phases(ending, events),
+        plan=ending.plan,
+        evidence=ending.evidence,
+        phases=phases,
+        opaque=[row for phase in phases for row in phase.rows if row.action.opaque is not None],
         doors=doors,
         failed=ending.report.failed,
         left=ending.report.left,
-        now=now.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        began=_time(now - dt.timedelta(seconds=ending.seconds)),
+        ended=_time(now),
         took=words.span(ending.seconds),
-        where=where,
+        who=who,
+        approval=approval,
+        writes=sum(sum(calls.values()) for calls in ending.evidence.writes.values()),
+        argv=_argv,
+        effects=_effects,
     )
 
 
-def _phases(ending: Ending, events: Sequence[Happening]) -> list[dict[str, Any]]:
+def _time(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _phases(ending: Ending, events: Sequence[Happening]) -> list[Phase]:
     by_id = {event.resource: event for event in events}
+    changed = {action.resource for action in ending.changed}
+    order = ending.plan.phases if ending.plan.mode == "apply" else tuple(reversed(ending.plan.phases))
     found = []
-    for phase in ending.plan.phases:
-        rows = []
+    for name in order:
+        rows, millis = [], 0
         for action in ending.done:
-            if action.phase != phase:
+            if action.phase != name:
                 continue
             event = by_id.get(action.resource)
+            millis += event.millis if event is not None else 0
             rows.append(
-                {
-                    "verb": action.verb.value,
-                    "name": words.thing(action.resource, action.endpoint),
-                    "id": action.resource,
-                    "place": words.place(action.resource, action.endpoint),
-                    "says": action.says,
-                    "took": words.span(event.millis / 1000) if event is not None and event.millis else "",
-                    "station": event.station if event is not None else action.station,
-                }
+                Row(
+                    action=action,
+                    did=DONE[action.verb.value] if action.resource in changed else FOUND,
+                    name=words.thing(action.resource, action.endpoint),
+                    place=words.place(action.resource, action.endpoint),
+                    took=words.span(event.millis / 1000) if event is not None and event.millis else "",
+                    writes=ending.evidence.by_action.get(action.id, 0),
+                    changes=tuple(_changes(action)),
+                )
             )
         if rows:
-            seconds = sum(by_id[row["id"]].millis for row in rows if row["id"] in by_id) / 1000
-            found.append({"name": phase, "rows": rows, "took": words.span(seconds)})
+            found.append(Phase(name, tuple(rows), words.span(millis / 1000)))
     return found
+
+
+def _changes(action: Action) -> list[str]:
+    if action.verb not in {Verb.UPDATE, Verb.REPLACE, Verb.ADOPT}:
+        return []
+    return [line for change in action.changes for line in difference.lines(change, every=True)]
+
+
+def _argv(action: Action) -> str:
+    argv = action.opaque["argv"] if action.opaque is not None else []
+    return " ".join(map(str, argv)) if isinstance(argv, list) else ""
+
+
+def _effects(action: Action) -> list[str]:
+    effects = action.opaque["effects"] if action.opaque is not None else []
+    return [str(effect) for effect in effects] if isinstance(effects, list) else []

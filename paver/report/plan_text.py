@@ -1,8 +1,9 @@
-"""A plan as text: the same on a terminal and in a file, in colour on a terminal only."""
+"""A plan as text: the same on a terminal and in a file; on a terminal in colour, and wrapped by column."""
 
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator
 
 from paver.engine.plan import Action, Plan
@@ -34,6 +35,8 @@ FOLD_FROM = 5
 """So many like lines in a row become one."""
 WIDEST_NAME = 34
 WIDEST_SAYING = 48
+NARROWEST_SAYING = 30
+"""On a terminal with less room for it than that, it has a line of its own."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,12 +48,14 @@ class Look:
         opaque: show what the tools that act by themselves are told, and what they will bring about.
         every: fold nothing.
         ids: show resources by their ids, as --only and --allow take them.
+        width: of the terminal; None: lines are as long as they are.
     """
 
     colour: bool = False
     opaque: bool = False
     every: bool = False
     ids: bool = False
+    width: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +78,7 @@ def plan_text(
     opaque: bool = False,
     every: bool = False,
     ids: bool = False,
+    width: int | None = None,
     read: str = "",
 ) -> Iterator[str]:
     """Yields the lines of a plan.
@@ -83,20 +89,22 @@ def plan_text(
         opaque: show what the tools that act by themselves are told, and what they will bring about.
         every: fold nothing.
         ids: show resources by their ids, as --only and --allow take them.
+        width: of the terminal; None: lines are as long as they are.
         read: how the reading went, for the heading.
     """
-    look = Look(colour=colour, opaque=opaque, every=every, ids=ids)
+    look = Look(colour=colour, opaque=opaque, every=every, ids=ids, width=width)
     heading = [
         f"site {plan.site}",
         f"plan {plan.digest[:12]}",
         f"paver {plan.paver}",
         f"driver {plan.driver}",
     ]
-    yield " · ".join([*heading, read] if read else heading)
+    yield from _wrapped(" · ".join([*heading, read] if read else heading), width, "  ")
     if plan.offline:
         yield "made offline: nothing was read, it cannot be applied"
     if plan.selection:
-        yield f"a part of the site only: {', '.join(plan.selection)}; what is no longer wished for is left alone"
+        part = f"a part of the site only: {', '.join(plan.selection)}; what is no longer wished for is left alone"
+        yield from _wrapped(part, width, "  ")
     pending = {action.resource for action in plan.pending}
     found = []
     order = plan.phases if plan.mode == "apply" else tuple(reversed(plan.phases))
@@ -110,7 +118,8 @@ def plan_text(
         return
     yield from _table(found, look)
     yield ""
-    yield from _sums(plan)
+    for line in _sums(plan):
+        yield from _wrapped(line, width, "   ")
 
 
 def _phase(phase: str, actions: list[Action], look: Look) -> Iterator[_Line]:
@@ -201,6 +210,12 @@ def _table(lines: list[_Line], look: Look) -> Iterator[str]:
     widest = 200 if look.ids else WIDEST_NAME
     name = min(widest, max(len(line.name) for line in lines))
     says = min(WIDEST_SAYING, max(len(line.says) for line in lines))
+    before = phase + 5 + (place + 2 if place else 0)
+    room, time = None, max(len(line.time) for line in lines)
+    below = look.width is not None and look.width - before - name - time - 4 < NARROWEST_SAYING
+    if look.width is not None and not below:
+        room = look.width - before - name - 2
+        says = min(says, room - time - 2)
     for line in lines:
         if line.phase and line is not lines[0]:
             yield ""
@@ -209,11 +224,24 @@ def _table(lines: list[_Line], look: Look) -> Iterator[str]:
         if look.colour and sign in COLOURS:
             sign = f"\x1b[{COLOURS[sign]}m{sign}\x1b[0m"
             left = left.replace(line.phase, f"\x1b[1m{line.phase}\x1b[0m", 1) if line.phase else left
-        rest = f"{line.name.ljust(name)}  {line.says.ljust(says)}  {line.time}"
-        yield f"{left}{sign} {rest}".rstrip()
-        indent = " " * (phase + 5 + (place + 2 if place else 0))
-        for more in line.more:
-            yield f"{indent}{more}"
+        if below:
+            yield f"{left}{sign} {line.name.ljust(name)}  {line.time}".rstrip()
+        else:
+            first, *others = list(_wrapped(line.says, says if room and line.time else room, "")) or [""]
+            yield f"{left}{sign} {line.name.ljust(name)}  {first.ljust(says)}  {line.time}".rstrip()
+            yield from (f"{' ' * (before + name + 2)}{other}" for other in others)
+        for more in (line.says, *line.more) if below and line.says else line.more:
+            yield from _wrapped(f"{' ' * before}{more}", look.width, " " * (before + 2))
+
+
+def _wrapped(text: str, width: int | None, indent: str) -> Iterator[str]:
+    """Yields a text in lines that fit, broken at blanks; as it is, where nothing has to fit."""
+    if width is None or len(text) <= width:
+        yield text
+        return
+    yield from textwrap.wrap(
+        text, width, subsequent_indent=indent, drop_whitespace=True, break_on_hyphens=False
+    )
 
 
 def _sums(plan: Plan) -> Iterator[str]:

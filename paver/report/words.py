@@ -11,11 +11,14 @@ _PREFIXES = {
     "proof": "proof of ",
     "s3": "S3 ",
 }
+_WHOLE = {"contract.document": "contract"}
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def kind(name: str) -> str:
     """Returns a kind in words: `vsphere.port-group` is a port group, `credhub.entry` a CredHub entry."""
+    if name in _WHOLE:
+        return _WHOLE[name]
     family, dot, rest = name.partition(".")
     if not dot:
         return name.replace("-", " ")

@@ -32,7 +32,7 @@ class Report:
 
     Attributes:
         done: resources that are as planned now.
-        acted: of these, the ones that this run changed here.
+        acted: of these, the ones that this run changed, here or at the other station.
         failed: what went wrong, by resource.
         left: what was not started.
         head: the end of the journal's chain, to be printed or shipped.
@@ -178,6 +178,7 @@ class _Rounds:
             there = self._over(finished)
             if there is None:
                 break
+            acted |= there.acted
             failed += there.failed
             error = there.error
             if error is not None or there.failed or there.done <= finished:

@@ -23,6 +23,7 @@ from paver.report.plan_text import plan_text
 from paver.report.table import table
 from paver.runs.apply import Report
 from paver.runs.events import Happening
+from paver.runs.evidence import Evidence
 from paver.runs.progress import Progress, of
 
 
@@ -153,6 +154,14 @@ def test_a_destroy_is_shown_from_its_end() -> None:
     )
     shown = "\n".join(plan_text(dataclasses.replace(PLAN, mode="destroy", actions=gone)))
     assert shown.index("appliance vcenter") < shown.index("port group bosh")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_a_plan_fits_a_terminal_and_loses_no_word(width: int) -> None:
+    lines = list(plan_text(PLAN, width=width, read="read 12 resources in 1.9 s, wrote nothing"))
+    assert max(map(len, lines)) <= width
+    whole = plan_text(PLAN, read="read 12 resources in 1.9 s, wrote nothing")
+    assert sorted(" ".join(lines).split()) == sorted(" ".join(whole).split())
 
 
 class Clock:
@@ -313,6 +322,7 @@ def ending(**more: object) -> Ending:
         "report": report,
         "folder": Path("/run"),
         "seconds": 75.0,
+        "evidence": Evidence(heads={"journal.jsonl": "12:abcdef"}, writes={}, by_action={}),
         "page": Path("/run/report.html"),
     }
     return Ending(**{**values, **more})  # type: ignore[arg-type]
@@ -341,6 +351,74 @@ def test_a_run_that_did_not_do_all_says_what_is_left() -> None:
     assert "next" not in shown
 
 
+def test_what_was_found_done_is_not_told_as_made() -> None:
+    done = frozenset(one.resource for one in ACTIONS[:2])
+    found = Report(done=done, acted=frozenset({ACTIONS[0].resource}), failed=(), left=(), head="3:00")
+    assert "  made      1 created  (1 found done already)" in ending_text(ending(report=found))
+    nothing = dataclasses.replace(found, acted=frozenset())
+    assert "  made      nothing  (2 found done already)" in ending_text(ending(report=nothing))
+
+
+def test_an_end_says_how_much_was_made_at_which_station() -> None:
+    done = frozenset({ACTIONS[0].resource, ACTIONS[4].resource})
+    report = Report(done=done, acted=done, failed=(), left=(), head="3:00")
+    both = Evidence(heads={"journal.jsonl": "3:00", "journal-jumpbox.jsonl": "9:11"}, writes={}, by_action={})
+    shown = list(ending_text(ending(report=report, evidence=both)))
+    assert "  made      2 created  (1 from here, 1 on the jumpbox)" in shown
+
+
+def the_page(**more: object) -> str:
+    now = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+    return page.page(ending(**more), [], [], now=now, who="alice on desk", approval="by --yes")
+
+
+def test_the_page_says_who_did_what_when_by_which_writes_and_what_changed() -> None:
+    proven = Evidence(
+        heads={"journal.jsonl": "12:abcdef", "journal-jumpbox.jsonl": "7:fedcba"},
+        writes={"host:esx-01": {"AddPortGroup": 1, "folder:PUT": 2}},
+        by_action={ACTIONS[0].id: 3},
+    )
+    shown = the_page(evidence=proven)
+    for told in (
+        "2026-11-23 11:58:45 UTC to 2026-11-23 12:00:00 UTC",
+        "alice on desk",
+        "by --yes",
+        "1 created, 1 changed in 75 s, by 3 writes",
+        PLAN.digest,
+        '<a href="journal-jumpbox.jsonl">journal-jumpbox.jsonl</a>, head <code>7:fedcba</code>',
+        "vsphere.port-group:esx-01/bosh",
+        "servers: [] → [&#34;10.20.0.10&#34;]",
+        "<code>folder:PUT</code> × 2",
+        "tail -n 1 journal-jumpbox.jsonl",
+    ):
+        assert told in shown, told
+
+
+def test_the_page_shows_what_a_tool_was_told_and_might_do() -> None:
+    done = frozenset({ACTIONS[4].resource})
+    report = Report(done=done, acted=done, failed=(), left=(), head="3:00")
+    shown = the_page(report=report)
+    assert "<code>vcsa-deploy install</code>" in shown
+    assert "a VM vcsa on esx-01" in shown
+
+
+def test_the_page_says_what_failed_what_is_left_and_which_journal_does_not_hold() -> None:
+    report = Report(
+        done=frozenset(),
+        acted=frozenset(),
+        failed=(("a.b:c", "no room"),),
+        left=(ACTIONS[0].resource,),
+        head="",
+    )
+    broken = Evidence(heads={}, writes={}, by_action={}, broken="journal.jsonl: the last line is not whole")
+    shown = the_page(report=report, evidence=broken)
+    assert "lab-north: not all done" in shown
+    assert "1 failed" in shown
+    assert "no room" in shown
+    assert "not begun" in shown
+    assert "the last line is not whole" in shown
+
+
 def test_the_page_escapes_what_it_shows_and_loads_nothing() -> None:
     door = Door(name="<b>host</b>", at="https://10.20.0.11/ui", user="root", secret="esx-root", last=True)
     shown = page.page(
@@ -348,7 +426,8 @@ def test_the_page_escapes_what_it_shows_and_loads_nothing() -> None:
         [happening("done", 0, millis=400, station="outside")],
         [door],
         now=dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC),
-        where="desk",
+        who="alice on desk",
+        approval="by --yes",
     )
     assert "&lt;b&gt;host&lt;/b&gt;" in shown
     assert "<b>host</b>" not in shown

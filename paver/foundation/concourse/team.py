@@ -103,7 +103,8 @@ class Pipeline(Resource[PipelineFacts]):
     paused: bool
 
     def says(self) -> str:
-        return f"in team {self.team}, {len(self.config.get('jobs', ()))} jobs"
+        jobs = len(self.config.get("jobs", ()))
+        return f"in team {self.team}, {jobs} {'job' if jobs == 1 else 'jobs'}"
 
     def read(self, world: Reader) -> PipelineFacts | None:
         found = record.read(world, _jumpbox(), self.id)

@@ -36,10 +36,9 @@ class Upload(Resource[UploadFacts]):
     file: str
 
     def says(self) -> str:
-        name, version = (
-            part if isinstance(part, str) else "(known later)" for part in (self.name, self.version)
-        )
-        return f"{name} {version}"
+        if isinstance(self.name, str):
+            return f"{self.name} {self.version if isinstance(self.version, str) else '(version known later)'}"
+        return "the one in the artefact"
 
     def estimate(self) -> int:
         return 20

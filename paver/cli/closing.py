@@ -1,0 +1,94 @@
+"""How a run ends for whoever started it: the page that is left, and the last lines."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paver.cli import out
+
+if TYPE_CHECKING:
+    from paver.engine.plan import Plan
+    from paver.report.ending import Ending
+    from paver.runs.apply import Report
+    from paver.runs.progress import Progress
+    from paver.runs.session import Session
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run was: its plan, its folder, how long it took, and how the plan was approved."""
+
+    plan: Plan
+    folder: Path
+    seconds: float
+    approval: str
+
+
+def leave(session: Session, report: Report, run: Run, progress: Progress) -> Ending:
+    """Writes the run's page and returns its ending."""
+    import datetime as dt  # noqa: PLC0415 - not before a run ends
+    import socket  # noqa: PLC0415
+
+    from paver.report import page  # noqa: PLC0415
+    from paver.report.ending import Ending  # noqa: PLC0415
+    from paver.runs.evidence import evidence  # noqa: PLC0415
+    from paver.runs.offers import doors  # noqa: PLC0415
+
+    ending = Ending(
+        plan=run.plan,
+        report=report,
+        folder=_near(run.folder),
+        seconds=run.seconds,
+        evidence=evidence(run.folder),
+    )
+    text = page.page(
+        ending,
+        progress.last(),
+        doors(session.site, session.driver),
+        now=dt.datetime.now(dt.UTC),
+        who=f"{_user()} on {socket.gethostname()}",
+        approval=run.approval,
+    )
+    try:
+        (run.folder / "report.html").write_text(text, encoding="utf-8")
+    except OSError as error:
+        # The run itself is journalled and over: a full disk costs the page only.
+        out.note(f"warning: the report can't be written: {error.strerror}")
+        return ending
+    return dataclasses.replace(ending, page=_near(run.folder) / "report.html")
+
+
+def tell(arguments: argparse.Namespace, ending: Ending) -> None:
+    """Tells how the run ended, and raises what it ended with, if it did not do everything."""
+    from paver.report.ending import ending_text  # noqa: PLC0415
+    from paver.runs.apply import ended  # noqa: PLC0415
+
+    if arguments.json:
+        from paver.signing import canonical  # noqa: PLC0415 - only here
+
+        document = {**ending.report.document(), "folder": str(ending.folder.absolute())}
+        sys.stdout.write(canonical.dumps(document).decode() + "\n")
+    elif arguments.progress != "events":
+        out.line()
+        out.lines(ending_text(ending))
+    ended(ending.report)
+
+
+def _user() -> str:
+    import getpass  # noqa: PLC0415
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"  # In a container, whose number no file has a name for.
+
+
+def _near(folder: Path) -> Path:
+    """Returns a folder as it is shorter to read: relative, where it lies below the present one."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder

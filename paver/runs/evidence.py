@@ -1,0 +1,58 @@
+"""What a run's journals prove: their heads, and every write that left, counted by endpoint and call."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from paver.signing import chain
+
+HERE = "journal.jsonl"
+THERE = "journal-jumpbox.jsonl"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What stands in the journals of one run.
+
+    Attributes:
+        heads: the end of each journal's chain, `lines:sha256`, by the file's name.
+        writes: how often each call was made, by endpoint.
+        by_action: how many writes each action made, by its id.
+        broken: why a journal does not hold, if one does not; empty otherwise.
+    """
+
+    heads: Mapping[str, str]
+    writes: Mapping[str, Mapping[str, int]]
+    by_action: Mapping[str, int]
+    broken: str = ""
+
+
+def evidence(folder: Path) -> Evidence:
+    """Reads the journals of the run in `folder`, checking every line."""
+    heads: dict[str, str] = {}
+    writes: dict[str, collections.Counter[str]] = {}
+    by_action: collections.Counter[str] = collections.Counter()
+    broken: list[str] = []
+    for name in (HERE, THERE):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            with path.open("rb") as lines:
+                for record, head in chain.records(lines):
+                    heads[name] = f"{head.lines}:{head.digest}"
+                    if record["event"] == "call":
+                        counter = writes.setdefault(str(record["endpoint"]), collections.Counter())
+                        counter[str(record["call"])] += 1
+                        by_action[str(record["action"])] += 1
+        except chain.ChainError as error:
+            broken.append(f"{name}: {error.what}")
+    return Evidence(
+        heads=heads,
+        writes={key: dict(value) for key, value in sorted(writes.items())},
+        by_action=by_action,
+        broken="; ".join(broken),
+    )
