@@ -269,9 +269,16 @@ def _autostart_ha(site: Site) -> str | None:
     return fault(lambda: host.configManager.autoStartManager.ReconfigureAutostart(spec))
 
 
+def _ha_admission(site: Site) -> str | None:
+    managed(site, ha=True)
+    vm = machine(site)
+    return fault(lambda: vsim.wait(vm.PowerOnVM_Task(None)))
+
+
 PROBES: Mapping[str, Probe] = MappingProxyType(
     {
         "autostart-ha": _autostart_ha,
+        "ha-admission": _ha_admission,
         "datacenter-duplicate": lambda s: (
             datacenter(s) and fault(lambda: s.center().rootFolder.CreateDatacenter("north"))
         ),

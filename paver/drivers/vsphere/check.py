@@ -142,9 +142,8 @@ def _clusters(site: Site, wished: Settings) -> Iterator[Diagnostic]:
         if cluster.ha and len(set(cluster.hosts)) < 2:
             yield site.source.at(
                 (*path, "ha"),
-                "HA in a cluster of one host starts nothing anew",
-                "Add a host, or set `ha: false`.",
-                severity=Severity.WARNING,
+                "HA in a cluster of one host",
+                "It keeps room for one host that fails, so no machine would start: add a host, or set `ha: false`.",
             )
     for name in sorted(set(wished.hosts) - set(taken)):
         yield site.source.at(

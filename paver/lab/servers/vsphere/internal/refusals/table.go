@@ -43,6 +43,7 @@ var Table = []Row{
 	{ID: "guest-tools", Where: "esx", Refuses: "guest operations without running tools", Fault: "GuestOperationsUnavailable", Source: "vim25 GuestFileManager"},
 	{ID: "guest-login", Where: "esx", Refuses: "guest operations with a wrong password", Fault: "InvalidGuestLogin", Source: "vim25 GuestFileManager"},
 	{ID: "autostart-ha", Where: "both", Refuses: "autostart on a host of an HA cluster", Fault: "NotSupported", Source: "vcenter-installer: HA disables autostart"},
+	{ID: "ha-admission", Where: "both", Refuses: "powering on in an HA cluster of which no host may fail", Fault: "InsufficientFailoverResourcesFault", Source: "vSphere Availability, admission control"},
 	{ID: "datacenter-duplicate", Where: "vcenter", Refuses: "a second datacenter of the same name", Fault: "DuplicateName", Source: "simulators: duplicate datacenter name accepted"},
 	{ID: "datacenter-in-use", Where: "vcenter", Refuses: "removing a datacenter with hosts or machines", Fault: "ResourceInUse", Source: "vim25 ManagedEntity.Destroy_Task"},
 	{ID: "cluster-duplicate", Where: "vcenter", Refuses: "a second cluster of the same name", Fault: "DuplicateName", Source: "vim25 Folder.CreateClusterEx"},

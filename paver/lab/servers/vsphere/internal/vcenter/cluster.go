@@ -134,6 +134,27 @@ func (v *VCenter) tellHA(c *simulator.ClusterComputeResource) {
 	}
 }
 
+// lacksFailover reports whether a host's cluster keeps room for a host that
+// fails, as HA does unless it is told not to, and has none.
+func (v *VCenter) lacksFailover(host types.ManagedObjectReference) bool {
+	for _, entity := range v.reg.All("ClusterComputeResource") {
+		c, ok := entity.(*simulator.ClusterComputeResource)
+		if !ok || !slices.Contains(c.Host, host) {
+			continue
+		}
+		ex, ok := c.ConfigurationEx.(*types.ClusterConfigInfoEx)
+		control := !ok || ex.DasConfig.AdmissionControlEnabled == nil || *ex.DasConfig.AdmissionControlEnabled
+		up := 0
+		for _, ref := range c.Host {
+			if l := v.linkOf(ref); l != nil && l.isConnected() {
+				up++
+			}
+		}
+		return haOf(c) && control && up < 2
+	}
+	return false
+}
+
 // RenameTask gives a cluster another name.
 func (c *cluster) RenameTask(ctx *simulator.Context, req *types.Rename_Task) soap.HasFault {
 	return &methods.Rename_TaskBody{Res: &types.Rename_TaskResponse{Returnval: c.v.rename(ctx, c.ClusterComputeResource, req.NewName)}}

@@ -27,7 +27,12 @@ var machineMethods = []string{
 func (m *machine) PowerOnVMTask(ctx *simulator.Context, req *types.PowerOnVM_Task) soap.HasFault {
 	req.Host = nil
 	return &methods.PowerOnVM_TaskBody{Res: &types.PowerOnVM_TaskResponse{Returnval: m.v.task(ctx, m.Self, "powerOn",
-		func() (types.AnyType, types.BaseMethodFault) { return relayTask(m.v, m.l, methods.PowerOnVM_Task, req) })}}
+		func() (types.AnyType, types.BaseMethodFault) {
+			if m.v.lacksFailover(m.l.ref) && m.v.refuse.Refuse("ha-admission") {
+				return nil, &types.InsufficientFailoverResourcesFault{}
+			}
+			return relayTask(m.v, m.l, methods.PowerOnVM_Task, req)
+		})}}
 }
 
 func (m *machine) PowerOffVMTask(ctx *simulator.Context, req *types.PowerOffVM_Task) soap.HasFault {
