@@ -37,6 +37,7 @@ TOLD = {
     "AlreadyConnected": "elsewhere",
     "DuplicateName": "elsewhere",
     "NotSupportedHost": "hosts of that version",
+    "NotEnoughLicenses": "no licence for the host",
     "NoHost": "does not reach the host",
     "AgentInstallFailed": "does not reach the host",
 }

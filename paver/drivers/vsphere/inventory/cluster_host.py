@@ -34,6 +34,11 @@ _TOLD: tuple[tuple[str, str, str], ...] = (
     ("DuplicateName", "vCenter has the host already, elsewhere", "take it out there first"),
     ("NotSupportedHost", "vCenter does not manage hosts of that version", "use a vCenter that is not older"),
     (
+        "NotEnoughLicenses",
+        "vCenter has no licence for the host, or the host's own lacks what the cluster uses (DRS wants Enterprise Plus)",
+        "give the host a licence that has it, or set `drs: false` for its cluster",
+    ),
+    (
         "HostConnectFault",
         "vCenter does not reach the host",
         "check the name in the DNS that vCenter asks, and ports 443 and 902 from there (`paver ports`)",
