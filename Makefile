@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check test test-kills test-fast demo bench clean-lab
+.PHONY: help setup check test test-kills test-fast demo image bench clean-lab
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ test-kills: check ## runs killed at every boundary of the journal and at 40 rand
 
 demo: setup ## raise the lab, run the whole main job in it, leave the report (PHASES=hosts,jumpbox for a part)
 	@$(PY) -m paver.lab.demo $(if $(PHASES),--phases $(PHASES)) $(if $(IMAGE),--image $(IMAGE))
+
+image: setup ## the jumpbox's OVA, into dist/image
+	@$(PY) -m paver image build
 
 bench: setup ## paver's speed against its peers (ONLY=start, ova, properties, plan or apply)
 	@$(PY) -m tests.bench $(if $(ONLY),--only $(ONLY))

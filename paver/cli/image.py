@@ -1,0 +1,174 @@
+"""`paver image`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime as dt
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paver.cli import out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXAMPLES = """\
+examples:
+  paver image build                          the jumpbox's OVA, into dist/image
+  paver image build --sign operator          and sign it with this SSH key
+  paver image verify paver-jumpbox-0.1.0.ova --key publisher.pub
+  paver image verify somebody-elses.ova      structure, digests, every grain of its disks
+  paver image diff old.ova new.ova           which packages differ, and where the disks do
+  paver image lock --refresh                 today's Debian packages; then look at what `git diff` says
+
+`build` and `lock` run in paver's source tree, on Debian; `verify` and `diff` anywhere.
+
+exit codes: 0 built, or it holds, or nothing differs; 2 something differs; 3 the OVA is broken; 4 its signature is
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Adds the subcommands."""
+    verbs = parser.add_subparsers(dest="image_verb", metavar="DO", required=True)
+    lock = verbs.add_parser("lock", help="the exact Debian packages of the image")
+    lock.add_argument("--refresh", action="store_true", help="resolve them anew and write ova/debs.lock")
+    _add_source(lock)
+    build = verbs.add_parser("build", help="build the image")
+    build.add_argument(
+        "--out", type=Path, default=Path("dist/image"), help="where it goes (default: %(default)s)"
+    )
+    build.add_argument("--pool", type=Path, help="a folder of .debs that was kept (default: in the cache)")
+    build.add_argument("--offline", action="store_true", help="fetch no .debs: all have to be in the pool")
+    build.add_argument("--sign", type=Path, metavar="KEY", help="sign with this private SSH key (Ed25519)")
+    _add_source(build)
+    verify = verbs.add_parser("verify", help="hold an OVA to what it promises; reads others' OVAs too")
+    verify.add_argument("file", type=Path, metavar="FILE", help="the OVA")
+    verify.add_argument(
+        "--key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PUB",
+        help="who may have signed it (repeatable)",
+    )
+    verify.add_argument("--json", action="store_true", help="print what was found as JSON")
+    diff = verbs.add_parser("diff", help="what two images differ in")
+    diff.add_argument("old", type=Path, metavar="OLD")
+    diff.add_argument("new", type=Path, metavar="NEW")
+    diff.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Does what the subcommand says."""
+    does: Callable[[argparse.Namespace], int] = {
+        "build": _build,
+        "diff": _diff,
+        "lock": _lock,
+        "verify": _verify,
+    }[arguments.image_verb]
+    return does(arguments)
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--source", type=Path, metavar="DIR", help="paver's source tree (default: this one)")
+
+
+def _lock(arguments: argparse.Namespace) -> int:
+    from paver.image import build, lock, stages  # noqa: PLC0415 - `--help` does without it
+
+    source = arguments.source or build.default_source()
+    if not arguments.refresh:
+        found = lock.load(source / lock.FILE)
+        size = sum(deb.size for deb in found.debs)
+        date = dt.datetime.fromtimestamp(found.epoch, dt.UTC).date()
+        out.lines([f"{len(found.debs)} packages of {found.suite}, {size / 1e6:.0f} MB, locked on {date}"])
+        return 0
+    # Midnight: two who renew on the same day get the same lock.
+    epoch = int(time.time()) // 86400 * 86400
+    changed, new = build.refresh(source, stages.root(), epoch, _teller())
+    if changed:
+        (source / lock.FILE).write_bytes(lock.dumps(new))
+    out.lines([*changed, f"{len(changed)} packages changed" if changed else "nothing changed"])
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from paver.image import build, stages  # noqa: PLC0415 - `--help` does without it
+
+    cache = stages.root()
+    order = build.Order(
+        source=arguments.source or build.default_source(),
+        out=arguments.out,
+        cache=cache,
+        pool=arguments.pool or cache / "pool",
+        offline=arguments.offline,
+        sign=arguments.sign,
+    )
+    built = build.build(order, _teller())
+    out.lines(
+        [
+            f"built in {built.seconds:.0f} s: {built.files['ova']}, {built.size / 1e6:.0f} MB",
+            f"  sha256 {built.sha256}",
+            f"  unpacked beside it for ESXi's host client, which takes no large OVA: {built.files['ovf'].parent}",
+        ]
+    )
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from paver.image import verify  # noqa: PLC0415 - `--help` does without it
+
+    keys = [line for path in arguments.key for line in path.read_text().splitlines() if line.strip()]
+    found = []
+    for finding in verify.verify(arguments.file, keys):
+        found.append(finding)
+        if not arguments.json:
+            out.lines([f"✓ {finding.what:<12} {finding.seen}"])
+    if arguments.json:
+        shown = [dataclasses.asdict(finding) for finding in found]
+        out.document({"schema": "paver.image-verify/1", "file": str(arguments.file), "holds": shown})
+    return 0
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    from paver.image import diff  # noqa: PLC0415 - `--help` does without it
+
+    found = diff.diff(arguments.old, arguments.new)
+    if arguments.json:
+        out.document({"schema": "paver.image-diff/1", **dataclasses.asdict(found)})
+    elif found.same:
+        out.lines(
+            ["nothing differs" if found.bills else "the disks hold the same; there are no bills to compare"]
+        )
+    else:
+        size = sum(length for _, length in found.regions)
+        out.lines(
+            [
+                *found.packages,
+                *([] if found.bills else ["the bills are not both there: packages were not compared"]),
+                f"the disks differ in {len(found.regions)} places, {size / 1e6:.1f} MB in all",
+            ]
+        )
+    return 0 if found.same else 2
+
+
+def _teller() -> Callable[[str], None]:
+    """Returns what shows progress on standard error: in one line on a terminal, a line a stage elsewhere."""
+    live, began = sys.stderr.isatty(), time.monotonic()
+    last = [""]
+
+    def tell(text: str) -> None:
+        stage = text.partition(":")[0]
+        if live:
+            sys.stderr.write(f"\r\x1b[K{time.monotonic() - began:5.0f} s  {text[:100]}")
+            if "done in" in text or "nothing changed" in text:
+                sys.stderr.write("\n")
+        elif stage != last[0] or "done in" in text:
+            sys.stderr.write(f"{time.monotonic() - began:5.0f} s  {text}\n")
+        last[0] = stage
+        sys.stderr.flush()
+
+    return tell

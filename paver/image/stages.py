@@ -1,0 +1,96 @@
+"""Stages of a build and their cache: a stage whose inputs are the same is not run again.
+
+A stage's product lies at `<cache>/<stage>/<key>/`, where the key is a digest over its inputs. It appears there by one
+rename once it is whole: an interrupted build leaves nothing under that name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+KEPT = 3
+"""Products that are kept of each stage, the newest ones."""
+
+Tell = Callable[[str], None]
+
+
+def root() -> Path:
+    """Returns the folder of builds below `$XDG_CACHE_HOME` (`~/.cache` where that is not set)."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "paver" / "image"
+
+
+def key(*parts: str | bytes) -> str:
+    """Returns the key of a stage with these inputs."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(len(data).to_bytes(8, "big") + data)
+    return total.hexdigest()[:32]
+
+
+def tree(folder: Path) -> str:
+    """Returns the SHA-256 over the names, kinds and contents of all that lies below `folder`."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            total.update(f"link {name}\0{path.readlink()}\0".encode())
+        elif path.is_file():
+            total.update(
+                f"file {name}\0{path.stat().st_mode & 0o100:o}\0".encode() + path.read_bytes() + b"\0"
+            )
+    return total.hexdigest()
+
+
+def run(cache: Path, name: str, key_: str, work: Callable[[Path], None], tell: Tell) -> Path:
+    """Returns the product's folder of stage `name`, after running `work` in an empty one where it is not there yet.
+
+    A second build at once waits here for the first and finds its work done.
+    """
+    final = cache / name / key_
+    with _locked(cache, name):
+        if final.is_dir():
+            tell(f"{name}: nothing changed")
+            os.utime(final)
+            return final
+        final.parent.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        draft = Path(tempfile.mkdtemp(prefix=f".{key_}.", dir=final.parent))
+        try:
+            work(draft)
+            draft.chmod(0o755)
+            draft.rename(final)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        tell(f"{name}: done in {time.monotonic() - began:.0f} s")
+        _forget(final.parent, final)
+    return final
+
+
+def _forget(folder: Path, newest: Path) -> None:
+    found = sorted(
+        (path for path in folder.iterdir() if not path.name.startswith(".")), key=_age, reverse=True
+    )
+    for path in [path for path in found if path != newest][KEPT - 1 :]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+@contextlib.contextmanager
+def _locked(cache: Path, name: str) -> Iterator[None]:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f".{name}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
