@@ -53,7 +53,7 @@ def _bucc(wish: Wish) -> None:
         seeds[variable] = {"ca": pem, "certificate": pem, "private_key": item.secret}
     for variable in places.PASSWORDS:
         seeds[variable] = wish.need(places.password(variable)).secret
-    operators = {name: data.decode() for name, data in operations.common().items()}
+    operators = {name: data.decode() for name, data in operations.common(site.bucc.vm).items()}
     operators |= dict(under.cpi_operators)
     for number, text in enumerate(site.bucc.operators):
         operators[f"60-site-{number:02d}-{text.rpartition('/')[2]}"] = site.path(text).read_text(

@@ -13,7 +13,7 @@ import yaml
 from paver.driver import Endpoint, Mark, PaverError, Refused, Secret, resource_id
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.host.datastore import called
-from paver.foundation import manifests, places
+from paver.foundation import manifests, paving, places
 from paver.foundation.bucc import operations
 from paver.foundation.concourse.team import Team
 from paver.foundation.director.deployment import Deployment, DeploymentFacts
@@ -154,8 +154,18 @@ class World:
         return secret.name
 
 
-def test_every_root_of_the_site_is_trusted_by_boshs_machines() -> None:
-    (wanted,) = yaml.safe_load(operations.common()[operations.TRUSTED])
+def test_the_directors_persistent_disk_has_the_size_that_the_site_file_says(site: Site) -> None:
+    vm = site.bucc.vm.model_copy(update={"persistent_disk_gb": 128})
+    bucc = site.bucc.model_copy(update={"vm": vm})
+    wished = {
+        one.id: one for one in paving.pave(dataclasses.replace(site, bucc=bucc), DRIVER.pave(site)).resources
+    }
+    (wanted,) = yaml.safe_load(wished[places.DIRECTOR_ID].wish()["operators"][operations.DISK])
+    assert (wanted["path"], wanted["value"]) == ("/disk_pools/name=disks/disk_size", 131072)
+
+
+def test_every_root_of_the_site_is_trusted_by_boshs_machines(site: Site) -> None:
+    (wanted,) = yaml.safe_load(operations.common(site.bucc.vm)[operations.TRUSTED])
     assert wanted["path"].endswith("/director/trusted_certs?")
     assert wanted["value"].split() == ["((trusted_ca_cert))", "((extra_ca_certs))"]
 

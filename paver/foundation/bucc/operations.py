@@ -9,13 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from paver.foundation import yaml_text
+from paver.sitefile.models import DirectorVm
 
 TIME = "50-paver-ntp.yml"
 TRUSTED = "50-paver-trusted-certs.yml"
+DISK = "50-paver-persistent-disk.yml"
 
 
-def common() -> Mapping[str, bytes]:
-    """Returns the ops for any IaaS: time of the site instead of the Internet's, the site's roots for every VM."""
+def common(vm: DirectorVm) -> Mapping[str, bytes]:
+    """Returns the ops for any IaaS: time of the site instead of the Internet's, its roots for every VM, `vm`'s disk.
+
+    CPUs, memory and the ephemeral disk are variables of BUCC's for the CPI; for the disk that is kept it has none.
+    """
     return {
         TIME: _ops(
             ("/instance_groups/name=bosh/properties/agent/env/bosh/ntp?", "((internal_ntp))"),
@@ -29,6 +34,8 @@ def common() -> Mapping[str, bytes]:
                 "((trusted_ca_cert))\n((extra_ca_certs))",
             )
         ),
+        # In MiB, as in bosh-deployment's bosh.yml.
+        DISK: _ops(("/disk_pools/name=disks/disk_size", vm.persistent_disk_gb * 1024)),
     }
 
 
