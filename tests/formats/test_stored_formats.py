@@ -14,6 +14,7 @@ from paver.drivers.vsphere import ledger, marks
 from paver.engine import plan as plans
 from paver.errors import BadInput, PaverError
 from paver.foundation import record
+from paver.foundation.director import ledger as director_ledger
 from paver.sealed.seen import Seen
 from paver.signing import canonical, chain
 
@@ -90,6 +91,7 @@ def test_a_stored_ledger_of_a_host_reads_and_is_the_same_bytes_when_written_agai
 
 LEDGER = HERE / "ledger-1" / "esx-01.json"
 RECORD = HERE / "record-1" / "push.json"
+DIRECTORS = HERE / "director-ledger-1" / "lab-north.json"
 WRONG = ["a float", "a key twice", "an unknown key", "an unknown key inside", "another version"]
 
 
@@ -109,6 +111,34 @@ def test_a_ledger_that_is_not_what_was_written_is_refused(old: str, new: str) ->
     assert old in text
     with pytest.raises(PaverError, match="the sample"):
         ledger.loads(text.replace(old, new, 1).encode(), datastore="datastore1", where="the sample")
+
+
+def test_a_stored_ledger_of_a_director_reads() -> None:
+    entries = director_ledger.loads(DIRECTORS.read_text(), "lab-north")
+    found = director_ledger.mark(
+        "lab-north", "bosh.config:cloud/default", entries["bosh.config:cloud/default"]
+    )
+    assert found is not None
+    assert (found.site, found.complete) == ("lab-north", True)
+    assert entries["bosh.deployment:object-store"]["holds"]["versions"]["tls"] == "7a1d4e685e2f0c9b"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"complete":true', '"complete":1.0'),
+        ('"complete":true', '"complete":true,"complete":false'),
+        ('"schema"', '"more":1,"schema"'),
+        ('"complete":true', '"complete":true,"more":1'),
+        ("paver.director-ledger/1", "paver.director-ledger/2"),
+    ],
+    ids=WRONG,
+)
+def test_a_directors_ledger_that_is_not_what_was_written_is_refused(old: str, new: str) -> None:
+    text = DIRECTORS.read_text()
+    assert old in text
+    with pytest.raises(PaverError, match="the director's config lab-north of type paver"):
+        director_ledger.loads(text.replace(old, new, 1), "lab-north")
 
 
 class _Sample:

@@ -13,7 +13,7 @@ from paver.driver import Endpoint, Mark, PaverError, Reader, ResourceId, Writer
 from paver.signing import canonical
 from paver.signing.canonical import Json
 
-SCHEMA = "paver.ledger/1"
+SCHEMA = "paver.director-ledger/1"
 TYPE = "paver"
 CALLS = frozenset({"POST /configs", "DELETE /configs"})
 
@@ -24,20 +24,46 @@ def read(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
     found: Any = world.session(at).get("/configs", params=params).json()
     if not found:
         return {}
-    document: Any = canonical.loads(found[0]["content"])
-    if (
-        not isinstance(document, dict)
-        or set(document) != {"entries", "schema"}
-        or document["schema"] != SCHEMA
-    ):
-        raise PaverError(
-            f"the director's config {world.site} of type {TYPE} is not a ledger that this paver reads",
-            seen=str(document.get("schema", "no schema"))[:60] if isinstance(document, dict) else "no object",
-            why=f"it says what paver made there; this paver reads {SCHEMA}",
-            do=f"use the version that wrote it, or put an earlier one back: `bosh configs --type {TYPE} --recent 5`",
-        )
-    entries: dict[str, Any] = document["entries"]
-    return entries
+    return loads(found[0]["content"], world.site)
+
+
+def loads(text: str, site: str) -> dict[str, Any]:
+    """Returns the entries of a site's ledger.
+
+    Raises:
+        PaverError: if it is none that this version reads.
+    """
+    try:
+        document: Any = canonical.loads(text)
+    except canonical.CanonicalError as error:
+        raise _other(site, error.what) from error
+    match document:
+        case {"entries": dict(entries), "schema": str(schema), **more} if schema == SCHEMA and not more:
+            wrong = sorted(id_ for id_, entry in entries.items() if not _is_entry(entry))
+            if wrong:
+                raise _other(site, f"the entry of {wrong[0]}")
+            return entries
+        case {"schema": str(schema)} if schema != SCHEMA:
+            raise _other(site, schema)
+        case _:
+            raise _other(site, "its keys are not those of a ledger")
+
+
+def _is_entry(entry: object) -> bool:
+    match entry:
+        case {"action": str(), "address": dict(), "complete": bool(), "holds": dict(), **more}:
+            return not more
+        case _:
+            return False
+
+
+def _other(site: str, seen: str) -> PaverError:
+    return PaverError(
+        f"the director's config {site} of type {TYPE} is not a ledger that this paver reads",
+        seen=seen,
+        why=f"it says what paver made there; this paver reads {SCHEMA}",
+        do=f"use the version that wrote it, or put an earlier one back: `bosh configs --type {TYPE} --recent 5`",
+    )
 
 
 def mark(site: str, id_: str, entry: Mapping[str, Any] | None) -> Mark | None:
