@@ -1,4 +1,4 @@
-"""Draws the picture of the README: the live view of a run in the middle, then how it ended.
+"""Draws the picture of the README: the live view of a run, at a moment in its middle.
 
     python docs/pictures/draw.py -- paver apply --yes      inside of a lab, on a site that is bare
 

@@ -233,6 +233,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     finally:
         named = "" if folder == place else f" --dir {folder}"
         if arguments.keep:
+            out.line(f"  plan, journal and report lie in {folder / 'site'}")
             out.line(f"  next  `paver lab shell{named}` enters the lab, `paver lab down{named}` ends it")
         else:
             raising.down(folder / "lab")
@@ -246,7 +247,7 @@ def _pave(lab: Lab, file: Path, phases: list[str]) -> int:
     selected = [word for phase in phases for word in ("--phase", phase)]
     for verb, more, wanted in (("apply", ["--yes"], "it is paved"), ("plan", [], "nothing is left to do")):
         argv = [sys.executable, "-m", "paver", verb, "--site", str(file), *more, *selected]
-        ran = subprocess.run(lab.argv(argv, cwd=file.parent), env=lab.environment(), check=False)
+        ran = subprocess.run(lab.argv(argv), env=lab.environment(), check=False)
         if ran.returncode:
             out.line(f"the rehearsal ended at `paver {verb}` with {ran.returncode}")
             return ran.returncode

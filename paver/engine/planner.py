@@ -94,7 +94,7 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
             actions = moves.leaving(actions, stuck, seen)
         if not request.selects:
             actions += _orphans(paved, graph, request, found, stuck, actions)
-    chosen = _select(graph, request, actions)
+    chosen = _select(graph, request, actions, paved.phases)
     slots = {r.at.name: r.at.slots for r in paved.resources if r.at.slots != 1}
     return Plan(
         site=heading.site,
@@ -414,14 +414,15 @@ def _before_providers(paved: Paved, planned: list[Action], orphans: list[Action]
             planned[number] = dataclasses.replace(action, needs=tuple(sorted(set(action.needs) | living)))
 
 
-def _select(graph: Graph, request: Request, actions: list[Action]) -> list[Action]:
+def _select(graph: Graph, request: Request, actions: list[Action], phases: tuple[str, ...]) -> list[Action]:
     if not request.selects:
         return actions
     chosen = [action for action in actions if _chosen(request, action.resource, action.phase)]
     if not chosen:
         raise BadInput(
             f"nothing is selected by {', '.join([*request.phases, *request.only])}",
-            do="see `paver plan` for the phases and the names of the resources",
+            seen=f"phases: {', '.join(phases)}" if request.phases else "",
+            do="name a phase" if request.phases else "`paver plan --ids` shows the names of the resources",
         )
     if request.mode == "destroy":
         return chosen

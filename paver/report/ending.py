@@ -95,10 +95,10 @@ def ending_text(ending: Ending) -> Iterator[str]:
         return
     if plan.selection:
         yield "  next      paver plan            what is left of the whole site"
-        yield "            paver status          how it stands, who gets in how, where the passwords are"
+        yield "            paver status          how it stands, the ways in, the passwords"
         return
     if any(a.kind == "contract.document" for a in plan.actions):
         yield "  contract  `paver contract` prints it"
-    yield "  next      paver status          how it stands, who gets in how, where the passwords are"
+    yield "  next      paver status          how it stands, the ways in, the passwords"
     yield '            eval "$(paver env)"   bosh, credhub, fly, mc, govc'
     yield "            paver verify          prove it all again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from paver.engine.offer import Door
 from paver.report import words
 from paver.report.table import table
 from paver.runs.standing import SOON_DAYS, Standing
@@ -43,10 +44,15 @@ def standing_text(standing: Standing, *, colour: bool = False) -> Iterator[str]:
     yield ""
     yield "ways in, those that need the least first (the last resort works when all else is down):"
     doors = [
-        (f"  {door.name}", door.at, door.user, door.secret, "last resort" if door.last else "")
+        (f"  {door.name}", door.at, door.user, _opener(door), "last resort" if door.last else "")
         for door in standing.doors
     ]
     yield from table(("  to", "at", "as", "secret", ""), doors, colour=colour)
+
+
+def _opener(door: Door) -> str:
+    """Returns the name of the secret that opens it; who has a user and no password there comes with a key."""
+    return door.secret or ("(your SSH key)" if door.user else "")
 
 
 def _holder(standing: Standing) -> str:

@@ -78,7 +78,8 @@ def _store(site: Site, vault: Vault, key: KeySource | None) -> Iterator[Finding]
                 do="`paver secrets init` makes it",
             )
         else:
-            count = f"{len(index.entries)} entries, generation {index.generation}"
+            number = len(index.entries)
+            count = f"{number} {'entry' if number == 1 else 'entries'}, generation {index.generation}"
             yield Finding(subject=SEALED, check="file", seen=count)
             if key is not None:
                 vault.values()

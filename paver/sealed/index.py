@@ -78,7 +78,7 @@ class Index:
         if found is None:
             raise NoSuchSecretError(
                 f"the sealed store has no secret {name!r}",
-                do=f"`paver secrets set {name}` stores one; `paver secrets` lists what is there",
+                do=f"`paver secrets set {name}` stores one; `paver secrets list` shows what is there",
             )
         return found
 

@@ -58,6 +58,15 @@ def text_of(value: object, what: str, advice: str) -> str:
     return value
 
 
+def _reads(parse: Callable[[str], object], text: str) -> bool:
+    """Tells whether quotes would be enough for a number to be taken."""
+    try:
+        parse(text)
+    except PydanticCustomError:
+        return False
+    return True
+
+
 def written(
     parse: Callable[[str], T], kind: type[T], what: str, advice: str, pattern: str | None = None
 ) -> tuple[BeforeValidator, PlainSerializer, WithJsonSchema]:
@@ -66,6 +75,8 @@ def written(
     def validate(value: object) -> T:
         if isinstance(value, kind) and not isinstance(value, str):
             return value
+        if isinstance(value, int) and not _reads(parse, shown(value)):
+            raise wrong(f"{kind_of(value)} is not {what}", advice)
         return parse(text_of(value, what, advice))
 
     schema: dict[str, Any] = {"type": "string", "x-paver-type": what.removeprefix("a ").removeprefix("an ")}

@@ -202,6 +202,14 @@ def explain(
 
 def mismatch(name: str, *, expected: str, seen: str) -> TrustError:
     """Returns the error for a server that shows another certificate than the one that is pinned."""
+    if expected and not expected.removeprefix("sha256:").strip("0:"):
+        return TrustError(
+            f"{name} is not pinned yet: its fingerprint in the site file is a placeholder",
+            seen=seen,
+            why="nobody said yet which certificate is the right one, so none is believed",
+            do="compare it with the fingerprint on the server's own console, then write it into the site file;"
+            " `paver preflight --show-pins` prints those of all hosts",
+        )
     return TrustError(
         f"{name} shows another certificate than the one that is pinned",
         seen=f"{seen or 'another certificate'}\nexpected {expected}",

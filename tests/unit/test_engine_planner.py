@@ -133,8 +133,9 @@ def test_a_replacement_in_a_selection_names_what_goes_with_it(engine: Engine, ro
 
 
 def test_a_selection_of_nothing_is_bad_input(engine: Engine, room: Path) -> None:
-    with pytest.raises(BadInput, match="nothing is selected by roofs"):
+    with pytest.raises(BadInput, match="nothing is selected by roofs") as caught:
         engine.plan(wish(room, shelves={"a": {"x": 1}}), Request(phases=("roofs",)))
+    assert "phases: shelves, boxes" in "\n".join(caught.value.lines())
 
 
 def test_an_endpoint_that_does_not_answer_is_never_absent(engine: Engine, room: Path) -> None:

@@ -334,7 +334,7 @@ lab-north: done in 75 s
   report    /run/report.html
   journal   /run/journal.jsonl
   its head  12:abcdef
-  next      paver status          how it stands, who gets in how, where the passwords are
+  next      paver status          how it stands, the ways in, the passwords
             eval "$(paver env)"   bosh, credhub, fly, mc, govc
             paver verify          prove it all again"""
 
