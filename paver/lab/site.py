@@ -12,6 +12,7 @@ The installer's ISO is put where the site file says that it is: on the datastore
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shlex
 import string
@@ -56,7 +57,7 @@ $others  vcenter:
     address: $net.20.0.20
     size: tiny
     on: $first
-    installer: {iso: "[$datastore] $iso"}
+    installer: {iso: "[$datastore] $iso", sha256: $sha256}
   inventory:
     datacenter: north
     clusters: {compute: {hosts: [$hosts], drs: true, ha: false}}
@@ -148,7 +149,8 @@ def write(lab: Lab, folder: Path) -> Demo:
         iso.parent.mkdir(parents=True, exist_ok=True)
         vcsa_iso.build_iso(iso)
     site = folder / "site.yml"
-    site.write_text(text(lab.plan, lab.fingerprints, key.with_suffix(".pub").read_text().strip()))
+    operator = key.with_suffix(".pub").read_text().strip()
+    site.write_text(text(lab.plan, lab.fingerprints, operator, sha256(iso)))
     lab.name_site(site)
     return Demo(site, key)
 
@@ -163,8 +165,21 @@ def passwords(folder: Path, name: str, hosts: int = 2) -> dict[str, str]:
     return {f"esx-{number:02d}": value for number in range(1, hosts + 1)}
 
 
-def text(plan: Plan, fingerprints: Mapping[str, str], operator: str) -> str:
-    """Returns the site file of the demo for the hosts of `plan`, `operator` being a public SSH key."""
+def sha256(path: Path) -> str:
+    """Returns a file's digest."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def text(plan: Plan, fingerprints: Mapping[str, str], operator: str, iso: str) -> str:
+    """Returns the site file of the demo for the hosts of `plan`.
+
+    Args:
+        plan: of the lab.
+        fingerprints: of the hosts' certificates, by name.
+        operator: a public SSH key.
+        iso: the digest of the installer's ISO.
+    """
     first, *others = plan.hosts
     alike = "".join(
         f'    {host.name}: {{like: {first.name}, address: {host.address}, fingerprint: "{fingerprints[host.name]}"}}\n'
@@ -181,6 +196,7 @@ def text(plan: Plan, fingerprints: Mapping[str, str], operator: str) -> str:
         others=alike,
         hosts=", ".join(host.name for host in plan.hosts),
         iso=ISO,
+        sha256=iso,
         net=first.address.split(".")[0],  # 127 where the lab is on loopback addresses
         dns=_served(plan.dns),
         ntp=_served(plan.ntp),

@@ -147,7 +147,10 @@ def _installer(iaas: dict[str, Any], lab: Lab) -> dict[str, Any]:
     iso = lab.folder / "hosts" / host.name / "datastores" / datastore / lab_site.ISO
     iso.parent.mkdir(parents=True, exist_ok=True)
     vcsa_iso.build_iso(iso)
-    vcenter = {**iaas["vcenter"], "installer": {"iso": f"[{datastore}] {lab_site.ISO}"}}
+    vcenter = {
+        **iaas["vcenter"],
+        "installer": {"iso": f"[{datastore}] {lab_site.ISO}", "sha256": lab_site.sha256(iso)},
+    }
     return {**iaas, "vcenter": vcenter}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.place import Place, Ran
+from tests.support.place import Place, Ran, edited
 from tests.support.raised import until
 
 pytestmark = pytest.mark.lab
@@ -29,6 +30,25 @@ def told(ran: Ran, code: int, *words: str) -> None:
 
 
 # Before vCenter -------------------------------------------------------------------------------------------------
+
+
+def test_an_iso_that_is_not_the_one_of_the_site_file_is_not_unpacked(half: Place) -> None:
+    [digest] = re.findall(r"sha256: ([0-9a-f]{64})", half.site.read_text())
+    path = edited(half, digest, "0" * 63 + "1")
+    ran = half.paver("apply", "--yes", "--only", "vsphere.installer:*", file=path, code=None)
+    told(
+        ran,
+        3,
+        "is not the ISO that the site file names",
+        "seen",
+        digest,
+        "wanted",
+        "why",
+        "do",
+        "put the vendor's ISO there",
+    )
+    assert list((half.jumpbox() / "var/lib/paver/installers").iterdir()) == []
+    assert half.pending("--only", "vsphere.installer:*") == {"vsphere.installer:vcenter": "create"}
 
 
 @pytest.mark.parametrize(

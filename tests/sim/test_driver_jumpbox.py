@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,14 @@ def test_a_vm_that_was_placed_by_hand_is_adopted(run: Run, there: Hosts) -> None
     assert pending(run.plan()) == {JUMPBOX: "adopt"}
     run.fine()
     assert pending(run.plan()) == {}
+
+
+def test_a_jumpbox_on_another_host_is_named_and_never_made_twice(run: Run, there: Hosts) -> None:
+    run.fine()
+    other = run.site.jumpbox.model_copy(update={"on": "esx-02"})
+    run.site = dataclasses.replace(run.site, jumpbox=other)
+    with pytest.raises(Refused, match="the jumpbox paver-jumpbox is on esx-01, not on esx-02"):
+        run.plan()
+    with pytest.raises(Refused, match="is on esx-01"):
+        run.plan("destroy", allow=("*",))
+    assert there.inventory("esx-02")["virtual_machines"] == {}

@@ -118,6 +118,14 @@ def _vcenter(site: Site, wished: Settings) -> Iterator[Diagnostic]:
         if vcenter.network in site.networks:
             yield from inside(site, machine, vcenter.network)
             yield from out_of_boshs_way(site, machine, vcenter.network)
+    installer = vcenter.installer
+    if installer.iso is not None and installer.iso.startswith(("[", "/")) and installer.sha256 is None:
+        yield site.source.at(
+            (*_VCENTER, "installer", "iso"),
+            "nothing says which ISO this is: whoever may write there chooses what installs vCenter",
+            "Write its SHA-256 beside it: `sha256: …`, as the vendor shows it.",
+            severity=Severity.WARNING,
+        )
     if vcenter.vm_name == site.jumpbox.name:
         advice = "VMs in one folder have different names: set `name` here or in `jumpbox`."
         yield site.source.at(

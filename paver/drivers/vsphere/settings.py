@@ -33,6 +33,7 @@ from paver.sitefile.values import (
 
 VLAN_ADVICE = "A VLAN id is 0 (untagged), 1 to 4094, or 4095 (trunk to the guest)."
 MTU_ADVICE = "An MTU is 1280 to 9000; 1500 unless every switch on the way carries more."
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _UPLINK_ADVICE = "Physical adapters as the host names them: vmnic0."
 _UPLINK = re.compile(r"(?:vmnic|vusb)[0-9]{1,3}\Z")
 
@@ -135,12 +136,25 @@ def _iso(text: str) -> str:
     return text
 
 
+def _sha256(text: str) -> str:
+    plain = text.strip().lower().removeprefix("sha256:")
+    if not _SHA256.match(plain):
+        raise wrong(
+            f"{shown(text)} is not a SHA-256",
+            "Write its 64 hexadecimal digits; Broadcom shows them beside the ISO.",
+        )
+    return plain
+
+
 class Installer(Section):
     """Where vCenter's installer is."""
 
     iso: Annotated[PathText, AfterValidator(_iso)] | None = Field(
         default=None,
         description='The ISO: a path on the jumpbox, or "[datastore] path" of the host under `on`.',
+    )
+    sha256: Annotated[str, AfterValidator(_sha256)] | None = Field(
+        default=None, description="The ISO's SHA-256 as its vendor shows it: nothing of another one is run."
     )
     tree: PathText | None = Field(default=None, description="The ISO's content, unpacked on the jumpbox.")
 
@@ -150,6 +164,10 @@ class Installer(Section):
             many = "both `iso` and `tree`" if self.iso is not None else "neither `iso` nor `tree`"
             raise wrong(
                 f"the installer has {many}", "Write where the ISO is, or where its content is unpacked."
+            )
+        if self.sha256 is not None and self.iso is None:
+            raise wrong(
+                "a SHA-256 without an ISO", "It is compared with the ISO's; leave it out beside `tree`."
             )
         return self
 

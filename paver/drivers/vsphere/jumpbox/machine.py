@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from paver.driver import Check, Endpoint, Reader, Resource, Verb, Writer
+from paver.driver import Check, Endpoint, Reader, Refused, Resource, Verb, Writer
 from paver.drivers.vsphere.jumpbox import deploy, facts
 from paver.drivers.vsphere.jumpbox.facts import JumpboxFacts
 from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot, mac_of
@@ -31,6 +31,7 @@ class Jumpbox(Resource[JumpboxFacts]):
     Attributes:
         path: the image, as the site file has it.
         patience: seconds that the first boot may take.
+        elsewhere: the site's other hosts, on which it may be instead: there is never a second one.
         name: of the VM.
         running: whether it is switched on.
         image: digest of the image's manifest.
@@ -65,11 +66,12 @@ class Jumpbox(Resource[JumpboxFacts]):
             "user",
         }
     )
-    unmanaged = frozenset({"path", "patience"})
+    unmanaged = frozenset({"path", "patience", "elsewhere"})
 
     protected: bool = True
     path: str
     patience: int = 600
+    elsewhere: tuple[Endpoint[Any, Any], ...] = ()
     name: str
     running: bool = True
     image: str | None = None
@@ -103,10 +105,31 @@ class Jumpbox(Resource[JumpboxFacts]):
         )
 
     def read(self, world: Reader) -> JumpboxFacts | None:
-        """Returns the VM that is the site's jumpbox, or the foreign one of its name."""
+        """Returns the VM that is the site's jumpbox, or the foreign one of its name.
+
+        Raises:
+            Refused: if it stands on another host.
+        """
         session = world.session(self.at)
         found = facts.find(session, site=world.site, id_=self.id, name=self.name)
-        return facts.of(session, found) if found is not None else None
+        seen = facts.of(session, found) if found is not None else None
+        if seen is None or seen.mark is None or seen.mark.site != world.site:
+            self._nowhere_else(world)
+        return seen
+
+    def _nowhere_else(self, world: Reader) -> None:
+        for at in self.elsewhere:
+            session = world.session(at)
+            found = facts.find(session, site=world.site, id_=self.id)
+            if found is None:
+                continue
+            here, there = world.session(self.at).name, session.name
+            raise Refused(
+                f"the jumpbox {found.name} is on {there}, not on {here}",
+                seen=f"the VM with the mark of {self.id} on {there}",
+                why="HA, DRS or somebody moved it, or the site file names another host now; a second one is never made",
+                do=f"write jumpbox.on: {there}, or move it back to {here} (vMotion, or unregister and register it)",
+            )
 
     def create(self, world: Writer) -> None:
         """Deploys the image and waits until the machine answers; a VM that was begun is brought to its end."""

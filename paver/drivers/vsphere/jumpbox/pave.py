@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from paver.driver import Ground, Resource, ResourceId, output, resource_id
+from paver.driver import Endpoint, Ground, Resource, ResourceId, output, resource_id
 from paver.drivers.vsphere import endpoints, settings
 from paver.drivers.vsphere.host import pave as hosts
 from paver.drivers.vsphere.host.autostart import Autostart
@@ -43,6 +43,7 @@ def resources(site: Site) -> Iterator[Resource[Any]]:
             after=ready,
             adopt=True,
             path=wish.image,
+            elsewhere=_elsewhere(site),
             name=wish.name,
             autostart=starts,
         )
@@ -80,6 +81,7 @@ def _made(site: Site, ready: frozenset[ResourceId], starts: bool | None) -> Jump
         also=(endpoints.MACHINE,),
         after=ready,
         path=wish.image,
+        elsewhere=_elsewhere(site),
         name=wish.name,
         image=output(IMAGE, "digest", str),
         datastore=wish.datastore or host.datastore,
@@ -97,6 +99,10 @@ def _made(site: Site, ready: frozenset[ResourceId], starts: bool | None) -> Jump
         disk_gb=wish.disk_gb,
         autostart=starts,
     )
+
+
+def _elsewhere(site: Site) -> tuple[Endpoint[Any, Any], ...]:
+    return tuple(endpoints.host(name) for name in settings.of(site).hosts if name != site.jumpbox.on)
 
 
 def _in_ha_cluster(site: Site, host: str) -> bool:

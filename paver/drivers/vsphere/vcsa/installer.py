@@ -25,11 +25,12 @@ PROGRAM = "vcsa-cli-installer/lin64/vcsa-deploy"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InstallerFacts(Facts):
-    """The tree as it lies on the jumpbox; `size` is that of the ISO in bytes."""
+    """The tree as it lies on the jumpbox; size in bytes and digest are those of the ISO."""
 
     source: str
     size: int
     program: str
+    sha256: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class Installer(Resource[InstallerFacts]):
 
     Attributes:
         source: where the ISO is: a path on the jumpbox, or `[datastore] path` on `host`.
+        sha256: its digest; None takes any.
         host: the host whose datastore is meant.
     """
 
@@ -48,16 +50,18 @@ class Installer(Resource[InstallerFacts]):
         ),
         Verb.DELETE: frozenset({"file:remove"}),
     }
-    replaces = frozenset({"source"})
+    replaces = frozenset({"source", "sha256"})
     unmanaged = frozenset({"host"})
     dies_with_parent = True
 
     source: str
+    sha256: str | None = None
     host: Endpoint[Any, Any]
 
     def says(self) -> str:
         """Returns what a plan shows."""
-        return f"unpack {str(self.source).rpartition('/')[2]}"
+        known = f"sha256 {self.sha256[:12]}…" if self.sha256 else "unverified: the site file has no sha256"
+        return f"unpack {str(self.source).rpartition('/')[2]}, {known}"
 
     def estimate(self) -> int:
         """Returns about how many seconds 10 GB take."""
@@ -78,18 +82,36 @@ class Installer(Resource[InstallerFacts]):
         for old in (draft, str(tree), iso):
             machine.remove(old, recursive=True)
         machine.mkdir(str(TREES), 0o755, "paver:paver")
-        machine.mkdir(draft, 0o755, "paver:paver")
         place = _on_datastore(self.source)
         if place is not None:
+            seen = hashlib.sha256()
             machine.run(
                 ["dd", f"of={iso}", "bs=1M", "status=none"],
-                input=self._pieces(world, *place),
+                input=self._pieces(world, seen, *place),
                 timeout=3 * 3600,
             )
+            digest = seen.hexdigest()
         else:
             iso = self.source
+            if not machine.exists(iso):
+                raise BadInput(
+                    f"the installer's ISO is not at {iso} on the jumpbox",
+                    do="copy it there, or name another place in iaas.vcenter.installer",
+                )
+            world.report("verifying the ISO")
+            digest = machine.probe(["sha256sum", iso], timeout=3600, root=True).text.split()[0]
+        if self.sha256 is not None and digest != self.sha256:
+            if place is not None:
+                machine.remove(iso)
+            raise BadInput(
+                f"{self.source} is not the ISO that the site file names",
+                seen=f"sha256 {digest}, wanted {self.sha256}",
+                why="it is another version, was cut short, or somebody exchanged it; nothing of it was run",
+                do="put the vendor's ISO there, or correct iaas.vcenter.installer.sha256",
+            )
         status = machine.stat(iso)
         size = status.size if status is not None else 0
+        machine.mkdir(draft, 0o755, "paver:paver")
         world.report("unpacking the ISO")
         machine.run(["xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", draft], timeout=3600)
         if place is not None:
@@ -97,11 +119,11 @@ class Installer(Resource[InstallerFacts]):
         machine.run(["chmod", "-R", "u+rwX,go+rX", draft])
         machine.run(["chmod", "-R", "a+x", f"{draft}/vcsa-cli-installer"])
         mark = json.loads(marks.dumps(world.mark(complete=True)))
-        marker = json.dumps({"mark": mark, "size": size, "source": self.source}).encode()
+        marker = json.dumps({"mark": mark, "sha256": digest, "size": size, "source": self.source}).encode()
         machine.write_file(f"{draft}/{MARKER}", marker, 0o644)
         machine.run(["mv", "--no-target-directory", draft, str(tree)])
 
-    def _pieces(self, world: Writer, datastore: str, path: str) -> Iterator[bytes]:
+    def _pieces(self, world: Writer, seen: Any, datastore: str, path: str) -> Iterator[bytes]:
         host = world.session(self.host)
         total = host.datastore_size(datastore, path)
         if total is None:
@@ -112,6 +134,7 @@ class Installer(Resource[InstallerFacts]):
             )
         done = 0
         for piece in host.datastore_stream(datastore, path):
+            seen.update(piece)
             yield piece
             done += len(piece)
             world.report(f"reading {path.rpartition('/')[2]} from {host.name}", done, total, "B")
@@ -156,5 +179,6 @@ def _facts(world: Reader, tree: str) -> InstallerFacts | None:
         mark=marks.loads(json.dumps(marker["mark"])),
         source=marker["source"],
         size=marker["size"],
+        sha256=marker.get("sha256"),
         program=f"{tree}/{PROGRAM}",
     )

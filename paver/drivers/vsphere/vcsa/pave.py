@@ -49,7 +49,7 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
     root, administrator = passwords(site)
     program: Any = f"{wish.installer.tree}/{PROGRAM}"
     if wish.installer.iso is not None:
-        yield from _unpacked(wish.installer.iso, at)
+        yield from _unpacked(wish.installer.iso, wish.installer.sha256, at)
         program = output(UNPACKED, "program", str)
     yield Appliance(
         id=APPLIANCE,
@@ -93,7 +93,7 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
     )
 
 
-def _unpacked(iso: str, host: Endpoint[Any, Any]) -> Iterator[Resource[Any]]:
+def _unpacked(iso: str, sha256: str | None, host: Endpoint[Any, Any]) -> Iterator[Resource[Any]]:
     """Yields the unpacked installer; an ISO beside the site file is brought to the jumpbox first."""
     source: Any = iso
     if not iso.startswith(("[", "/")):
@@ -116,7 +116,13 @@ def _unpacked(iso: str, host: Endpoint[Any, Any]) -> Iterator[Resource[Any]]:
         )
         source = output(ISO, "path", str)
     yield Installer(
-        id=UNPACKED, phase=PHASE, at=endpoints.MACHINE, within=endpoints.JUMPBOX, source=source, host=host
+        id=UNPACKED,
+        phase=PHASE,
+        at=endpoints.MACHINE,
+        within=endpoints.JUMPBOX,
+        source=source,
+        sha256=sha256,
+        host=host,
     )
 
 
