@@ -13,6 +13,7 @@ from typing import Any
 
 from paver.engine.resource import Facts, Resource
 from paver.engine.values import Secret, encode, has_unknown
+from paver.signing import canonical
 from paver.signing.canonical import Json
 
 
@@ -69,6 +70,16 @@ def managed(facts: Facts | None) -> Json:
         mark = facts.mark
         encoded["mark"] = {"complete": mark.complete, "id": mark.was or mark.id, "site": mark.site}
     return encoded
+
+
+def fingerprint(facts: Facts | None) -> str | None:
+    """Returns the digest of managed facts, None for absent."""
+    return None if facts is None else canonical.digest(managed(facts))
+
+
+def wish_digest(resource: Resource[Any]) -> str:
+    """Returns the digest of a wish as the driver wrote it, placeholders in place."""
+    return canonical.digest({"id": resource.id, "wish": encode(resource.wish())})
 
 
 def _address(text: str) -> object:

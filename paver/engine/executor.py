@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from paver.engine.board import Board
-from paver.engine.diff import changes
+from paver.engine.diff import changes, fingerprint, wish_digest
 from paver.engine.graph import Graph, build
 from paver.engine.journal import Journal
 from paver.engine.paved import Paved
 from paver.engine.plan import WRITES, Action, Plan
-from paver.engine.planner import fingerprint, wish_digest
 from paver.engine.resource import Facts, Ground, Mark, Resource, Verb
 from paver.engine.scheduler import Scheduler
 from paver.engine.values import ResourceId, Secret, encode, has_unknown, substitute

@@ -10,14 +10,13 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from paver.engine.diff import Change, managed
+from paver.engine.diff import Change, fingerprint
 from paver.engine.observe import Seen
 from paver.engine.paved import Paved
 from paver.engine.plan import Action
 from paver.engine.resource import Facts, Ground, Resource, Verb
 from paver.engine.values import ResourceId, kind_of
 from paver.errors import BadInput
-from paver.signing import canonical
 
 
 def carried(paved: Paved, moved: Mapping[str, str]) -> Paved:
@@ -111,7 +110,7 @@ def leaving(
         needs = tuple(sorted(names.get(one, one) for one in action.needs))
         own, before = action.resource, action.before
         if own in names:
-            before = canonical.digest(managed(left[own]))
+            before = fingerprint(left[own])
         made.append(dataclasses.replace(action, resource=names.get(own, own), before=before, needs=needs))
     return made
 

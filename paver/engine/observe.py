@@ -9,7 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from paver.engine.board import Board, standing
@@ -99,12 +99,12 @@ def _look(resource: Resource[Any], held: bool, world: ReadingWorld, board: Board
 
 
 def discover(
-    grounds: Mapping[int, Ground], reachable: Callable[[Ground], bool], world: ReadingWorld
+    grounds: Iterable[Ground], reachable: Callable[[Ground], bool], world: ReadingWorld
 ) -> list[tuple[Ground, Facts]]:
     """Returns everything of every ground's kind that bears the site's mark, by ground."""
     found: list[tuple[Ground, Facts]] = []
     by_endpoint: dict[str, list[Ground]] = {}
-    for ground in grounds.values():
+    for ground in grounds:
         if reachable(ground):
             by_endpoint.setdefault(ground.at.name, []).append(ground)
 

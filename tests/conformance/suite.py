@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from paver.driver import Output, Paved, ResourceId, Verb
+from paver.engine.diff import wish_digest
 from paver.engine.executor import Outcome
 from paver.engine.plan import Plan, loads
-from paver.engine.planner import Request, wish_digest
+from paver.engine.planner import Request
 from paver.engine.values import substitute
 
 

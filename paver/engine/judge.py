@@ -1,0 +1,210 @@
+"""One verdict a resource, and the action that follows from it.
+
+In this order: absent → create; foreign → blocked or adopt; another site's or resource's → blocked; bears the id
+from before `moved` → update, so that its mark is rewritten; begun and not completed → create again (converge);
+nothing differs → keep; a field that cannot change in place differs → replace; else update.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Callable
+from typing import Any
+
+from paver.engine import moves
+from paver.engine.diff import Change, changes, fingerprint, wish_digest
+from paver.engine.graph import Graph, closure
+from paver.engine.observe import Seen
+from paver.engine.plan import WRITES, Action
+from paver.engine.resource import Resource, Verb
+from paver.engine.values import ResourceId, Secret, encode
+
+
+def allowed(id_: str, patterns: tuple[str, ...]) -> bool:
+    """Tells whether a protected resource was named."""
+    return any(fnmatch.fnmatchcase(id_, pattern) for pattern in patterns)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What is to become of a resource.
+
+    Attributes:
+        verb: None where nothing is said of it.
+        reason: why, where the verb alone does not say it.
+        changes: the fields that differ.
+        rebuilt: it is made anew because what it lies in is.
+    """
+
+    verb: Verb | None
+    reason: str = ""
+    changes: tuple[Change, ...] = ()
+    rebuilt: bool = False
+
+
+class Judge:
+    """Decides on one resource after the other, in the order of the graph.
+
+    Args:
+        outside: the phases whose writes happen where paver was started.
+        graph: what is judged.
+        site: whose marks are ours.
+        versions: of secrets.
+        leaving: whether the site is to be destroyed.
+        allow: patterns of protected resources that may be replaced or deleted.
+    """
+
+    def __init__(
+        self,
+        outside: frozenset[str],
+        graph: Graph,
+        site: str,
+        versions: Callable[[Secret], str | None],
+        *,
+        leaving: bool,
+        allow: tuple[str, ...],
+    ) -> None:
+        self._outside = outside
+        self._graph = graph
+        self._site = site
+        self._versions = versions
+        self._decide = self._leaving if leaving else self._staying
+        self._allow = allow
+        self._verdicts: dict[ResourceId, Verdict] = {}
+
+    def decide(self, seen: Seen) -> frozenset[str] | None:
+        """Judges what was read; returns the fields that will change (None: all)."""
+        verdict = self._decide(seen)
+        self._verdicts[seen.resource.id] = verdict
+        if verdict.verb in {Verb.CREATE, Verb.REPLACE, Verb.BLOCKED, Verb.DELETE}:
+            return None
+        return frozenset(change.field for change in verdict.changes)
+
+    def _staying(self, seen: Seen) -> Verdict:
+        resource, facts = seen.resource, seen.facts
+        rebuilt = [
+            one
+            for one in self._graph.holders[resource.id]
+            if self._verdicts[one].verb in {Verb.REPLACE, Verb.CREATE}
+        ]
+        if facts is None:
+            return Verdict(Verb.CREATE)
+        if rebuilt:
+            return Verdict(Verb.CREATE, f"with {rebuilt[0]}", rebuilt=True)
+        changed = changes(resource, facts, self._versions)
+        mark = facts.mark
+        if mark is None and not resource.setting:
+            if resource.adopt:
+                return Verdict(Verb.ADOPT, "the site file adopts it", changed)
+            return Verdict(Verb.BLOCKED, "a foreign thing of the same name stands there")
+        if mark is not None and mark.site != self._site:
+            return Verdict(Verb.BLOCKED, f"it belongs to the site {mark.site}")
+        if mark is not None and mark.id != resource.id:
+            return Verdict(Verb.BLOCKED, f"it was made for {mark.id}")
+        if mark is not None and mark.was and (reason := moves.hindrance(resource, facts, changed)):
+            return Verdict(Verb.BLOCKED, reason)
+        if mark is not None and not mark.complete:
+            verb = Verb.UPDATE if resource.setting else Verb.CREATE
+            return Verdict(verb, "begun and not completed: converge", changed)
+        moved = f"renamed in the site file: it was {mark.was}" if mark is not None and mark.was else ""
+        if not changed and not moved:
+            return Verdict(Verb.KEEP)
+        if any(change.field in resource.replaces and not change.unknown for change in changed):
+            if resource.protected and not allowed(resource.id, self._allow):
+                fields = ", ".join(c.field for c in changed if c.field in resource.replaces)
+                return Verdict(
+                    Verb.BLOCKED,
+                    f"{fields} cannot change in place, and it is protected: name it with --allow",
+                    changed,
+                )
+            return Verdict(Verb.REPLACE, moved, changed)
+        return Verdict(Verb.UPDATE, moved, changed)
+
+    def _leaving(self, seen: Seen) -> Verdict:
+        resource, facts = seen.resource, seen.facts
+        if facts is None or facts.mark is None or facts.mark.site != self._site:
+            return Verdict(None)
+        if resource.stays:
+            return Verdict(Verb.KEEP, f"stays: {resource.stays}")
+        if resource.protected and not allowed(resource.id, self._allow):
+            return Verdict(Verb.BLOCKED, "protected: name it with --allow")
+        return Verdict(Verb.DELETE)
+
+    def actions(self, seen: dict[ResourceId, Seen]) -> list[Action]:
+        """Returns an action for each of what was judged."""
+        deleting = {id_ for id_, verdict in self._verdicts.items() if verdict.verb is Verb.DELETE}
+        dependents = self._graph.dependents()
+        children: dict[ResourceId, list[ResourceId]] = {id_: [] for id_ in self._graph.resources}
+        for id_, holding in self._graph.holders.items():
+            for one in holding:
+                children[one].append(id_)
+        made = []
+        for id_, found in seen.items():
+            verdict = self._verdicts[id_]
+            verb = verdict.verb
+            if verb is None:
+                continue
+            original = self._graph.resources[id_]
+            if verb is Verb.DELETE:
+                needs = sorted((closure(dependents[id_], dependents.__getitem__) - {id_}) & deleting)
+            else:
+                needs = sorted(self._graph.needs[id_])
+            lost: list[ResourceId] = []
+            if verb in {Verb.DELETE, Verb.REPLACE}:
+                inside = closure(children[id_], children.__getitem__)
+                lost = sorted(other for other in inside if seen[other].facts is not None)
+            implied = verb is Verb.DELETE and original.dies_with_parent and original.within in deleting
+            made.append(self._action(original, found, verb, verdict, needs=needs, lost=lost, implied=implied))
+        return made
+
+    def _action(
+        self,
+        original: Resource[Any],
+        seen: Seen,
+        verb: Verb,
+        verdict: Verdict,
+        *,
+        needs: list[ResourceId],
+        lost: list[ResourceId],
+        implied: bool,
+    ) -> Action:
+        acts = verb in WRITES and not implied
+        opaque = seen.resource.opaque() if verb in {Verb.CREATE, Verb.REPLACE, Verb.UPDATE} else None
+        wished = {name: encode(value, self._versions) for name, value in sorted(seen.resource.wish().items())}
+        return Action(
+            resource=original.id,
+            kind=original.kind,
+            phase=original.phase,
+            station="outside" if original.phase in self._outside else "jumpbox",
+            endpoint=original.at.name,
+            also=tuple(sorted(one.name for one in original.also)),
+            verb=verb,
+            reason=verdict.reason,
+            says=str(seen.resource.says()) if verb is not Verb.KEEP else "",
+            wish=None if verb is Verb.DELETE else wish_digest(original),
+            planned={} if verb in {Verb.DELETE, Verb.KEEP} else wished,
+            before=None if verdict.rebuilt else fingerprint(seen.facts),
+            asked=seen.asked and not verdict.rebuilt,
+            changes=verdict.changes,
+            needs=tuple(needs),
+            calls=calls_of(type(original), verb) if acts else (),
+            lost=tuple(lost),
+            implied=implied,
+            setting=original.setting,
+            opaque=None
+            if opaque is None
+            else {"argv": list(opaque.argv), "effects": list(opaque.effects), "tool": opaque.tool},
+            lane=original.lane.value,
+            estimate=seen.resource.estimate() if acts else 0,
+        )
+
+
+def calls_of(kind: type[Resource[Any]], verb: Verb) -> tuple[str, ...]:
+    """Returns what an act of `verb` may call: for a replace, that of delete and create."""
+    verbs = {
+        Verb.REPLACE: (Verb.DELETE, Verb.CREATE, Verb.UPDATE),
+        Verb.ADOPT: (Verb.ADOPT, Verb.UPDATE),
+        Verb.CREATE: (Verb.CREATE, Verb.UPDATE),
+    }.get(verb, (verb,))
+    return tuple(sorted({call for one in verbs for call in kind.calls.get(one, frozenset())}))

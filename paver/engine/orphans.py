@@ -1,0 +1,114 @@
+"""What bears the site's mark and is no longer wished for: deletes in every plan of the whole site."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from paver.engine import moves
+from paver.engine.board import standing
+from paver.engine.diff import fingerprint
+from paver.engine.graph import Graph
+from paver.engine.judge import allowed, calls_of
+from paver.engine.observe import Seen, discover
+from paver.engine.paved import Paved
+from paver.engine.plan import WRITES, Action
+from paver.engine.resource import Facts, Ground, Verb
+from paver.engine.values import ResourceId
+from paver.engine.world import ReadingWorld
+
+
+def marked(
+    paved: Paved, graph: Graph, world: ReadingWorld, seen: Mapping[ResourceId, Seen], *, selects: bool
+) -> list[tuple[Ground, Facts]]:
+    """Returns all that bears the site's mark; under a selection only where something selected was renamed."""
+
+    def reachable(ground: Ground) -> bool:
+        provider = ground.at.provider
+        return provider is None or (
+            provider in seen and standing(seen[provider].facts, graph.resources[provider])
+        )
+
+    grounds = paved.grounds
+    if selects:
+        renamed = {
+            (graph.resources[new].kind, graph.resources[new].at.name)
+            for new in paved.moved.values()
+            if new in seen
+        }
+        grounds = tuple(ground for ground in grounds if (ground.kind.kind, ground.at.name) in renamed)
+    found = discover(grounds, reachable, world)
+    return [
+        (ground, facts) for ground, facts in found if facts.mark is not None and facts.mark.site == world.site
+    ]
+
+
+def actions(
+    paved: Paved,
+    graph: Graph,
+    ours: list[tuple[Ground, Facts]],
+    stuck: Mapping[ResourceId, Facts],
+    planned: list[Action],
+    *,
+    leaving: bool,
+    allow: tuple[str, ...],
+) -> list[Action]:
+    """Returns the deletes of `ours` that nobody wishes for: last at their endpoint, later kinds first."""
+    order = {ground.kind.kind: number for number, ground in enumerate(paved.grounds)}
+    if leaving:
+        # What could not take its new id goes under its old one.
+        ours = [(ground, moves.as_marked(facts, stuck)) for ground, facts in ours]
+    known = {*graph.resources, *(action.resource for action in planned)}
+    found = [
+        (ground, facts) for ground, facts in ours if facts.mark is not None and facts.mark.id not in known
+    ]
+    made = []
+    for ground, facts in found:
+        if facts.mark is None:
+            continue
+        later = {
+            other.mark.id
+            for place, other in found
+            if other.mark is not None
+            and other is not facts
+            and (order[place.kind.kind], other.mark.id) > (order[ground.kind.kind], facts.mark.id)
+        }
+        staying = {a.resource for a in planned if a.verb in WRITES and a.endpoint == ground.at.name}
+        if leaving:
+            staying = set()
+        protected = any(
+            field.name == "protected" and field.default is True for field in dataclasses.fields(ground.kind)
+        )
+        blocked = protected and not allowed(facts.mark.id, allow)
+        made.append(
+            Action(
+                resource=facts.mark.id,
+                kind=ground.kind.kind,
+                phase=ground.phase,
+                station="outside" if ground.phase in paved.outside else "jumpbox",
+                endpoint=ground.at.name,
+                also=tuple(sorted(one.name for one in ground.also)),
+                verb=Verb.BLOCKED if blocked else Verb.DELETE,
+                reason="protected: name it with --allow" if blocked else "no longer wished for",
+                before=fingerprint(facts),
+                needs=tuple(sorted(later | staying)),
+                calls=calls_of(ground.kind, Verb.DELETE),
+                setting=ground.kind.setting,
+                lane=ground.kind.lane.value,
+                estimate=1,
+            )
+        )
+    if leaving and made:
+        _before_providers(paved, planned, made)
+    return made
+
+
+def _before_providers(paved: Paved, planned: list[Action], orphans: list[Action]) -> None:
+    """Makes each delete of an endpoint's provider wait for the orphans that live there."""
+    provider_of = {ground.at.name: ground.at.provider for ground in paved.grounds}
+    for number, action in enumerate(planned):
+        living = {
+            orphan.resource for orphan in orphans if provider_of.get(orphan.endpoint) == action.resource
+        }
+        if living:
+            planned[number] = dataclasses.replace(action, needs=tuple(sorted(set(action.needs) | living)))
