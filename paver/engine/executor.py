@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import fnmatch
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from paver.engine import gate, proof
 from paver.engine.board import Board
 from paver.engine.diff import changes, fingerprint, wish_digest
-from paver.engine.graph import Graph, build
+from paver.engine.graph import Graph, build, closure
 from paver.engine.journal import Journal
 from paver.engine.paved import Paved
 from paver.engine.plan import WRITES, Action, Plan
@@ -133,17 +133,8 @@ class Executor:
         self, action: Action, by_id: Mapping[ResourceId, Action], mine: Callable[[Action], bool]
     ) -> bool:
         """An action that waits for another station's is left for the next round."""
-        seen: set[ResourceId] = set()
-        stack = [action.resource]
-        while stack:
-            id_ = stack.pop()
-            if id_ in seen or id_ not in by_id:
-                continue
-            seen.add(id_)
-            if not mine(by_id[id_]):
-                return False
-            stack.extend(by_id[id_].needs)
-        return True
+        waits = closure([action.resource], lambda id_: (one for one in by_id[id_].needs if one in by_id))
+        return all(mine(by_id[id_]) for id_ in waits)
 
     def _same_wish(self, action: Action) -> None:
         if action.wish is None:
@@ -179,13 +170,16 @@ class Executor:
             begun = True
             self._hands.tell(Event("begun", action))
             world = self._world(action)
-            around = self._around(resource)
+            around = proof.around(resource, self._reading)
             after = self._act(action, resource, facts, world)
-            self._nothing_undeclared(action, resource, around)
+            proof.nothing_undeclared(resource, around, self._reading)
             # Its proofs may go through what it brings about: an endpoint that its outputs lead to.
             self._hands.board.put(action.resource, after)
             self._hands.connections.renew(action.resource)
-            self._prove(action, resource, after)
+            if resource is None:
+                proof.gone(action.resource, after)
+            else:
+                proof.as_wished(resource, after, self._reading)
             journal.write(
                 "done",
                 {"action": action.id, "resource": action.resource, "after": fingerprint(after)},
@@ -200,35 +194,6 @@ class Executor:
             self._hands.tell(Event("failed", action, what, seconds=time.monotonic() - started))
             raise
         return True
-
-    def _around(self, resource: Resource[Any] | None) -> frozenset[str] | None:
-        """Lists what lies around an opaque act: tools that write by themselves are compared, not believed."""
-        if resource is None or resource.opaque() is None:
-            return None
-        return resource.surroundings(self._reading)
-
-    def _nothing_undeclared(
-        self, action: Action, resource: Resource[Any] | None, before: frozenset[str] | None
-    ) -> None:
-        opaque = resource.opaque() if resource is not None else None
-        if before is None or resource is None or opaque is None:
-            return
-        after = resource.surroundings(self._reading) or frozenset()
-        changed = [
-            (sign, name) for sign, names in (("+", after - before), ("-", before - after)) for name in names
-        ]
-        undeclared = sorted(
-            f"{sign} {name}"
-            for sign, name in changed
-            if not any(fnmatch.fnmatchcase(name, pattern) for pattern in opaque.makes)
-        )
-        if undeclared:
-            raise PaverError(
-                f"{action.resource}: {opaque.tool} did something that the plan does not declare",
-                seen="\n".join(undeclared),
-                why="either the tool does more than is known of it, or somebody else was at work meanwhile",
-                do="look at it; what is named above is not paver's, and nothing of it was undone",
-            )
 
     def _begun(self, action: Action, facts: Facts | None, verdict: str) -> dict[str, Json]:
         return {
@@ -321,33 +286,6 @@ class Executor:
         )
 
     def _world(self, action: Action) -> WritingWorld:
-        kinds = dict.fromkeys([action.endpoint, *action.also])
-
-        def gate_of(endpoint: str) -> Callable[..., None]:
-            def gate(call: str, target: str = "", detail: Mapping[str, Json] | None = None) -> None:
-                if endpoint not in kinds:
-                    raise Refused(
-                        f"{action.resource} tried to write to {endpoint}",
-                        why="its plan names other endpoints only",
-                    )
-                if call not in action.calls:
-                    raise Refused(
-                        f"{action.resource} tried to call {call} at {endpoint}",
-                        why="its kind does not declare that call",
-                    )
-                self._hands.journal.write(
-                    "call",
-                    {
-                        "action": action.id,
-                        "endpoint": endpoint,
-                        "call": call,
-                        "target": target,
-                        "detail": dict(detail or {}),
-                    },
-                )
-
-            return gate
-
         def mark(complete: bool) -> Mark:
             return Mark(self._plan.site, action.resource, action.id, complete)
 
@@ -358,7 +296,7 @@ class Executor:
             site=self._plan.site,
             connections=self._hands.connections,
             versions=self._hands.versions,
-            gate_of=gate_of,
+            gate_of=gate.of(action, self._hands.journal),
             secrets=self._hands.reveal,
             marker=mark,
             progress=progress,
@@ -397,26 +335,6 @@ class Executor:
                 why="that became known only now, and the plan does not allow to replace it",
                 do="make a new plan",
             )
-
-    def _prove(self, action: Action, resource: Resource[Any] | None, after: Facts | None) -> None:
-        if resource is None:
-            if after is not None:
-                raise PaverError(f"{action.resource} is still there after it was deleted")
-            return
-        if after is None:
-            raise PaverError(f"{action.resource} is not there after it was made")
-        for change in changes(resource, after, self._hands.versions):
-            raise PaverError(
-                f"{action.resource}: {change.field} is not what was set",
-                seen=f"{change.before}, wished {change.after}",
-            )
-        if after.mark is not None and after.mark.was is not None:
-            raise PaverError(f"{action.resource} still bears the mark of {after.mark.was}")
-        if after.mark is not None and not after.mark.complete:
-            raise PaverError(f"{action.resource} was not marked complete")
-        for check in resource.checks(self._reading, after):
-            if not check.ok:
-                raise PaverError(f"{action.resource}: {check.name} does not hold", seen=check.seen)
 
     def _kind(self, action: Action) -> type[Resource[Any]]:
         wished = self._graph.resources.get(action.resource)
