@@ -22,7 +22,7 @@ def pave(site: Site, under: Paved) -> Paved:
     handover_phase.add(wish)
     return Paved(
         resources=tuple(wish.resources),
-        connectors=places.connectors(site),
+        connectors=places.connectors(site, under.jumpbox.name),
         grounds=(
             *bucc_phase.grounds(under.jumpbox),
             *services_phase.grounds(site, under.jumpbox),

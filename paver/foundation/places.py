@@ -9,7 +9,7 @@ from typing import Any
 
 from paver.driver import Connector, Endpoint, InUse, Material, ResourceId, Secret, output, resource_id
 from paver.sitefile.site import Site
-from paver.transport.http import Basic, ClientCredentials, HttpConnector
+from paver.transport.http import Basic, ClientCredentials, HttpConnector, PasswordGrant
 from paver.transport.s3 import S3Connector
 
 DIRECTOR_ID = resource_id("bucc.director", "bucc")
@@ -19,7 +19,6 @@ CLOUD = resource_id("bosh.config", "cloud/default")
 RUNTIME = resource_id("bosh.config", "runtime/dns")
 STORE_DEPLOYMENT = resource_id("bosh.deployment", "object-store")
 REGISTRY_DEPLOYMENT = resource_id("bosh.deployment", "registry")
-JUMPBOX = "machine:jumpbox"
 
 DIRECTOR_PORT, UAA_PORT, CREDHUB_PORT, TSA_PORT = 25555, 8443, 8844, 2222
 DIRECTOR_CLIENT, CREDHUB_CLIENT, CONCOURSE_USER = "admin", "credhub-admin", "admin"
@@ -116,8 +115,8 @@ def pem(material: Material) -> str:
     return output(material.id, "pem", str)
 
 
-def connectors(site: Site) -> dict[str, Connector]:
-    """Returns how every endpoint of the foundation is reached."""
+def connectors(site: Site, via: str) -> dict[str, Connector]:
+    """Returns how every endpoint of the foundation is reached; from outside, through the machine `via`."""
     default, own = pem(authority("default_ca")), pem(authority("credhub_ca"))
 
     def client(name: str, variable: str) -> ClientCredentials:
@@ -129,18 +128,18 @@ def connectors(site: Site) -> dict[str, Connector]:
             base_url=director_url(site),
             roots=(default,),
             auth=client(DIRECTOR_CLIENT, "admin_password"),
-            via=JUMPBOX,
+            via=via,
         ),
         "credhub": HttpConnector(
             name="credhub",
             base_url=credhub_url(site),
             roots=(default, own),
             auth=client(CREDHUB_CLIENT, "credhub_admin_client_secret"),
-            via=JUMPBOX,
+            via=via,
         ),
-        "concourse": _concourse(concourse_url(site), default),
-        "s3": _object_store(site),
-        "registry": _registry(site),
+        "concourse": _concourse(concourse_url(site), default, via),
+        "s3": _object_store(site, via),
+        "registry": _registry(site, via),
     }
 
 
@@ -154,9 +153,7 @@ def _deployed(deployment: ResourceId, key: str, item: Material) -> InUse:
     return InUse(item.secret, output(deployment, "versions", dict), key)
 
 
-def _concourse(url: str, root_pem: str) -> Connector:
-    from paver.transport.http import PasswordGrant  # noqa: PLC0415 - only here
-
+def _concourse(url: str, root_pem: str, via: str) -> Connector:
     return HttpConnector(
         name="concourse",
         base_url=url,
@@ -170,7 +167,7 @@ def _concourse(url: str, root_pem: str) -> Connector:
             public_secret="Zmx5",  # noqa: S106
             scope="openid profile email federated:id groups",
         ),
-        via=JUMPBOX,
+        via=via,
     )
 
 
@@ -192,7 +189,7 @@ def registry_secret(site: Site) -> Secret | None:
     return Secret(external.login.password.name) if external.login else None
 
 
-def _object_store(site: Site) -> Connector:
+def _object_store(site: Site, via: str) -> Connector:
     external = site.services.object_store.external
     if external is None:
         return S3Connector(
@@ -201,7 +198,7 @@ def _object_store(site: Site) -> Connector:
             access_key=STORE_USER,
             secret_key=_deployed(STORE_DEPLOYMENT, "secret_key", store_root_password()),
             roots=(pem(root()),),
-            via=JUMPBOX,
+            via=via,
         )
     return S3Connector(
         name="object store",
@@ -210,11 +207,11 @@ def _object_store(site: Site) -> Connector:
         secret_key=Secret(external.login.password.name),
         roots=_roots(site, external.ca),
         region=external.region,
-        via=JUMPBOX,
+        via=via,
     )
 
 
-def _registry(site: Site) -> Connector:
+def _registry(site: Site, via: str) -> Connector:
     external = site.services.registry.external
     if external is None:
         return HttpConnector(
@@ -222,14 +219,14 @@ def _registry(site: Site) -> Connector:
             base_url=registry_url(site),
             roots=(pem(root()),),
             auth=Basic(REGISTRY_USER, _deployed(REGISTRY_DEPLOYMENT, "password", registry_password())),
-            via=JUMPBOX,
+            via=via,
         )
     return HttpConnector(
         name="registry",
         base_url=external.endpoint,
         roots=_roots(site, external.ca),
         auth=Basic(external.login.user, Secret(external.login.password.name)) if external.login else None,
-        via=JUMPBOX,
+        via=via,
     )
 
 

@@ -154,6 +154,16 @@ class World:
         return secret.name
 
 
+def test_what_stands_behind_the_jumpbox_is_reached_through_the_machine_that_the_driver_names(
+    site: Site,
+) -> None:
+    under = dataclasses.replace(DRIVER.pave(site), jumpbox=Endpoint("machine:bastion"))
+    found: Mapping[str, Any] = paving.pave(site, under).connectors
+    assert {name: connector.via for name, connector in found.items()} == dict.fromkeys(
+        ("director", "credhub", "concourse", "s3", "registry"), "machine:bastion"
+    )
+
+
 def test_the_directors_persistent_disk_has_the_size_that_the_site_file_says(site: Site) -> None:
     vm = site.bucc.vm.model_copy(update={"persistent_disk_gb": 128})
     bucc = site.bucc.model_copy(update={"vm": vm})
