@@ -21,8 +21,9 @@ from pathlib import Path
 
 from paver.lab import system
 from paver.runs.handoff import job_of
-from tests.support.place import NAME, PATIENCE, Place, Ran
+from tests.support.place import NAME, PATIENCE, Place
 from tests.support.raised import until
+from tests.support.ran import Ran
 
 DIE = "var/lib/paver-lab/die"
 """On the jumpbox: when the next run there is to die. Outside of what paver looks at."""

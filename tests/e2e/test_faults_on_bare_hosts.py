@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives import hashes
 
 from paver.lab import build, pki, system
 from paver.ovf.write import make_ova
-from tests.support.place import NAME, Place, Ran, place
+from tests.support.place import NAME, Place, place
 from tests.support.raised import until
+from tests.support.ran import refused
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("bare"), pytest.mark.timeout(600)]
 
@@ -38,17 +39,6 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield made
 
 
-def told(ran: Ran, code: int, *words: str) -> None:
-    """Asserts how a command ended, and that each of `words` stands in its error, in this order."""
-    assert ran.code == code, ran.told
-    at = ran.err.find("error: ")
-    assert at >= 0, ran.told
-    for word in words:
-        found = ran.err.find(word, at)
-        assert found >= 0, f"{word!r} is not where it should be:\n{ran.err}"
-        at = found
-
-
 # Hosts --------------------------------------------------------------------------------------------------------
 
 
@@ -56,7 +46,7 @@ def test_a_wrong_password_is_told_as_one_and_the_secret_is_named(bare: Place) ->
     other = bare.variant("other-password")
     other.keep("esx-root", "Wrong-Password-1")
     ran = other.paver("plan", code=None)
-    told(
+    refused(
         ran, 1, "refuses the login of root", "why", "user or password is wrong", "do", "check secret:esx-root"
     )
     assert "Wrong-Password-1" not in ran.told
@@ -72,7 +62,7 @@ def test_another_certificate_than_the_pinned_one_is_refused_before_the_login(bar
             "seen",
             "expected",
         )
-        told(ran, 4, *words, bare.lab.fingerprints[host.name], "do", "on the server's own console")
+        refused(ran, 4, *words, bare.lab.fingerprints[host.name], "do", "on the server's own console")
         assert not [call for call in trace.calls() if call.method == "Login" and call.server == host.name]
     assert bare.paver("plan", code=2)
 
@@ -83,7 +73,7 @@ def test_a_certificate_that_has_expired_is_told_as_such_though_it_is_the_pinned_
     pinned = bare.variant("expired", bare.lab.fingerprints[host.name], old.fingerprint)
     with _serving(bare, host.name, old):
         ran = pinned.paver("plan", code=None)
-    told(
+    refused(
         ran, 4, "esx-01", "its certificate has expired", "why", "do", "check the clock of this machine first"
     )
 
@@ -93,7 +83,7 @@ def test_a_licence_that_cannot_write_stops_everything_before_anything_is_done(ba
     try:
         trace = bare.trace()
         ran = bare.paver("apply", "--yes", *HOSTS_ONLY, code=None)
-        told(
+        refused(
             ran,
             4,
             "esx-02 refuses to be written to: its licence is the free one",
@@ -111,7 +101,7 @@ def test_a_licence_that_cannot_write_stops_everything_before_anything_is_done(ba
 def test_a_host_that_does_not_answer_while_planning_is_never_taken_for_an_empty_one(bare: Place) -> None:
     with bare.dark("esx-02"):
         ran = bare.paver("plan", code=None)
-        told(ran, 1, "esx-02 (10.20.0.12:443) does not answer", "why", "do", "check that it is powered on")
+        refused(ran, 1, "esx-02 (10.20.0.12:443) does not answer", "why", "do", "check that it is powered on")
         assert "create" not in ran.out
         assert bare.paver("apply", "--yes", code=1)
 
@@ -125,7 +115,7 @@ def test_a_foreign_port_group_of_the_same_name_blocks_the_plan_and_stays_as_it_i
         assert "a foreign thing of the same name stands there" in shown
         trace = bare.trace()
         ran = bare.paver("apply", "--yes", code=None)
-        told(ran, 4, "vsphere.port-group:esx-01/mgmt is blocked", "do", "adopt it in the site file")
+        refused(ran, 4, "vsphere.port-group:esx-01/mgmt is blocked", "do", "adopt it in the site file")
         assert not trace.writes()
     finally:
         bare.govc("esx-01", "host.portgroup.remove", "mgmt")
@@ -138,7 +128,7 @@ def test_a_plan_that_was_edited_is_not_carried_out(bare: Place) -> None:
     file = _planned(bare, bare.folder / "edited.plan")
     file.write_text(file.read_text().replace('"vlan":30', '"vlan":31'))
     trace = bare.trace()
-    told(bare.paver("apply", str(file), "--yes", code=None), 3, "the plan was edited", "do")
+    refused(bare.paver("apply", str(file), "--yes", code=None), 3, "the plan was edited", "do")
     assert not trace.writes()
 
 
@@ -147,7 +137,7 @@ def test_a_plan_of_another_site_is_refused(bare: Place) -> None:
     other = bare.variant("other-site", f"name: {NAME}", "name: lab-south")
     shutil.copy(bare.sealed, other.folder / "lab-south.sealed")
     ran = other.paver("apply", str(file), "--yes", code=None)
-    told(
+    refused(
         ran,
         4,
         "the plan is not of this site file",
@@ -163,7 +153,9 @@ def test_a_plan_that_is_older_than_the_site_file_is_refused(bare: Place) -> None
     file = _planned(bare, bare.folder / "old.plan")
     newer = bare.variant("newer", "vlan: 30", "vlan: 33")
     ran = newer.paver("apply", str(file), "--yes", code=None)
-    told(ran, 4, "the plan is not of this site file", "why", "the site file changed", "do", "make a new plan")
+    refused(
+        ran, 4, "the plan is not of this site file", "why", "the site file changed", "do", "make a new plan"
+    )
 
 
 def test_what_changed_between_plan_and_apply_is_drift_and_is_left_alone(bare: Place) -> None:
@@ -171,7 +163,7 @@ def test_what_changed_between_plan_and_apply_is_drift_and_is_left_alone(bare: Pl
     bare.govc("esx-01", "host.portgroup.add", "-vswitch", "vSwitch0", "-vlan", "7", "bosh")
     try:
         ran = bare.paver("apply", str(file), "--yes", code=None)
-        told(
+        refused(
             ran,
             4,
             "vsphere.port-group:esx-01/bosh changed since the plan was made",
@@ -195,7 +187,7 @@ def test_a_second_apply_at_once_is_refused_and_told_who_is_at_work(bare: Place) 
         lock = bare.folder / ".paver" / NAME / "lock"
         until(lambda: _held(lock), "the first run holds the lock", 60)
         second = bare.paver("apply", "--yes", *HOSTS_ONLY, code=None)
-        told(second, 4, "another run is at work on this site", "seen", "do", "paver follow")
+        refused(second, 4, "another run is at work on this site", "seen", "do", "paver follow")
         assert json.loads(lock.read_text())["doing"] == "paver apply"
         assert str(json.loads(lock.read_text())["pid"]) in second.err
         out, _ = first.communicate(timeout=120)
@@ -222,7 +214,7 @@ def test_what_cannot_be_journalled_is_not_done_and_the_run_goes_on_once_there_is
     ]
     trace = bare.trace()
     ran = bare.run(*argv, check=False, env={"PAVER_STATE": str(state)})
-    told(
+    refused(
         ran, 1, "No space left on device", "do", "make room on that file system", "run the same command again"
     )
     [journal] = kept.glob("*/journal.jsonl")
@@ -279,7 +271,7 @@ def test_a_damaged_image_is_refused_before_a_byte_of_it_is_sent(
     image = broken.folder / "jumpbox.ova"
     image.write_bytes(damage(image.read_bytes()))
     trace = bare.trace()
-    told(broken.paver("apply", "--yes", *WITH_JUMPBOX, code=None), 3, *words)
+    refused(broken.paver("apply", "--yes", *WITH_JUMPBOX, code=None), 3, *words)
     assert not {call.method for call in trace.writes()} & UPLOADS
 
 
@@ -289,14 +281,14 @@ def test_a_datastore_without_room_is_told_before_a_byte_is_sent(tmp_path: Path) 
     with place(tmp_path, dict(build.build(["vsim"])), tools, capacity=540_000) as small:
         trace = small.trace()
         ran = small.paver("apply", "--yes", *WITH_JUMPBOX, code=None)
-        told(ran, 4, "datastore1", "too full for paver-jumpbox", "seen", "do")
+        refused(ran, 4, "datastore1", "too full for paver-jumpbox", "seen", "do")
         assert not {call.method for call in trace.writes()} & UPLOADS
 
 
 def test_an_upload_that_is_cut_in_the_middle_leaves_no_half_machine(bare: Place) -> None:
     with bare.fault("esx-01", "POST /nfc", cut_after_bytes=20_000, times=-1):
         ran = bare.paver("apply", "--yes", *WITH_JUMPBOX, code=None)
-    told(ran, 1, "the upload to 10.20.0.11", "broke off", "why", "do", "run the same command again")
+    refused(ran, 1, "the upload to 10.20.0.11", "broke off", "why", "do", "run the same command again")
     assert bare.inventory()["esx-01"]["virtual_machines"] == {}
 
 
@@ -305,11 +297,11 @@ def test_an_image_that_does_not_boot_is_told_and_another_one_takes_its_place(bar
     make_ova(dead.folder / "jumpbox.ova", name="paver-jumpbox", disk=b"nothing", networks=("VM Network",))
     argv = ["apply", "--yes", *WITH_JUMPBOX, "--site", str(dead.site)]
     ran = bare.run(sys.executable, "-m", "tests.support.impatient", "3", *argv, check=False)
-    told(ran, 1, "paver-jumpbox did not publish its host keys within 3 s", "seen", "why", "do", "console")
+    refused(ran, 1, "paver-jumpbox did not publish its host keys within 3 s", "seen", "why", "do", "console")
     shutil.copy(bare.folder / "jumpbox.ova", dead.folder)
     _pull(bare, up=False)
     ran = dead.paver("apply", "--yes", *WITH_JUMPBOX, code=None)
-    told(ran, 1, "jumpbox (10.20.0.10:22) does not answer by SSH", "why", "do", "port 22 is open")
+    refused(ran, 1, "jumpbox (10.20.0.10:22) does not answer by SSH", "why", "do", "port 22 is open")
     _pull(bare, up=True)
     trace = bare.trace()
     dead.paver("apply", "--yes", *WITH_JUMPBOX)
@@ -330,7 +322,7 @@ def test_a_jumpbox_that_shows_another_host_key_is_not_talked_to(bare: Place) -> 
     guest = {"host": "esx-01", "vm": machine["uuid"], "ip": "10.20.0.10"}
     bare.control("POST", "/guest", {**guest, "guestinfo": other})
     try:
-        told(
+        refused(
             bare.paver("plan", code=None),
             4,
             "shows another SSH host key than the one that is known",

@@ -9,24 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.place import Place, Ran, edited
+from tests.support.place import Place, edited
 from tests.support.raised import until
+from tests.support.ran import refused
 
 pytestmark = pytest.mark.lab
 
 INSTALLER = "vcsa-cli-installer/lin64/vcsa-deploy"
 WITH_FAULT = '#!/bin/sh\nPAVER_LAB_VCSA_FAULT=$(cat "{file}" 2>/dev/null) exec "$0.own" "$@"\n'
-
-
-def told(ran: Ran, code: int, *words: str) -> None:
-    """Asserts how a command ended, and that each of `words` stands in its error, in this order."""
-    assert ran.code == code, ran.told
-    at = ran.err.find("error: ")
-    assert at >= 0, ran.told
-    for word in words:
-        found = ran.err.find(word, at)
-        assert found >= 0, f"{word!r} is not where it should be:\n{ran.err}"
-        at = found
 
 
 # Before vCenter -------------------------------------------------------------------------------------------------
@@ -36,7 +26,7 @@ def test_an_iso_that_is_not_the_one_of_the_site_file_is_not_unpacked(half: Place
     [digest] = re.findall(r"sha256: ([0-9a-f]{64})", half.site.read_text())
     path = edited(half, digest, "0" * 63 + "1")
     ran = half.paver("apply", "--yes", "--only", "vsphere.installer:*", file=path, code=None)
-    told(
+    refused(
         ran,
         3,
         "is not the ISO that the site file names",
@@ -67,7 +57,7 @@ def test_an_installer_that_fails_is_told_in_its_own_words(
     half.paver("apply", "--yes", "--phase", "site-services")
     half.paver("apply", "--yes", "--only", "vsphere.installer:*")
     with _failing(half, fault), half.over_there("tests.support.impatient", "8"):
-        told(half.paver("apply", "--yes", "--phase", "vcenter", code=None), 1, *words)
+        refused(half.paver("apply", "--yes", "--phase", "vcenter", code=None), 1, *words)
     assert half.pending("--phase", "vcenter")["vsphere.appliance:vcenter"] == "create"
 
 
@@ -100,7 +90,7 @@ def test_a_bucc_up_that_fails_halfway_is_told_with_the_cpis_words_and_goes_on_fr
         ran = deeper.paver("apply", "--yes", "--phase", "bucc", code=None)
     finally:
         deeper.vcenter("DELETE", "/faults")
-    told(ran, 1, "`bucc up` ended with 1", "seen", "why", "do", "create-env goes on where it stopped")
+    refused(ran, 1, "`bucc up` ended with 1", "seen", "why", "do", "create-env goes on where it stopped")
     sealed = {each["name"] for each in deeper.paver("secrets", "list", "--json").json["secrets"]}
     assert {"bucc-state", "bucc-creds"} <= sealed, "they are sealed also when it fails"
     trace = deeper.trace()
@@ -124,7 +114,7 @@ def test_a_service_that_does_not_answer_is_never_taken_for_absent(
         assert "could not be asked" in ran.told or "does not answer" in ran.told, ran.told
         if deployment == "object-store":
             planned = finished.paver("plan", code=None)
-            told(planned, 1, name, "does not answer", "why", "do")
+            refused(planned, 1, name, "does not answer", "why", "do")
             assert "create" not in planned.out
     until(lambda: finished.paver("verify", code=None).code == 0, f"{name} answers again", 120)
     assert finished.pending() == {}
@@ -147,7 +137,7 @@ def test_an_object_store_that_refuses_the_key_says_so(finished: Place) -> None:
     # As many as are kept: what the store has is not among them any more.
     for number in range(3):
         other.keep("object-store-root", f"not-the-key-that-the-store-has-{number}")
-    told(other.paver("plan", code=None), 1, "object store", "why", "do")
+    refused(other.paver("plan", code=None), 1, "object store", "why", "do")
 
 
 # Leaving --------------------------------------------------------------------------------------------------------
@@ -159,11 +149,13 @@ def test_destroy_deletes_nothing_that_others_put_into_a_bucket_or_beside_our_mac
     created = ["-on=false", "-c=1", "-m=64", "-g=otherGuest", "-ds=datastore1", "-folder=/north/vm/BOSH_VMs"]
     leaving.tool("govc", "vm.create", *created, "-pool=/north/host/compute/Resources", "-net=bosh", "theirs")
     ran = leaving.paver("destroy", "--allow", "*", "--yes", code=None)
-    told(ran, 4, "the bucket bundles is not empty", "why", "do", "empty it, then run the same command again")
+    refused(
+        ran, 4, "the bucket bundles is not empty", "why", "do", "empty it, then run the same command again"
+    )
     assert "theirs" in leaving.tool("mc", "ls", "site/bundles").out
     leaving.tool("mc", "rm", "--versions", "--force", "site/bundles/theirs")
     ran = leaving.paver("destroy", "--allow", "*", "--yes", code=None)
-    told(ran, 4, "BOSH_VMs", "theirs", "do")
+    refused(ran, 4, "BOSH_VMs", "theirs", "do")
     found = json.loads(leaving.tool("govc", "vm.info", "-json", "/north/vm/BOSH_VMs/theirs").out)
     assert len(found["virtualMachines"]) == 1
     leaving.tool("govc", "vm.destroy", "/north/vm/BOSH_VMs/theirs")

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from tests.support import smuggle
-from tests.support.place import Place, Ran
+from tests.support.place import Place
+from tests.support.ran import Ran
 from tests.support.watch import Watch
 
 pytestmark = pytest.mark.lab

@@ -17,6 +17,7 @@ from paver.foundation import paving
 from paver.runs import compose
 from paver.trust import authority
 from tests.support.memory import memory
+from tests.support.ran import Ran
 
 SITE = """\
 paver: 1
@@ -41,20 +42,6 @@ secrets: {{key: file:site.key}}
 """
 
 USER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJgkWPh1kDx8dK2zBuwvWXT4LXDZV4NS8wZdTf6yYFXg user"
-
-
-@dataclasses.dataclass(frozen=True)
-class Ran:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Its output as JSON."""
-        return json.loads(self.out)
 
 
 @dataclasses.dataclass

@@ -18,6 +18,7 @@ from typing import Any
 from paver.lab import control, plan, raising, site, system
 from paver.sealed import keys, store
 from tests.support.raised import Raised
+from tests.support.ran import Ran
 
 NAME = "lab-north"
 HOSTS = ("esx-01", "esx-02")
@@ -26,25 +27,6 @@ JUMPBOX = "10.20.0.10"
 EXPORTED = frozenset({"bosh", "mc", "govc"})
 # A run that hangs must end before pytest's own limit, so that its output is seen.
 PATIENCE = 280.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Ran:
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """Its output as JSON."""
-        return json.loads(self.out)
-
-    @property
-    def told(self) -> str:
-        """All that it printed."""
-        return self.out + self.err
 
 
 @dataclasses.dataclass(frozen=True)
