@@ -175,13 +175,16 @@ def _close_others(keep: int) -> None:
 
 def attend(folder: Path, spec: dict[str, Any], tell: int) -> None:
     """Runs the command of `spec`, holds its limits, and writes how it ended."""
-    scratch = _scratch(spec)
-    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    scratch = _scratch_of(folder, spec)
+    log = -1
     marks = {"attendant": _mark(os.getpid())}
     public = {key: spec[key] for key in ("argv", "cwd", "digest", "time_limit", "stall_limit")}
     end: dict[str, Any] = {"code": None, "reason": "", "ended": 0}
     process = None
     try:
+        if scratch is not None:
+            _fill(scratch, spec)
+        log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         process, trouble = _launch(spec, scratch, log)
         if process is not None:
             marks["command"] = _mark(process.pid)
@@ -203,14 +206,20 @@ def attend(folder: Path, spec: dict[str, Any], tell: int) -> None:
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
-        os.close(log)
+        if log >= 0:
+            os.close(log)
     _write(folder / "exit.json", {**end, "ended": int(time.time())})
 
 
-def _scratch(spec: dict[str, Any]) -> Path | None:
+def _scratch_of(folder: Path, spec: dict[str, Any]) -> Path | None:
+    """Returns the job's own folder for secrets, the same one at each start: a later start finds what was left there."""
     if not spec["scratch"]:
         return None
-    folder = Path(spec["scratch_folder"]) / f"paver-{os.getuid()}-{spec['digest'][:16]}"
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+    return Path(spec["scratch_folder"]) / f"paver-{os.getuid()}-{name}"
+
+
+def _fill(folder: Path, spec: dict[str, Any]) -> None:
     # What a killed attendant left goes first; a folder of somebody else's making is never used.
     if folder.is_symlink() or folder.exists():
         shutil.rmtree(folder)
@@ -221,7 +230,6 @@ def _scratch(spec: dict[str, Any]) -> Path | None:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as stream:
             stream.write(base64.b64decode(content))
-    return folder
 
 
 def _launch(

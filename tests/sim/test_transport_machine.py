@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import errno
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -523,6 +525,59 @@ def test_a_job_over_its_limit_is_ended_with_all_its_children(
     assert not job_runner.started_at(int(lines[0]))
 
 
+def spec_of(argv: list[str], scratch_folder: Path, **scratch: bytes) -> dict[str, Any]:
+    """Returns a job as its attendant gets it."""
+    spec: dict[str, Any] = {
+        "argv": argv,
+        "env": {},
+        "secret_env": {},
+        "stdin": None,
+        "cwd": None,
+        "time_limit": 0,
+        "stall_limit": 0,
+        "scratch": {name: base64.b64encode(data).decode() for name, data in scratch.items()},
+        "scratch_folder": str(scratch_folder),
+        "reuse_ended": False,
+    }
+    return {**spec, "digest": job_runner.digest(spec)}
+
+
+@pytest.mark.parametrize("where", ["log", "key"])
+def test_a_disk_that_is_full_before_a_job_begins_leaves_no_secret_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    opened = os.open
+
+    def full(path: Any, *more: Any, **options: Any) -> int:
+        if isinstance(path, Path) and path.name == where:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return opened(path, *more, **options)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(RuntimeError, match="No space left"):
+        job_runner.start(
+            tmp_path / "jobs", "full", spec_of(["true"], tmp_path, first=b"secret", key=b"secret")
+        )
+    assert not list(tmp_path.glob("paver-*"))
+
+
+def test_what_a_killed_attendant_left_goes_with_the_next_job_of_that_name_whatever_that_runs(
+    writer: MachineWriter, request: pytest.FixtureRequest
+) -> None:
+    named, key = job_id(request), {"key": b"k\n"}
+    job.start_or_attach(writer, named, ["sleep", "77"], scratch=key)
+    marks = json.loads((Path(writer.host.jobs) / named / "pid").read_bytes())
+    for who in ("attendant", "command"):
+        os.kill(marks[who]["pid"], signal.SIGKILL)
+    while job.state(writer, named).state == "running":
+        assert Path(writer.host.scratch).is_dir()
+    assert job.state(writer, named).state == "died"
+    lines: list[str] = []
+    job.start_or_attach(writer, named, ["cat", "{scratch}/key"], scratch=key).follow(lines.append)
+    assert lines == ["k"]
+    assert not list(Path(writer.host.scratch).glob("paver-*"))
+
+
 def test_a_job_whose_pid_the_full_disk_does_not_take_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -539,20 +594,8 @@ def test_a_job_whose_pid_the_full_disk_does_not_take_is_ended(
 
     monkeypatch.setattr(job_runner, "_launch", launched)
     monkeypatch.setattr(job_runner, "_write", full)
-    spec: dict[str, Any] = {
-        "argv": ["sleep", "77"],
-        "env": {},
-        "secret_env": {},
-        "stdin": None,
-        "cwd": None,
-        "time_limit": 0,
-        "stall_limit": 0,
-        "scratch": {},
-        "scratch_folder": str(tmp_path),
-        "reuse_ended": False,
-    }
     with pytest.raises(RuntimeError, match="No space left"):
-        job_runner.start(tmp_path / "jobs", "full", {**spec, "digest": job_runner.digest(spec)})
+        job_runner.start(tmp_path / "jobs", "full", spec_of(["sleep", "77"], tmp_path))
     assert not job_runner.started_at(int((tmp_path / "launched").read_text()))
     assert job_runner.state(tmp_path / "jobs", "full")["state"] == "absent"
 
