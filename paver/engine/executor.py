@@ -137,9 +137,15 @@ class Executor:
         return all(mine(by_id[id_]) for id_ in waits)
 
     def _same_wish(self, action: Action) -> None:
-        if action.wish is None:
-            return
         resource = self._graph.resources.get(action.resource)
+        if action.wish is None:
+            if self._plan.mode == "apply" and action.writes and resource is not None:
+                raise Refused(
+                    f"the plan deletes {action.resource}, which the site file wishes for",
+                    why="it is not what paver planned: an apply deletes only what nobody wishes for any more",
+                    do="make a new plan, and have it approved",
+                )
+            return
         if resource is None or wish_digest(resource) != action.wish:
             raise Refused(
                 f"the plan's wish for {action.resource} is not the site file's",

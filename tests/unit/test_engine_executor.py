@@ -78,6 +78,19 @@ def test_a_wish_that_is_not_the_planned_one_is_refused(tmp_path: Path, room: Pat
         engine.act(wish(room, shelves={"a": {"x": 2}}), planned)
 
 
+def test_an_apply_that_would_delete_what_the_site_file_wishes_for_is_refused(
+    tmp_path: Path, room: Path
+) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    engine.apply(paved)
+    leaving = engine.plan(wish(room, shelves={"a": {}}))
+    assert pending(leaving) == {"memory.box:a/x": "delete"}
+    with pytest.raises(Refused, match=r"deletes memory\.box:a/x, which the site file wishes for"):
+        engine.act(paved, leaving)
+    assert things(room, "a")["x"]["size"] == 1
+
+
 def test_an_undeclared_call_does_not_leave(tmp_path: Path, room: Path) -> None:
     engine = Engine(tmp_path)
     paved = wish(room, dials={"heat": 2})
