@@ -167,7 +167,8 @@ class MachineReader:
     def _present(self, ran: Ran, path: str) -> bool:
         if ran.ok:
             return True
-        if any(ran.err.rstrip().endswith(word) for word in _GONE):
+        # 1 is what cat, stat and find end with; 127 is env's, where the program itself is not there.
+        if ran.code == 1 and any(ran.err.rstrip().endswith(word) for word in _GONE):
             return False
         raise Unobservable(
             f"{self.name}: {path} cannot be read",

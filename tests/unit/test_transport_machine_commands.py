@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paver.transport.machine import Host, MachineWriter
+import pytest
+
+from paver.errors import Unobservable
+from paver.transport.machine import Host, MachineReader, MachineWriter
 from paver.transport.shell import Ran
 
 
 class Listening:
-    """Stands for a machine's shell: everything succeeds."""
+    """Stands for a machine's shell: everything ends with the same code and words."""
 
     local = True
 
-    def __init__(self) -> None:
+    def __init__(self, code: int = 0, err: bytes = b"") -> None:
         self.ran: list[Sequence[str]] = []
+        self._code, self._err = code, err
 
     def run(self, argv: Sequence[str], **_: object) -> Ran:
         self.ran.append(argv)
-        return Ran(tuple(argv), 0, b"", b"")
+        return Ran(tuple(argv), self._code, b"", self._err)
 
     def close(self) -> None:
         pass
@@ -37,3 +41,15 @@ def test_a_folder_is_made_with_mode_and_owner_by_one_command() -> None:
         *("sudo", "-n", "--", "install", "-d", "-m", "700", "-o", "paver", "-g", "paver", "--"),
         "/var/lib/paver/x",
     ]
+
+
+def test_a_machine_without_the_program_that_reads_has_not_lost_the_file() -> None:
+    absent = Listening(1, b"cat: /etc/paver/x: No such file or directory\n")
+    broken = Listening(127, b"env: 'cat': No such file or directory\n")
+    readers = [
+        MachineReader(Host("jumpbox", shell, (), (), "python3", "/jobs", "/scratch", 60))
+        for shell in (absent, broken)
+    ]
+    assert readers[0].read_file("/etc/paver/x") is None
+    with pytest.raises(Unobservable, match="cannot be read"):
+        readers[1].read_file("/etc/paver/x")
