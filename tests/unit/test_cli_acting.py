@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import paver
 from paver.cli import opening
 from paver.engine.journal import Journal, JournalError
 from paver.errors import Interrupted, PartlyDone
@@ -92,6 +93,23 @@ def test_a_plan_that_is_older_than_the_site_file_is_refused_and_nothing_was_chan
     ran = site.run("apply", "site.plan")
     assert ran.code == 4
     assert "exit  4  nothing was changed" in ran.err
+    assert list(site.room.iterdir()) == []
+
+
+def test_a_plan_that_was_made_offline_is_refused(site: Command) -> None:
+    site.run("plan", "--offline", "--out", "site.plan")
+    ran = site.run("apply", "site.plan")
+    assert ran.code == 4
+    assert "offline cannot be applied" in ran.err
+    assert list(site.room.iterdir()) == []
+
+
+def test_a_plan_of_another_paver_is_refused(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.run("plan", "--out", "site.plan")
+    monkeypatch.setattr(paver, "__version__", "9.9.9")
+    ran = site.run("apply", "site.plan")
+    assert ran.code == 4
+    assert "this is 9.9.9" in ran.err
     assert list(site.room.iterdir()) == []
 
 

@@ -15,7 +15,7 @@ import paver
 from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId, output
-from paver.errors import Interrupted, PaverError, Refused
+from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.runs import handoff
 from paver.runs.apply import Report
 from paver.sealed import keys, store
@@ -91,7 +91,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return made
 
 
-def carry(machine: Machine, folder: Path, given: Plan) -> None:
+def carry(machine: Machine, folder: Path, given: Plan, small_files: tuple[str, ...] = ()) -> None:
     """Hands `given` over and stops following."""
     sealed = folder / "north.sealed"
     connection = SimpleNamespace(writer=lambda _: machine)
@@ -105,7 +105,8 @@ def carry(machine: Machine, folder: Path, given: Plan) -> None:
         site=SimpleNamespace(
             name="north",
             source=SimpleNamespace(text="site"),
-            small_files=(),
+            small_files=small_files,
+            path=lambda text: folder / text,
         ),
     )
     path = folder / "site.key"
@@ -168,6 +169,46 @@ def test_of_two_starters_at_once_the_later_one_neither_swaps_the_plan_nor_takes_
     with pytest.raises(Refused, match="another plan"):
         carry(machine, tmp_path, plan(allow=("*",)))
     assert handoff.under_way(machine, "north") == first
+
+
+def test_what_a_run_that_ended_unseen_sealed_over_there_is_taken_in_before_the_next_one_is_handed_over(
+    machine: Machine, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted):
+        carry(machine, tmp_path, plan())
+    there, key = tmp_path / "there.sealed", keys.KeyFile(tmp_path / "site.key")
+    there.write_bytes(machine.files[f"{BASE}/site.sealed"])
+    with store.writer(there, key, "the run on the jumpbox") as writer:
+        writer.put("made-there", "a value", made_by="test")
+    machine.files[f"{BASE}/site.sealed"] = there.read_bytes()
+    machine.job = JobState("died")
+    with pytest.raises(Interrupted):
+        carry(machine, tmp_path, plan())
+    assert store.unlock(tmp_path / "north.sealed", key).secret("made-there").reveal() == "a value"
+    assert machine.files[f"{BASE}/site.sealed"] == there.read_bytes()
+
+
+def test_an_earlier_runs_outcome_is_not_taken_for_that_of_a_run_that_died(
+    machine: Machine, tmp_path: Path
+) -> None:
+    ended(tmp_path, machine, plan(), cut=0)
+    carry(machine, tmp_path, plan())
+
+    def die() -> None:
+        machine.job = JobState("died")
+
+    machine.at_the_end = die
+    with pytest.raises(PaverError, match="without an outcome"):
+        carry(machine, tmp_path, plan())
+
+
+@pytest.mark.parametrize("name", ["../ca.pem", "/etc/ssl/ca.pem", "roots/../../ca.pem"])
+def test_a_small_file_that_lies_outside_of_the_site_files_folder_goes_nowhere(
+    machine: Machine, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(BadInput, match="cannot go to the jumpbox"):
+        carry(machine, tmp_path, plan(), (name,))
+    assert machine.files == {}
 
 
 @pytest.mark.parametrize("change", [{"mode": "destroy"}, {"site_digest": "1" * 64}, {"allow": ("*",)}])
