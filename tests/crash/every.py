@@ -28,17 +28,30 @@ def main() -> int:
     """Leads the life, and tells how it went; ends with an assertion where something did not hold."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash.every", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "paver-every")
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--whole", action="store_true", help="make the site unharmed; kill its destroy only")
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
     tools, built = dict(system.provide(system.survey())), dict(build.build(programs.required(None)))
     with place(folder, built, tools) as site:
-        life(site)
+        life(site, whole=arguments.whole)
     return 0
 
 
-def life(site: Place) -> None:
+def life(site: Place, *, whole: bool = False) -> None:
     """Leads one site through its life."""
-    start, trace = site.inventory(), Trace(site.lab.folder / "trace")
-    here = site.folder / "boundaries"
+    start, here = site.inventory(), site.folder / "boundaries"
+    if whole:
+        site.paver("apply", "--yes")
+        install(site, ALWAYS_NEW)
+    else:
+        _make(site, here)
+    _lead(site, here, "destroy", "--allow", "*", "--yes")
+    oracle.bare(start, site, RESIDUE)
+    _say(f"taken away: died at {len(_noted(here))} boundaries outside, nothing was left but the residue")
+
+
+def _make(site: Place, here: Path) -> None:
+    trace = Trace(site.lab.folder / "trace")
     _lead(site, here, "apply", "--yes", *BEGINNING)
     install(site, ALWAYS_NEW)
     _lead(site, here, "apply", "--yes")
@@ -50,9 +63,6 @@ def life(site: Place) -> None:
     )
     for name in sorted(there):
         _say(f"  {name}")
-    _lead(site, here, "destroy", "--allow", "*", "--yes")
-    oracle.bare(start, site, RESIDUE)
-    _say(f"taken away: died at {len(_noted(here))} boundaries outside, nothing was left but the residue")
 
 
 def _lead(site: Place, noted: Path, *argv: str) -> None:

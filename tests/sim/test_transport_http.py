@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 
 from paver.driver import Endpoint, Mark, Secret, resource_id
 from paver.errors import Refused, Unobservable
-from paver.foundation.handover.proofs import ObjectStoreProof
+from paver.foundation.handover.proofs import KEY, ObjectStoreProof, ProofFacts
 from paver.foundation.object_store.user import StoreUser
 from paver.lab import build, pki
 from paver.transport import tls
@@ -396,7 +396,7 @@ class Site:
     site: str = "north"
 
     def writing(self, at: Endpoint[Any, Any]) -> Any:
-        nothing = SimpleNamespace(mkdir=lambda *_: None, write_file=lambda *_: None)
+        nothing = SimpleNamespace(remove=lambda _: None, mkdir=lambda *_: None, write_file=lambda *_: None)
         return nothing if at.name == "machine:jumpbox" else self.store
 
     def mark(self, *, complete: bool) -> Mark:
@@ -428,8 +428,29 @@ def test_the_proof_leaves_nothing_in_a_bucket_that_is_locked(minio: Minio) -> No
         of={},
         bucket="locked",
     )
+    # A run that was killed between putting and taking away left these.
+    for body in (b"one", b"two"):
+        writer.call("put_object", Bucket="locked", Key=KEY, Body=body)
+    writer.call("delete_object", Bucket="locked", Key=KEY)
     proof.prove(Site(writer))  # type: ignore[arg-type]
-    assert "Versions" not in writer.query("list_object_versions", Bucket="locked")
+    left = writer.query("list_object_versions", Bucket="locked")
+    assert not {"Versions", "DeleteMarkers"} & set(left)
+    connection.close()
+
+
+def test_a_proof_that_was_only_begun_takes_its_object_away_when_it_goes_and_nothing_else(
+    minio: Minio,
+) -> None:
+    connection = minio.connector().connect(minio.wire())
+    writer = connection.writer(Gate())
+    writer.create_bucket("proven", lock=False)
+    for key in (KEY, f"{KEY}-of-others"):
+        writer.call("put_object", Bucket="proven", Key=key, Body=b"x")
+    mark = Mark("site", resource_id("proof.object-store", "proven"), "a" * 64, complete=False)
+    facts = ProofFacts(mark=mark, of={})
+    ObjectStoreProof.delete(Site(writer), Endpoint("machine:jumpbox"), facts)  # type: ignore[arg-type]
+    left = writer.query("list_object_versions", Bucket="proven")["Versions"]
+    assert [one["Key"] for one in left] == [f"{KEY}-of-others"]
     connection.close()
 
 

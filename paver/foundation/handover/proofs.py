@@ -16,6 +16,7 @@ from paver.driver import Check, Endpoint, Facts, PaverError, Reader, Resource, V
 from paver.foundation import record
 
 KEY = ".paver/proof"
+STORE: Endpoint[Any, Any] = Endpoint("s3")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class ObjectStoreProof(_Proof):
     calls: ClassVar = {
         Verb.CREATE: OBJECT_CALLS,
         Verb.UPDATE: OBJECT_CALLS,
-        Verb.DELETE: record.REMOVE,
+        Verb.DELETE: record.REMOVE | {"s3:delete_object"},
     }
     unmanaged: ClassVar[frozenset[str]] = frozenset({"bucket"})
 
@@ -84,16 +85,28 @@ class ObjectStoreProof(_Proof):
     def prove(self, world: Writer) -> None:
         store = world.writing(self.also[0])
         body = secrets.token_bytes(64)
-        version = store.call("put_object", Bucket=self.bucket, Key=KEY, Body=body).get("VersionId")
+        store.call("put_object", Bucket=self.bucket, Key=KEY, Body=body)
         got = store.read_object(self.bucket, KEY)
-        named: dict[str, Any] = {"VersionId": version} if version else {}
-        locked = store.find("get_object_lock_configuration", Bucket=self.bucket) or {}
-        if "Rule" in locked.get("ObjectLockConfiguration", {}):
-            # The lock holds the proof's own object too, for days; an administrator may take it away.
-            named["BypassGovernanceRetention"] = True
-        store.call("delete_object", Bucket=self.bucket, Key=KEY, **named)
+        _clear(store, self.bucket)
         if got != body:
             raise PaverError("the object store gave back something else than was put into it")
+
+    @classmethod
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: ProofFacts) -> None:
+        if facts.mark is not None and not facts.mark.complete:
+            _clear(world.writing(STORE), str(facts.mark.id).partition(":")[2])
+        super().delete(world, at, facts)
+
+
+def _clear(store: Any, bucket: str) -> None:
+    """Takes away every version of the proof's object: a run that was killed may have left one."""
+    locked = store.find("get_object_lock_configuration", Bucket=bucket) or {}
+    # A lock holds the proof's own object too, for days; an administrator may take it away.
+    how = {"BypassGovernanceRetention": True} if "Rule" in locked.get("ObjectLockConfiguration", {}) else {}
+    held = store.find("list_object_versions", Bucket=bucket, Prefix=KEY) or {}
+    for one in (*held.get("Versions", ()), *held.get("DeleteMarkers", ())):
+        if one["Key"] == KEY:
+            store.call("delete_object", Bucket=bucket, Key=KEY, VersionId=one["VersionId"], **how)
 
 
 REGISTRY_CALLS = record.CALLS | {
