@@ -15,7 +15,11 @@ is no failure: 2, for changes pending or drift, is what a verb returns.
 from __future__ import annotations
 
 import errno
+import unicodedata
 from typing import ClassVar
+
+_COMMANDS = frozenset({"Cc", "Cf"})
+"""Unicode's categories of control characters, and of those that turn the direction or hide what follows."""
 
 
 class PaverError(Exception):
@@ -45,7 +49,7 @@ class PaverError(Exception):
             for label, text in (("seen", self.seen), ("why", self.why), ("do", self.do))
             for index, line in enumerate(text.splitlines())
         ]
-        return shown
+        return [plain(line) for line in shown]
 
 
 class BadInput(PaverError):
@@ -74,6 +78,19 @@ class Interrupted(PaverError):
     """The user stopped the run; what is journalled holds, the same command resumes."""
 
     exit_code = 130
+
+
+def plain(text: str) -> str:
+    """Returns text that came from elsewhere without what a terminal would take for a command.
+
+    A VM may be called anything, and a log may hold anything: also what clears the screen or writes over a line.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c in "\t\n" or unicodedata.category(c) not in _COMMANDS else "\N{REPLACEMENT CHARACTER}"
+        for c in text
+    )
 
 
 def of_disk(error: BaseException, doing: str = "") -> PaverError | None:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
+from paver.errors import plain
+
+_COLOURS = re.compile(r"(\x1b\[(?:[0-2]|(?:1;)?3[1-6])m)")
+"""The ones that paver writes; hiding a text is a colour too."""
+
 
 def line(text: str = "") -> None:
-    """Writes one line."""
-    sys.stdout.write(f"{text}\n")
+    """Writes one line; to a terminal colours only, and no other command that a name from elsewhere may hold."""
+    if not sys.stdout.isatty():
+        sys.stdout.write(f"{text}\n")
+        return
+    parts = _COLOURS.split(text)
+    sys.stdout.write("".join(part if n % 2 else plain(part) for n, part in enumerate(parts)) + "\n")
 
 
 def lines(texts: Iterable[str]) -> None:
@@ -23,7 +33,7 @@ def lines(texts: Iterable[str]) -> None:
 
 def note(text: str) -> None:
     """Writes a line for the person at the terminal, never into a pipe's data."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{plain(text)}\n")
 
 
 def document(value: Any) -> None:

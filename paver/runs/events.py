@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 from paver.engine.executor import Event
+from paver.errors import plain
 from paver.signing import canonical
 from paver.signing.canonical import CanonicalError
 
 PREFIX = "paver-event "
+WHAT = frozenset({"begun", "doing", "done", "skipped", "failed", "handed-off", "returned"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,9 +55,9 @@ def happening(event: Event, station: str) -> Happening:
         kind=action.kind,
         phase=action.phase,
         verb=action.verb.value,
-        says=action.says,
+        says=plain(action.says),
         station=station,
-        text=event.text,
+        text=plain(event.text),
         done=event.done,
         total=event.total,
         unit=event.unit,
@@ -64,11 +67,21 @@ def happening(event: Event, station: str) -> Happening:
 
 
 def parse(line: str) -> Happening | None:
-    """Returns the event that a log's line holds, None where it holds none."""
+    """Returns the event that a log's line holds, None where it holds none: the log may be another machine's."""
     if not line.startswith(PREFIX):
         return None
     try:
         found = canonical.loads(line.removeprefix(PREFIX))
-        return Happening(**found) if isinstance(found, dict) else None  # type: ignore[arg-type]
-    except (CanonicalError, TypeError):
+    except CanonicalError:
         return None
+    if not isinstance(found, dict) or found.get("what") not in WHAT or "resource" not in found:
+        return None
+    if any(type(value) is not _TYPES.get(name) for name, value in found.items()):
+        return None
+    told: dict[str, Any] = {
+        name: plain(value) if isinstance(value, str) else value for name, value in found.items()
+    }
+    return Happening(**told)
+
+
+_TYPES = {field.name: {"str": str, "int": int}[str(field.type)] for field in dataclasses.fields(Happening)}

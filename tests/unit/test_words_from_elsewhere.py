@@ -1,0 +1,61 @@
+"""Names, logs and events that others wrote: shown as text, never obeyed by a terminal, never believed as they are."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from paver.cli import out
+from paver.errors import PaverError
+from paver.runs.events import PREFIX, Happening, parse
+
+HOSTILE = "db\x1b[2J\x1b[8m\x9b1A\u202egnp\rall is well"
+SHOWN = "db\ufffd[2J\ufffd[8m\ufffd1A\ufffdgnp\ufffdall is well"
+
+
+def test_an_error_shows_what_it_saw_without_commands_to_the_terminal() -> None:
+    error = PaverError(f"a foreign VM {HOSTILE}", seen=f"first\tline\n{HOSTILE.replace(chr(13), '')}")
+    told = "\n".join(error.lines())
+    assert SHOWN in told
+    assert "first\tline" in told
+    assert not set(told) & set("\x1b\x9b\r\u202e")
+
+
+def test_a_terminal_gets_pavers_own_colours_and_no_other_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    out.line(f"\x1b[31m-\x1b[0m {HOSTILE}")
+    assert capsys.readouterr().out == f"\x1b[31m-\x1b[0m {SHOWN}\n"
+
+
+def test_what_goes_into_a_pipe_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    out.line(HOSTILE)
+    assert capsys.readouterr().out == f"{HOSTILE}\n"
+
+
+def test_an_event_of_the_other_station_holds_text_that_can_be_shown() -> None:
+    event = Happening(what="doing", resource="vsphere.appliance:vcenter", text=HOSTILE)
+    heard = parse(event.line())
+    assert heard is not None
+    assert heard.text == SHOWN
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        '{"resource":"a","what":"exploded"}',
+        '{"resource":"a"}',
+        '{"what":"done"}',
+        '{"done":"many","resource":"a","what":"doing"}',
+        '{"done":true,"resource":"a","what":"doing"}',
+        '{"resource":["a"],"what":"done"}',
+        '{"more":1,"resource":"a","what":"done"}',
+        "[]",
+        "{",
+    ],
+)
+def test_what_is_no_event_is_taken_for_a_line_of_the_log(told: str) -> None:
+    assert parse(PREFIX + '{"resource":"a","what":"done"}') is not None
+    assert parse(PREFIX + told) is None
