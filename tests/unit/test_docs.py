@@ -104,6 +104,14 @@ def test_every_command_in_the_docs_is_one_that_paver_takes(capsys: pytest.Captur
     assert found > 60
 
 
+def test_every_format_is_described() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "paver").rglob("*.py")]
+    written = {name for text in sources for name in re.findall(r"\bpaver\.[a-z-]+/[0-9]+", text)}
+    described = (ROOT / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
+    assert len(written) > 20
+    assert sorted(name for name in written if f"`{name}`" not in described) == []
+
+
 def test_a_verb_in_the_docs_exists() -> None:
     told = {
         (str(page.relative_to(ROOT)), verb)
