@@ -174,7 +174,9 @@ def _shell(arguments: argparse.Namespace) -> int:
     lab = _there(arguments)
     command = [word for number, word in enumerate(arguments.command) if number or word != "--"]
     argv = _asking(lab, command or [os.environ.get("SHELL", "/bin/sh")])
-    return subprocess.run(lab.argv(argv, cwd=Path.cwd()), env=lab.environment(), check=False).returncode
+    from paver.lab import foreground  # noqa: PLC0415 - `--help` does without it
+
+    return foreground.run(lab, argv, cwd=Path.cwd())
 
 
 def _asking(lab: Lab, argv: list[str]) -> list[str]:
@@ -244,13 +246,15 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 
 def _pave(lab: Lab, file: Path, phases: list[str]) -> int:
     """Paves, then asks for another plan: a site that is right has nothing left to do."""
+    from paver.lab import foreground  # noqa: PLC0415 - `--help` does without it
+
     selected = [word for phase in phases for word in ("--phase", phase)]
     for verb, more, wanted in (("apply", ["--yes"], "it is paved"), ("plan", [], "nothing is left to do")):
         argv = [sys.executable, "-m", "paver", verb, "--site", str(file), *more, *selected]
-        ran = subprocess.run(lab.argv(argv), env=lab.environment(), check=False)
-        if ran.returncode:
-            out.line(f"the rehearsal ended at `paver {verb}` with {ran.returncode}")
-            return ran.returncode
+        code = foreground.run(lab, argv)
+        if code:
+            out.line(f"the rehearsal ended at `paver {verb}` with {code}")
+            return code
         out.line(f"rehearsed: {wanted}")
     return 0
 

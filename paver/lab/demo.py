@@ -10,17 +10,17 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from paver.errors import BadInput, PaverError
-from paver.lab import namespace, plan, providing, raising, site
+from paver.lab import foreground, namespace, plan, providing, raising, site
 
 DEMO_FOLDER = "demo"
 NAME = "lab-north"
 TRUST = "trust"
+STOPPED = 130
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,11 +70,12 @@ def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
     argv = [sys.executable, "-m", "paver", "apply", "--site", str(demo.site), "--yes"]
     for phase in (TRUST, *phases) if phases else ():
         argv += ["--phase", phase]
-    ran = subprocess.run(lab.argv(argv), env=lab.environment(), check=False)
+    code = foreground.run(lab, argv)
     took = time.monotonic() - started
-    if ran.returncode:
-        _say(f"The demo failed after {took:.0f} s; the lab is still up: {_hint(lab)}")
-        return ran.returncode
+    if code:
+        how = "was stopped" if code == STOPPED else "failed"
+        _say(f"The demo {how} after {took:.0f} s; the lab is still up: {_hint(lab)}")
+        return code
     _say(f"Done in {took:.0f} s. The lab stays up: {_hint(lab)}")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -69,6 +70,20 @@ def rehearsed(tmp_path: Path) -> Iterator[tuple[Path, subprocess.CompletedProces
         assert down.returncode == 0, down.stderr
 
 
+def interrupted(lab: Path, cwd: Path) -> tuple[str, int]:
+    """Stops a command inside of the lab as Ctrl-C does, by a signal to the whole foreground; tells its last word."""
+    script = "trap 'sleep 1; echo ended what it began; exit 7' INT; echo begun; while :; do sleep 0.1; done"
+    argv = [sys.executable, "-m", "paver", "lab", "shell", "--dir", str(lab), "--", "bash", "-c", script]
+    with subprocess.Popen(
+        argv, cwd=cwd, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "begun\n"
+        os.killpg(running.pid, signal.SIGINT)
+        told = running.stdout.read()
+    return told.strip(), running.returncode
+
+
 def test_a_site_of_ones_own_is_rehearsed_and_can_be_looked_at(
     rehearsed: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
@@ -93,6 +108,7 @@ def test_a_site_of_ones_own_is_rehearsed_and_can_be_looked_at(
     followed = inside("follow")
     assert followed.returncode == 0, followed.stderr
     assert "nothing is under way" in followed.stdout
+    assert interrupted(folder / "lab", cwd=site) == ("ended what it began", 7)
     contract = inside("contract")
     assert contract.returncode == 1
     assert "has no contract yet" in contract.stderr
