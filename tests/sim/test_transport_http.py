@@ -64,8 +64,10 @@ class Api(http.server.BaseHTTPRequestHandler):
     busy: int
     tokens: int
 
-    def _answer(self, status: int, body: bytes = b"{}") -> None:
+    def _answer(self, status: int, body: bytes = b"{}", location: str = "") -> None:
         self.send_response(status)
+        if location:
+            self.send_header("Location", location)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
@@ -87,6 +89,8 @@ class Api(http.server.BaseHTTPRequestHandler):
         elif self.path == "/busy" and kind.busy:
             kind.busy -= 1
             self._answer(503)
+        elif self.path == "/elsewhere":
+            self._answer(302, location=f"https://{ADDRESS}:{self.server.server_port}/stolen")  # type: ignore[attr-defined]
         elif self.path == "/none":
             self._answer(404)
         elif self.path.startswith("/bad"):
@@ -165,8 +169,47 @@ def test_a_write_passes_the_gate_by_its_template(served: Served) -> None:
 
     with pytest.raises(Refused):
         connection.writer(refuse).post("/releases")
+    with pytest.raises(Refused):
+        connection.writer(refuse).upload("/releases", Path(__file__))
     assert len(served.api.seen) == 2
     connection.close()
+
+
+def test_a_server_that_sends_elsewhere_is_not_followed_there(served: Served) -> None:
+    basic = Basic("paver", Named("director"))
+    connection = served.connector(auth=basic).connect(Wire(reveal=lambda _: "geheim"))
+    with pytest.raises(HttpError, match="302"):
+        connection.reader().get("/elsewhere")
+    assert [path for _, path, _, _ in served.api.seen] == ["/elsewhere"]
+    connection.close()
+
+
+def test_a_proxy_of_the_environment_hears_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    connection = served.connector().connect(Wire())
+    assert connection.reader().get("/info").status == 200
+    connection.close()
+
+
+def test_the_tunnel_leads_nowhere_for_another_users_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[str, int]] = []
+
+    def reach(host: str, port: int) -> socket.socket:
+        taken.append((host, port))
+        return direct(host, port)
+
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
+    proxy = ConnectProxy(reach)
+    try:
+        with direct(*proxy.address) as near:
+            near.sendall(b"CONNECT vcsa.north.example:443 HTTP/1.1\r\n\r\n")
+            assert b"403" in near.recv(4096)
+    finally:
+        proxy.close()
+    assert taken == []
 
 
 def test_another_servers_certificate_is_refused_and_no_request_leaves(served: Served) -> None:

@@ -284,6 +284,29 @@ def test_what_is_left_for_another_station_ends_with_5(site: Command, monkeypatch
     assert "run it outside" in ran.err
 
 
+def test_a_destroy_on_the_jumpbox_leaves_what_is_reached_from_outside_and_ends_with_5(site: Command) -> None:
+    site.fine("apply", "--yes")
+    left = site.things("left")
+    ran = site.run("destroy", "--allow", "*", "--yes", "--station", "jumpbox")
+    assert ran.code == 5, ran
+    assert "where the site is reached from outside" in ran.err
+    assert site.things("left") == left
+    site.fine("destroy", "--allow", "*", "--yes")
+    assert site.things("left") == {}
+
+
+def test_what_was_handed_over_does_only_its_own_stations_part(site: Command) -> None:
+    site.run("plan", "--out", "site.plan")
+    handed = site.folder / "handed"
+    handed.mkdir()
+    (handed / "done.json").write_text("[]")
+    site.fine("apply", "site.plan", "--station", "jumpbox", "--handed-off", str(handed))
+    outcome = json.loads((handed / "outcome.json").read_text())
+    assert outcome["acted"] == []
+    assert "memory.box:left/one" in outcome["left"]
+    assert list(site.room.iterdir()) == []
+
+
 def test_a_fault_of_paver_says_so_and_shows_no_trace_unasked(
     site: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,27 @@ def test_a_wish_that_is_not_the_planned_one_is_refused(tmp_path: Path, room: Pat
         engine.act(wish(room, shelves={"a": {"x": 2}}), planned)
 
 
+def test_a_value_that_is_not_the_one_that_was_promised_is_refused(tmp_path: Path, room: Path) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    planned = engine.plan(paved)
+    (action,) = planned.actions
+    other = dataclasses.replace(action, planned={**action.planned, "size": 2})
+    outcome = engine.act(paved, dataclasses.replace(planned, actions=(other,)))
+    assert "size is not what the plan promised" in str(outcome.failed[0][1])
+    assert not (room / "a").exists()
+
+
+def test_a_journal_is_its_owners_and_never_goes_on_in_a_file_that_is_there(tmp_path: Path) -> None:
+    Journal(tmp_path / "j").close()
+    assert (tmp_path / "j").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for name in ("j", "link"):
+        with pytest.raises(JournalError, match="cannot be made"):
+            Journal(tmp_path / name)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_an_apply_that_would_delete_what_the_site_file_wishes_for_is_refused(
     tmp_path: Path, room: Path
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from paver.errors import Unobservable
+from paver.errors import Refused, Unobservable
+from paver.transport import job
 from paver.transport.machine import Host, MachineReader, MachineWriter
 from paver.transport.shell import Ran
 
@@ -53,3 +55,41 @@ def test_a_machine_without_the_program_that_reads_has_not_lost_the_file() -> Non
     assert readers[0].read_file("/etc/paver/x") is None
     with pytest.raises(Unobservable, match="cannot be read"):
         readers[1].read_file("/etc/paver/x")
+
+
+def _nothing(call: str, target: str = "", detail: object = None) -> None:
+    del target, detail
+    raise Refused(f"{call} is not in the plan")
+
+
+@pytest.mark.parametrize(
+    ("call", "write"),
+    [
+        ("file:write", lambda machine: machine.write_file("/etc/x", b"x")),
+        ("file:mkdir", lambda machine: machine.mkdir("/etc/x")),
+        ("file:remove", lambda machine: machine.remove("/etc/x")),
+        ("file:upload", lambda machine: machine.upload(Path(__file__), "/etc/x")),
+        ("run:reboot", lambda machine: machine.run(["/usr/sbin/reboot"])),
+        ("service:stop", lambda machine: machine.service("ssh", "stop")),
+        ("job:start", lambda machine: job.start_or_attach(machine, "a", ["true"])),
+        ("job:stop", lambda machine: job.stop(machine, "a")),
+    ],
+)
+def test_no_write_reaches_a_machine_before_it_passed_the_gate(
+    call: str, write: Callable[[MachineWriter], object]
+) -> None:
+    shell = Listening()
+    host = Host("jumpbox", shell, (), (), "python3", "/jobs", "/scratch", 60)
+    with pytest.raises(Refused, match=call):
+        write(MachineWriter(host, _nothing))
+    assert shell.ran == []
+
+
+def test_a_reading_face_runs_nothing_that_is_not_known_to_read_only() -> None:
+    shell = Listening()
+    host = Host("jumpbox", shell, (), (("bucc", "info"),), "python3", "/jobs", "/scratch", 60)
+    for argv in (["reboot"], ["bucc", "up"], ["systemctl", "stop", "ssh"], ["find", "/", "-delete"]):
+        with pytest.raises(Refused, match="not known to read only"):
+            MachineReader(host).probe(argv)
+    assert shell.ran == []
+    assert MachineReader(host).probe(["bucc", "info"]).ok
