@@ -25,6 +25,7 @@ from paver.transport.vsphere_writer import AnswerLostError, VsphereWriter
 
 __all__ = [
     "AnswerLostError",
+    "LoginError",
     "TrustError",
     "VsphereConnection",
     "VsphereConnector",
@@ -36,6 +37,10 @@ __all__ = [
     "ref",
     "type_of",
 ]
+
+
+class LoginError(Unobservable):
+    """The server answers, and does not let the account in."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,7 +115,7 @@ class VsphereConnector:
             login()
             failed.pop_all()
         except (vim.fault.InvalidLogin, vim.fault.NoPermission):
-            raise Unobservable(
+            raise LoginError(
                 f"{self.name} ({self.address}) refuses the login of {self.user}",
                 why="user or password is wrong, or the account is locked for some minutes after wrong attempts",
                 do=f"check secret:{self.password.name}; a newer one has to be set there first, paver does not bring it",

@@ -19,7 +19,7 @@ from paver.ovf.ova import Ova
 from paver.sitefile.site import Site
 from paver.transport import tls
 from paver.transport.context import Wire
-from paver.transport.vsphere import VsphereConnector
+from paver.transport.vsphere import LoginError, VsphereConnector
 
 MOST_AT_ONCE = 16
 OLDEST = (6, 7)
@@ -78,8 +78,7 @@ def _host(site: Site, name: str, connector: VsphereConnector, wire: Wire) -> Ite
         connection = connector.connect(wire)
     except (BadInput, Unobservable) as error:
         # The host answered a moment ago: what it refuses now is the login, or the secret is not there.
-        refused = isinstance(error, BadInput) or "refuses the login" in error.what
-        grade = Grade.INPUT if refused else Grade.UNREACHABLE
+        grade = Grade.INPUT if isinstance(error, BadInput | LoginError) else Grade.UNREACHABLE
         yield _problem(name, "login", grade, error, wanted=connector.user)
         return
     except PaverError as error:
