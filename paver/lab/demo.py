@@ -21,6 +21,8 @@ DEMO_FOLDER = "demo"
 NAME = "lab-north"
 TRUST = "trust"
 STOPPED = 130
+WITHOUT_NAMESPACES = ("hosts",)
+"""The phases beside `trust` that need no jumpbox."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,6 +50,11 @@ def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
     started = time.monotonic()
     if image is not None and not image.is_file():
         raise BadInput(f"there is no image {image}", do="name the OVA that `make image` made")
+    refused = namespace.refusal()
+    if refused is not None:
+        for line in raising.without_namespaces(refused):
+            _say(line)
+        phases = possible(phases)
     found, tools = providing.provide(phases or None, _say, live=sys.stdout.isatty())
     _say("Raising the lab: two bare ESXi hosts, no DNS, no time, no way out")
     raising.down(folder / "lab")
@@ -55,10 +62,8 @@ def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
     _forget(site_folder)
     root = site.passwords(site_folder, NAME)
     wanted = plan.demo(root)
-    lab = raising.up(wanted, folder / "lab", programs=found, tools=tools)
-    if not lab.isolated:
-        for line in raising.without_namespaces(namespace.refusal() or ""):
-            _say(line)
+    isolated = refused is None
+    lab = raising.up(wanted, folder / "lab", programs=found, tools=tools, isolated=isolated)
     demo = site.write(lab, site_folder)
     artefact = site_folder / "bucc.tar"
     if not artefact.exists():
@@ -76,8 +81,28 @@ def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
         how = "was stopped" if code == STOPPED else "failed"
         _say(f"The demo {how} after {took:.0f} s; the lab is still up: {_hint(lab)}")
         return code
+    if refused is not None:
+        _say(
+            f"That is all that runs without namespaces: {TRUST}, {', '.join(phases)}; nothing behind them was tried"
+        )
     _say(f"Done in {took:.0f} s. The lab stays up: {_hint(lab)}")
     return 0
+
+
+def possible(phases: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns which of `phases` (none: all) run where the jumpbox cannot boot.
+
+    Raises:
+        BadInput: none of them does.
+    """
+    found = tuple(phase for phase in WITHOUT_NAMESPACES if not phases or phase in phases)
+    if not found:
+        raise BadInput(
+            f"{', '.join(phases)} cannot run where user namespaces are refused",
+            why="the lab's jumpbox does not boot there, and all else comes after it",
+            do="allow them, as said above; or `make demo PHASES=hosts`",
+        )
+    return found
 
 
 def _forget(folder: Path) -> None:

@@ -107,7 +107,7 @@ def without_namespaces(reason: str) -> list[str]:
         f"this machine refuses user namespaces ({reason}): the lab stands on loopback addresses instead",
         "  every process of this machine can reach it, and it can reach the Internet: nothing is proven about airgaps",
         "  addresses are 127.x.y.z instead of 10.x.y.z, in the site file as well",
-        "  the jumpbox does not boot, so only the phases trust and hosts, and the upload of its image, can be run",
+        "  the jumpbox does not boot, so only the phases trust and hosts can be run",
         "  do, on Debian: sysctl -w kernel.unprivileged_userns_clone=1",
         "  do, on Ubuntu: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
         "  do, in Docker: docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined",
