@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId, output
 from paver.errors import BadInput, Interrupted, PaverError, Refused
-from paver.runs import handoff
+from paver.runs import handoff, wayback
 from paver.runs.apply import Report
 from paver.sealed import keys, store
 from paver.signing import chain
@@ -186,6 +187,17 @@ def test_what_a_run_that_ended_unseen_sealed_over_there_is_taken_in_before_the_n
         carry(machine, tmp_path, plan())
     assert store.unlock(tmp_path / "north.sealed", key).secret("made-there").reveal() == "a value"
     assert machine.files[f"{BASE}/site.sealed"] == there.read_bytes()
+
+
+def test_the_way_back_is_noted_as_long_as_a_run_over_there_was_not_seen_to_its_end(
+    machine: Machine, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted):
+        carry(machine, tmp_path, plan())
+    assert json.loads((tmp_path / wayback.NAME).read_bytes())["host_keys"] == HOST_KEY
+    ended(tmp_path, machine, plan(), cut=0)
+    carry(machine, tmp_path, plan())
+    assert not (tmp_path / wayback.NAME).exists()
 
 
 def test_an_earlier_runs_outcome_is_not_taken_for_that_of_a_run_that_died(
