@@ -453,6 +453,31 @@ def test_destroy_right_after_a_kill_leaves_nothing(what: str, tmp_path: Path) ->
         assert host.state() == start
 
 
+# The licence is put back after its entry is struck, since the former one may forbid to write: killed in between, it stays.
+@pytest.mark.parametrize("what", sorted(WISHES.keys() - {"licence"}))
+def test_a_destroy_that_is_killed_before_any_write_is_ended_by_the_very_same_plan(
+    what: str, tmp_path: Path
+) -> None:
+    wish = WISHES[what]
+    for number in range(40):
+        host, folder = Host(), tmp_path / str(number)
+        folder.mkdir()
+        site, start = Site(host, folder), host.state()
+        fine(site.apply(wish))
+        planned = site.plan(wish, mode="destroy")
+        host.dies = len(host.calls) + number
+        ended = not site.apply(wish, planned=planned).failed
+        host.dies = None
+        fine(site.apply(wish, planned=planned))
+        # Killed between removing the ledger and its folders, nothing says any more whose the folders are.
+        for empty in ("paver/north/", "paver/"):
+            host.files.pop(empty, None)
+        assert host.state() == start
+        if ended:
+            return
+    raise AssertionError("it does not come to its end")
+
+
 def test_all_kinds_of_a_host_share_one_ledger(site: Site, host: Host) -> None:
     start = host.state()
     fine(site.apply(*WISHES.values()))

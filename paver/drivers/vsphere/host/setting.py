@@ -102,6 +102,9 @@ class HostSetting(Resource[F]):
         entry = ledger.read(world, at).get(facts.mark.id) if facts.mark is not None else None
         if entry is None:
             raise PaverError(f"{at.name}: the ledger no longer knows what {cls.kind} was before")
+        # Killed in between, it is neither as planned from nor gone: the same plan must know it as its own half.
+        leaving = dataclasses.replace(entry, action=world.mark(complete=False).action, complete=False)
+        ledger.note(world, at, leaving, "")
         cls.set(world, at, entry.address, _tuples(entry.baseline))
         ledger.strike(world, at, entry.id)
 
