@@ -9,6 +9,9 @@ from pathlib import Path
 
 from paver.cli import opening, out
 
+_PLAN = b'{"actions":['
+"""How every plan begins: its keys are in order."""
+
 EXAMPLES = """\
 examples:
   paver plan                        what would happen
@@ -80,10 +83,23 @@ def run(arguments: argparse.Namespace) -> int:
 def _write(path: Path, data: bytes) -> None:
     from paver.errors import BadInput  # noqa: PLC0415
 
+    draft = path.with_name(f".{path.name}.new")
     try:
-        path.write_bytes(data)
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        if path.exists() and not path.read_bytes().startswith(_PLAN):
+            raise BadInput(
+                f"{path} is there, and is no plan",
+                why="it would be overwritten",
+                do="name another file, or remove that one",
+            )
+        draft.write_bytes(data)
+        draft.replace(path)
     except OSError as error:
         raise BadInput(f"the plan can't be written to {path}", why=error.strerror or "") from error
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _next(arguments: argparse.Namespace, *, blocked: bool) -> list[str]:

@@ -46,6 +46,17 @@ def test_apply_does_what_the_plan_file_says_and_then_there_is_nothing_to_do(site
     assert "nothing to do" in site.fine("apply").out
 
 
+def test_a_plan_overwrites_a_plan_and_nothing_else(site: Command) -> None:
+    for _ in range(2):
+        assert site.run("plan", "--out", "site.plan").code == 2
+    before = (site.folder / "site.yml").read_bytes()
+    ran = site.run("plan", "--out", "site.yml")
+    assert ran.code == 3
+    assert "site.yml is there, and is no plan" in ran.err
+    assert (site.folder / "site.yml").read_bytes() == before
+    assert not list(site.folder.glob(".*.new"))
+
+
 def test_the_end_of_a_run_says_where_everything_is_and_what_comes_next(site: Command) -> None:
     out = site.fine("apply", "--yes").out
     (folder,) = site.runs
