@@ -313,7 +313,8 @@ def test_an_image_that_does_not_boot_is_told_and_another_one_takes_its_place(bar
 
 
 def test_a_jumpbox_that_shows_another_host_key_is_not_talked_to(bare: Place) -> None:
-    machine = next(one for one in bare.machines().values() if one["kind"] == "jumpbox")
+    machine = bare.machines()["paver-jumpbox"]
+    assert machine["kind"] == "jumpbox"
     published = bare.inventory()["esx-01"]["virtual_machines"]["paver-jumpbox"]["extra_config"]
     key = "guestinfo.paver.host-keys"
     other = {

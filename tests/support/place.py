@@ -247,7 +247,8 @@ class Place:
     def machines(self) -> dict[str, dict[str, Any]]:
         """Returns what the room knows of the machines that are there, by name."""
         found: list[dict[str, Any]] = control.call(self.lab.room, "GET", "/machines")
-        return {machine["name"]: machine for machine in found}
+        # The lab forgets a moment later than its host that a machine went: its successor has the same name.
+        return {machine["name"]: machine for machine in sorted(found, key=_lives)}
 
     def jumpbox(self) -> Path:
         """Returns the root of the jumpbox's own files."""
@@ -282,6 +283,10 @@ class Place:
         shown = self.run("govc", "about.cert", "-k", "-thumbprint", "-u", f"https://{address}", check=False)
         path.write_text(shown.out)
         return path
+
+
+def _lives(machine: dict[str, Any]) -> bool:
+    return bool(machine["state"] == "on")
 
 
 def _program(path: Path, text: str) -> None:
