@@ -25,7 +25,7 @@ test-fast: setup ## unit tests only
 
 test: check ## all tests but the long chains of kills; builds the lab's servers first
 	@$(PY) -m paver.lab.demo --only-build
-	@pytest -q tests --ignore=tests/crash -n 2 --dist loadgroup
+	@pytest -q tests --ignore=tests/crash -n 2
 
 test-kills: check ## runs killed at every boundary of the journal and at 40 random moments: about half an hour
 	@$(PY) -m paver.lab.demo --only-build

@@ -18,7 +18,7 @@ from tests.crash import oracle
 from tests.crash.kills import JUMPBOX, OUTSIDE, Chain
 from tests.support.place import NAME, Place, Trace, place
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("crash"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 SEED = 20
 RESIDUE = ("certificate", "users")

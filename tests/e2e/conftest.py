@@ -82,6 +82,9 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     tools = dict(system.provide(system.survey()))
     built = dict(build.build(programs.required(None)))
     named = os.environ.get("PAVER_TEST_LAB")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Workers that share it out would each lead a site of their own, and find nothing where others left it.
+        (tmp_path_factory.getbasetemp().parent / "one-life").touch(exist_ok=False)
     if named is None:
         with place(tmp_path_factory.mktemp("life"), built, tools) as made:
             yield Life(made, made.inventory())
@@ -144,7 +147,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the tests of a life in the order of their stages, on one worker."""
     mine = [(number, item) for number, item in enumerate(items) if _stage(item) >= 0]
     for _, item in mine:
-        item.add_marker(pytest.mark.xdist_group("life"))
         # The stage before a test is reached within its own time.
         item.add_marker(pytest.mark.timeout(600))
     ordered = sorted((item for _, item in mine), key=_stage)

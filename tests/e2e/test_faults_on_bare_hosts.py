@@ -24,7 +24,7 @@ from tests.support.place import NAME, Place, place
 from tests.support.raised import until
 from tests.support.ran import refused
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("bare"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 HOSTS_ONLY = ("--phase", "trust", "--phase", "hosts")
 WITH_JUMPBOX = (*HOSTS_ONLY, "--phase", "jumpbox")

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.place import Place, edited
-from tests.support.raised import until
+from tests.support.place import Place, edited, lines
 from tests.support.ran import refused
 
 pytestmark = pytest.mark.lab
@@ -104,40 +103,55 @@ def test_a_bucc_up_that_fails_halfway_is_told_with_the_cpis_words_and_goes_on_fr
 # A finished site ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("deployment", "name"), [("object-store", "object store"), ("registry", "registry")])
-def test_a_service_that_does_not_answer_is_never_taken_for_absent(
-    finished: Place, deployment: str, name: str
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("10.20.0.10", ("jumpbox (10.20.0.10:22) does not answer",)),
+        ("10.20.0.20", ("vcsa", "does not answer")),
+        ("10.30.0.10", ("10.30.0.10", "does not answer")),
+        ("10.30.0.11", ("object store", "does not answer")),
+    ],
+)
+def test_what_does_not_answer_while_planning_is_never_taken_for_absent(
+    finished: Place, address: str, words: tuple[str, ...]
 ) -> None:
-    with _switched_off(finished, deployment):
-        ran = finished.paver("verify", code=None)
-        assert ran.code == 1, ran.told
-        assert "could not be asked" in ran.told or "does not answer" in ran.told, ran.told
-        if deployment == "object-store":
-            planned = finished.paver("plan", code=None)
-            refused(planned, 1, name, "does not answer", "why", "do")
-            assert "create" not in planned.out
-    until(lambda: finished.paver("verify", code=None).code == 0, f"{name} answers again", 120)
-    assert finished.pending() == {}
+    trace = finished.trace()
+    with finished.unplugged(address):
+        planned = finished.paver("plan", code=None)
+        refused(planned, 1, *words, "why", "do")
+        assert "create" not in planned.out
+        refused(finished.paver("destroy", "--allow", "*", "--yes", code=None), 1, *words, "why", "do")
+        # The rest of the site stands as it did: what could not be asked is no reason to write to what could.
+        assert not trace.writes()
+    finished.paver("plan")
 
 
-@contextlib.contextmanager
-def _switched_off(place: Place, deployment: str) -> Iterator[None]:
-    """Takes a deployment's only machine its power for a while."""
-    told_vms = json.loads(place.tool("bosh", "-d", deployment, "vms", "--json").out)
-    [vm] = [row["vm_cid"] for table in told_vms["Tables"] for row in table["Rows"]]
-    place.tool("govc", "vm.power", "-off", "-force", vm)
-    try:
-        yield
-    finally:
-        place.tool("govc", "vm.power", "-on", vm)
+def test_a_registry_that_does_not_answer_is_named_by_its_proof(finished: Place) -> None:
+    """No plan asks it, so that none takes it for absent."""
+    with finished.unplugged("10.30.0.12"):
+        ran = finished.paver("verify", code=1)
+        assert lines(ran.out, "? ", "registry", "does not answer"), ran.told
+        assert finished.pending() == {}
+    finished.paver("verify")
 
 
 def test_an_object_store_that_refuses_the_key_says_so(finished: Place) -> None:
-    other = finished.variant("other-key")
-    # As many as are kept: what the store has is not among them any more.
+    other = _with_other_passwords(finished, "object-store-root")
+    refused(other.paver("plan", code=None), 1, "object store", "was refused", "why", "account", "do")
+
+
+def test_a_registry_that_refuses_the_password_says_so(finished: Place) -> None:
+    other = _with_other_passwords(finished, "registry-admin")
+    ran = other.paver("verify", code=1)
+    assert lines(ran.out, "? ", "registry", "was answered with 401"), ran.told
+
+
+def _with_other_passwords(place: Place, name: str) -> Place:
+    """As many as are kept: the one at the consumer is not among them any more."""
+    other = place.variant(f"other-{name}")
     for number in range(3):
-        other.keep("object-store-root", f"not-the-key-that-the-store-has-{number}")
-    refused(other.paver("plan", code=None), 1, "object store", "why", "do")
+        other.keep(name, f"not-the-password-that-it-has-{number}")
+    return other
 
 
 # Leaving --------------------------------------------------------------------------------------------------------

@@ -224,6 +224,15 @@ class Place:
         finally:
             control.call(self.lab.room, "POST", f"/hosts/{host}/power", {"state": "on"})
 
+    @contextmanager
+    def unplugged(self, address: str) -> Iterator[None]:
+        """Pulls the cable of a machine for a while; what runs on it goes on."""
+        self.run("ip", "addr", "del", f"{address}/32", "dev", "lo")
+        try:
+            yield
+        finally:
+            self.run("ip", "addr", "replace", f"{address}/32", "dev", "lo")
+
     def variant(self, name: str, old: str = "", new: str = "") -> Place:
         """Returns the same site in a folder of its own, with `old` replaced in its file; its runs are its own."""
         folder = self.folder.with_name(name)
