@@ -5,6 +5,7 @@ For whoever writes such tests, `PAVER_TEST_LAB=DIR` keeps lab and stage in DIR f
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -36,7 +37,7 @@ class Life:
         stage: one of `STAGES`.
         kept: where to remember both, for the next run of the tests.
         values: the secrets that the site had before it was destroyed.
-        arguments: command lines of the lab's processes, sampled while stages were reached.
+        arguments: command lines of the lab's processes, sampled while it was watched.
         environments: of these.
     """
 
@@ -51,14 +52,20 @@ class Life:
     def reach(self, stage: str) -> Place:
         """Leads the site to `stage`, if it is not there yet."""
         for each in STAGES[STAGES.index(self.stage) + 1 : STAGES.index(stage) + 1]:
-            with Sampler(self.place.lab.init.pid) as sampler:
+            with self.watched():
                 self._go(each)
-            self.arguments |= sampler.arguments
-            self.environments |= sampler.environments
             self.stage = each
             self.remember()
         assert self.stage == stage, f"the site is {self.stage} already: {stage} is asked for too late"
         return self.place
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Looks at the lab's processes while something runs that only paver's own tools take part in."""
+        with Sampler(self.place.lab.init.pid) as sampler:
+            yield
+        self.arguments |= sampler.arguments
+        self.environments |= sampler.environments
 
     def _go(self, stage: str) -> None:
         if stage == "leaving":

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.conftest import Life
 from tests.support.place import Place, edited, lines
 from tests.support.ran import refused
 
@@ -80,7 +81,7 @@ def _failing(place: Place, fault: str) -> Iterator[None]:
 
 
 def test_a_bucc_up_that_fails_halfway_is_told_with_the_cpis_words_and_goes_on_from_there(
-    deeper: Place,
+    life: Life, deeper: Place
 ) -> None:
     deeper.vcenter(
         "POST", "/fault", {"method": "CloneVM_Task", "fault": "InsufficientResourcesFault", "times": -1}
@@ -93,7 +94,8 @@ def test_a_bucc_up_that_fails_halfway_is_told_with_the_cpis_words_and_goes_on_fr
     sealed = {each["name"] for each in deeper.paver("secrets", "list", "--json").json["secrets"]}
     assert {"bucc-state", "bucc-creds"} <= sealed, "they are sealed also when it fails"
     trace = deeper.trace()
-    deeper.paver("apply", "--yes", "--phase", "bucc")
+    with life.watched():
+        deeper.paver("apply", "--yes", "--phase", "bucc")
     assert len([call for call in trace.writes() if call.method == "CloneVM_Task"]) == 1
     imported = [call for call in trace.writes() if call.method == "ImportVApp" and call.kind == "soap"]
     # create-env's stemcell was there already; the other one is the director's own.
