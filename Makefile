@@ -23,13 +23,12 @@ check: setup ## ruff, mypy --strict, import rules: seconds
 test-fast: setup ## unit tests only
 	@pytest -q tests/unit tests/cases tests/formats -n auto
 
-test: check ## all tests but the long chains of kills; builds the lab's servers first
+test: check ## all tests but the long lives under kills; builds the lab's servers first
 	@$(PY) -m paver.lab.demo --only-build
-	@pytest -q tests --ignore=tests/crash -n 2
+	@pytest -q tests -n 2
 
-test-kills: check ## runs killed at every boundary of the journal and at 40 random moments: about half an hour
+test-kills: check ## runs killed at every boundary of the journal and at 40 random moments: half an hour to an hour
 	@$(PY) -m paver.lab.demo --only-build
-	@pytest -q tests/crash
 	@$(PY) -m tests.crash.every
 	@$(PY) -m tests.crash.many --kills 40
 

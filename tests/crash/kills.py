@@ -21,6 +21,8 @@ from pathlib import Path
 
 from paver.lab import system
 from paver.runs.handoff import job_of
+from tests.crash.boundaries import SIDES
+from tests.crash.suicide import JUMPBOX, OUTSIDE
 from tests.support.place import NAME, PATIENCE, Place
 from tests.support.raised import until
 from tests.support.ran import Ran
@@ -35,29 +37,22 @@ if [ "$1" = apply ] || [ "$1" = destroy ]; then
 fi
 exec {python} -m paver "$@"
 """
-BOUNDARIES = "var/lib/paver-lab/boundaries"
-"""On the jumpbox: at which boundaries of its journal a run there has died."""
-ALWAYS_NEW = """\
+ALWAYS = """\
 #!/bin/sh
 export PYTHONPATH={library}
-case "$1" in apply | destroy) ;; *) exec {python} -m paver "$@" ;; esac
-while :; do
-  {python} -m tests.crash.suicide new:/{boundaries} "$@"
-  code=$?
-  [ $code = 137 ] || exit $code
-done
+case "$1" in apply | destroy) exec {python} -m tests.crash.suicide {when} "$@" ;; esac
+exec {python} -m paver "$@"
 """
-"""`paver` on the jumpbox, for a life that dies at each boundary: the same command again, as often as it was killed."""
+"""`paver` on the jumpbox where each of its runs is to die."""
 ATTENDANT = ("job_runner", job_of(NAME), "\0start\0")
-OUTSIDE, JUMPBOX = "outside", "jumpbox"
 
 
-def install(place: Place, program: str) -> None:
-    """Puts `program` where the jumpbox has its `paver`."""
+def install(place: Place, program: str, when: str = "") -> None:
+    """Puts `program` where the jumpbox has its `paver`; it dies at `when`, where it does not look that up."""
     shim = place.jumpbox() / "usr/local/bin/paver"
     library, python = shlex.quote(system.python_path()), shlex.quote(sys.executable)
     draft = shim.with_suffix(".new")
-    draft.write_text(program.format(library=library, python=python, die=DIE, boundaries=BOUNDARIES))
+    draft.write_text(program.format(library=library, python=python, die=DIE, when=shlex.quote(when)))
     draft.chmod(0o755)
     draft.replace(shim)
 
@@ -108,26 +103,27 @@ class Chain:
                 ran = self.place.paver(*argv, code=None)
                 self._ended(ran)
                 return
-            killed = self._outside(argv, early=True) if before else self._either(argv)
+            killed = self._early(argv) if before else self._either(argv)
             if killed is None:
                 return
         raise AssertionError("the chain does not come to its end:\n" + "\n".join(map(str, self.kills)))
 
     def _either(self, argv: tuple[str, ...]) -> Kill | None:
         if not self._stands():
-            return self._outside(argv, early=True)
+            return self._early(argv)
         if self._random.random() < 0.3:
-            return self._outside(argv, early=False)
+            return self.outside(f"time:{self._random.uniform(0.5, 10):.2f}", *argv)
         if self._random.random() < 0.6 and not self._at_work():
-            return self._there(argv)
+            return self.there(f"{self._random.choice(SIDES)}:{self._random.randint(1, 90)}", *argv)
         return self._signalled(argv)
 
-    def _outside(self, argv: tuple[str, ...], *, early: bool) -> Kill | None:
-        """Kills this station's process: at a line of its journal, or at a moment."""
-        if early and self._random.random() < 0.7:
-            when = f"{self._random.choice(('before', 'after'))}:{self._random.randint(1, 45)}"
-        else:
-            when = f"time:{self._random.uniform(0.5, 10):.2f}"
+    def _early(self, argv: tuple[str, ...]) -> Kill | None:
+        if self._random.random() < 0.7:
+            return self.outside(f"{self._random.choice(SIDES)}:{self._random.randint(1, 45)}", *argv)
+        return self.outside(f"time:{self._random.uniform(0.5, 10):.2f}", *argv)
+
+    def outside(self, when: str, *argv: str) -> Kill | None:
+        """Runs `paver ARGV`, whose process here dies at `when`; None if it came to its end before that."""
         command = [sys.executable, "-m", "tests.crash.suicide", when, *argv, "--site", str(self.place.site)]
         done = subprocess.run(
             self.place.lab.argv(command, self.place.folder),
@@ -144,9 +140,8 @@ class Chain:
         self._ended(Ran(done.returncode, done.stdout, done.stderr))
         return None
 
-    def _there(self, argv: tuple[str, ...]) -> Kill | None:
-        """Has the jumpbox's process kill itself at a line of its journal."""
-        when = f"{self._random.choice(('before', 'after'))}:{self._random.randint(1, 90)}"
+    def there(self, when: str, *argv: str) -> Kill | None:
+        """Runs `paver ARGV`, whose process on the jumpbox dies at `when`; None if it came to its end before that."""
         with self._armed(when):
             ran = self.place.paver(*argv, code=None)
             died = not (self.place.jumpbox() / DIE).exists()

@@ -1,13 +1,14 @@
 """`paver` that kills itself: `python -m tests.crash.suicide WHEN ARGUMENTS`.
 
 WHEN is `before:N` or `after:N` (the N-th line of the journal is not, or just on disk, and nothing else has happened
-since), `time:SECONDS`, or `new:FILE`: at the first boundary of the journal at which no run died before, which is then
-noted in FILE. A boundary is before or after a line of an event, of a kind of resource, of a call. The end is SIGKILL:
+since), `time:SECONDS`, or `new:SIDE:FILE`: at the first line of the journal on whose SIDE no run died before, which is
+then noted in FILE; the same command is then run again at once, until it comes to its end. The end of a run is SIGKILL:
 nothing is cleaned up, nothing is said.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -18,7 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from paver.engine.journal import Journal
-from paver.engine.values import kind_of
+from tests.crash import boundaries
+
+# Costs most of a short run; loaded once, before any run begins.
+HEAVY = ("boto3", "paramiko", "paver.drivers.vsphere.pave", "paver.cli.apply", "paver.cli.destroy")
+# A command that is killed more often than it has lines dies at the same place again and again.
+MOST = 2000
+OUTSIDE, JUMPBOX = "outside", "jumpbox"
 
 
 def die() -> None:
@@ -36,7 +43,8 @@ def arm(when: str) -> None:
         timer.start()
         return
     if what == "new":
-        _arm_at_new(Path(number))
+        side, _, file = number.partition(":")
+        _arm_at_new(side, Path(file))
         return
     original, left, turn = Journal.write, [int(number)], threading.Lock()
 
@@ -52,30 +60,45 @@ def arm(when: str) -> None:
     Journal.write = write  # type: ignore[method-assign]
 
 
-def _arm_at_new(noted: Path) -> None:
+def _arm_at_new(side: str, noted: Path) -> None:
     original, turn = Journal.write, threading.Lock()
     known = set(noted.read_text().splitlines()) if noted.exists() else set()
-    begun: dict[object, str] = {}
+    reader = boundaries.Reader(JUMPBOX if "--handed-off" in sys.argv else OUTSIDE)
 
-    def boundary(side: str, event: str, fields: Mapping[str, Any]) -> None:
-        kind = begun.get(fields.get("action"), kind_of(str(fields.get("resource", ""))))
-        name = " ".join(part for part in (side, event, kind, fields.get("call", "")) if part)
-        if name not in known:
-            with noted.open("a") as file:
-                file.write(name + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            die()
+    def unless_known(name: str) -> None:
+        if name in known:
+            return
+        with noted.open("a") as file:
+            file.write(name + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        die()
 
     def write(self: Journal, event: str, fields: Mapping[str, Any] | None = None) -> None:
         with turn:
-            if event == "begun" and fields is not None:
-                begun[fields["action"]] = kind_of(fields["resource"])
-            boundary("before", event, fields or {})
+            name = f"{side} {reader.line(event, fields or {})}"
+            if side == "before":
+                unless_known(name)
             original(self, event, fields)
-            boundary("after", event, fields or {})
+            if side == "after":
+                unless_known(name)
 
     Journal.write = write  # type: ignore[method-assign]
+
+
+def again(when: str) -> int:
+    """Has a process die at `when`, and another one, until one comes to its end; returns its exit code."""
+    for module in HEAVY:
+        importlib.import_module(module)
+    for _ in range(MOST):
+        child = os.fork()
+        if child == 0:
+            arm(when)
+            return main()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code != -signal.SIGKILL:
+            return code
+    raise AssertionError(f"{sys.argv[2:]} does not come to its end")
 
 
 def main() -> int:
@@ -86,5 +109,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1].startswith("new:"):
+        sys.exit(again(sys.argv[1]))
     arm(sys.argv[1])
     sys.exit(main())

@@ -1,6 +1,7 @@
-"""Killed at lines of the journal and at any moment, on both stations, a site converges to the same end, nothing twice.
+"""Killed before and after lines of its journal, on both stations, a site converges to the same end, nothing twice.
 
-`python -m tests.crash.many` does the same with many more kills.
+This is a short chain at lines that every life has, of phases that take seconds; `make test-kills` kills the whole life:
+`tests.crash.every` at all lines, `tests.crash.many` at any moment.
 """
 
 from __future__ import annotations
@@ -15,40 +16,47 @@ from paver.errors import PaverError
 from paver.lab import build, programs, system
 from paver.signing import chain
 from tests.crash import oracle
-from tests.crash.kills import JUMPBOX, OUTSIDE, Chain
+from tests.crash.kills import Chain
+from tests.crash.suicide import JUMPBOX, OUTSIDE
 from tests.support.place import NAME, Place, Trace, place
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-SEED = 20
 RESIDUE = ("certificate", "users")
-BEGINNING = ("--phase", "trust", "--phase", "hosts", "--phase", "jumpbox")
+PHASES = ("trust", "hosts", "jumpbox", "site-services")
+CHOSEN = tuple(word for phase in PHASES for word in ("--phase", phase))
+APPLY, DESTROY = ("apply", "--yes", *CHOSEN), ("destroy", "--allow", "*", "--yes")
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A lab whose runs are killed."""
+    built = dict(build.build(programs.required(PHASES)))
     tools = dict(system.provide(system.survey()))
-    built = dict(build.build(programs.required(None)))
     with place(tmp_path_factory.mktemp("crash"), built, tools) as made:
         yield made
 
 
 def test_a_killed_life_converges_to_the_same_end_and_nothing_is_made_twice(killed: Place) -> None:
     start, trace = killed.inventory(), Trace(killed.lab.folder / "trace")
-    early = Chain(killed, SEED, 3)
-    early.lead("apply", "--yes", *BEGINNING, before=True)
-    assert {kill.station for kill in early.kills} <= {OUTSIDE}
-    behind = Chain(killed, SEED + 1, 5)
-    behind.lead("apply", "--yes", before=False)
-    # Which station a signal meets is a matter of time; `tests.crash.many` counts both over many kills.
-    assert {kill.station for kill in behind.kills} <= {OUTSIDE, JUMPBOX}
-    assert behind.kills
-    oracle.whole(killed)
-    assert oracle.made_twice(trace.calls()) == []
+    chain = Chain(killed, seed=0, most=0)
+    # Each of these runs has more lines to write than it is let.
+    for when in ("before:1", "after:2", "before:12", "after:25"):
+        assert chain.outside(when, *APPLY), when
+    killed.paver("apply", "--yes", *CHOSEN[:6])
+    for when in ("before:1", "after:2", "before:4", "after:5"):
+        assert chain.there(when, *APPLY), when
+    killed.paver(*APPLY)
+    assert [kill.station for kill in chain.kills] == [OUTSIDE] * 4 + [JUMPBOX] * 4
+    assert killed.pending(*CHOSEN) == {}
+    assert oracle.shape(killed)["esx-01"]["machines"] == {"paver-jumpbox poweredOn": 1}
+    assert oracle.made_twice(trace.calls(), oracle.BARE) == []
     _journals_are_whole_but_for_a_cut_last_line(killed)
-    end = Chain(killed, SEED + 2, 2)
-    end.lead("destroy", "--allow", "*", "--yes", before=False)
+    for when in ("before:1", "after:2", "before:4"):
+        assert chain.there(when, *DESTROY), when
+    for when in ("before:2", "after:3"):
+        assert chain.outside(when, *DESTROY), when
+    killed.paver(*DESTROY)
     oracle.bare(start, killed, RESIDUE)
 
 
