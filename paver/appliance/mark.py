@@ -1,0 +1,101 @@
+"""The mark that a first boot came to its end: which way, and by what the machine is reached and known.
+
+It lies with the state, perhaps on a disk that outlives the machine: a mark of another machine counts as none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+FILE = "var/lib/paver/firstboot.done"
+SCHEMA = "paver.firstboot/1"
+WAYS = {
+    "guestinfo": "by guestinfo",
+    "nocloud": "by a NoCloud disk",
+    "console": "by the console's form",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mark:
+    """How the first boot ended.
+
+    Attributes:
+        way: `guestinfo`, `nocloud` or `console`.
+        machine: the machine's id.
+        address: without prefix, None if it has none.
+        prefix: of its network.
+        fingerprint: `SHA256:…` of its Ed25519 host key.
+        answers: what the form was told, without a password; empty for the other ways.
+        closed: whether the console's form is closed to whoever stands before it.
+    """
+
+    way: str
+    machine: str
+    address: str | None
+    prefix: int | None
+    fingerprint: str | None
+    answers: dict[str, Any] = dataclasses.field(default_factory=dict)
+    closed: bool = False
+
+
+def dumps(mark: Mark) -> str:
+    """Returns the mark as text."""
+    return json.dumps({"schema": SCHEMA, **dataclasses.asdict(mark)}, indent=1, sort_keys=True) + "\n"
+
+
+def loads(text: str, machine: str) -> Mark | None:
+    """Returns the mark in `text`, None where it is none, or another machine's."""
+    try:
+        found = json.loads(text)
+        if found.pop("schema") != SCHEMA:
+            return None
+        mark = Mark(**found)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return mark if mark.machine == machine and mark.way in WAYS else None
+
+
+def read(root: Path) -> Mark | None:
+    """Returns this machine's mark."""
+    try:
+        return loads((root / FILE).read_text(), machine_id(root))
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def write(root: Path, mark: Mark) -> None:
+    """Writes the mark: whole, or not at all."""
+    put(root / FILE, dumps(mark), 0o644)
+
+
+def machine_id(root: Path) -> str:
+    """Returns the machine's id, which systemd makes at its first boot."""
+    try:
+        return (root / "etc/machine-id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def put(path: Path, text: str, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Writes a file so that it is there whole, with its mode and on the disk, or is as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        os.fchmod(file.fileno(), mode)
+        if owner is not None:
+            os.fchown(file.fileno(), *owner)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

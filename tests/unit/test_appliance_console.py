@@ -1,0 +1,285 @@
+"""The console's form, driven through a pseudo-terminal as a person would: what it asks, refuses, applies, shows."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pty
+import select
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.appliance import console, mark
+from paver.appliance.console import Form
+from paver.appliance.machine import Machine
+from paver.appliance.terminal import ChangedElsewhere
+from paver.errors import PaverError
+from tests.support import room
+from tests.support.room import Room
+
+PASSWORD = "correct horse battery"
+KEY = f"{room.HOST_KEY} me"
+TO_THE_KEY = ["10.20.0.10/24", "", "", "", ""]
+"""Address; gateway, DNS, NTP and name as they stand there."""
+
+
+@dataclasses.dataclass
+class Person:
+    """Somebody before the form: waits for words, types a line."""
+
+    screen: int
+    seen: str = ""
+    _at: int = 0
+
+    def waits_for(self, words: str) -> str:
+        while words not in self.seen[self._at :]:
+            assert select.select([self.screen], [], [], 20)[0], f"no {words!r} in {self.seen[self._at :]!r}"
+            self.seen += os.read(self.screen, 4096).decode().replace("\r\n", "\n")
+        before = self.seen[self._at :]
+        self._at += before.index(words) + len(words)
+        return before
+
+    def types(self, line: str) -> None:
+        os.write(self.screen, f"{line}\n".encode())
+
+    def fills_in(self, *lines: str) -> None:
+        prompts = ("Address/prefix", "Gateway", "DNS servers", "NTP servers", "Name")
+        for prompt, line in zip(prompts, lines, strict=True):
+            self.waits_for(prompt)
+            self.waits_for(": ")
+            self.types(line)
+        self.waits_for("SSH public key")
+        self.waits_for(": ")
+
+
+@contextlib.contextmanager
+def opened(machine: Machine, *, on_console: bool = False) -> Iterator[tuple[Person, list[Any]]]:
+    """Yields a person before the form, and how the form ended once the block is left."""
+    screen, end = pty.openpty()
+    ended: list[Any] = []
+
+    def show() -> None:
+        try:
+            ended.append(Form(machine, on_console=on_console, source=end, sink=end).show())
+        except (EOFError, ChangedElsewhere, PaverError) as error:
+            ended.append(error)
+        finally:
+            os.close(end)
+
+    thread = threading.Thread(target=show)
+    thread.start()
+    closed = False
+    try:
+        yield Person(screen), ended
+    except BaseException:
+        closed = True
+        os.close(screen)
+        raise
+    finally:
+        thread.join(20)
+        if not closed:
+            os.close(screen)
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
+    """A machine whose network answers nothing: whatever the form looks at is told as it is."""
+    monkeypatch.setattr("paver.appliance.machine._answers", lambda *_: False)
+    return room.make(tmp_path)
+
+
+def machine(made: Room) -> Machine:
+    return Machine(made.root, made.run)
+
+
+def test_a_form_that_was_filled_in_makes_the_machine_so_and_shows_how_to_get_in(made: Room) -> None:
+    with opened(machine(made)) as (person, ended):
+        person.fills_in(*TO_THE_KEY)
+        person.types(KEY)
+        person.waits_for("Apply this?")
+        person.types("yes")
+        person.waits_for("Done.")
+        person.waits_for("sudo paver-bootstrap")
+    assert ended == [0]
+    assert room.FINGERPRINT in person.seen
+    assert "ssh paver@10.20.0.10" in person.seen
+    assert "Address=10.20.0.10/24" in made.read("etc/systemd/network/10-paver-console.network")
+    assert "Gateway=10.20.0.1" in made.read("etc/systemd/network/10-paver-console.network")
+    keys = made.root / "home/paver/.ssh/authorized_keys"
+    assert keys.read_text() == f"{KEY}\n"
+    assert keys.stat().st_mode & 0o777 == 0o600
+    assert made.began("networkctl", "reconfigure", "ens192")
+    found = mark.read(made.root)
+    assert found is not None
+    assert (found.way, found.address, found.prefix, found.fingerprint) == (
+        "console", "10.20.0.10", 24, room.FINGERPRINT,
+    )  # fmt: skip
+
+
+def test_nothing_is_changed_before_somebody_says_yes(made: Room) -> None:
+    with opened(machine(made)) as (person, _):
+        person.fills_in(*TO_THE_KEY)
+        person.types(KEY)
+        person.waits_for("Apply this?")
+        person.types("maybe")
+        person.waits_for("maybe is none of these")
+        person.waits_for("Apply this?")
+        assert made.ran == []
+        assert not (made.root / "etc/systemd").exists()
+        person.types("yes")
+        person.waits_for("sudo paver-bootstrap")
+    assert made.ran
+
+
+def test_a_wrong_answer_is_told_and_asked_again(made: Room) -> None:
+    with opened(machine(made)) as (person, _):
+        person.waits_for("Address/prefix: ")
+        person.types("10.20.0.10")
+        person.waits_for("!! 10.20.0.10 has no prefix length")
+        person.waits_for("Address/prefix: ")
+        person.types("10.20.0.10/24")
+        person.waits_for("Gateway [10.20.0.1]: ")
+        person.types("10.20.9.1")
+        person.waits_for("!! 10.20.9.1 is not in 10.20.0.0/24")
+        person.waits_for("Gateway [10.20.0.1]: ")
+        person.types("-")
+        for prompt in ("DNS servers", "NTP servers", "Name"):
+            person.waits_for(prompt)
+            person.types("")
+        person.waits_for("SSH public key")
+        person.types(KEY)
+        person.waits_for("3  gateway     none")
+        person.waits_for("Apply this?")
+        person.types("yes")
+        person.waits_for("sudo paver-bootstrap")
+    assert "Gateway=" not in made.read("etc/systemd/network/10-paver-console.network")
+
+
+def test_one_line_can_be_changed_from_the_summary(made: Room) -> None:
+    with opened(machine(made)) as (person, _):
+        person.fills_in(*TO_THE_KEY)
+        person.types(KEY)
+        person.waits_for("Apply this?")
+        person.types("6")
+        person.waits_for("Name [paver-jumpbox]: ")
+        person.types("jump.north.example")
+        person.waits_for("6  name        jump.north.example")
+        person.waits_for("Apply this?")
+        person.types("yes")
+        person.waits_for("sudo paver-bootstrap")
+    assert made.read("etc/hostname") == "jump\n"
+    assert "10.20.0.10 jump.north.example jump\n" in made.read("etc/hosts")
+
+
+def test_a_password_is_typed_twice_and_shown_nowhere(made: Room) -> None:
+    with opened(machine(made)) as (person, _):
+        person.fills_in(*TO_THE_KEY)
+        person.types("")
+        for again in ("something else here", PASSWORD):
+            person.waits_for("Password for paver (is not shown): ")
+            person.types(PASSWORD)
+            person.waits_for("The same again: ")
+            person.types(again)
+            if again != PASSWORD:
+                person.waits_for("the two are not the same")
+                person.waits_for("SSH public key")
+                person.types("")
+        person.waits_for("Apply this?")
+        person.types("yes")
+        person.waits_for("sudo paver-bootstrap")
+    assert PASSWORD not in person.seen
+    assert made.given["chpasswd"] == f"paver:{PASSWORD}\n"
+    assert not any(PASSWORD in word for argv in made.ran for word in argv)
+    assert "PasswordAuthentication yes" in made.read("etc/ssh/sshd_config.d/10-paver-console.conf")
+    assert PASSWORD not in made.read(mark.FILE)
+
+
+def test_the_form_opens_again_with_what_was_said_and_keeps_who_may_log_in(made: Room) -> None:
+    for address in ("10.20.0.10/24", "10.20.0.99/24"):
+        with opened(machine(made)) as (person, _):
+            first = address == "10.20.0.10/24"
+            person.waits_for("Address/prefix: " if first else "Address/prefix [10.20.0.10/24]: ")
+            person.types(address)
+            for prompt in ("Gateway", "DNS servers", "NTP servers", "Name"):
+                person.waits_for(prompt)
+                person.types("")
+            person.waits_for("SSH public key")
+            person.types(KEY if first else "-")
+            person.waits_for("Apply this?")
+            person.types("yes")
+            person.waits_for("sudo paver-bootstrap")
+    assert made.read("home/paver/.ssh/authorized_keys") == f"{KEY}\n"
+    assert "Address=10.20.0.99/24" in made.read("etc/systemd/network/10-paver-console.network")
+
+
+def test_a_part_that_fails_is_told_and_the_mark_is_not_set(made: Room) -> None:
+    made.prints["networkctl reload"] = PaverError("`networkctl reload` ended with 1", seen="no such thing")
+    with opened(machine(made)) as (person, ended):
+        person.fills_in(*TO_THE_KEY)
+        person.types(KEY)
+        person.waits_for("Apply this?")
+        person.types("yes")
+        person.waits_for("no such thing")
+        person.waits_for("Not all of it is done")
+    assert ended == [1]
+    assert mark.read(made.root) is None
+
+
+def test_what_the_other_console_did_ends_this_one_and_is_not_written_over(made: Room) -> None:
+    with opened(machine(made)) as (person, ended):
+        person.waits_for("Address/prefix")
+        mark.write(
+            made.root,
+            mark.Mark(way="console", machine=room.MACHINE, address="10.9.9.9", prefix=24, fingerprint=None),
+        )
+    assert isinstance(ended[0], ChangedElsewhere)
+    assert "networkctl" not in [argv[0] for argv in made.ran]
+
+
+def test_a_console_that_is_open_shows_how_to_get_in_until_somebody_logged_in(made: Room) -> None:
+    found = mark.Mark(
+        way="console", machine=room.MACHINE, address="10.20.0.10", prefix=24, fingerprint=room.FINGERPRINT
+    )
+    mark.write(made.root, found)
+    with opened(machine(made), on_console=True) as (person, ended):
+        person.waits_for(room.FINGERPRINT)
+        person.waits_for("Enter opens the form again")
+        made.prints["journalctl"] = "Accepted publickey for paver from 10.20.0.1\n"
+        person.types("")
+        person.waits_for("This form is closed")
+    assert ended == [0]
+    closed = mark.read(made.root)
+    assert closed is not None
+    assert closed.closed
+    made.prints["journalctl"] = PaverError("the journal is gone")
+    with opened(machine(made), on_console=True) as (person, ended):
+        person.waits_for("This form is closed")
+    assert ended == [0]
+
+
+def test_a_line_that_was_cut_ends_the_form_and_changes_nothing(made: Room) -> None:
+    source, sink = os.pipe()
+    other, screen = os.pipe()
+    os.close(sink)
+    with pytest.raises(EOFError):
+        Form(machine(made), on_console=True, source=source, sink=screen).show()
+    for descriptor in (source, other, screen):
+        os.close(descriptor)
+    assert made.ran == []
+
+
+def test_what_was_wrong_with_the_data_stands_above_the_form(made: Room) -> None:
+    made.write(console.PROBLEMS, "guestinfo.metadata: it is not gzip+base64\n")
+    with opened(machine(made)) as (person, _):
+        person.waits_for("!! guestinfo.metadata: it is not gzip+base64")
+        person.fills_in(*TO_THE_KEY)
+        person.types(KEY)
+        person.waits_for("Apply this?")
+        person.types("yes")
+        person.waits_for("sudo paver-bootstrap")
+    assert not (made.root / console.PROBLEMS).exists()

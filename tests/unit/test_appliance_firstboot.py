@@ -1,0 +1,257 @@
+"""What a boot does by where its data came from; the data disk; guestinfo read, refused and cleared."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paver.appliance import console, datadisk, firstboot, guestinfo, mark
+from paver.drivers.vsphere.jumpbox import facts, first_boot
+from paver.errors import PaverError
+from tests.support import room
+from tests.support.room import Room
+
+GIB = 2**30
+WISH = first_boot.FirstBoot(
+    hostname="jumpbox",
+    domain="north.example",
+    user="paver",
+    keys=(room.HOST_KEY,),
+    address="10.20.0.10",
+    prefix=24,
+    gateway="10.20.0.1",
+    dns=("10.20.0.5",),
+    mac=room.MAC,
+)
+
+
+def disk(name: str, **more: Any) -> dict[str, Any]:
+    found = {"path": f"/dev/{name}", "type": "disk", "size": 100 * GIB, "fstype": None, "label": None}
+    return {**found, "pttype": None, "ro": False, "mountpoints": [None], **more}
+
+
+SYSTEM = disk("sda", pttype="gpt", children=[{"path": "/dev/sda3", "type": "part", "label": "paver-root"}])
+
+
+def with_disks(made: Room, *disks: dict[str, Any]) -> None:
+    made.prints["lsblk"] = json.dumps({"blockdevices": list(disks)})
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode())).decode()
+
+
+def test_with_the_main_jobs_guestinfo_no_form_opens_and_the_mark_says_the_way(tmp_path: Path) -> None:
+    made = room.make(tmp_path, vmware=True, cloud="vmware")
+    told = first_boot.guestinfo(WISH)
+    made.guestinfo |= told
+    said, form = firstboot.boot(made.root, made.run)
+    assert (said, form) == ([], [])
+    found = mark.read(made.root)
+    assert found is not None
+    assert (found.way, found.address, found.fingerprint) == ("guestinfo", "10.20.0.10", room.FINGERPRINT)
+    assert room.FINGERPRINT in made.read("run/issue.d/paver.issue")
+    # What paver wrote is what it compares with, and has no secret in it.
+    assert {key: made.guestinfo[key] for key in told} == told
+
+
+def test_the_published_host_key_is_the_one_that_the_jumpboxs_kind_reads(tmp_path: Path) -> None:
+    made = room.make(tmp_path, vmware=True, cloud="vmware")
+    for _ in range(2):
+        firstboot.boot(made.root, made.run)
+        assert facts.host_keys({facts.HOST_KEYS: made.guestinfo[facts.HOST_KEYS]}) == (room.HOST_KEY,)
+        # A power cycle forgets it.
+        made.guestinfo.clear()
+
+
+def test_data_of_others_is_cleared_after_use_and_only_once(tmp_path: Path) -> None:
+    made = room.make(tmp_path, vmware=True, cloud="vmware")
+    made.guestinfo |= {
+        "guestinfo.metadata": "instance-id: mine\n",
+        "guestinfo.userdata": encoded("#cloud-config\nchpasswd: {users: [{name: me, password: geheim}]}\n"),
+        "guestinfo.userdata.encoding": "gzip+base64",
+    }
+    firstboot.boot(made.root, made.run)
+    assert made.guestinfo["guestinfo.userdata"] == "---"
+    assert made.guestinfo["guestinfo.metadata"] == "instance-id: mine\n"
+    made.guestinfo["guestinfo.userdata"] = "#cloud-config\n"
+    firstboot.boot(made.root, made.run)
+    assert made.guestinfo["guestinfo.userdata"] == "#cloud-config\n"
+
+
+def test_with_a_nocloud_disk_no_form_opens(tmp_path: Path) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    assert firstboot.boot(made.root, made.run) == ([], [])
+    found = mark.read(made.root)
+    assert found is not None
+    assert found.way == "nocloud"
+    assert not made.began("vmware-rpctool")
+
+
+def test_once_set_up_the_machine_stays_so_without_its_disk(tmp_path: Path) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    firstboot.boot(made.root, made.run)
+    (made.root / "run/cloud-init/cloud-id").unlink()
+    assert firstboot.boot(made.root, made.run) == ([], [])
+
+
+@pytest.mark.parametrize("cloud", [None, "none"])
+def test_with_nothing_the_form_opens_on_every_console_and_nothing_is_marked(
+    tmp_path: Path, cloud: str | None
+) -> None:
+    made = room.make(tmp_path, vmware=True, cloud=cloud)
+    assert firstboot.boot(made.root, made.run) == ([], ["tty1", "ttyS0"])
+    assert mark.read(made.root) is None
+    assert made.began("sh", "-c"), "cloud-init does not grow the root partition here"
+    assert made.began("resize2fs", "/dev/sda3")
+
+
+def test_a_mark_of_the_machine_that_had_the_data_disk_before_counts_as_none(tmp_path: Path) -> None:
+    made = room.make(tmp_path)
+    before = mark.Mark(
+        way="console", machine="f" * 32, address="10.1.1.1", prefix=24, fingerprint=None, closed=True
+    )
+    mark.write(made.root, before)
+    assert firstboot.boot(made.root, made.run)[1] == ["tty1", "ttyS0"]
+
+
+def test_a_form_that_was_filled_in_opens_again_at_a_boot_until_somebody_logged_in(tmp_path: Path) -> None:
+    made = room.make(tmp_path)
+    found = mark.Mark(way="console", machine=room.MACHINE, address="10.20.0.10", prefix=24, fingerprint=None)
+    mark.write(made.root, found)
+    assert firstboot.boot(made.root, made.run)[1] == ["tty1", "ttyS0"]
+    made.prints["journalctl"] = "Accepted publickey for paver\n"
+    assert firstboot.boot(made.root, made.run)[1] == []
+    assert mark.read(made.root) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"metadata": "x", "metadata.encoding": "gzip+base64"}, "guestinfo.metadata: it is not gzip+base64"),
+        (
+            {"metadata": "a: 1", "metadata.encoding": "rot13"},
+            "guestinfo.metadata.encoding: rot13 is no encoding",
+        ),
+        ({"metadata": "a: [1"}, "guestinfo.metadata: it can't be read"),
+        ({"metadata": "words"}, "guestinfo.metadata: it is no mapping"),
+        ({"userdata": "users: []"}, "guestinfo.userdata: its first line is not #cloud-config"),
+        (
+            {"userdata": encoded("#cloud-config\n" + " " * 9 * 2**20), "userdata.encoding": "gz+b64"},
+            "larger than",
+        ),
+    ],
+)
+def test_broken_data_is_told_by_its_key_and_the_form_opens_where_nobody_could_log_in(
+    tmp_path: Path, values: dict[str, str], words: str
+) -> None:
+    made = room.make(tmp_path, vmware=True, cloud="vmware")
+    made.guestinfo = {f"guestinfo.{key}": value for key, value in values.items()}
+    said, form = firstboot.boot(made.root, made.run)
+    assert form
+    assert words in said[0]
+    assert words in made.read(console.PROBLEMS)
+    assert words in made.read("run/issue.d/paver.issue")
+    assert mark.read(made.root) is None
+
+
+def test_what_cloud_init_stumbled_over_is_told_and_opens_no_form_where_somebody_can_log_in(
+    tmp_path: Path,
+) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    made.write("home/paver/.ssh/authorized_keys", f"{room.HOST_KEY}\n")
+    stage = {
+        "errors": [],
+        "recoverable_errors": {"WARNING": ["Failed loading yaml blob"], "DEPRECATED": ["old"]},
+    }
+    made.write("run/cloud-init/status.json", json.dumps({"v1": {"stage": None, "init": stage}}))
+    said, form = firstboot.boot(made.root, made.run)
+    assert (said, form) == (["cloud-init: Failed loading yaml blob"], [])
+    assert mark.read(made.root) is not None
+
+
+def test_an_empty_second_disk_becomes_the_data_disk(tmp_path: Path) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    empty = tmp_path / "sdb"
+    with empty.open("wb") as file:
+        file.truncate(10 * GIB)
+    with_disks(made, SYSTEM, disk("sdb", path=str(empty), size=10 * GIB))
+    firstboot.boot(made.root, made.run)
+    assert made.began("mkfs.ext4", "-q", "-L", "paver-data", "-m", "0", str(empty))
+    assert made.began("systemctl", "start", datadisk.UNIT)
+
+
+@pytest.mark.parametrize("at", [0, 511, 4 * 2**20 - 1, 10 * GIB - 1, 10 * GIB - 4 * 2**20])
+def test_a_disk_with_a_byte_on_it_is_never_formatted(tmp_path: Path, at: int) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    used = tmp_path / "sdb"
+    with used.open("wb") as file:
+        file.truncate(10 * GIB)
+        file.seek(at)
+        file.write(b"\x01")
+    with_disks(made, SYSTEM, disk("sdb", path=str(used), size=10 * GIB))
+    said, _ = firstboot.boot(made.root, made.run)
+    assert not made.began("mkfs.ext4")
+    assert "left alone" in said[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"fstype": "xfs"},
+        {"pttype": "gpt"},
+        {"children": [{"path": "/dev/sdb1", "type": "part"}]},
+        {"ro": True},
+        {"mountpoints": ["/mnt"]},
+        {"type": "rom"},
+        {"size": GIB},
+    ],
+)
+def test_a_disk_that_is_used_or_none_for_data_is_not_chosen(other: dict[str, Any]) -> None:
+    assert datadisk.choose([SYSTEM, disk("sdb", **other)]).empty is None
+
+
+def test_of_two_empty_disks_none_is_taken_and_it_is_said() -> None:
+    choice = datadisk.choose([SYSTEM, disk("sdb"), disk("sdc")])
+    assert choice.empty is None
+    assert "/dev/sdb /dev/sdc are empty" in choice.said
+
+
+def test_a_data_disk_that_is_there_is_mounted_and_an_empty_one_beside_it_left_alone(tmp_path: Path) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    with_disks(made, SYSTEM, disk("sdb", fstype="ext4", label="paver-data"), disk("sdc"))
+    firstboot.boot(made.root, made.run)
+    assert made.began("systemctl", "start", datadisk.UNIT)
+    assert not made.began("mkfs.ext4")
+
+
+def test_a_boot_goes_on_without_a_data_disk_that_fails(tmp_path: Path) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    with_disks(made, SYSTEM, disk("sdb", fstype="ext4", label="paver-data"))
+    made.prints["systemctl start"] = PaverError("`systemctl start` ended with 1", seen="bad superblock")
+    said, _ = firstboot.boot(made.root, made.run)
+    assert "bad superblock" in said[0]
+    assert "bad superblock" in made.read("run/issue.d/paver.issue")
+    assert mark.read(made.root) is not None
+
+
+@given(st.text(max_size=200), st.sampled_from(["", "base64", "b64", "gzip+base64", "gz+b64", "other"]))
+def test_any_value_decodes_or_is_refused_by_its_key(value: str, encoding: str) -> None:
+    try:
+        guestinfo.decode("metadata", value, encoding)
+        key = "metadata"
+    except PaverError as refused:
+        key = refused.what
+    assert "metadata" in key
+
+
+@given(st.text(max_size=100))
+def test_a_mark_that_is_none_is_no_mark(text: str) -> None:
+    assert mark.loads(text, room.MACHINE) is None
