@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from paver.engine import gate, proof
-from paver.engine.board import Board
+from paver.engine.board import Board, standing
 from paver.engine.diff import changes, fingerprint, wish_digest
 from paver.engine.graph import Graph, build, closure
 from paver.engine.journal import Journal
@@ -25,7 +25,7 @@ from paver.engine.resource import Facts, Ground, Mark, Resource, Verb
 from paver.engine.scheduler import Scheduler
 from paver.engine.values import ResourceId, Secret, encode, has_unknown, substitute
 from paver.engine.world import Connections, ReadingWorld, WritingWorld
-from paver.errors import Interrupted, PaverError, Refused
+from paver.errors import Interrupted, PaverError, Refused, Unobservable
 from paver.signing.canonical import Json
 
 MOST_AT_ONCE = 64
@@ -165,7 +165,7 @@ class Executor:
         try:
             self._hands.connections.forget(action.endpoint)
             resource = self._wish(action)
-            facts = self._facts(action, resource)
+            facts = self._found(action, resource)
             verdict = self._verdict(action, resource, facts)
             if verdict == "skip":
                 journal.write("skipped", {"action": action.id, "resource": action.resource})
@@ -230,6 +230,29 @@ class Executor:
                     do="make a new plan",
                 )
         return resource
+
+    def _found(self, action: Action, resource: Resource[Any] | None) -> Facts | None:
+        """Returns what is there now; what does not answer is gone only where this plan took away what it was in.
+
+        A run that was killed may have come that far, and not to the line that says so.
+        """
+        try:
+            return self._facts(action, resource)
+        except Unobservable:
+            if action.verb is Verb.DELETE and self._lost_its_holder(action.resource):
+                return None
+            raise
+
+    def _lost_its_holder(self, id_: ResourceId) -> bool:
+        holders = closure([id_], lambda one: self._graph.holders.get(one, ())) - {id_}
+        for holder in sorted(holders):
+            action = self._actions.get(holder)
+            if action is None or action.verb is not Verb.DELETE:
+                continue
+            self._hands.connections.forget(action.endpoint)
+            if not standing(self._facts(action, None), self._graph.resources[holder]):
+                return True
+        return False
 
     def _facts(self, action: Action, resource: Resource[Any] | None) -> Facts | None:
         if resource is not None:

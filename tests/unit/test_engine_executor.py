@@ -8,6 +8,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from hypothesis import strategies as st
 from paver.driver import Gate, Opaque, Paved, Verb
 from paver.engine.journal import Journal, JournalError
 from paver.engine.plan import loads
-from paver.errors import BadInput, PaverError, Refused
+from paver.engine.planner import Request
+from paver.errors import BadInput, PaverError, Refused, Unobservable
 from paver.signing import canonical, chain
 from tests.support.engine_run import Engine, pending
 from tests.support.memory import memory
@@ -327,6 +329,40 @@ def killing(moment: int | None) -> Any:
         write(self, call, name, thing)
 
     return counted
+
+
+def rack(room: Path) -> Paved:
+    """A box that is a shelf itself: what stands in it can be asked only while it stands."""
+    paved = wish(room, shelves={"a": {"rack": 1}, "b": {"x": 1}})
+    inside = dataclasses.replace(paved.resources[1].at, provider=paved.resources[0].id)
+    return dataclasses.replace(
+        paved,
+        resources=(paved.resources[0], dataclasses.replace(paved.resources[1], at=inside)),
+        connectors={**paved.connectors, inside.name: memory.Shelf(f"{room}/rack/b")},
+    )
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_does_not_answer_is_gone_only_with_what_the_plan_took_away_before_it_was_killed(
+    tmp_path: Path, room: Path, *, gone: bool
+) -> None:
+    (room / "rack").mkdir()
+    engine, paved = Engine(tmp_path), rack(room)
+    engine.apply(paved)
+    leaving = engine.plan(paved, Request(mode="destroy"))
+    assert len(pending(leaving)) == 2
+    shutil.rmtree(room / "rack")
+    if gone:
+        (room / "a").write_text("{}")
+    outcome = engine.act(paved, leaving)
+    if gone:
+        assert not outcome.failed
+        assert not outcome.left
+    else:
+        ((id_, error),) = outcome.failed
+        assert id_ == "memory.box:b/x"
+        assert isinstance(error, Unobservable)
+        assert "rack" in things(room, "a")
 
 
 def test_no_gate_no_write(room: Path) -> None:
