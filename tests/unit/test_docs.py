@@ -163,3 +163,11 @@ def test_the_licence_in_the_table_is_the_package_s_own(name: str) -> None:
         ]
         said = text if text and len(text) < 30 else families[0]
     assert {**OWN, **THEIRS, **BESIDE}[name] == SPDX.get(str(said), said)
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"^def (test_\w+)", sources, re.MULTILINE))
+    named = {(page.name, name) for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    assert len(named) > 30
+    assert sorted(f"{page}: {name}" for page, name in named if name not in there) == []
