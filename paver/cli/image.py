@@ -43,6 +43,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--pool", type=Path, help="a folder of .debs that was kept (default: in the cache)")
     build.add_argument("--offline", action="store_true", help="fetch no .debs: all have to be in the pool")
     build.add_argument("--sign", type=Path, metavar="KEY", help="sign with this private SSH key (Ed25519)")
+    build.add_argument(
+        "--certify", type=Path, metavar="PEM", help="sign the OVF too: RSA key and certificate in one file"
+    )
     _add_source(build)
     verify = verbs.add_parser("verify", help="hold an OVA to what it promises; reads others' OVAs too")
     verify.add_argument("file", type=Path, metavar="FILE", help="the OVA")
@@ -53,6 +56,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PUB",
         help="who may have signed it (repeatable)",
+    )
+    verify.add_argument(
+        "--ca",
+        type=Path,
+        metavar="PEM",
+        help="certificates, one of which has to vouch for the OVF's own signature",
     )
     verify.add_argument("--json", action="store_true", help="print what was found as JSON")
     diff = verbs.add_parser("diff", help="what two images differ in")
@@ -106,6 +115,7 @@ def _build(arguments: argparse.Namespace) -> int:
         pool=arguments.pool or cache / "pool",
         offline=arguments.offline,
         sign=arguments.sign,
+        certify=arguments.certify,
     )
     built = build.build(order, _teller())
     out.lines(
@@ -119,11 +129,19 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from paver.image import verify  # noqa: PLC0415 - `--help` does without it
+    from paver.image import publish, verify  # noqa: PLC0415 - `--help` does without it
+    from paver.ovf import certificate  # noqa: PLC0415 - likewise
 
-    keys = [line for path in arguments.key for line in path.read_text().splitlines() if line.strip()]
+    keys = [
+        line
+        for path in arguments.key
+        for line in publish.read_key(path).decode(errors="replace").splitlines()
+    ]
+    vouching = (
+        certificate.authorities(publish.read_key(arguments.ca), str(arguments.ca)) if arguments.ca else ()
+    )
     found = []
-    for finding in verify.verify(arguments.file, keys):
+    for finding in verify.verify(arguments.file, [line for line in keys if line.strip()], vouching):
         found.append(finding)
         if not arguments.json:
             out.lines([f"✓ {finding.what:<12} {finding.seen}"])

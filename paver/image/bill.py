@@ -1,5 +1,7 @@
 """The bill of an image: every package, wheel and program in it with its digest, beside the OVA. Pure.
 
+`sbom` says the same in the forms that others' tools read.
+
 What two images differ in is read off their bills first; the disks say the rest.
 """
 

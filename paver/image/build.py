@@ -3,13 +3,12 @@
 payload   paver's wheels and our programs
 base      Debian and the payload, one tar
 disk      GPT, grub, ext4: one raw image
-pack      VMDK, OVF, manifest, OVA; the same unpacked; the bill
+pack      VMDK, OVF, manifest, OVA; the same unpacked; bills, provenance, sums (`publish`)
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shutil
 import time
@@ -18,17 +17,8 @@ from pathlib import Path
 
 import paver
 from paver.errors import BadInput, PaverError
-from paver.image import archive, base, bill, content, disk, lock, payload, pool, stages
+from paver.image import archive, base, content, disk, lock, payload, pool, publish, stages
 from paver.lab import build as lab_build
-from paver.lab.programs import PROGRAMS
-from paver.ovf.model import Product
-from paver.ovf.ova import Ova
-from paver.ovf.write import make_ova
-from paver.signing import ssh
-
-NAME = "paver-jumpbox"
-NAMESPACE = "paver-image"
-"""What a signature of an image is for, as `ssh-keygen -Y sign -n` takes it."""
 
 DISK_BYTES = 8 * 2**30
 CAPACITY = 16 * 2**30
@@ -53,7 +43,8 @@ class Order:
         cache: where stages are kept.
         pool: the folder of .debs.
         offline: fetch nothing of Debian.
-        sign: a private SSH key that signs, or None.
+        sign: a private SSH key that signs what is published, or None.
+        certify: an RSA key and its certificate as PEM, which sign the OVF, or None.
     """
 
     source: Path
@@ -62,6 +53,7 @@ class Order:
     pool: Path
     offline: bool = False
     sign: Path | None = None
+    certify: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,7 +82,7 @@ def build(order: Order, tell: stages.Tell) -> Built:
         order.cache,
         "payload",
         stages.key(
-            _REVISION, payload.digest(order.source), *(_digest(built[name]) for name in sorted(built))
+            _REVISION, payload.digest(order.source), *(publish.digest(built[name]) for name in sorted(built))
         ),
         lambda into: _payload(order, wanted, locked, built, into, tell),
         tell,
@@ -132,7 +124,21 @@ def build(order: Order, tell: stages.Tell) -> Built:
         ),
         tell,
     )
-    return _pack(order, raw / "disk.raw", fed, locked, began, tell)
+    parts = publish.Parts(
+        disk=raw / "disk.raw",
+        root=rooted / "root.tar",
+        wheels=fed / "wheels",
+        programs=fed / "bin",
+        lock=locked,
+        inputs={
+            lock.FILE.as_posix(): publish.digest(order.source / lock.FILE),
+            content.FILE.as_posix(): publish.digest(order.source / content.FILE),
+            f"{base.FILES.as_posix()}/": stages.tree(files),
+            "paver/": payload.digest(order.source),
+        },
+    )
+    machine = publish.Machine(capacity=CAPACITY, memory_mb=MEMORY_MB, cpus=CPUS)
+    return _pack(order, parts, machine, began, tell)
 
 
 def require(cache: Path) -> None:
@@ -210,67 +216,19 @@ def _payload(
     payload.programs(built, wanted.programs, into / "bin")
 
 
-def _pack(order: Order, raw: Path, fed: Path, locked: lock.Lock, began: float, tell: stages.Tell) -> Built:
+def _pack(
+    order: Order, parts: publish.Parts, machine: publish.Machine, began: float, tell: stages.Tell
+) -> Built:
     tell("pack: deflating the disk")
-    order.out.mkdir(parents=True, exist_ok=True)
     version = paver.__version__
-    ova = order.out / f"{NAME}-{version}.ova"
-    made = make_ova(
-        ova,
-        name=NAME,
-        disk=raw,
-        capacity=CAPACITY,
-        memory_mb=MEMORY_MB,
-        cpus=CPUS,
-        guest="debian12_64Guest",
-        product=Product(name="paver jumpbox", vendor="paver", version=version, full_version=version),
-    )
-    files = {"ova": ova, **_unpacked(ova, order.out / f"{NAME}-{version}")}
-    listed = bill.of(version, locked, _wheels(fed), _programs(fed), _digest(files["vmdk"]))
-    files["bill"] = _written(order.out / f"{NAME}-{version}.bill.json", bill.dumps(listed))
-    files["sha256"] = _written(order.out / f"{ova.name}.sha256", f"{made.sha256}  {ova.name}\n".encode())
-    if order.sign is not None:
-        signature = ssh.sign(_statement(ova.name, made.sha256), order.sign.read_text(), namespace=NAMESPACE)
-        files["signature"] = _written(order.out / f"{ova.name}.sha256.sig", signature.encode())
+    done = publish.publish(order.out, version, machine, parts, sign=order.sign, certify=order.certify)
     return Built(
         version=version,
-        sha256=made.sha256,
-        size=made.size,
+        sha256=done.sha256,
+        size=done.size,
         seconds=time.monotonic() - began,
-        files=files,
+        files=done.files,
     )
-
-
-def _statement(name: str, sha256: str) -> bytes:
-    """What is signed: the line of `sha256sum`, which whoever checks by hand has anyway."""
-    return f"{sha256}  {name}\n".encode()
-
-
-def _unpacked(ova: Path, folder: Path) -> dict[str, Path]:
-    """Lays the OVA's members out beside it: ESXi's own host client takes large images only so."""
-    folder.mkdir(exist_ok=True)
-    found = {}
-    with Ova(ova) as opened:
-        for member in opened.members:
-            target = folder / member.name
-            with target.with_name(f".{member.name}").open("wb") as into:
-                window = opened.member(member.name)
-                while piece := window.read(2**22):
-                    into.write(piece)
-            target.with_name(f".{member.name}").replace(target)
-            found[member.name.rpartition(".")[2]] = target
-    return found
-
-
-def _wheels(fed: Path) -> dict[str, str]:
-    return {path.name: _digest(path) for path in sorted((fed / "wheels").glob("*.whl"))}
-
-
-def _programs(fed: Path) -> dict[str, tuple[str, str]]:
-    return {
-        path.name: (dict(PROGRAMS[path.name].variables).get("version", ""), _digest(path))
-        for path in sorted((fed / "bin").iterdir())
-    }
 
 
 def _fetching(tell: stages.Tell) -> Callable[[int, int], None]:
@@ -278,18 +236,6 @@ def _fetching(tell: stages.Tell) -> Callable[[int, int], None]:
         tell(f"pool: fetched {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
     return told
-
-
-def _written(path: Path, data: bytes) -> Path:
-    draft = path.with_name(f".{path.name}")
-    draft.write_bytes(data)
-    draft.replace(path)
-    return path
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def default_source() -> Path:

@@ -1,21 +1,23 @@
-"""Holds an OVA to what it promises: structure, digests, every grain of its disks, signature, bill. Ours, or others'."""
+"""Holds an OVA to what it promises: structure, digests, every grain of its disks, signatures, bills. Ours, or others'."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from cryptography import x509
+
 from paver.errors import BadInput
-from paver.image import bill
-from paver.image.build import NAMESPACE
+from paver.image import bill, provenance, publish, sbom
+from paver.ovf.names import member_name
 from paver.ovf.ova import Ova, Verified
 from paver.signing import ssh
 
 _SMALL = 2**20
 _LARGEST_BILL = 2**24
-_PIECE = 2**22
+_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,32 +28,41 @@ class Finding:
     seen: str
 
 
-def verify(file: Path, keys: Sequence[str] = ()) -> Iterator[Finding]:
+def verify(
+    file: Path, keys: Sequence[str] = (), authorities: tuple[x509.Certificate, ...] = ()
+) -> Iterator[Finding]:
     """Yields what holds, as it is found.
 
     Args:
         file: the OVA.
-        keys: public SSH keys of those who may sign; with none, a signature is not asked for.
+        keys: public SSH keys of those who may sign what is published; with none, a signature is not asked for.
+        authorities: certificates that vouch for who signed the OVF; with none, nobody's is asked for.
 
     Raises:
         BadInput: something does not hold.
         SignatureError: the signature is missing, not over this file, or by somebody else.
+        Refused: the OVF's own signature is not over it, or by somebody else.
     """
     with Ova(file) as ova:
         verified = ova.verify()
         yield Finding("structure", f"{len(ova.members)} members, the descriptor first")
         yield Finding("digests", _digests(verified))
+        if signed := ova.check_certificate(authorities):
+            vouched = "as was asked for" if signed.vouched else "whom nothing vouches for here (--ca)"
+            yield Finding("certificate", f"{signed.subject}, SHA-256 {signed.fingerprint}, {vouched}")
         for name, checked in ova.check_disks().items():
             seen = (
                 f"{checked.capacity / 2**30:.0f} GiB, {checked.grains} grains, all inflate to what they say"
             )
             yield Finding(f"disk {name}", seen)
-    sums = file.with_name(f"{file.name}.sha256")
+    sums = publish.sums_of(file)
     if sums.exists() or keys:
-        yield _signed(file, sums, keys)
-    listed = _bill(file)
-    if listed is not None:
+        yield from _signed(file, sums, keys)
+    beside = publish.beside(file, "bill")
+    if beside.exists():
+        listed = bill.loads(_read(beside, _LARGEST_BILL), beside.name)
         yield _held(listed, verified)
+        yield from _told(file, listed, verified)
 
 
 def _digests(verified: Verified) -> str:
@@ -59,39 +70,51 @@ def _digests(verified: Verified) -> str:
     return f"{len(verified.files)} files, {verified.size / 1e6:.0f} MB, as the manifest has them ({', '.join(kinds)})"
 
 
-def _signed(file: Path, sums: Path, keys: Sequence[str]) -> Finding:
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    line = f"{digest}  {file.name}\n".encode()
+def _signed(file: Path, sums: Path, keys: Sequence[str]) -> Iterator[Finding]:
     if not sums.exists():
         raise BadInput(
             f"{sums.name} is not there", why="it is what the signature is over", do="fetch it beside the OVA"
         )
-    if _read(sums, _SMALL) != line:
-        raise BadInput(
-            f"{file.name} is not the one of {sums.name}",
-            seen=f"sha256 {digest}",
-            do="fetch both again, and compare with the publisher's",
-        )
-    if not keys:
-        return Finding("sha256", f"{digest}, as {sums.name} says; nobody's signature was asked for (--key)")
-    signature = sums.with_name(f"{sums.name}.sig")
+    text = _read(sums, _SMALL)
+    listed = _sums(text, sums.name)
+    if file.name not in listed:
+        raise BadInput(f"{sums.name} does not list {file.name}", do="fetch it again beside the OVA")
+    # Who signed is told before any of the sums is believed.
+    signer = _signer(sums, text, keys) if keys else None
+    there = {name: file.parent / name for name in listed if (file.parent / name).is_file()}
+    for name, path in there.items():
+        found = publish.digest(path)
+        if found != listed[name]:
+            raise BadInput(
+                f"{name} is not the one of {sums.name}",
+                seen=f"sha256 {found}",
+                do="fetch both again, and compare with the publisher's",
+            )
+    rest = len(listed) - len(there)
+    seen = f"{len(there)} files as {sums.name} says{f', {rest} more are not here' if rest else ''}"
+    yield Finding("sha256", f"{listed[file.name]}; {seen}")
+    if signer is not None:
+        yield Finding("signature", f"by {signer.fingerprint}, over all of {sums.name}")
+
+
+def _signer(sums: Path, text: bytes, keys: Sequence[str]) -> ssh.Signer:
+    signature = publish.signature_of(sums)
     if not signature.exists():
         raise ssh.SignatureError(
-            f"{file.name} is not signed", seen=f"there is no {signature.name}", do="fetch it beside the OVA"
+            f"{sums.name} is not signed", seen=f"there is no {signature.name}", do="fetch it beside the OVA"
         )
-    signer = ssh.verify(line, _read(signature, _SMALL).decode(errors="replace"), keys, namespace=NAMESPACE)
-    return Finding("signature", f"by {signer.fingerprint}, over sha256 {digest}")
+    armoured = _read(signature, _SMALL).decode(errors="replace")
+    return ssh.verify(text, armoured, keys, namespace=publish.NAMESPACE)
 
 
-def bill_of(file: Path) -> Path:
-    """Returns where the bill of an OVA lies."""
-    return file.with_name(f"{file.name.removesuffix('.ova')}.bill.json")
-
-
-def _bill(file: Path) -> bill.Bill | None:
-    beside = bill_of(file)
-    return bill.loads(_read(beside, _LARGEST_BILL), beside.name) if beside.exists() else None
+def _sums(text: bytes, where: str) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.decode(errors="replace").splitlines(), 1):
+        match = _LINE.fullmatch(line)
+        if match is None or match[2] in found:
+            raise BadInput(f"{where}: line {number} is no sum", seen=repr(line[:80]), do="fetch it again")
+        found[member_name(match[2], where=where)] = match[1]
+    return found
 
 
 def _held(listed: bill.Bill, verified: Verified) -> Finding:
@@ -102,6 +125,34 @@ def _held(listed: bill.Bill, verified: Verified) -> Finding:
     return Finding(
         "bill", f"{counts['deb']} Debian packages, {counts['wheel']} wheels, {counts['program']} programs"
     )
+
+
+def _told(file: Path, listed: bill.Bill, verified: Verified) -> Iterator[Finding]:
+    """Holds what is told to others' tools to the bill and to the OVA."""
+    held = frozenset((item.name, item.version, item.sha256) for item in listed.items)
+    for what, form in (("cdx", "CycloneDX"), ("spdx", "SPDX")):
+        path = publish.beside(file, what)
+        if path.exists():
+            disk, items = sbom.items(_read(path, _LARGEST_BILL), path.name)
+            if disk != listed.disk_sha256 or items != held:
+                raise BadInput(
+                    f"{path.name} is not what the bill says",
+                    seen=", ".join(sorted(name for name, _, _ in items ^ held)[:8]) or f"disk sha256 {disk}",
+                    do="fetch both again from the publisher",
+                )
+            yield Finding(form, f"{len(items)} things, the same as the bill's")
+    path = publish.beside(file, "provenance")
+    if path.exists():
+        subjects = provenance.subjects(_read(path, _LARGEST_BILL), path.name)
+        packed = {each.name: each.digests["sha256"] for each in verified.files}
+        wrong = [
+            name
+            for name, digest in packed.items()
+            if subjects.get(f"{publish.stem_of(file)}/{name}") != digest
+        ]
+        if wrong:
+            raise BadInput(f"{path.name} is of another image", seen=", ".join(wrong))
+        yield Finding("provenance", f"SLSA v1, of {len(subjects)} files")
 
 
 def _read(path: Path, longest: int) -> bytes:

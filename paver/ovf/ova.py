@@ -18,8 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from cryptography import x509
+
 from paver.errors import BadInput
-from paver.ovf import descriptor, manifest, tar, vmdk
+from paver.ovf import certificate, descriptor, manifest, tar, vmdk
 from paver.ovf.model import Descriptor, Disk, File
 from paver.ovf.names import href_name
 
@@ -201,6 +203,24 @@ class Ova:
             )
         return Verified(descriptor=self.descriptor, files=tuple(files), size=sum(file.size for file in files))
 
+    def check_certificate(self, authorities: tuple[x509.Certificate, ...] = ()) -> certificate.Signed | None:
+        """Returns who signed the manifest with a certificate, None where nobody did.
+
+        Raises:
+            BadInput: a file that is no certificate, or several, or none where `authorities` are given.
+            Refused: it is not over this manifest, or by somebody for whom none of `authorities` vouches.
+        """
+        certificates = [member for member in self.members if member.name.lower().endswith(".cert")]
+        if len(certificates) > 1 or (authorities and not certificates):
+            raise BadInput(f"{self.name} holds {len(certificates)} certificates; one is right")
+        if not certificates:
+            return None
+        data = self._small(certificates[0], certificate.LONGEST)
+        name = self._manifest_member().name
+        manifest_ = self._small(self._by_name[name], manifest.LONGEST)
+        where = f"{self.name}: {certificates[0].name}"
+        return certificate.check(data, manifest_, name, where=where, authorities=authorities)
+
     def check_disks(self) -> dict[str, vmdk.Checked]:
         """Reads every disk grain by grain; returns what they hold, by the file's name.
 
@@ -227,6 +247,10 @@ class Ova:
         return self.members[0]
 
     def _manifest(self) -> dict[str, manifest.Entry]:
+        member = self._manifest_member()
+        return manifest.parse(self._small(member, manifest.LONGEST), where=f"{self.name}: {member.name}")
+
+    def _manifest_member(self) -> tar.Member:
         names = [member.name for member in self.members if member.name.lower().endswith(".mf")]
         if len(names) != 1:
             raise BadInput(
@@ -234,8 +258,7 @@ class Ova:
                 why="without a manifest nothing tells a whole OVA from a damaged one",
                 do="export it with a manifest",
             )
-        data = self._small(self._by_name[names[0]], manifest.LONGEST)
-        return manifest.parse(data, where=f"{self.name}: {names[0]}")
+        return self._by_name[names[0]]
 
     def _check_files(self, entries: Mapping[str, manifest.Entry]) -> None:
         for file in self.descriptor.files:

@@ -1,7 +1,7 @@
-"""Making an OVA of one raw disk: descriptor, manifest and streamOptimized VMDK in a USTAR archive.
+"""Making an OVA of one raw disk: descriptor, manifest, certificate and streamOptimized VMDK in a USTAR archive.
 
-The VMDK goes straight to its place in the archive and is digested on the way; descriptor and manifest are
-put before it afterwards. For that the descriptor is padded with blanks after its last element to the length
+The VMDK goes straight to its place in the archive and is digested on the way; descriptor, manifest and
+certificate are put before it afterwards. For that the descriptor is padded with blanks after its last element to the length
 that it has at most. The same input gives the same bytes.
 """
 
@@ -19,6 +19,7 @@ from typing import IO
 
 from paver.errors import BadInput
 from paver.ovf import envelope
+from paver.ovf.certificate import Publisher
 from paver.ovf.model import Network, Product, Property
 from paver.ovf.vmdk_write import Written, write_vmdk
 
@@ -51,6 +52,7 @@ def make_ova(
     product: Product | None = None,
     guest: str = "debian11_64Guest",
     firmware: str = "bios",
+    publisher: Publisher | None = None,
 ) -> Made:
     """Makes an OVA at `path` (mode 0644), replacing what is there only once it is whole.
 
@@ -66,6 +68,7 @@ def make_ova(
         product: name, vendor, version.
         guest: VMware's guest OS identifier.
         firmware: `bios` or `efi`.
+        publisher: signs the manifest with its certificate; None: nobody does.
 
     Raises:
         BadInput: the name can't be a file's, the image doesn't fit, or is too large for a USTAR archive.
@@ -84,7 +87,8 @@ def make_ova(
     disk_name = f"{name}-disk1.vmdk"
     room = len(envelope.render(system, disk_name, _LARGEST))
     lines = len(_manifest_line(f"{name}.ovf", "0" * 64)) + len(_manifest_line(disk_name, "0" * 64))
-    data_at = 3 * BLOCK + _blocks(room) + _blocks(lines)
+    signed = len(publisher.sign(b"", f"{name}.mf")) if publisher else 0
+    data_at = 3 * BLOCK + _blocks(room) + _blocks(lines) + (BLOCK + _blocks(signed) if publisher else 0)
     with _replacing(path) as file:
         file.seek(data_at)
         sink = _Digesting(file)
@@ -99,8 +103,11 @@ def make_ova(
         text = envelope.render(system, disk_name, written).ljust(room)
         manifest = _manifest_line(f"{name}.ovf", hashlib.sha256(text).hexdigest())
         manifest += _manifest_line(disk_name, sink.sha256.hexdigest())
+        small = [(f"{name}.ovf", text), (f"{name}.mf", manifest)]
+        if publisher:
+            small.append((f"{name}.cert", publisher.sign(manifest, f"{name}.mf")))
         file.seek(0)
-        for member, content in ((f"{name}.ovf", text), (f"{name}.mf", manifest)):
+        for member, content in small:
             file.write(_header(member, len(content)) + content.ljust(_blocks(len(content)), b"\0"))
         file.write(_header(disk_name, written.size))
         file.flush()

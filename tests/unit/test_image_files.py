@@ -7,64 +7,42 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from paver.errors import BadInput
-from paver.image import base, bill, diff, stages, verify
-from paver.image.build import NAMESPACE
+from paver.errors import BadInput, Refused
+from paver.image import base, diff, publish, stages, verify
 from paver.image.lock import Lock
-from paver.ovf import vmdk_layout
-from paver.ovf.ova import Ova
-from paver.ovf.write import make_ova
+from paver.ovf import certificate
 from paver.signing import ssh
+from tests.support.small_image import GRAIN, MODULES, image, publisher
 
-GRAIN = vmdk_layout.GRAIN
 LOCK = Lock(suite="trixie", content="0" * 64, epoch=1, debs=())
-
-
-@dataclasses.dataclass(frozen=True)
-class Image:
-    """An OVA with what lies beside it, and the key that signed it."""
-
-    ova: Path
-    key: str
-
-
-def image(folder: Path, disk: bytes, *, version: str = "1.0", programs: str = "1" * 64) -> Image:
-    folder.mkdir()
-    ova = folder / f"paver-jumpbox-{version}.ova"
-    made = make_ova(ova, name="paver-jumpbox", disk=disk, capacity=64 * GRAIN)
-    with Ova(ova) as opened:
-        packed = {each.name: each.digests["sha256"] for each in opened.verify().files}
-    listed = bill.of(version, LOCK, {}, {"bosh": ("7", programs)}, packed["paver-jumpbox-disk1.vmdk"])
-    verify.bill_of(ova).write_bytes(bill.dumps(listed))
-    line = f"{made.sha256}  {ova.name}\n"
-    sums = ova.with_name(f"{ova.name}.sha256")
-    sums.write_text(line)
-    secret = ed25519.Ed25519PrivateKey.generate()
-    formats = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    signature = ssh.sign(line.encode(), secret.private_bytes(*formats).decode(), namespace=NAMESPACE)
-    sums.with_name(f"{sums.name}.sig").write_text(signature)
-    public = secret.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    return Image(ova, public.decode())
 
 
 def test_a_whole_image_holds_in_every_part(tmp_path: Path) -> None:
     made = image(tmp_path / "a", b"\x01" * GRAIN)
     found = {finding.what: finding.seen for finding in verify.verify(made.ova, [made.key])}
-    assert list(found) == ["structure", "digests", "disk paver-jumpbox-disk1.vmdk", "signature", "bill"]
+    assert list(found) == [
+        "structure",
+        "digests",
+        "disk paver-jumpbox-disk1.vmdk",
+        "sha256",
+        "signature",
+        "bill",
+        "CycloneDX",
+        "SPDX",
+        "provenance",
+    ]
     assert "1 grains" in found["disk paver-jumpbox-disk1.vmdk"]
-    assert "1 programs" in found["bill"]
+    assert "8 files" in found["sha256"]
+    assert found["bill"] == "3 Debian packages, 1 wheels, 1 programs"
+    assert found["CycloneDX"].startswith("5 things")
 
 
 def test_an_image_that_somebody_else_signed_or_nobody_is_refused(tmp_path: Path) -> None:
     made, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x02" * GRAIN)
     with pytest.raises(ssh.SignatureError, match="may not sign"):
         list(verify.verify(made.ova, [other.key]))
-    made.ova.with_name(f"{made.ova.name}.sha256.sig").unlink()
+    publish.signature_of(publish.sums_of(made.ova)).unlink()
     with pytest.raises(ssh.SignatureError, match="is not signed"):
         list(verify.verify(made.ova, [made.key]))
 
@@ -78,15 +56,15 @@ def test_another_image_under_a_signed_name_is_refused(tmp_path: Path) -> None:
 
 def test_a_signature_for_another_use_does_not_pass(tmp_path: Path) -> None:
     made = image(tmp_path / "a", b"\x01" * GRAIN)
-    signature = made.ova.with_name(f"{made.ova.name}.sha256.sig")
-    line = made.ova.with_name(f"{made.ova.name}.sha256").read_bytes()
+    sums = publish.sums_of(made.ova)
     with pytest.raises(ssh.SignatureError, match="another use"):
-        ssh.verify(line, signature.read_text(), [made.key])
+        ssh.verify(sums.read_bytes(), publish.signature_of(sums).read_text(), [made.key])
 
 
 def test_a_bill_of_another_image_is_refused(tmp_path: Path) -> None:
     made, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x02" * GRAIN)
-    verify.bill_of(other.ova).replace(verify.bill_of(made.ova))
+    publish.sums_of(made.ova).unlink()
+    publish.beside(other.ova, "bill").replace(publish.beside(made.ova, "bill"))
     with pytest.raises(BadInput, match="the bill is of another image"):
         list(verify.verify(made.ova))
 
@@ -100,8 +78,73 @@ def test_a_byte_of_a_disk_that_changed_is_found(tmp_path: Path) -> None:
         list(verify.verify(made.ova))
 
 
+@pytest.mark.parametrize("what", ["bill", "cdx", "spdx", "provenance"])
+def test_a_document_that_changed_after_it_was_signed_is_refused(tmp_path: Path, what: str) -> None:
+    made = image(tmp_path / "a", b"\x01" * GRAIN)
+    path = publish.beside(made.ova, what)
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(BadInput, match=f"{what}.json is not the one of"):
+        list(verify.verify(made.ova, [made.key]))
+
+
+@pytest.mark.parametrize("what", ["cdx", "spdx"])
+@pytest.mark.parametrize("change", [("5.2.37", "5.2.38"), ("a" * 64, "f" * 64), ('"bash"', '"zsh"')])
+def test_what_is_told_to_others_tools_has_to_be_what_the_bill_says(
+    tmp_path: Path, what: str, change: tuple[str, str]
+) -> None:
+    made = image(tmp_path / "a", b"\x01" * GRAIN)
+    publish.sums_of(made.ova).unlink()
+    path = publish.beside(made.ova, what)
+    assert change[0] in path.read_text()
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(BadInput, match="is not what the bill says"):
+        list(verify.verify(made.ova))
+
+
+def test_a_provenance_of_another_image_is_refused(tmp_path: Path) -> None:
+    made, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x02" * GRAIN)
+    publish.sums_of(made.ova).unlink()
+    publish.beside(other.ova, "provenance").replace(publish.beside(made.ova, "provenance"))
+    with pytest.raises(BadInput, match="is of another image"):
+        list(verify.verify(made.ova))
+
+
+def test_sums_that_name_a_file_outside_of_the_folder_are_refused(tmp_path: Path) -> None:
+    made = image(tmp_path / "a", b"\x01" * GRAIN)
+    sums = publish.sums_of(made.ova)
+    sums.write_text(sums.read_text() + f"{'0' * 64}  ../../etc/passwd\n")
+    with pytest.raises(BadInput, match="outside of its folder"):
+        list(verify.verify(made.ova))
+
+
+def test_an_ovf_signed_by_a_certificate_names_its_publisher(tmp_path: Path) -> None:
+    both, alone = publisher(tmp_path, "North")
+    _, stranger = publisher(tmp_path, "Stranger")
+    made = image(tmp_path / "a", b"\x01" * GRAIN, certify=both)
+    north, other = (certificate.authorities(path.read_bytes(), path.name) for path in (alone, stranger))
+    found = {finding.what: finding.seen for finding in verify.verify(made.ova, authorities=north)}
+    assert found["certificate"].startswith("CN=North, SHA-256 ")
+    with pytest.raises(Refused, match="no given certificate vouches"):
+        list(verify.verify(made.ova, authorities=other))
+    unsigned = image(tmp_path / "b", b"\x01" * GRAIN)
+    with pytest.raises(BadInput, match="holds 0 certificates"):
+        list(verify.verify(unsigned.ova, authorities=north))
+
+
+def test_a_certificate_that_is_not_over_this_manifest_is_refused(tmp_path: Path) -> None:
+    made = image(tmp_path / "a", b"\x01" * GRAIN, certify=publisher(tmp_path)[0])
+    data = made.ova.read_bytes()
+    at = data.index(b"SHA256(paver-jumpbox.mf)= ") + 40
+    made.ova.write_bytes(data[:at] + (b"0" if data[at : at + 1] != b"0" else b"1") + data[at + 1 :])
+    with pytest.raises(Refused, match="is not over this manifest"):
+        list(verify.verify(made.ova))
+
+
 def test_two_images_of_the_same_bytes_do_not_differ(tmp_path: Path) -> None:
     one, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x01" * GRAIN)
+    for what in ("bill", "cdx", "spdx", "provenance"):
+        assert publish.beside(one.ova, what).read_bytes() == publish.beside(other.ova, what).read_bytes()
+    assert publish.sums_of(one.ova).read_bytes() == publish.sums_of(other.ova).read_bytes()
     assert hashlib.sha256(one.ova.read_bytes()).digest() == hashlib.sha256(other.ova.read_bytes()).digest()
     assert diff.diff(one.ova, other.ova).same
 
@@ -109,16 +152,16 @@ def test_two_images_of_the_same_bytes_do_not_differ(tmp_path: Path) -> None:
 def test_where_two_disks_differ_is_told_also_where_one_holds_nothing(tmp_path: Path) -> None:
     old = b"\x01" * GRAIN + bytes(GRAIN) + b"\x03" * GRAIN + b"\x04" * GRAIN
     new = b"\x01" * GRAIN + b"\x02" * GRAIN + b"\x05" * GRAIN + b"\x04" * GRAIN
-    one, other = image(tmp_path / "a", old), image(tmp_path / "b", new, programs="2" * 64)
+    one, other = image(tmp_path / "a", old), image(tmp_path / "b", new, modules=MODULES.replace("abc", "xyz"))
     found = diff.diff(one.ova, other.ova)
     assert found.regions == ((GRAIN, 2 * GRAIN),)
-    assert found.packages == ("~ program bosh: the same version, other bytes",)
+    assert found.packages == ("~ program tool: the same version, other bytes",)
     assert diff.diff(other.ova, one.ova).regions == found.regions
 
 
 def test_without_bills_the_disks_are_compared_alone(tmp_path: Path) -> None:
     one, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x01" * GRAIN)
-    verify.bill_of(one.ova).unlink()
+    publish.beside(one.ova, "bill").unlink()
     found = diff.diff(one.ova, other.ova)
     assert found.same
     assert not found.bills

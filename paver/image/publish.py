@@ -1,0 +1,231 @@
+"""What is handed out of a build: the OVA, the same unpacked, its bills, how it was built, the sums of all, a signature.
+
+paver-jumpbox-1.0.ova              the image
+paver-jumpbox-1.0/                 its members, for ESXi's own host client
+paver-jumpbox-1.0.bill.json        what is in it (paver.image-bill/1), and the same for others' tools:
+paver-jumpbox-1.0.cdx.json         CycloneDX 1.6
+paver-jumpbox-1.0.spdx.json        SPDX 2.3
+paver-jumpbox-1.0.provenance.json  in-toto, SLSA v1
+paver-jumpbox-1.0.sha256           the sums of all of these, as `sha256sum` writes and checks them
+paver-jumpbox-1.0.sha256.sig       a signature over them, which `ssh-keygen -Y verify` checks
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from paver.errors import BadInput
+from paver.image import bill, go_program, licences, provenance, sbom
+from paver.image.lock import Lock
+from paver.ovf import certificate
+from paver.ovf.model import Product
+from paver.ovf.ova import Ova
+from paver.ovf.write import make_ova
+from paver.signing import ssh
+
+NAME = sbom.NAME
+NAMESPACE = "paver-image"
+"""What a signature of an image is for, as `ssh-keygen -Y sign -n` takes it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The virtual machine: `capacity` of its disk in bytes, `memory_mb`, `cpus`."""
+
+    capacity: int
+    memory_mb: int
+    cpus: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the image was made of.
+
+    Attributes:
+        disk: the raw disk.
+        root: the tar that became its root file system, for the packages' licences.
+        wheels: the folder of wheels.
+        programs: the folder of programs.
+        lock: the Debian packages.
+        inputs: SHA-256 of what else decided what came out, by name.
+    """
+
+    disk: Path
+    root: Path
+    wheels: Path
+    programs: Path
+    lock: Lock
+    inputs: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Published:
+    """What was handed out: the OVA's `sha256` and `size`, and `files` by what they are."""
+
+    sha256: str
+    size: int
+    files: Mapping[str, Path]
+
+
+def publish(
+    out: Path,
+    version: str,
+    machine: Machine,
+    parts: Parts,
+    *,
+    sign: Path | None = None,
+    certify: Path | None = None,
+) -> Published:
+    """Packs the image into the folder `out`, with all that is published beside it.
+
+    Args:
+        out: the folder, made if it is not there.
+        version: of paver.
+        machine: what the OVF asks for.
+        parts: what the image was made of.
+        sign: a private SSH key that signs the sums, or None.
+        certify: the publisher's RSA key and certificate as PEM, for the OVF's own signature, or None.
+
+    Raises:
+        BadInput: a key is none, or a part can't be read.
+    """
+    publisher = None if certify is None else certificate.publisher(read_key(certify))
+    key = None if sign is None else read_key(sign).decode(errors="replace")
+    out.mkdir(parents=True, exist_ok=True)
+    ova = out / f"{NAME}-{version}.ova"
+    made = make_ova(
+        ova,
+        name=NAME,
+        disk=parts.disk,
+        capacity=machine.capacity,
+        memory_mb=machine.memory_mb,
+        cpus=machine.cpus,
+        guest="debian12_64Guest",
+        product=Product(name="paver jumpbox", vendor="paver", version=version, full_version=version),
+        publisher=publisher,
+    )
+    files = {"ova": ova, **_unpacked(ova, out / f"{NAME}-{version}")}
+    sums = {"ova": made.sha256, **{what: digest(path) for what, path in files.items() if what != "ova"}}
+    listed, details = described(version, parts, sums["vmdk"])
+    written = {
+        "bill": bill.dumps(listed),
+        "cdx": sbom.cyclonedx(listed, details),
+        "spdx": sbom.spdx(listed, details),
+    }
+    subjects = {named(out, path): sums[what] for what, path in files.items()}
+    told = {"name": NAME, "version": version, **dataclasses.asdict(machine)}
+    written["provenance"] = provenance.statement(
+        subjects, listed, details, inputs=parts.inputs, parameters=told
+    )
+    for what, data in written.items():
+        files[what] = _written(out / f"{NAME}-{version}.{what}.json", data)
+        sums[what] = hashlib.sha256(data).hexdigest()
+    lines = sorted((named(out, path), sums[what]) for what, path in files.items())
+    text = "".join(f"{digest_}  {name}\n" for name, digest_ in lines).encode()
+    files["sha256"] = _written(sums_of(ova), text)
+    beside = signature_of(files["sha256"])
+    beside.unlink(missing_ok=True)
+    if key is not None:
+        files["signature"] = _written(beside, ssh.sign(text, key, namespace=NAMESPACE).encode())
+    return Published(sha256=made.sha256, size=made.size, files=files)
+
+
+def described(version: str, parts: Parts, disk_sha256: str) -> tuple[bill.Bill, sbom.Details]:
+    """Returns the bill of an image out of `parts` whose disk has that digest, and what is known beside."""
+    wheels = sorted(parts.wheels.glob("*.whl"))
+    built = {path.name: go_program.read(path) for path in sorted(parts.programs.iterdir())}
+    # What is of paver's own source has no version but paver's.
+    versions = {name: (program.version or version) for name, program in built.items()}
+    listed = bill.of(
+        version,
+        parts.lock,
+        {path.name: digest(path) for path in wheels},
+        {name: (number, digest(parts.programs / name)) for name, number in versions.items()},
+        disk_sha256,
+    )
+    known = {("deb", name): found for name, found in licences.of_debs(parts.root).items() if found}
+    for path in wheels:
+        if found := licences.of_wheel(path):
+            known["wheel", path.name.split("-")[0]] = found
+    details = sbom.Details(
+        suite=parts.lock.suite,
+        architectures={deb.name: deb.architecture for deb in parts.lock.debs},
+        licences=known,
+        modules={name: program.modules for name, program in built.items()},
+        epoch=parts.lock.epoch,
+    )
+    return listed, details
+
+
+def stem_of(ova: Path) -> str:
+    """Returns what the names of all that is published with `ova` begin with."""
+    return ova.name.removesuffix(".ova")
+
+
+def sums_of(ova: Path) -> Path:
+    """Returns where the sums of what is published with an OVA lie."""
+    return ova.with_name(f"{stem_of(ova)}.sha256")
+
+
+def signature_of(sums: Path) -> Path:
+    """Returns where the signature over the sums lies."""
+    return sums.with_name(f"{sums.name}.sig")
+
+
+def beside(ova: Path, what: str) -> Path:
+    """Returns where a document of an OVA lies: its `bill`, `cdx`, `spdx` or `provenance`."""
+    return ova.with_name(f"{stem_of(ova)}.{what}.json")
+
+
+def named(out: Path, path: Path) -> str:
+    """Returns how the sums name `path`."""
+    return path.relative_to(out).as_posix()
+
+
+def digest(path: Path) -> str:
+    """Returns the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_key(path: Path) -> bytes:
+    """Returns what is in a file with a key or a certificate.
+
+    Raises:
+        BadInput: it can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read: {error.strerror}", why="a key or certificate is wanted there"
+        ) from error
+
+
+def _unpacked(ova: Path, folder: Path) -> dict[str, Path]:
+    """Lays the OVA's members out beside it: ESXi's own host client takes large images only so."""
+    folder.mkdir(exist_ok=True)
+    found = {}
+    with Ova(ova) as opened:
+        for member in opened.members:
+            target = folder / member.name
+            draft = target.with_name(f".{member.name}")
+            with draft.open("wb") as into:
+                window = opened.member(member.name)
+                while piece := window.read(2**22):
+                    into.write(piece)
+            draft.replace(target)
+            found[member.name.rpartition(".")[2]] = target
+    for old in set(folder.iterdir()) - set(found.values()):
+        old.unlink()
+    return found
+
+
+def _written(path: Path, data: bytes) -> Path:
+    draft = path.with_name(f".{path.name}")
+    draft.write_bytes(data)
+    draft.replace(path)
+    return path

@@ -1,0 +1,91 @@
+"""What is published with an image, judged by programs that others wrote."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from paver.image import publish
+from paver.ovf.ova import Ova
+from tests.support import tools
+from tests.support.small_image import GRAIN, image, publisher
+
+DISK = b"boots" * 30_000
+
+
+def ran(*argv: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        list(map(str, argv)), input=stdin, cwd=cwd, check=False, capture_output=True, timeout=60
+    )
+
+
+def test_sha256sum_and_ssh_keygen_agree_with_the_sums_and_their_signature(tmp_path: Path) -> None:
+    made = image(tmp_path / "a", DISK)
+    sums = publish.sums_of(made.ova)
+    assert ran("sha256sum", "--check", "--strict", sums.name, cwd=made.ova.parent).returncode == 0
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"publisher {made.key}\n")
+    argv: list[str | Path] = [
+        "ssh-keygen",
+        "-Y",
+        "verify",
+        "-f",
+        allowed,
+        "-I",
+        "publisher",
+        "-n",
+        publish.NAMESPACE,
+    ]
+    argv += ["-s", publish.signature_of(sums)]
+    assert b"Good" in ran(*argv, stdin=sums.read_bytes()).stdout
+    assert ran(*argv, stdin=sums.read_bytes() + b"\n").returncode != 0
+
+
+def test_openssl_agrees_with_the_certificate_over_the_manifest(tmp_path: Path) -> None:
+    both, alone = publisher(tmp_path, "North")
+    made = image(tmp_path / "a", DISK, certify=both)
+    folder = made.ova.with_suffix("")
+    data = (folder / "paver-jumpbox.cert").read_bytes()
+    line, _, pem = data.partition(b"\n")
+    assert ran("openssl", "x509", "-noout", "-subject", stdin=pem).stdout.strip() == b"subject=CN = North"
+    match = re.fullmatch(rb"SHA256\(paver-jumpbox\.mf\)= ([0-9a-f]+)", line)
+    assert match is not None
+    (tmp_path / "signature").write_bytes(bytes.fromhex(match[1].decode()))
+    key = tmp_path / "public.pem"
+    key.write_bytes(ran("openssl", "x509", "-pubkey", "-noout", "-in", alone).stdout)
+    argv: list[str | Path] = [
+        "openssl",
+        "dgst",
+        "-sha256",
+        "-verify",
+        key,
+        "-signature",
+        tmp_path / "signature",
+    ]
+    manifest = folder / "paver-jumpbox.mf"
+    assert ran(*argv, manifest).stdout == b"Verified OK\n"
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    assert ran(*argv, manifest).returncode != 0
+
+
+def test_an_ova_lists_descriptor_manifest_certificate_and_disk_in_the_order_that_the_standard_wants(
+    tmp_path: Path,
+) -> None:
+    made = image(tmp_path / "a", DISK, certify=publisher(tmp_path)[0])
+    # DSP0243, section "Distribution as a single file".
+    expected = [f"paver-jumpbox{end}" for end in (".ovf", ".mf", ".cert", "-disk1.vmdk")]
+    assert ran("tar", "-tf", made.ova).stdout.decode().split() == expected
+    with Ova(made.ova) as ova:
+        assert [member.name for member in ova.members] == expected
+
+
+def test_qemu_img_reads_back_the_very_disk(tmp_path: Path) -> None:
+    disk = bytes(range(256)) * (GRAIN // 256) + bytes(3 * GRAIN) + b"end" * 9000
+    made = image(tmp_path / "a", disk)
+    vmdk = made.ova.with_suffix("") / "paver-jumpbox-disk1.vmdk"
+    qemu_img = tools.program("qemu-img", "qemu-utils")
+    assert ran(qemu_img, "check", "-f", "vmdk", vmdk).returncode == 0
+    raw = tmp_path / "a" / "parts" / "disk.raw"
+    compared = ran(qemu_img, "compare", "-f", "raw", "-F", "vmdk", raw, vmdk)
+    assert compared.stdout.rstrip().endswith(b"Images are identical."), compared
