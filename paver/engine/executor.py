@@ -92,6 +92,7 @@ class Executor:
         self._grounds: dict[tuple[str, str], Ground] = {(g.kind.kind, g.at.name): g for g in paved.grounds}
         self._kinds: Mapping[str, type[Resource[Any]]] = {g.kind.kind: g.kind for g in paved.grounds}
         self._actions = {action.resource: action for action in plan.actions}
+        self._lost: set[ResourceId] = set()
         self._reading = ReadingWorld(plan.site, hands.connections, hands.versions, moved=paved.moved)
         for action in plan.actions:
             self._same_wish(action)
@@ -236,21 +237,26 @@ class Executor:
 
         A run that was killed may have come that far, and not to the line that says so.
         """
+        holders = closure([action.resource], lambda one: self._graph.holders.get(one, ())) - {action.resource}
+        leaving = action.verb is Verb.DELETE
+        # Once one was waited for in vain, the others in it need not be.
+        if leaving and holders & self._lost:
+            return None
         try:
             return self._facts(action, resource)
         except Unobservable:
-            if action.verb is Verb.DELETE and self._lost_its_holder(action.resource):
+            if leaving and self._lost_one_of(holders):
                 return None
             raise
 
-    def _lost_its_holder(self, id_: ResourceId) -> bool:
-        holders = closure([id_], lambda one: self._graph.holders.get(one, ())) - {id_}
+    def _lost_one_of(self, holders: set[ResourceId]) -> bool:
         for holder in sorted(holders):
             action = self._actions.get(holder)
             if action is None or action.verb is not Verb.DELETE:
                 continue
             self._hands.connections.forget(action.endpoint)
             if not standing(self._facts(action, None), self._graph.resources[holder]):
+                self._lost.add(holder)
                 return True
         return False
 
