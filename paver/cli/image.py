@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paver.cli import out
+from paver.cli import image_prove, out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +22,12 @@ examples:
   paver image verify paver-jumpbox-0.1.0.ova --key publisher.pub
   paver image verify somebody-elses.ova      structure, digests, every grain of its disks
   paver image diff old.ova new.ova           which packages differ, and where the disks do
+  paver image prove paver-jumpbox-0.1.0.ova  boots it, and holds the running machine to what it should be
   paver image lock --refresh                 today's Debian packages; then look at what `git diff` says
 
-`build` and `lock` run in paver's source tree, on Debian; `verify` and `diff` anywhere.
+`build` and `lock` run in paver's source tree, on Debian; `prove` where QEMU is; `verify` and `diff` anywhere.
 
-exit codes: 0 built, or it holds, or nothing differs; 2 something differs; 3 the OVA is broken; 4 its signature is
+exit codes: 0 built, or it holds, or nothing differs; 1 it does not boot, or is not what it should be; 2 something differs; 3 the OVA is broken; 4 its signature is
 """
 
 
@@ -68,6 +69,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     diff.add_argument("old", type=Path, metavar="OLD")
     diff.add_argument("new", type=Path, metavar="NEW")
     diff.add_argument("--json", action="store_true", help="print it as JSON")
+    image_prove.add(verbs.add_parser("prove", help="boot an image, and hold it to what it should be"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -76,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         "build": _build,
         "diff": _diff,
         "lock": _lock,
+        "prove": lambda given: image_prove.run(given, _teller()),
         "verify": _verify,
     }[arguments.image_verb]
     return does(arguments)

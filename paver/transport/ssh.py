@@ -36,7 +36,7 @@ class HostKeyError(Refused):
     """The machine showed another host key than the one that is known."""
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keeps paramiko's log off the terminal: what matters of it is raised, and said in words of ours."""
     log = logging.getLogger("paramiko")
     if not log.handlers:
@@ -103,7 +103,7 @@ def connect(
             why="paver never trusts a key on first sight",
             do="let the phase that makes the machine run first, or give its public host key",
         )
-    _quiet()
+    quiet()
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     label = address if port == 22 else f"[{address}]:{port}"

@@ -1,0 +1,85 @@
+"""What an image that is proved is told at its first boot: the same as paver tells a jumpbox, in each way there is."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from paver.drivers.vsphere.jumpbox import first_boot
+from paver.errors import PaverError
+
+ADDRESS, PREFIX, GATEWAY = "10.20.0.10", 24, "10.20.0.2"
+CIDR = "10.20.0.0/24"
+USER, HOSTNAME, DOMAIN = "paver", "jumpbox", "proof.example"
+MAC = first_boot.mac_of("proof", HOSTNAME)
+
+
+def key_pair() -> tuple[str, str]:
+    """Returns a new key: the private one as OpenSSH writes it, and the public one's line."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    encoding = serialization.Encoding
+    private = key.private_bytes(
+        encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return private.decode(), public.decode()
+
+
+def wish(public: str) -> first_boot.FirstBoot:
+    """Returns what the machine is told: a static address and one account, which the key `public` opens."""
+    return first_boot.FirstBoot(
+        hostname=HOSTNAME,
+        domain=DOMAIN,
+        user=USER,
+        keys=(public,),
+        address=ADDRESS,
+        prefix=PREFIX,
+        gateway=GATEWAY,
+        dns=(GATEWAY,),
+        mac=MAC,
+    )
+
+
+def nocloud(told: first_boot.FirstBoot) -> dict[str, str]:
+    """Returns the files of a NoCloud ISO by name: what guestinfo would say, cut as NoCloud wants it."""
+    values = first_boot.guestinfo(told)
+    metadata = json.loads(plain(values[first_boot.METADATA]))
+    network = metadata.pop("network")
+    return {
+        "meta-data": json.dumps(metadata, indent=1, sort_keys=True) + "\n",
+        "network-config": json.dumps(network, indent=1, sort_keys=True) + "\n",
+        "user-data": plain(values[first_boot.USERDATA]),
+    }
+
+
+def iso(files: dict[str, str], target: Path) -> Path:
+    """Writes the ISO `target`, by the label that cloud-init looks for.
+
+    Raises:
+        PaverError: xorriso is not there, or refuses.
+    """
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        for name, content in files.items():
+            Path(folder, name).write_text(content)
+        argv = ["xorriso", "-as", "mkisofs", "-quiet", "-V", "cidata", "-J", "-r", "-o", str(target), folder]
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        except FileNotFoundError as error:
+            raise PaverError(
+                "xorriso is not there", why="it makes the first-boot CD-ROM", do="apt-get install xorriso"
+            ) from error
+    if done.returncode:
+        raise PaverError("the first-boot CD-ROM could not be made", seen=done.stderr.strip()[-800:])
+    return target
+
+
+def plain(value: str) -> str:
+    """Returns a guestinfo value as text."""
+    return gzip.decompress(base64.b64decode(value)).decode()

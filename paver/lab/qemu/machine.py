@@ -1,0 +1,126 @@
+"""A running PC: QEMU's process, which never outlives whoever started it, and its console."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from paver.errors import PaverError
+from paver.lab.qemu import hardware as hardwares
+from paver.lab.qemu.acceleration import PROGRAM, Acceleration, missing
+from paver.lab.qemu.console import Console
+from paver.lab.qemu.hardware import UEFI, Hardware
+
+
+class Machine:
+    """A PC that is switched on when this is made, and off when it is closed.
+
+    QEMU is killed by the kernel once the thread that made this has ended, also by kill -9.
+
+    Args:
+        hardware: what it is made of.
+        acceleration: what runs it.
+        folder: its own, with a short path: sockets lie there.
+
+    Raises:
+        PaverError: QEMU is not there.
+    """
+
+    def __init__(self, hardware: Hardware, acceleration: Acceleration, folder: Path) -> None:
+        self.hardware = hardware
+        self.console = Console(folder / "console.log", folder / "console.sock")
+        self.folder = folder
+        if shutil.which(PROGRAM) is None:
+            raise missing()
+        if hardware.firmware == UEFI:
+            shutil.copyfile(hardwares.firmware()[1], folder / "firmware.fd")
+        command = hardwares.argv(hardware, acceleration, folder)
+        with (folder / "qemu.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C is meant for us: we end it when we are done.
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    def runs(self) -> bool:
+        """Returns whether it is still on.
+
+        Raises:
+            PaverError: QEMU refused to run it at all.
+        """
+        code = self._process.poll()
+        if code is not None and code > 0:
+            said = (self.folder / "qemu.log").read_text(errors="replace").strip()
+            raise PaverError("QEMU ended", seen=said[-1500:], why=f"exit code {code}")
+        return code is None
+
+    def wait_off(self, seconds: float) -> None:
+        """Waits until the machine switched itself off.
+
+        Raises:
+            Hung: it did not, in time.
+        """
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise self.console.hung(
+                "the machine did not switch itself off", f"{seconds:.0f} s went by"
+            ) from None
+
+    def off(self) -> None:
+        """Cuts the power."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        """Returns the machine."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Cuts the power."""
+        self.off()
+
+
+def overlay(disk: Path, kind: str, into: Path, size: int | None = None) -> Path:
+    """Makes the qcow2 image `into` over the disk `disk`, which is only read.
+
+    Args:
+        disk: the disk.
+        kind: its format, as QEMU calls it.
+        into: the image.
+        size: of the new disk in bytes; None takes the old one's.
+
+    Raises:
+        PaverError: qemu-img is not there, or refuses.
+    """
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(disk), "-F", kind, str(into)]
+    try:
+        done = subprocess.run(
+            [*argv, *([] if size is None else [str(size)])], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise PaverError(
+            "qemu-img is not there",
+            why="it makes the disk that the image boots from",
+            do="apt-get install qemu-utils",
+        ) from error
+    if done.returncode:
+        raise PaverError(
+            f"no disk could be made over {disk}", seen=done.stderr.strip(), why="qemu-img refused"
+        )
+    return into

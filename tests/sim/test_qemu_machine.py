@@ -1,0 +1,145 @@
+"""A PC in software, really run: a boot sector speaks on its serial port; the end of whoever started it is its end."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from paver.lab.qemu import guestinfo, hardware, machine, plant
+from paver.lab.qemu.acceleration import Acceleration
+from paver.lab.qemu.console import Hung
+from paver.ovf.vmdk import write_vmdk
+from tests.support import boots
+
+SOFTWARE = Acceleration("tcg", "")
+
+
+def disk(folder: Path) -> Path:
+    """A packed VMDK whose boot sector speaks and then nothing more."""
+    packed = folder / "disk.vmdk"
+    with packed.open("wb") as into:
+        write_vmdk(boots.SECTOR, into, capacity=2**20)
+    return machine.overlay(packed, "vmdk", folder / "disk.qcow2")
+
+
+def pc(folder: Path) -> hardware.Hardware:
+    network = hardware.UserNetwork(port=0, cidr="10.20.0.0/24", address="10.20.0.10")
+    return hardware.Hardware(
+        disk=disk(folder), network=network, mac="00:50:56:00:00:01", memory_mb=64, cpus=1
+    )
+
+
+def gone(pid: int, seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_packed_disk_boots_and_its_console_is_read(tmp_path: Path) -> None:
+    with machine.Machine(pc(tmp_path), SOFTWARE, tmp_path) as running:
+        running.console.wait("no bootable world", 60, running.runs)
+        pid = running.pid
+    assert gone(pid)
+
+
+def test_a_machine_that_hangs_is_told_with_what_it_said_last(tmp_path: Path) -> None:
+    with machine.Machine(pc(tmp_path), SOFTWARE, tmp_path) as running:
+        running.console.wait("no bootable world", 60, running.runs)
+        with pytest.raises(Hung) as raised:
+            running.console.wait("login:", 0.5, running.runs)
+    assert "no bootable world" in raised.value.seen
+
+
+def test_a_machine_does_not_outlive_whoever_started_it_and_was_killed(tmp_path: Path) -> None:
+    disk(tmp_path)
+    program = f"""
+        from pathlib import Path
+        from paver.lab.qemu import hardware, machine
+        from paver.lab.qemu.acceleration import Acceleration
+        folder = Path({str(tmp_path)!r})
+        network = hardware.UserNetwork(port=0, cidr="10.20.0.0/24", address="10.20.0.10")
+        made = hardware.Hardware(disk=folder / "disk.qcow2", network=network, mac="00:50:56:00:00:01", memory_mb=64)
+        running = machine.Machine(made, Acceleration("tcg", ""), folder)
+        running.console.wait("no bootable world", 60, running.runs)
+        print(running.pid, flush=True)
+        running.wait_off(3600)
+        """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        assert Path(f"/proc/{pid}").exists()
+        owner.send_signal(signal.SIGKILL)
+        owner.wait()
+    assert gone(pid)
+
+
+def asked(values: guestinfo.Guestinfo, folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """What the stand-in for vmware-rpctool does with `command`, over a terminal instead of a serial port."""
+    ours, theirs = pty.openpty()
+    tool = folder / "vmware-rpctool"
+    tool.write_text(guestinfo.RPCTOOL.replace("/dev/ttyS1", os.ttyname(theirs)))
+    ended = threading.Event()
+
+    def host() -> None:
+        line = b""
+        while not ended.is_set():
+            if select.select([ours], [], [], 0.1)[0]:
+                line += os.read(ours, 65536)
+            if line.endswith(b"\n"):
+                os.write(ours, values.reply(line.rstrip(b"\n")))
+                line = b""
+
+    serving = threading.Thread(target=host)
+    serving.start()
+    try:
+        return subprocess.run(
+            ["sh", str(tool), command], capture_output=True, text=True, check=False, timeout=30
+        )
+    finally:
+        ended.set()
+        serving.join()
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_the_stand_in_for_vmware_rpctool_gets_and_sets(tmp_path: Path) -> None:
+    values = guestinfo.Guestinfo({"guestinfo.metadata": "e30="})
+    got = asked(values, tmp_path, "info-get guestinfo.metadata")
+    assert (got.returncode, got.stdout, got.stderr) == (0, "e30=\n", "")
+    missing = asked(values, tmp_path, "info-get guestinfo.userdata")
+    assert (missing.returncode, missing.stdout, missing.stderr.strip()) == (1, "", "No value found")
+    assert asked(values, tmp_path, "info-set guestinfo.x a b").returncode == 0
+    assert values.values["guestinfo.x"] == "a b"
+
+
+def test_files_are_planted_on_a_disk_without_mounting_it(tmp_path: Path) -> None:
+    raw = tmp_path / "disk.raw"
+    with raw.open("wb") as file:
+        file.truncate(64 * 2**20)
+    table = f"label: gpt\nstart=2048, type={plant.ROOT}\n"
+    subprocess.run(["/sbin/sfdisk", "-q", str(raw)], input=table.encode(), check=True)
+    offset = plant.root_at(raw)
+    assert offset == 2**20
+    made = ["/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-E", f"offset={offset}", str(raw), "60M"]
+    subprocess.run(made, check=True)
+    plant.plant(raw, {"/tool": "#!/bin/sh\n"})
+    seen = ["/sbin/debugfs", "-R", "stat /tool", f"{raw}?offset={offset}"]
+    assert "Mode:  0755" in subprocess.run(seen, capture_output=True, text=True, check=True).stdout

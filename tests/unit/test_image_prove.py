@@ -1,0 +1,159 @@
+"""What a proof of an image is told from: first-boot data in each way, judged probes, a report."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from paver.drivers.vsphere.jumpbox import first_boot
+from paver.errors import BadInput
+from paver.image.bill import Bill, Item
+from paver.image.prove import checks, firstboot, release, report, run
+from paver.image.prove.report import Line, Report, Section
+
+
+def section(*lines: Line) -> Section:
+    return Section(name="bios-nocloud", how="BIOS", seconds={"ssh": 60}, lines=lines)
+
+
+def whole(*sections: Section) -> Report:
+    return Report(image="x.ova", sha256="0" * 64, version="1", runs_by="tcg: no KVM", sections=sections)
+
+
+def test_a_cd_rom_tells_the_same_as_guestinfo() -> None:
+    told = firstboot.wish("ssh-ed25519 AAAA")
+    files = firstboot.nocloud(told)
+    metadata, network = json.loads(files["meta-data"]), json.loads(files["network-config"])
+    values = {
+        first_boot.METADATA: json.dumps({**metadata, "network": network}),
+        first_boot.USERDATA: files["user-data"],
+    }
+    packed = first_boot.guestinfo(told)
+    assert {key: firstboot.plain(packed[key]) for key in values} == {
+        key: value
+        if key == first_boot.USERDATA
+        else json.dumps(json.loads(value), indent=1, sort_keys=True) + "\n"
+        for key, value in values.items()
+    }
+    assert yaml.safe_load(files["user-data"])["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 AAAA"]
+
+
+def test_a_probe_holds_only_where_all_that_it_printed_is_wanted() -> None:
+    probe = checks.Probe("services", "only SSH listens", "ss", "22")
+    assert checks.judge(probe, "22\n") == Line("services", "only SSH listens", True, "22")
+    broken = checks.judge(probe, "22\n8080\n")
+    assert not broken.holds
+    assert "8080" in broken.seen
+    assert "by: ss" in broken.seen
+
+
+def test_a_probe_that_wants_nothing_names_what_was_there() -> None:
+    probe = checks.Probe("hardening", "no account has a password", "getent shadow")
+    assert checks.judge(probe, "").seen == "nothing"
+    assert checks.judge(probe, "guest\n").holds is False
+
+
+def test_probes_run_in_one_script_and_each_is_judged_by_its_own_output() -> None:
+    probes = [checks.Probe("a", "x", "echo 1", "1"), checks.Probe("a", "y", "echo 2 # none", "3")]
+    made = checks.script(probes)
+    assert "( echo 2 # none\n)" in made
+    assert [line.holds for line in checks.judged(probes, "\x1e1\n\x1e2\n")] == [True, False]
+    with pytest.raises(ValueError, match="shorter"):
+        checks.judged(probes, "\x1e1\n")
+
+
+SAID = """
+  Compiling package 'said_in_c/fb1cf3978e22adfb53ee4c767ad23257c070c3f9'... Finished (00:00:01)
+  Compiling package 'said_in_ruby/8eaba4d32d015015b53762e06d8171d89d88ea2d'... Finished (00:00:00)
+creating stemcell (nobody 1):
+  CPI 'create_stemcell' method responded with error: CmdError{"type":"Proof","message":"(C with zlib 1.2.13,
+  OpenSSL 3) (Ruby 3.3.14 after C)","ok_to_retry":false}
+"""
+
+
+def test_a_release_is_proved_by_what_its_compiled_packages_say() -> None:
+    assert [line.holds for line in release.judge(SAID)] == [True, True, True]
+    assert [line.seen for line in release.judge(SAID)][1:] == [
+        "C with zlib 1.2.13, OpenSSL 3",
+        "Ruby 3.3.14 after C",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "holds"),
+    [
+        ("ea2d'... Finished", "ea2d'... Failed", [False, True, True]),
+        ("(Ruby 3.3.14 after C)", "()", [True, True, False]),
+        ("(C with zlib", "(C without", [True, False, True]),
+    ],
+)
+def test_a_release_that_did_not_compile_or_run_is_told(old: str, new: str, holds: list[bool]) -> None:
+    assert [line.holds for line in release.judge(SAID.replace(old, new))] == holds
+
+
+def test_every_thing_in_the_bill_is_looked_for_at_its_version() -> None:
+    items = (
+        Item("deb", "bash", "5.2", "1" * 64),
+        Item("program", "bosh", "7.4.0", "2" * 64),
+        Item("wheel", "Jinja2", "3.1", "3" * 64),
+    )
+    bill = Bill(version="1", disk_sha256="", items=items)
+    probes = {probe.what: probe for probe in checks.contents(bill, "1")}
+    for what, out, other in (
+        ("Debian packages as in the bill", "bash 5.2", "bash 5.1"),
+        ("Python packages as in the bill", "jinja2==3.1", "jinja2==3.1\nevil==1"),
+        ("bosh is the bill's", f"{'2' * 64}  -", f"{'4' * 64}  -"),
+        ("paver is the image's version", "paver 1", "paver 10"),
+    ):
+        assert checks.judge(probes[what], out).holds, what
+        assert not checks.judge(probes[what], other).holds, what
+
+
+def test_every_pattern_compiles_and_no_thing_is_looked_at_twice() -> None:
+    told = firstboot.wish("ssh-ed25519 AAAA")
+    probes = [
+        *checks.contents(None, "1"),
+        *checks.services(("open-vm-tools.service",)),
+        *checks.hardening(),
+        *checks.first_boot(
+            hostname=told.hostname,
+            domain=told.domain,
+            address=told.address,
+            prefix=told.prefix,
+            gateway=told.gateway,
+            user=told.user,
+        ),
+    ]
+    assert len({(probe.group, probe.what) for probe in probes}) == len(probes)
+    for probe in probes:
+        re.compile(probe.wanted)
+
+
+def test_a_report_holds_only_where_all_of_it_does() -> None:
+    good, bad = Line("a", "x", True, "1"), Line("a", "y", False, "2")
+    assert whole(section(good)).holds
+    broken = whole(section(good), section(bad))
+    assert not broken.holds
+    assert report.ending(broken) == "1 of 2 things do not hold of x.ova"
+    assert broken.document()["schema"] == "paver.image-proof/1"
+    assert broken.document()["holds"] is False
+
+
+def test_a_stand_in_is_named_in_the_report() -> None:
+    shown = report.text(Section(name="g", how="guestinfo", stands_in="QEMU has none", lines=()))
+    assert "  stand-in: QEMU has none" in shown
+
+
+def test_a_way_that_there_is_not_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    order = run.Order(file=tmp_path / "x.ova", only=("bios-floppy",))
+    with pytest.raises(BadInput, match="bios-floppy is no way"):
+        run.prove(order, lambda _: None, lambda _: None)
+
+
+def test_a_folder_without_one_disk_is_no_image(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="holds 0 VMDKs"):
+        run.prove(run.Order(file=tmp_path), lambda _: None, lambda _: None)

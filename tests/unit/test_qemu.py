@@ -1,0 +1,120 @@
+"""A PC in software: what it is made of, what runs it, what guestinfo answers, what its console is read for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paver.errors import BadInput
+from paver.lab.qemu import acceleration, guestinfo, hardware, plant
+from paver.lab.qemu.console import Console, Hung
+
+SOFTWARE = acceleration.Acceleration("tcg", "")
+
+
+def pc(**more: object) -> str:
+    network = hardware.UserNetwork(port=2222, cidr="10.20.0.0/24", address="10.20.0.10")
+    made = hardware.Hardware(disk=Path("d.qcow2"), network=network, mac="00:50:56:00:00:01", **more)  # type: ignore[arg-type]
+    return " ".join(hardware.argv(made, SOFTWARE, Path("/folder")))
+
+
+def test_by_bios_the_disk_hangs_on_the_controller_and_the_card_that_the_image_has_on_vsphere() -> None:
+    made = pc()
+    assert "pvscsi" in made
+    assert "vmxnet3,netdev=net0,mac=00:50:56:00:00:01" in made
+    assert "virtio-blk" not in made
+
+
+def test_by_uefi_the_disk_hangs_on_what_the_firmware_boots_from() -> None:
+    made = pc(firmware=hardware.UEFI)
+    assert "virtio-blk-pci,drive=root" in made
+    assert "file=/folder/firmware.fd" in made
+    assert "pvscsi" not in made
+
+
+def test_nothing_gets_out_of_its_network_but_one_port_of_loopback_that_leads_to_its_ssh() -> None:
+    made = pc()
+    assert "user,id=net0,restrict=on,ipv6=off" in made
+    assert made.count("hostfwd=") == 1
+    assert "hostfwd=tcp:127.0.0.1:2222-10.20.0.10:22" in made
+
+
+def test_only_a_machine_that_shall_have_guestinfo_says_that_vmware_made_it() -> None:
+    assert "VMware" not in pc()
+    made = pc(vmware=True)
+    assert "manufacturer=VMware,, Inc." in made
+    assert "max,-hypervisor" in made
+    assert "path=/folder/guestinfo.sock" in made
+
+
+@pytest.mark.parametrize(("runs", "name"), [(True, "kvm"), (False, "tcg")])
+def test_kvm_is_taken_only_where_a_pc_really_runs_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: bool, name: str
+) -> None:
+    there = tmp_path / "kvm"
+    there.touch()
+    monkeypatch.setattr(acceleration, "KVM", there)
+    tried = []
+
+    def tries(wanted: str, seconds: float) -> bool:
+        tried.append((wanted, seconds))
+        return runs
+
+    assert acceleration.choose(tries).name == name
+    assert tried == [("kvm", 2.0)]
+
+
+def test_a_missing_value_is_told_as_the_real_program_tells_it() -> None:
+    values = guestinfo.Guestinfo({"guestinfo.metadata": "e30="})
+    assert values.answer("info-get guestinfo.metadata") == (0, "e30=")
+    assert values.answer("info-get guestinfo.userdata") == (1, "No value found")
+
+
+def test_what_the_machine_sets_is_kept_and_told() -> None:
+    told: list[dict[str, str]] = []
+    values = guestinfo.Guestinfo({}, lambda now: told.append(dict(now)))
+    assert values.answer("info-set guestinfo.paver.host-keys c3NoLWVkMjU1MTk=") == (0, "")
+    assert values.answer("info-get guestinfo.paver.host-keys") == (0, "c3NoLWVkMjU1MTk=")
+    assert told == [{"guestinfo.paver.host-keys": "c3NoLWVkMjU1MTk="}]
+
+
+def test_what_is_no_guestinfo_is_not_set() -> None:
+    values = guestinfo.Guestinfo({})
+    assert values.answer("info-set answer 42")[0] == 1
+    assert values.answer("log hello")[0] == 1
+    assert values.values == {}
+
+
+def test_a_console_shows_its_last_lines_without_what_is_meant_for_a_terminal(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    log.write_bytes(b"\x1b[2J\x1b[1;31mone\x1b[0m\r\n\r\n\x1b[32766;32766H\x1b[6ntwo\r\n\x07three")
+    assert Console(log).last(2) == "two\n\N{REPLACEMENT CHARACTER}three"
+
+
+def test_a_boot_that_hangs_is_told_with_the_last_lines_of_the_console(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    log.write_text("grub rescue> \nerror: no such device\n")
+    with pytest.raises(Hung) as raised:
+        Console(log).wait("login:", 0, lambda: True, what="its login prompt")
+    assert "did not come to its login prompt" in raised.value.what
+    assert "error: no such device" in raised.value.seen
+    assert str(log) in raised.value.do
+
+
+def test_a_machine_that_ended_is_not_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(Hung, match="ended before login:"):
+        Console(tmp_path / "console.log").wait("login:", 3600, lambda: False)
+
+
+def test_what_a_machine_said_before_it_ended_still_counts(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    log.write_text("jumpbox login: ")
+    assert Console(log).wait("^(.*) login:", 0, lambda: False).group(1) == "jumpbox"
+
+
+def test_a_disk_without_a_root_partition_gets_no_files(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(bytes(4096))
+    with pytest.raises(BadInput, match="no root partition"):
+        plant.root_at(disk)
