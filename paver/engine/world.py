@@ -56,6 +56,7 @@ class Connections:
                     raise Unobservable(
                         f"{name} cannot be asked yet",
                         why=f"{missing[0].fact} of {missing[0].of} is not known",
+                        do=f"see to that first: `paver apply --only {missing[0].of}`",
                     )
                 self._open[name] = connector.connect(self._context)
             return self._open[name]

@@ -84,6 +84,20 @@ def test_without_leave_a_jumpbox_is_not_removed(run: Run) -> None:
     assert pending(made)[JUMPBOX] == "blocked"
 
 
+def test_a_jumpbox_whose_removal_broke_off_no_longer_counts_as_standing(run: Run, there: Hosts) -> None:
+    """Else the next plan would ask what lies on a machine that is switched off."""
+    run.fine()
+    there.ask("/fault", server="esx-01", method="Destroy_Task", fault="HostCommunication", times=1)
+    assert run.apply("destroy", allow=("*",)).failed
+    assert vm(there)["power"] == "poweredOff"
+    with run.world() as world:
+        run.plan_in(world)
+        facts: Any = world.board.facts(run.id(JUMPBOX))
+    assert not facts.mark.complete
+    run.fine("destroy", allow=("*",))
+    assert there.inventory("esx-01")["virtual_machines"] == {}
+
+
 def test_a_jumpbox_that_was_switched_off_is_started(run: Run, there: Hosts) -> None:
     run.fine()
     with run.someone_else("esx-01") as session:

@@ -6,6 +6,7 @@ mark is complete once the machine has published its host keys. Killed in between
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping
@@ -89,8 +90,13 @@ def destroy(world: Writer, at: Endpoint[Any, Any], seen: JumpboxFacts) -> None:
     session = world.writing(at)
     id_ = seen.mark.id if seen.mark is not None else ""
     found = facts.find(session, site=world.site, id_=id_)
-    if found is not None:
-        _remove(world, session, found)
+    if found is None:
+        return
+    if seen.mark is not None and seen.mark.complete:
+        # From here on nobody may be sent there: it must not say that it stands.
+        leaving = dataclasses.replace(seen.mark, complete=False)
+        session.task(found.vm, "ReconfigVM_Task", spec=_spec({marks.KEY: marks.dumps(leaving)}))
+    _remove(world, session, found)
 
 
 def _mine(world: Writer, session: Any, wish: Jumpbox) -> Found:

@@ -50,7 +50,7 @@ class Jumpbox(Resource[JumpboxFacts]):
         Verb.CREATE: _CHANGE | nfc.CALLS | {"Destroy_Task"},
         Verb.UPDATE: _CHANGE | {"file:write"},
         Verb.ADOPT: _CHANGE,
-        Verb.DELETE: frozenset({"PowerOffVM_Task", "Destroy_Task"}),
+        Verb.DELETE: frozenset({"ReconfigVM_Task", "PowerOffVM_Task", "Destroy_Task"}),
     }
     replaces = frozenset(
         {
