@@ -73,6 +73,7 @@ class Form:
     on_console: bool
     source: int = 0
     sink: int = 1
+    _last: dialogue.Draft | None = None
 
     def show(self) -> int:
         """Shows form and result until it is left."""
@@ -89,7 +90,7 @@ class Form:
             if word.strip().lower() == "login":
                 return 0
         terminal.say(*_INTRO, *self._problems(), "")
-        draft = dialogue.draft_of(self._before.answers if self._before else {})
+        draft = self._last or dialogue.draft_of(self._before.answers if self._before else {})
         cards = self.machine.cards()
         if not cards:
             terminal.ask("This machine has no network card. Give it one; Enter looks again:")
@@ -112,6 +113,7 @@ class Form:
                 terminal.say("  ... looking whether it answers")
                 looked = self.machine.settled(answers)
             except PaverError as error:
+                self._last = dialogue.again(answers)
                 terminal.say("", *error.lines(), "Not all of it is done; the form does all of it again.", "")
                 return False
             found = mark.Mark(
@@ -119,7 +121,7 @@ class Form:
                 machine=mark.machine_id(self.machine.root),
                 address=str(answers.address.ip),
                 prefix=answers.address.network.prefixlen,
-                fingerprint=self._fingerprint(),
+                fingerprint=own_fingerprint(self.machine),
                 answers=dialogue.kept(answers),
             )
             mark.write(self.machine.root, found)
@@ -173,9 +175,11 @@ class Form:
         except OSError:
             return []
 
-    def _fingerprint(self) -> str | None:
-        key = self.machine.host_key()
-        return fingerprint(key) if key else None
+
+def own_fingerprint(machine: Machine) -> str | None:
+    """Returns by what the machine is known, None before it has a key."""
+    key = machine.host_key()
+    return fingerprint(key) if key else None
 
 
 def write_issue(machine: Machine, found: mark.Mark | None, said: Sequence[str]) -> None:
@@ -183,7 +187,7 @@ def write_issue(machine: Machine, found: mark.Mark | None, said: Sequence[str]) 
     text = render.issue(
         name=paver.__version__,
         address=f"{found.address}/{found.prefix}" if found and found.address else None,
-        fingerprint=found.fingerprint if found else None,
+        fingerprint=own_fingerprint(machine),
         way=mark.WAYS[found.way] if found else "not yet",
         said=said,
     )

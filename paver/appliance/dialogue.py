@@ -36,14 +36,15 @@ class Speaks(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """A network card of the machine."""
+    """A network card of the machine; whether it has a link tells it only once it is used, before that it is None."""
 
     name: str
     mac: str
-    link: bool
+    link: bool | None
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.mac}, {'link is up' if self.link else 'no link'})"
+        link = {True: ", link is up", False: ", no link", None: ""}[self.link]
+        return f"{self.name} ({self.mac}{link})"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,11 @@ def draft_of(before: Mapping[str, Any]) -> Draft:
         )
     except (KeyError, TypeError, ValueError, AttributeError, BadInput):
         return Draft()
+
+
+def again(answers: Answers) -> Draft:
+    """Returns the draft that begins with all that was answered, for a form that could not do it."""
+    return dataclasses.replace(draft_of(kept(answers)), key=answers.key, password=answers.password)
 
 
 def fill_in(terminal: Speaks, cards: Sequence[Card], draft: Draft) -> Answers:

@@ -21,13 +21,14 @@ from paver.appliance.dialogue import Card
 from paver.errors import PaverError
 
 HOST_KEY = "etc/ssh/ssh_host_ed25519_key.pub"
+_CHRONY = "etc/systemd/system/multi-user.target.wants/chrony.service"
 _PATIENCE = 20
 """Seconds that a card may take to have its address."""
 
 Run = Callable[..., str]
 
 
-def run(*argv: str, stdin: str = "", timeout: float = 60) -> str:
+def run(*argv: str, stdin: str = "", timeout: float = 300) -> str:
     """Runs a command and returns what it printed.
 
     Raises:
@@ -127,9 +128,13 @@ class Machine:
         for card in self.cards():
             if card.mac == answers.card:
                 self._run("networkctl", "reconfigure", card.name)
-        time_ = ("enable", "restart") if answers.ntp else ("disable", "stop")
-        for verb in time_:
-            self._run("systemctl", verb, "chrony.service")
+        # Without a reload of systemd, which runs every generator again: that takes longer than all the rest.
+        if answers.ntp:
+            self._run("systemctl", "--no-reload", "enable", "chrony.service")
+            self._run("systemctl", "restart", "chrony.service")
+        elif (self.root / _CHRONY).is_symlink():
+            self._run("systemctl", "--no-reload", "disable", "chrony.service")
+            self._run("systemctl", "stop", "chrony.service")
         tell("who may log in")
         self._let_in(answers)
         self._run("systemctl", "reload-or-restart", "ssh.service")
@@ -142,7 +147,7 @@ class Machine:
             time.sleep(0.5)
         card = next((card for card in self.cards() if card.mac == answers.card), None)
         found = [
-            (card is not None and card.link, f"{card.name if card else answers.card} has a link"),
+            (card is not None and card.link is True, f"{card.name if card else answers.card} has a link"),
             (there, f"it has the address {answers.address}"),
         ]
         if answers.gateway is not None:
@@ -199,12 +204,12 @@ class Machine:
         return True
 
     @staticmethod
-    def _carrier(folder: Path) -> bool:
+    def _carrier(folder: Path) -> bool | None:
         try:
             return (folder / "carrier").read_text().strip() == "1"
         except OSError:
-            # A card that is down has none to tell.
-            return False
+            # A card that is down does not know.
+            return None
 
 
 def _answers_dns(server: IPv4Address) -> bool:

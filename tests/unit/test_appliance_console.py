@@ -217,17 +217,54 @@ def test_the_form_opens_again_with_what_was_said_and_keeps_who_may_log_in(made: 
     assert "Address=10.20.0.99/24" in made.read("etc/systemd/network/10-paver-console.network")
 
 
-def test_a_part_that_fails_is_told_and_the_mark_is_not_set(made: Room) -> None:
+def test_a_part_that_fails_is_told_the_mark_is_not_set_and_nothing_has_to_be_typed_again(made: Room) -> None:
     made.prints["networkctl reload"] = PaverError("`networkctl reload` ended with 1", seen="no such thing")
-    with opened(machine(made)) as (person, ended):
+    with opened(machine(made), on_console=True) as (person, _):
         person.fills_in(*TO_THE_KEY)
         person.types(KEY)
         person.waits_for("Apply this?")
         person.types("yes")
         person.waits_for("no such thing")
         person.waits_for("Not all of it is done")
-    assert ended == [1]
-    assert mark.read(made.root) is None
+        person.waits_for("Address/prefix [10.20.0.10/24]: ")
+        assert mark.read(made.root) is None
+        del made.prints["networkctl reload"]
+        person.types("")
+        for prompt in ("Gateway", "DNS servers", "NTP servers", "Name"):
+            person.waits_for(prompt)
+            person.types("")
+        person.waits_for("SSH public key")
+        person.types("-")
+        person.waits_for("Apply this?")
+        person.types("yes")
+        person.waits_for("Enter opens the form again")
+        person.waits_for(":")
+        person.types("login")
+    assert mark.read(made.root) is not None
+    assert made.read("home/paver/.ssh/authorized_keys") == f"{KEY}\n"
+
+
+def test_time_servers_start_the_daemon_and_without_any_it_is_stopped_again(made: Room) -> None:
+    wants = made.root / "etc/systemd/system/multi-user.target.wants/chrony.service"
+    for servers, verbs in (("10.20.0.5", {"enable", "restart"}), ("-", {"disable", "stop"}), ("-", set())):
+        made.ran.clear()
+        with opened(machine(made)) as (person, _):
+            for prompt in ("Address/prefix", "Gateway", "DNS servers", "NTP servers", "Name"):
+                person.waits_for(prompt)
+                person.waits_for(": ")
+                person.types({"Address/prefix": "10.20.0.10/24", "NTP servers": servers}.get(prompt, ""))
+            person.waits_for("SSH public key")
+            person.types(KEY)
+            person.waits_for("Apply this?")
+            person.types("yes")
+            person.waits_for("sudo paver-bootstrap")
+        done = {argv[-2] for argv in made.ran if argv[0] == "systemctl" and argv[-1] == "chrony.service"}
+        assert done == verbs
+        assert (made.root / "etc/chrony/sources.d/paver-console.sources").exists() == ("enable" in verbs)
+        wants.parent.mkdir(parents=True, exist_ok=True)
+        wants.unlink(missing_ok=True)
+        if "enable" in verbs:
+            wants.symlink_to("/usr/lib/systemd/system/chrony.service")
 
 
 def test_what_the_other_console_did_ends_this_one_and_is_not_written_over(made: Room) -> None:

@@ -109,6 +109,7 @@ def test_with_nothing_the_form_opens_on_every_console_and_nothing_is_marked(
     made = room.make(tmp_path, vmware=True, cloud=cloud)
     assert firstboot.boot(made.root, made.run) == ([], ["tty1", "ttyS0"])
     assert mark.read(made.root) is None
+    assert room.FINGERPRINT in made.read("run/issue.d/paver.issue")
     assert made.began("sh", "-c"), "cloud-init does not grow the root partition here"
     assert made.began("resize2fs", "/dev/sda3")
 
