@@ -140,6 +140,8 @@ def build(
 
 
 _FINISH = (
+    # The account of every first boot: it has no password, and who may log in is what the machine is told.
+    "useradd --uid 1000 --user-group --create-home --shell /bin/bash --comment paver paver",
     "systemctl preset-all --preset-mode=full >/dev/null 2>&1",
     "update-initramfs -u -k all >/dev/null",
     # Made anew at the first boot, each machine its own.

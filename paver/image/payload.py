@@ -38,6 +38,7 @@ INSTALL = (
     f"{_PIP} --find-links {WHEELS} --require-hashes --requirement {WHEELS}/{LOCK}",
     f"{_PIP} --no-deps {WHEELS}/iaas_paver-*.whl",
     f"ln -s {PLACE}/bin/paver /usr/local/bin/paver",
+    f"ln -s {PLACE}/bin/paver-bootstrap {PLACE}/bin/paver-console {PLACE}/bin/paver-firstboot /usr/local/sbin/",
     # Where a wheel came from is of the machine that builds.
     f"find {PLACE} -name direct_url.json -delete",
     f"rm -rf {WHEELS} /root/.cache",
