@@ -49,12 +49,27 @@ def add_progress(parser: argparse.ArgumentParser) -> None:
     )
 
 
+MOST_PLAN_BYTES = 64 * 1024 * 1024
+"""A plan of a thousand hosts has 20 MB."""
+
+
 def read_plan(path: Path) -> bytes:
-    """Returns a plan file's bytes."""
+    """Returns a plan file's bytes.
+
+    Raises:
+        BadInput: if it can't be read, or is larger than any plan.
+    """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_PLAN_BYTES + 1)
     except OSError as error:
         raise BadInput(f"the plan {path} can't be read", why=str(error.strerror)) from error
+    if len(data) > MOST_PLAN_BYTES:
+        raise BadInput(
+            f"{path} is not a plan: it has more than {MOST_PLAN_BYTES >> 20} MiB",
+            do="make one with `paver plan --out`",
+        )
+    return data
 
 
 def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who: str) -> int:
@@ -180,14 +195,15 @@ def _carry(
     from paver.runs.handoff import HandOff, read_done, write_outcome  # noqa: PLC0415
 
     handed: Path | None = arguments.handed_off
+    allow = tuple(arguments.allow)
     if handed is not None:
-        report = apply(session, plan, folder, tell, stop, only_mine=True, done=read_done(handed))
+        report = apply(session, plan, folder, tell, stop, only_mine=True, done=read_done(handed), allow=allow)
         write_outcome(handed, report, folder / "journal.jsonl")
         return dataclasses.replace(report, left=())
     if session.station == "jumpbox":
-        return apply(session, plan, folder, tell, stop)
-    handoff = HandOff(session, folder, opening.folder_of(session.site).path, stop, key)
-    return apply(session, plan, folder, tell, stop, hand_off=handoff.carry_on)
+        return apply(session, plan, folder, tell, stop, allow=allow)
+    handoff = HandOff(session, folder, opening.folder_of(session.site).path, stop, key, allow)
+    return apply(session, plan, folder, tell, stop, hand_off=handoff.carry_on, allow=allow)
 
 
 def _nothing_to_do(arguments: argparse.Namespace, plan: Plan) -> None:

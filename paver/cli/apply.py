@@ -18,6 +18,8 @@ examples:
   paver apply site.plan        do what was planned and approved, and nothing else
   paver apply --yes            in a pipeline
 
+A plan that takes away what is protected goes only where this command names it too: --allow, as `paver plan` had it.
+
 Stopped or killed, the same command goes on where it was. First Ctrl-C: nothing new is started;
 long jobs go on by themselves and are found again.
 """

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from paver.engine import gate, proof
+from paver.engine import gate, leave, proof
 from paver.engine.board import Board, standing
 from paver.engine.diff import changes, fingerprint, wish_digest
 from paver.engine.graph import Graph, build, closure
@@ -62,7 +62,11 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hands:
-    """What the executor acts with: everything that is not the plan."""
+    """What the executor acts with: everything that is not the plan.
+
+    Attributes:
+        allow: patterns of the protected resources that the command itself lets the plan take away.
+    """
 
     connections: Connections
     board: Board
@@ -71,6 +75,7 @@ class Hands:
     reveal: Callable[[Secret], str]
     tell: Callable[[Event], None]
     stop: threading.Event
+    allow: tuple[str, ...] = ()
 
 
 class Executor:
@@ -82,7 +87,7 @@ class Executor:
         hands: sessions, journal, live view.
 
     Raises:
-        Refused: if the plan is not of this wish.
+        Refused: if the plan is not of this wish, or takes away what is protected and not named by plan and command.
     """
 
     def __init__(self, plan: Plan, paved: Paved, hands: Hands) -> None:
@@ -94,6 +99,7 @@ class Executor:
         self._actions = {action.resource: action for action in plan.actions}
         self._lost: set[ResourceId] = set()
         self._reading = ReadingWorld(plan.site, hands.connections, hands.versions, moved=paved.moved)
+        leave.demand(plan, paved, hands.allow)
         for action in plan.actions:
             self._same_wish(action)
 

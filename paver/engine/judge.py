@@ -8,22 +8,17 @@ nothing differs → keep; a field that cannot change in place differs → replac
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 from collections.abc import Callable
 from typing import Any
 
 from paver.engine import moves
 from paver.engine.diff import Change, changes, fingerprint, wish_digest
 from paver.engine.graph import Graph, closure
+from paver.engine.leave import allowed
 from paver.engine.observe import Seen
 from paver.engine.plan import WRITES, Action
 from paver.engine.resource import Resource, Verb
 from paver.engine.values import ResourceId, Secret, encode
-
-
-def allowed(id_: str, patterns: tuple[str, ...]) -> bool:
-    """Tells whether a protected resource was named."""
-    return any(fnmatch.fnmatchcase(id_, pattern) for pattern in patterns)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,8 @@ from paver.engine import moves
 from paver.engine.board import standing
 from paver.engine.diff import fingerprint
 from paver.engine.graph import Graph
-from paver.engine.judge import allowed, calls_of
+from paver.engine.judge import calls_of
+from paver.engine.leave import allowed, by_kind
 from paver.engine.observe import Seen, discover
 from paver.engine.paved import Paved
 from paver.engine.plan import WRITES, Action
@@ -76,10 +77,7 @@ def actions(
         staying = {a.resource for a in planned if a.verb in WRITES and a.endpoint == ground.at.name}
         if leaving:
             staying = set()
-        protected = any(
-            field.name == "protected" and field.default is True for field in dataclasses.fields(ground.kind)
-        )
-        blocked = protected and not allowed(facts.mark.id, allow)
+        blocked = by_kind(ground.kind) and not allowed(facts.mark.id, allow)
         made.append(
             Action(
                 resource=facts.mark.id,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import paver
+from paver.engine import leave
 from paver.engine.executor import Event, Executor, Hands, Outcome
 from paver.engine.journal import Journal
 from paver.engine.plan import Action, Plan
@@ -71,6 +72,7 @@ def apply(
     hand_off: HandOff | None = None,
     only_mine: bool = False,
     done: frozenset[ResourceId] = frozenset(),
+    allow: tuple[str, ...] = (),
 ) -> Report:
     """Carries `plan` out.
 
@@ -83,18 +85,21 @@ def apply(
         hand_off: carries on at the other station; None: everything is done here, or left.
         only_mine: do only this station's actions, and leave the others.
         done: what was done at the other station.
+        allow: patterns of the protected resources that the command lets the plan take away.
 
     Raises:
-        Refused: if something is blocked, the plan is of another site, or was made offline.
+        Refused: if something is blocked, the plan is of another site, was made offline, or takes away what the command
+            does not name.
     """
     _check(session, plan)
+    leave.demand(plan, session.paved, allow)
     (folder / "plan.json").write_bytes(plan.dumps())
     with Journal(folder / "journal.jsonl") as journal:
         journal.write("opened", _opening(session, plan))
         session.tell_retries(lambda retry: journal.write("retry", _retry(retry)))
         # A jumpbox cannot delete itself: a destroy there does what it can, and says what is left.
         only_mine = only_mine or (plan.mode == "destroy" and session.station == JUMPBOX)
-        rounds = _Rounds(session, plan, journal, folder, tell, stop, hand_off, only_mine=only_mine)
+        rounds = _Rounds(session, plan, journal, folder, tell, stop, hand_off, allow, only_mine=only_mine)
         try:
             outcome = rounds.run(done)
         finally:
@@ -148,6 +153,7 @@ class _Rounds:
         tell: Tell,
         stop: threading.Event,
         hand_off: HandOff | None,
+        allow: tuple[str, ...],
         *,
         only_mine: bool,
     ) -> None:
@@ -159,7 +165,7 @@ class _Rounds:
         self._stop = stop
         self._hand_off = hand_off
         self._split = only_mine or hand_off is not None
-        self._executor = Executor(plan, session.paved, self._hands())
+        self._executor = Executor(plan, session.paved, self._hands(allow))
 
     def run(self, done: frozenset[ResourceId]) -> Report:
         pending = frozenset(a.resource for a in self._plan.pending)
@@ -219,7 +225,7 @@ class _Rounds:
     def _mine(self, action: Action) -> bool:
         return not self._split or action.station == self._session.station
 
-    def _hands(self) -> Hands:
+    def _hands(self, allow: tuple[str, ...]) -> Hands:
         def told(event: Event) -> None:
             self._tell(happening(event, self._session.station))
 
@@ -231,6 +237,7 @@ class _Rounds:
             reveal=self._session.vault.reveal,
             tell=told,
             stop=self._stop,
+            allow=allow,
         )
 
 

@@ -31,6 +31,9 @@ from paver.signing.canonical import Json
 from paver.transport import job
 
 SITES = PurePosixPath("/var/lib/paver/sites")
+OWN = frozenset({("site.yml",), ("site.sealed",), ("handoff",), (".paver",)})
+"""What paver writes into a site's folder over there."""
+
 STALL_LIMIT = 4 * 3600
 """Seconds without a line: beyond the installer's own limit, which is the longest silence there is."""
 
@@ -48,6 +51,7 @@ class HandOff:
         home: of the site; keeps the way back to a run that nobody follows.
         stop: set to detach.
         key: what opens the sealed store.
+        allow: patterns of the protected resources that the command lets the plan take away; it names them there too.
     """
 
     session: Session
@@ -55,6 +59,7 @@ class HandOff:
     home: Path
     stop: threading.Event
     key: keys.KeySource
+    allow: tuple[str, ...] = ()
 
     def carry_on(self, plan: Plan, done: frozenset[ResourceId], journal: Journal, tell: Tell) -> Report:
         """Hands `plan` over, follows it to its end, brings journal and sealed store back.
@@ -139,6 +144,12 @@ class HandOff:
                     why="a file that the site file names lies beside it or below",
                     do="move it beside the site file, and name it by its relative path",
                 )
+            if relative.parts[:1] in OWN:
+                raise BadInput(
+                    f"{text} cannot go to the jumpbox",
+                    why=f"over there {relative.parts[0]} is paver's own, and it would take its place",
+                    do="give the file another name, here and in the site file",
+                )
             if relative.parent != PurePosixPath():
                 machine.mkdir(str(base / relative.parent), 0o700, "paver:paver")
             files[base / relative] = site.path(text).read_bytes()
@@ -176,6 +187,7 @@ class HandOff:
             "--yes",
             "--progress",
             "events",
+            *(f"--allow={pattern}" for pattern in self.allow),
         ]
         return argv, {"key": secret}
 

@@ -20,6 +20,9 @@ from paver.transport.stream import Readable, send_stream
 
 ESX_DATACENTER = "ha-datacenter"
 
+MOST_BYTES = 64 * 1024 * 1024
+"""What is read whole: a ledger of a host with everything on it has 20 kB. `stream` has no limit."""
+
 Lent = Callable[[], contextlib.AbstractContextManager[HttpsConnection]]
 """Gives a connection of the session, for one request."""
 
@@ -34,10 +37,18 @@ def get(route: Route, lent: Lent, cookie: str, datastore: str, path: str, datace
     """Returns the file's bytes, None if it is not there.
 
     Raises:
-        Unobservable: if the server gives neither.
+        Unobservable: if the server gives neither, or the file is larger than what may be read whole.
     """
     response, body = _ask(route, lent, cookie, "GET", url_path(datastore, path, datacenter))
-    return body if _present(response, datastore, path) else None
+    if not _present(response, datastore, path):
+        return None
+    if len(body) > MOST_BYTES:
+        raise Unobservable(
+            f"[{datastore}] {path} has more than {MOST_BYTES >> 20} MiB",
+            why="nothing that paver reads whole is as large: something else stands there",
+            do="look what it is; move it away if it is not paver's",
+        )
+    return body
 
 
 def head(route: Route, lent: Lent, cookie: str, datastore: str, path: str, datacenter: str) -> int | None:
@@ -127,7 +138,11 @@ def _once(lent: Lent, cookie: str, method: str, path: str) -> tuple[http.client.
     with lent() as connection:
         connection.request(method, path, headers={"Cookie": cookie})
         response = connection.getresponse()
-        return response, response.read()
+        body = response.read(MOST_BYTES + 1)
+        if len(body) > MOST_BYTES:
+            # What is left of it would be taken for the next answer.
+            connection.close()
+        return response, body
 
 
 def _present(response: http.client.HTTPResponse, datastore: str, path: str) -> bool:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from paver.errors import PaverError, Refused, Unobservable
 from paver.transport import dial, tls
 from paver.transport.context import Gate, Progress, Wire
-from paver.transport.http_auth import Auth, Basic, Bearer, ClientCredentials, Credentials, PasswordGrant
+from paver.transport.http_auth import (
+    Auth,
+    Basic,
+    Bearer,
+    ClientCredentials,
+    Credentials,
+    PasswordGrant,
+    whole,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -161,9 +169,11 @@ class Line:
                 proof = credentials.headers()
                 if body is not None:
                     options["content"] = body()
-                response = client.request(
+                request = client.build_request(
                     method, path, headers={**proof, **given}, extensions=extensions, **options
                 )
+                response = client.send(request, stream=True)
+                content = whole(response, self.name)
                 if response.status_code != 401 or last or not credentials.renewable:
                     break
                 credentials.expire(proof["Authorization"])
@@ -178,9 +188,11 @@ class Line:
             ) from error
         where = str(response.url.copy_with(query=None, userinfo=b""))
         if not response.is_success and response.status_code not in expect:
-            raise HttpError(self.name, method, where, response.status_code, redacted(response.text))
+            raise HttpError(
+                self.name, method, where, response.status_code, redacted(content.decode("utf-8", "replace"))
+            )
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, headers, response.content, where)
+        return Answer(response.status_code, headers, content, where)
 
     def close(self) -> None:
         """Hangs up."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import threading
 import time
 from typing import Any
@@ -125,11 +126,14 @@ class Credentials:
                 "password": self._context.reveal(auth.password),
                 **({"scope": auth.scope} if auth.scope else {}),
             }
-        response = self._client.post(
+        request = self._client.build_request(
+            "POST",
             auth.token_url,
             data=form,
             headers={"Authorization": _basic(auth.client, secret), "Accept": "application/json"},
         )
+        response = self._client.send(request, stream=True)
+        content = whole(response, auth.token_url)
         if response.status_code != 200:
             who = auth.user if isinstance(auth, PasswordGrant) else auth.client
             raise Unobservable(
@@ -137,7 +141,43 @@ class Credentials:
                 why="user, client or secret is wrong" if response.status_code in (400, 401) else "",
                 do="check the credentials that the sealed store holds for it (`paver secrets`)",
             )
-        answer = response.json()
-        self._token = answer["access_token"]
+        try:
+            answer = json.loads(content)
+            token, life = str(answer["access_token"]), float(answer.get("expires_in", 600))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            # Never what was answered: half of it may be a token.
+            raise Unobservable(
+                f"{auth.token_url} answered 200, and not with a token",
+                seen=f"{len(content)} bytes of {response.headers.get('Content-Type', 'no declared type')}",
+                why="something else than a UAA answers there, as a proxy's or a captive portal's page",
+                do="check the address, and what lies between (`paver ports`)",
+            ) from error
+        self._token = token
         # A token that dies under way costs a repeated request: half a minute of its life is not used.
-        self._until = time.monotonic() + max(float(answer.get("expires_in", 600)) - 30, 5)
+        self._until = time.monotonic() + max(life - 30, 5)
+
+
+MOST_BYTES = 64 * 1024 * 1024
+"""What an answer may have: a director's list of a thousand tasks has 1 MB. A server that never ends must end here."""
+
+
+def whole(response: Any, name: str) -> bytes:
+    """Returns a streamed response's body, read to its end and closed.
+
+    Raises:
+        Unobservable: if it is larger than any answer that paver asks for.
+    """
+    body = bytearray()
+    try:
+        for piece in response.iter_bytes():
+            body += piece
+            if len(body) > MOST_BYTES:
+                raise Unobservable(
+                    f"{name} answered {response.request.method} {response.url.path} with more than "
+                    f"{MOST_BYTES >> 20} MiB",
+                    why="nothing that paver asks for is as large",
+                    do="look what answers there",
+                )
+    finally:
+        response.close()
+    return bytes(body)

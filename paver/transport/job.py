@@ -141,8 +141,10 @@ class _Following:
             if not newline:
                 break
             if head.startswith(b"="):
-                self._end = _state_of(json.loads(head[1:]))
+                self._end = _told(self._machine, self._id, head[1:])
                 break
+            if not head.isdigit():
+                raise _not_an_answer(self._machine, self._id, head)
             length = int(head)
             if len(rest) < length:
                 break
@@ -204,12 +206,12 @@ def start_or_attach(
         "reuse_ended": reuse_ended,
     }
     answer = _asked(machine, "start", job_id, stdin=json.dumps(spec).encode())
-    return Job(machine, job_id, _state_of(json.loads(answer.out)))
+    return Job(machine, job_id, _told(machine, job_id, answer.out))
 
 
 def state(machine: MachineReader, job_id: str) -> JobState:
     """Returns how a job stands; reads only."""
-    return _state_of(json.loads(_asked(machine, "state", _checked(job_id)).out))
+    return _told(machine, job_id, _asked(machine, "state", _checked(job_id)).out)
 
 
 def attach(machine: MachineReader, job_id: str) -> Job:
@@ -220,7 +222,7 @@ def attach(machine: MachineReader, job_id: str) -> Job:
 def stop(machine: MachineWriter, job_id: str) -> JobState:
     """Ends a job with all its processes (call `job:stop`) and returns how it stands."""
     machine.admit("job:stop", _checked(job_id))
-    return _state_of(json.loads(_asked(machine, "stop", job_id).out))
+    return _told(machine, job_id, _asked(machine, "stop", job_id).out)
 
 
 def _checked(job_id: str) -> str:
@@ -248,7 +250,20 @@ def _asked(
     return ran
 
 
-def _state_of(answer: Mapping[str, Any]) -> JobState:
-    known = {field.name for field in dataclasses.fields(JobState)}
-    told = {key: value for key, value in answer.items() if key in known}
-    return JobState(**told | {"argv": tuple(answer.get("argv", ()))})
+def _told(machine: MachineReader, job_id: str, answer: bytes) -> JobState:
+    try:
+        found = json.loads(answer)
+        known = {field.name for field in dataclasses.fields(JobState)}
+        told = {key: value for key, value in found.items() if key in known}
+        return JobState(**told | {"argv": tuple(found.get("argv", ()))})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _not_an_answer(machine, job_id, answer) from error
+
+
+def _not_an_answer(machine: MachineReader, job_id: str, answer: bytes) -> Unobservable:
+    return Unobservable(
+        f"{machine.name}: job {job_id} was asked, and something else answered",
+        seen=answer[:200].decode("utf-8", "replace").strip(),
+        why="something on the machine writes between what paver's own program says there",
+        do=f"look what `{machine.host.python}` runs there by itself (sitecustomize, a wrapper)",
+    )

@@ -29,6 +29,9 @@ __all__ = [
     "Ran",
 ]
 
+MOST_FILE_BYTES = 64 * 1024 * 1024
+"""What is read whole: a journal of a thousand actions has 1 MB, BUCC's credentials 100 kB."""
+
 _UPLOAD = 6 * 3600.0
 """Seconds that an upload may take: 13 GB at 5 MB/s are 45 minutes."""
 
@@ -111,10 +114,18 @@ class MachineReader:
         """Returns a file's bytes, None if it is not there.
 
         Raises:
-            Unobservable: if it is there and cannot be read.
+            Unobservable: if it is there and cannot be read, or is larger than what may be read whole.
         """
-        ran = self._root(["cat", "--", path])
-        return ran.out if self._present(ran, path) else None
+        ran = self._root(["head", "-c", str(MOST_FILE_BYTES + 1), "--", path])
+        if not self._present(ran, path):
+            return None
+        if len(ran.out) > MOST_FILE_BYTES:
+            raise Unobservable(
+                f"{self.name}: {path} has more than {MOST_FILE_BYTES >> 20} MiB",
+                why="nothing that paver reads whole is as large: something else stands there",
+                do="look what it is; move it away if it is not paver's",
+            )
+        return ran.out
 
     def stat(self, path: str) -> FileStat | None:
         """Returns what stands at `path` (links are not followed), None if nothing does."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Sequence
@@ -222,14 +223,15 @@ class SshShell:
         out, err = bytearray(), bytearray()
         end = time.monotonic() + timeout
         channel.settimeout(timeout)
-        channel.exec_command(quoted(argv) + (_WITH_INPUT if stdin else _WITHOUT_INPUT))
+        mark = secrets.token_hex(16)
+        channel.exec_command(f"echo {mark}; {quoted(argv)}{_WITH_INPUT if stdin else _WITHOUT_INPUT}")
         broken: list[BaseException] = []
         feeding = threading.Thread(target=_feed, args=(channel, stdin, broken), daemon=True)
         errors = threading.Thread(target=_drain_errors, args=(channel, err), daemon=True)
         if stdin:
             feeding.start()
         errors.start()
-        take = on_output or out.extend
+        take = _Answer(mark, on_output or out.extend)
         try:
             while True:
                 channel.settimeout(max(end - time.monotonic(), 0.01))
@@ -273,6 +275,28 @@ class SshShell:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+
+
+class _Answer:
+    """Hands on what comes after the line `mark`: before it stands what the account's shell greets with."""
+
+    def __init__(self, mark: str, take: Output) -> None:
+        self._mark = f"{mark}\n".encode()
+        self._take = take
+        self._before: bytes | None = b""
+
+    def __call__(self, piece: bytes) -> None:
+        if self._before is None:
+            self._take(piece)
+            return
+        greeting, found, rest = (self._before + piece).partition(self._mark)
+        if found:
+            self._before = None
+            if rest:
+                self._take(rest)
+        else:
+            # As much as may be the beginning of the mark.
+            self._before = greeting[-len(self._mark) :]
 
 
 def _feed(channel: paramiko.Channel, stdin: Input, broken: list[BaseException]) -> None:

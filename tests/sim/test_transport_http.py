@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.server
 import json
@@ -25,7 +26,7 @@ from paver.errors import Refused, Unobservable
 from paver.foundation.handover.proofs import KEY, ObjectStoreProof, ProofFacts
 from paver.foundation.object_store.user import StoreUser
 from paver.lab import build, pki
-from paver.transport import tls
+from paver.transport import http_auth, tls
 from paver.transport.context import Retry, Timeouts, Wire
 from paver.transport.http import Basic, ClientCredentials, HttpConnector, HttpError, HttpWriter
 from paver.transport.s3 import S3Connector, S3Error, S3Writer
@@ -73,6 +74,14 @@ class Api(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def _endless(self) -> None:
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                self.wfile.write(b"x" * 65536)
+
     def _handle(self) -> None:
         kind = type(self)
         length = int(self.headers.get("Content-Length") or 0)
@@ -91,6 +100,10 @@ class Api(http.server.BaseHTTPRequestHandler):
             self._answer(503)
         elif self.path == "/elsewhere":
             self._answer(302, location=f"https://{ADDRESS}:{self.server.server_port}/stolen")  # type: ignore[attr-defined]
+        elif self.path == "/portal":
+            self._answer(200, b"<html>please log in, hunter2</html>")
+        elif self.path == "/endless":
+            self._endless()
         elif self.path == "/none":
             self._answer(404)
         elif self.path.startswith("/bad"):
@@ -143,6 +156,24 @@ def test_a_reading_face_gets_and_parses(served: Served) -> None:
     assert reader.head("/info").status == 200
     assert not hasattr(reader, "post")
     assert served.api.seen[0][:3] == ("GET", "/info?a=b", "Basic YWRtaW46cHc=")
+    connection.close()
+
+
+def test_an_answer_without_an_end_is_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_auth, "MOST_BYTES", 1024 * 1024)
+    connection = served.connector().connect(Wire())
+    with pytest.raises(Unobservable, match="director answered GET /endless with more than 1 MiB"):
+        connection.reader().get("/endless")
+    assert connection.reader().get("/info").json() == {"ok": True}
+    connection.close()
+
+
+def test_a_page_in_place_of_a_token_is_told_and_not_shown(served: Served) -> None:
+    auth = ClientCredentials(f"https://{ADDRESS}:{served.port}/portal", "client", Named("s"))
+    connection = served.connector(auth=auth).connect(Wire(reveal=lambda _: "secret"))
+    with pytest.raises(Unobservable, match="answered 200, and not with a token") as told:
+        connection.reader().get("/info")
+    assert "hunter2" not in " ".join(told.value.lines())
     connection.close()
 
 

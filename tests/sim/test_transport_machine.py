@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from paver.errors import PaverError, Refused, Unobservable
 from paver.lab import system
 from paver.transport import dial, job, job_runner, transfer
+from paver.transport import machine as machines
 from paver.transport.context import Wire
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
 from paver.transport.shell import LocalShell
@@ -181,6 +182,41 @@ def test_a_file_is_absent_then_written_whole_with_its_mode_then_gone(
 def test_what_is_there_and_cannot_be_read_is_never_absent(writer: MachineWriter, tmp_path: Path) -> None:
     with pytest.raises(Unobservable):
         writer.read_file(str(tmp_path))
+
+
+def test_a_file_that_is_too_large_is_not_read_whole(
+    writer: MachineWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machines, "MOST_FILE_BYTES", 1024 * 1024)
+    with pytest.raises(Unobservable, match="/dev/zero has more than 1 MiB"):
+        writer.read_file("/dev/zero")
+
+
+def test_what_an_accounts_shell_prints_by_itself_is_in_no_answer(server: Server, tmp_path: Path) -> None:
+    bash = shutil.which("bash")
+    assert bash is not None
+    passwd, rc = server.folder / "passwd", server.folder / "home" / ".bashrc"
+    before = passwd.read_text()
+    rc.write_text("echo 'Welcome to jumpbox. 3 updates are waiting.'; echo careful >&2\n")
+    passwd.write_text(before.replace(":/bin/sh", f":{bash}", 1))
+    connection = server.connector().connect(server.wire())
+    try:
+        there = connection.writer(Gate())
+        loud = there._host.shell.run(["sh", "-c", "cat ~/.bashrc"], timeout=20)
+        assert b"careful" in loud.err, "the shell greets nobody: this proves nothing"
+        file = str(tmp_path / "file")
+        tmp_path.chmod(0o777)
+        there.write_file(file, b"what was written", 0o644)
+        assert there.read_file(file) == b"what was written"
+        assert there.read_file(f"{file}.none") is None
+        lines: list[str] = []
+        assert job.state(there, "greeted").state == "absent"
+        assert job.start_or_attach(there, "greeted", ["echo", "hello"]).follow(lines.append).ok
+        assert lines == ["hello"]
+    finally:
+        connection.close()
+        passwd.write_text(before)
+        rc.unlink()
 
 
 def test_a_command_gets_its_input_and_its_secret_variables_and_no_argv_shows_them(

@@ -46,8 +46,8 @@ class Engine:
         world = ReadingWorld(self.site, connections, no_version)
         return plan(paved, heading, request or Request(), world, self.board)
 
-    def act(self, paved: Paved, planned: Plan) -> Outcome:
-        """Carries `planned` out."""
+    def act(self, paved: Paved, planned: Plan, allow: tuple[str, ...] | None = None) -> Outcome:
+        """Carries `planned` out, by a command that names what the plan does unless `allow` says else."""
         journal = self.folder / f"journal-{secrets.token_hex(4)}.jsonl"
         with Journal(journal) as written:
             hands = Hands(
@@ -58,6 +58,7 @@ class Engine:
                 reveal=no_value,
                 tell=self.events.append,
                 stop=self.stop,
+                allow=planned.allow if allow is None else allow,
             )
             return Executor(planned, paved, hands).run(lambda _: True)
 

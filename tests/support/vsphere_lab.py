@@ -357,6 +357,7 @@ class Run:
         self._runs += 1
         journal_file = self._folder / f"journal-{self._runs}.jsonl"
         with self.world() as world, Journal(journal_file) as journal:
+            planned = self.plan_in(world, mode, **more)
             hands = Hands(
                 connections=world.connections,
                 board=world.board,
@@ -365,8 +366,9 @@ class Run:
                 reveal=world.reveal,
                 tell=self.events.append,
                 stop=self.stop,
+                allow=planned.allow,
             )
-            return Executor(self.plan_in(world, mode, **more), world.paved, hands).run(_mine)
+            return Executor(planned, world.paved, hands).run(_mine)
 
     def fine(self, mode: str = "apply", **more: Any) -> Outcome:
         """Plans and acts, and holds that nothing went wrong."""

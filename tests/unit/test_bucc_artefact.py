@@ -60,8 +60,9 @@ def test_what_is_no_manifest_is_bad_input_and_nothing_else(document: Any) -> Non
 class Machine:
     """A jumpbox on which an artefact was unpacked: `files` are its regular ones."""
 
-    def __init__(self, files: list[str], size: int) -> None:
+    def __init__(self, files: list[str], size: int, kind: str = "file") -> None:
         self.files = files
+        self.kind = kind
         self.size = size
         self.ran: list[str] = []
 
@@ -75,10 +76,11 @@ class Machine:
         self.ran.append(argv[0])
 
     def stat(self, _: str) -> Any:
-        return SimpleNamespace(kind="file", size=self.size)
+        return SimpleNamespace(kind=self.kind, size=self.size)
 
     def read_file(self, _: str) -> bytes:
         assert self.size <= MOST_MANIFEST_BYTES, "read into memory"
+        assert self.kind == "file", "followed"
         return data()
 
     def probe(self, *_: object, **__: object) -> Any:
@@ -117,3 +119,11 @@ def test_a_file_that_the_manifest_does_not_name_is_refused(monkeypatch: pytest.M
 def test_a_manifest_of_4_gb_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInput, match="no manifest"):
         unpack(Machine(LISTED, 2**32), monkeypatch)
+
+
+@pytest.mark.parametrize("kind", ["link", "directory", "other"])
+def test_a_link_in_place_of_the_manifest_is_not_followed(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    machine = Machine(LISTED, 100, kind)
+    with pytest.raises(BadInput, match="no manifest"):
+        unpack(machine, monkeypatch)
+    assert machine.ran == ["tar"]

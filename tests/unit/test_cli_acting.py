@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -12,13 +13,16 @@ from typing import Any
 import pytest
 
 import paver
-from paver.cli import opening
+from paver.cli import acting, opening
+from paver.driver import Secret
 from paver.engine.journal import Journal, JournalError
 from paver.errors import Interrupted, PartlyDone
 from paver.runs import apply as applying
 from paver.runs import handoff
 from paver.runs.apply import Report
 from paver.runs.folder import SiteFolder
+from paver.runs.session import Session
+from paver.sealed import store
 from tests.support.command import Command, command
 from tests.support.memory import memory
 
@@ -377,3 +381,60 @@ def test_events_are_kept_for_whoever_follows(site: Command) -> None:
     kept = (folder / "events.jsonl").read_text()
     assert kept in ran.out
     assert '"what":"done"' in kept
+
+
+def test_a_plan_file_that_takes_away_what_is_protected_needs_the_command_to_name_it_too(
+    site: Command,
+) -> None:
+    site.fine("apply", "--yes")
+    left = site.things("left")
+    assert site.run("plan", "--destroy", "--allow", "*", "--out", "site.plan").code == 2
+    ran = site.run("apply", "site.plan")
+    assert ran.code == 4
+    assert "trust.authority:root, which is protected, and the command does not name it" in ran.err
+    assert "nothing was changed" in ran.err
+    assert site.things("left") == left
+    site.fine("apply", "site.plan", "--allow", "trust.*")
+    assert site.things("left") == {}
+
+
+def test_a_file_that_is_larger_than_any_plan_is_not_read_to_its_end(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "MOST_PLAN_BYTES", 1024 * 1024)
+    with (site.folder / "site.plan").open("wb") as file:
+        file.truncate(2**40)
+    ran = site.run("apply", "site.plan")
+    assert ran.code == 3
+    assert "site.plan is not a plan: it has more than 1 MiB" in ran.err
+
+
+def test_the_sealed_store_is_free_while_the_jumpbox_carries_on_and_what_was_sealed_there_is_seen(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed = site.folder / "lab-north.sealed"
+    pave = memory.MemoryDriver.pave
+    inside = frozenset({"shelves"})
+    monkeypatch.setattr(
+        memory.MemoryDriver, "pave", lambda *to: dataclasses.replace(pave(*to), outside=inside)
+    )
+    seen: list[str | None] = []
+
+    def carry_on(hand: Any, plan: Any, _done: object, _journal: object, _tell: object) -> Report:
+        # Over there the same store is written, by another process.
+        with store.writer(sealed, hand.key, "the run on the jumpbox") as writer:
+            writer.put("made-there", "a value", made_by="test")
+        done = frozenset(action.resource for action in plan.pending)
+        return Report(done=done, acted=frozenset(), failed=(), left=(), head="1:0")
+
+    close = Session.close
+
+    def closed(session: Session) -> None:
+        seen.append(session.vault.version(Secret("made-there")))
+        close(session)
+
+    monkeypatch.setattr(handoff.HandOff, "carry_on", carry_on)
+    monkeypatch.setattr(handoff, "reachable", lambda _: None)
+    monkeypatch.setattr(Session, "close", closed)
+    site.fine("apply", "--yes")
+    assert seen[-1] is not None

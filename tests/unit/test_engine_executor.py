@@ -405,3 +405,29 @@ def test_a_tool_that_does_more_than_the_plan_declares_fails_the_step(
         assert error.seen == told
     else:
         assert not outcome.failed
+
+
+@pytest.mark.parametrize("mode", ["destroy", "apply"])
+def test_what_is_protected_goes_only_where_plan_and_command_name_it(
+    tmp_path: Path, room: Path, mode: str
+) -> None:
+    engine = Engine(tmp_path)
+    made = wish(room, shelves={"a": {"x": 1, "y": 2}})
+    boxes: list[Any] = [dataclasses.replace(box, protected=box.id.endswith("/x")) for box in made.resources]
+    made = dataclasses.replace(made, resources=tuple(boxes))
+    assert not engine.apply(made).failed
+    before = everything(room)
+    # Another colour makes both anew; a destroy takes both away.
+    painted = [dataclasses.replace(box, colour="red") for box in boxes] if mode == "apply" else boxes
+    wanted = dataclasses.replace(made, resources=tuple(painted))
+    planned = engine.plan(wanted, Request(mode=mode, allow=("memory.box:a/x",)))
+    assert not planned.blocked
+    for allow in ((), ("memory.box:a/y",)):
+        with pytest.raises(Refused, match=r"takes away memory\.box:a/x, .* the command does not name it"):
+            engine.act(wanted, planned, allow)
+    unasked = dataclasses.replace(planned, allow=())
+    with pytest.raises(Refused, match="without leave to"):
+        engine.act(wanted, unasked, ("*",))
+    assert everything(room) == before
+    assert not engine.act(wanted, planned, ("memory.box:*",)).failed
+    assert everything(room) != before

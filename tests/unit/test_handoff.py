@@ -92,7 +92,13 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return made
 
 
-def carry(machine: Machine, folder: Path, given: Plan, small_files: tuple[str, ...] = ()) -> None:
+def carry(
+    machine: Machine,
+    folder: Path,
+    given: Plan,
+    small_files: tuple[str, ...] = (),
+    allow: tuple[str, ...] = (),
+) -> None:
     """Hands `given` over and stops following."""
     sealed = folder / "north.sealed"
     connection = SimpleNamespace(writer=lambda _: machine)
@@ -115,7 +121,7 @@ def carry(machine: Machine, folder: Path, given: Plan, small_files: tuple[str, .
     if not sealed.exists():
         store.create(sealed, source)
     journal = Journal(folder / f"{len(list(folder.iterdir()))}.jsonl")
-    handoff.HandOff(session, folder, folder, threading.Event(), source).carry_on(
+    handoff.HandOff(session, folder, folder, threading.Event(), source, allow).carry_on(
         given, frozenset(), journal, lambda _: None
     )
 
@@ -221,6 +227,22 @@ def test_a_small_file_that_lies_outside_of_the_site_files_folder_goes_nowhere(
     with pytest.raises(BadInput, match="cannot go to the jumpbox"):
         carry(machine, tmp_path, plan(), (name,))
     assert machine.files == {}
+
+
+@pytest.mark.parametrize("name", ["site.yml", "./site.sealed", "handoff/plan.json", ".paver/lock"])
+def test_a_small_file_never_takes_the_place_of_what_paver_hands_over(
+    machine: Machine, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(BadInput, match="cannot go to the jumpbox") as refused:
+        carry(machine, tmp_path, plan(), (name,))
+    assert "is paver's own" in refused.value.why
+    assert machine.files == {}
+
+
+def test_what_the_command_allows_it_allows_over_there(machine: Machine, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        carry(machine, tmp_path, plan(), allow=("bucc.*", "trust.*"))
+    assert machine.job.argv[-2:] == ("--allow=bucc.*", "--allow=trust.*")
 
 
 @pytest.mark.parametrize("change", [{"mode": "destroy"}, {"site_digest": "1" * 64}, {"allow": ("*",)}])

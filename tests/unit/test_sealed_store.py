@@ -1,10 +1,12 @@
 """The sealed store: what goes in comes out, and nothing else ever does."""
 
+import dataclasses
 import pickle
 import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +20,7 @@ from paver.sealed.errors import (
     StoreLockedError,
     WrongKeyError,
 )
+from paver.signing import canonical
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._/@:-]{0,20}", fullmatch=True)
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -385,3 +388,16 @@ def test_an_index_that_hides_or_invents_what_is_sealed_is_damaged(key: keys.KeyF
     sealed = envelope.seal({}, hidden, key=envelope.Key(master, {"mode": "file"}), before=None)
     with pytest.raises(DamagedStoreError, match="damaged"):
         envelope.unseal(envelope.parse(sealed, "x"), master, "x")
+
+
+def test_a_store_whose_seed_is_not_its_identity_is_refused(path: Path, key: keys.KeyFile) -> None:
+    found = envelope.parse(path.read_bytes(), "a")
+    master = key.derive(found.key_parameters)
+    opened = envelope.unseal(found, master, "a")
+    # The header names one store, and what is sealed holds another one's seed: whoever has the key could do it.
+    plain = canonical.dumps({"seed": envelope.new_seed().hex(), "values": {}})
+    sealing, _ = envelope._derived(master, found.salt)
+    swapped = dataclasses.replace(found, sealed=AESGCM(sealing).encrypt(envelope._NONCE, plain, found.bound))
+    assert envelope.unseal(found, master, "a").seed == opened.seed
+    with pytest.raises(DamagedStoreError, match="a"):
+        envelope.unseal(swapped, master, "a")

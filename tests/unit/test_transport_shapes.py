@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
@@ -9,6 +10,7 @@ import io
 import json
 import ssl
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from paver.errors import BadInput, PaverError, Refused, Unobservable
 from paver.transport import (
     dial,
     faults,
+    folder,
     http,
     job,
     nfc,
@@ -29,6 +32,7 @@ from paver.transport import (
     shell,
     soap_gate,
     soap_types,
+    ssh,
     stream,
     tls,
     tunnel,
@@ -377,3 +381,55 @@ def test_a_property_that_may_not_be_read_is_never_unset() -> None:
     collector.RetrievePropertiesEx = lambda *_: Page([denied], None)  # type: ignore[method-assign]
     with pytest.raises(Unobservable, match="NoPermission"):
         snapshot_of(collector).objects("Datastore", ["name"])
+
+
+@pytest.mark.parametrize("answer", [b"Welcome to jumpbox!\n", b"[]", b"{", b'{"state": 1, "argv": 2}', b""])
+def test_what_is_no_answer_about_a_job_is_told_as_such(answer: bytes) -> None:
+    machine: Any = SimpleNamespace(name="jumpbox", host=SimpleNamespace(python="python3"))
+    with pytest.raises(Unobservable, match="jumpbox: job x was asked, and something else answered") as told:
+        job._told(machine, "x", answer)
+    assert told.value.seen == answer.decode().strip()
+
+
+def test_a_log_between_whose_frames_something_else_writes_is_told_as_such() -> None:
+    machine: Any = SimpleNamespace(name="jumpbox", host=SimpleNamespace(python="python3"))
+    following = job._Following(machine, "x", print, 0, lambda: False)
+    following._take(b"3\nabc")
+    with pytest.raises(Unobservable, match="something else answered") as told:
+        following._take(b"You have new mail.\n4\nabcd")
+    assert told.value.seen == "You have new mail."
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80), st.data())
+def test_what_a_shell_greets_with_is_cut_off_however_it_arrives(
+    greeting: bytes, answer: bytes, data: st.DataObject
+) -> None:
+    got = bytearray()
+    take = ssh._Answer("0123456789abcdef", got.extend)
+    raw = greeting + b"0123456789abcdef\n" + answer
+    while raw:
+        cut = data.draw(st.integers(1, len(raw)))
+        take(raw[:cut])
+        raw = raw[cut:]
+    assert bytes(got) == answer
+
+
+def test_a_file_of_a_datastore_that_is_too_large_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "MOST_BYTES", 1024 * 1024)
+    read: list[int] = []
+
+    def give(most: int) -> bytes:
+        read.append(most)
+        return b"x" * most
+
+    closed: list[bool] = []
+    response = SimpleNamespace(status=200, read=give)
+    connection = SimpleNamespace(
+        request=lambda *_, **__: None, getresponse=lambda: response, close=lambda: closed.append(True)
+    )
+    route: Any = SimpleNamespace(netloc="esx-01")
+    lent: Any = lambda: contextlib.nullcontext(connection)  # noqa: E731
+    with pytest.raises(Unobservable, match=r"\[datastore1\] paver/x has more than 1 MiB"):
+        folder.get(route, lent, "", "datastore1", "paver/x", folder.ESX_DATACENTER)
+    assert read == [1024 * 1024 + 1]
+    assert closed, "the rest would be taken for the next answer"
