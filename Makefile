@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check test test-kills test-fast demo image image-prove bench clean-lab
+.PHONY: help setup check test test-kills test-fast demo image image-prove image-check bench clean-lab
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ image: setup ## the jumpbox's OVA, into dist/image
 
 image-prove: setup ## boot that OVA in QEMU and hold it to what it should be (IMAGE=file, ONLY=way for a part)
 	@$(PY) -m paver image prove $(or $(IMAGE),$(lastword $(sort $(wildcard dist/image/*.ova)))) $(if $(ONLY),--only $(ONLY))
+
+image-check: setup ## Packer's templates and the playbook, by packer validate and ansible-lint
+	@pytest -q tests/sim/test_image_templates.py
 
 bench: setup ## paver's speed against its peers (ONLY=start, ova, properties, plan or apply)
 	@$(PY) -m tests.bench $(if $(ONLY),--only $(ONLY))

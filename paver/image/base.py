@@ -1,21 +1,16 @@
-"""The base: Debian from the pool, and what of ours is large, as one tar that is the same wherever it is made.
-
-mmdebstrap unpacks in a user namespace: no root, no loop device, no mount that this machine would see.
-"""
+"""The base: Debian from the pool and a tree of files, as one tar that is the same wherever it is made."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import shlex
 import shutil
-import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from paver.errors import PaverError
+from paver.image import mmdebstrap
 from paver.image import pool as pools
 from paver.image.content import Content
 from paver.image.lock import Lock
@@ -75,8 +70,6 @@ def build(
     lock: Lock,
     pool: Path,
     files: Path,
-    extra: Mapping[str, Path],
-    steps: Sequence[str] = (),
     target: Path,
     tell: Callable[[str], None],
 ) -> None:
@@ -87,17 +80,12 @@ def build(
         lock: the exact packages.
         pool: the folder that has them.
         files: a tree that is laid over the packages.
-        extra: trees that are laid over them at their key, a path in the image.
-        steps: shell commands that run in it after that.
         target: the tar; there only once it is whole.
         tell: told what is being done.
 
     Raises:
         PaverError: mmdebstrap is not there, or failed.
     """
-    program = shutil.which("mmdebstrap")
-    if program is None:
-        raise PaverError("mmdebstrap is not there", why="it unpacks Debian", do="apt-get install mmdebstrap")
     names = identity(lock)
     with tempfile.TemporaryDirectory(prefix=".base-", dir=target.parent) as scratch:
         repository, ours = Path(scratch) / "repository", Path(scratch) / "ours"
@@ -106,11 +94,9 @@ def build(
         for name, text in {"etc/fstab": fstab(names), "boot/grub/grub.cfg": grub_menu(names)}.items():
             (ours / name).parent.mkdir(parents=True, exist_ok=True)
             (ours / name).write_text(text)
-        for tree in (Path(scratch), *extra.values()):
-            _plain(tree)
+        plain(Path(scratch))
         draft = Path(scratch) / "root.tar"
         argv = [
-            program,
             "--mode=unshare",
             "--variant=custom",
             "--format=tar",
@@ -121,21 +107,13 @@ def build(
             *(f"--dpkgopt=path-exclude={glob}" for glob in content.without),
             *(f"--dpkgopt=path-include={glob}" for glob in content.kept),
             f"--include={','.join(sorted(deb.name for deb in lock.debs))}",
-            *(
-                hook
-                for place, tree in extra.items()
-                for hook in (
-                    f'--customize-hook=mkdir -p "$1"{shlex.quote(place)}',
-                    f"--customize-hook=sync-in {shlex.quote(str(tree))} {shlex.quote(place)}",
-                )
-            ),
             f"--customize-hook=sync-in {shlex.quote(str(ours))} /",
-            *(f'--customize-hook=chroot "$1" sh -euc {shlex.quote(line)}' for line in (*steps, *_FINISH)),
+            *(f'--customize-hook=chroot "$1" sh -euc {shlex.quote(line)}' for line in _FINISH),
             lock.suite,
             str(draft),
             f"deb [trusted=yes] copy://{repository} ./",
         ]
-        _run(argv, lock.epoch, Path(scratch), tell)
+        mmdebstrap.run(argv, what="the base", epoch=lock.epoch, scratch=Path(scratch), tell=tell)
         draft.replace(target)
 
 
@@ -154,43 +132,7 @@ _FINISH = (
 )
 
 
-def _run(argv: list[str], epoch: int, scratch: Path, tell: Callable[[str], None]) -> None:
-    environment = {
-        "HOME": str(scratch),
-        "LC_ALL": "C.UTF-8",
-        "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
-        "SOURCE_DATE_EPOCH": str(epoch),
-        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),  # noqa: S108 - where mmdebstrap unpacks, in a folder of its own
-        "TZ": "UTC",
-    }
-    said: list[str] = []
-    # The umask reaches into the packages' own scripts.
-    with subprocess.Popen(
-        argv,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        umask=0o022,
-    ) as running:
-        for line in running.stdout or ():
-            said.append(line.rstrip())
-            if line.startswith("I: "):
-                tell(line[3:].strip().rstrip("."))
-            elif line.startswith(("Unpacking ", "Setting up ")):
-                tell(" ".join(line.split()[:3]))
-    if running.returncode:
-        raise PaverError(
-            "the base could not be unpacked",
-            seen="\n".join(line for line in said if not line.startswith(("W: ", "I: ")))[-1500:],
-            why=f"mmdebstrap ended with {running.returncode}",
-            do="where it speaks of user namespaces: build as root, or give the user subordinate ids (/etc/subuid)",
-        )
-
-
-def _plain(tree: Path) -> None:
+def plain(tree: Path) -> None:
     """Gives a tree that is handed in the modes of an image: whoever builds may have any umask."""
     for path in (tree, *tree.rglob("*")):
         if not path.is_symlink():

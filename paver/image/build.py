@@ -1,7 +1,11 @@
-"""The build: payload → base → disk → pack, each stage cached by what goes into it.
+"""The build, each stage cached by what goes into it. What changes most comes last: a change in paver boots no machine.
 
+base      Debian, one tar
+ansible   Ansible itself
+packer    the base booted, the playbook run in it twice: a tar of what it changed
+seal      the base with that, as it was before its first boot: one tar
 payload   paver's wheels and our programs
-base      Debian and the payload, one tar
+layer     what was sealed with the payload installed in it: one tar
 disk      GPT, grub, ext4: one raw image
 pack      VMDK, OVF, manifest, OVA; the same unpacked; bills, provenance, sums (`publish`)
 """
@@ -10,26 +14,34 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import paver
-from paver.errors import BadInput, PaverError
-from paver.image import archive, base, content, disk, lock, payload, pool, publish, stages
+from paver.errors import BadInput
+from paver.image import (
+    ansible,
+    archive,
+    base,
+    content,
+    disk,
+    host,
+    lock,
+    payload,
+    pool,
+    provision,
+    publish,
+    seal,
+    stages,
+)
 from paver.lab import build as lab_build
+from paver.lab.qemu import acceleration
 
 DISK_BYTES = 8 * 2**30
 CAPACITY = 16 * 2**30
 MEMORY_MB, CPUS = 4096, 2
-_ROOM = 9 * 2**30
-_PROGRAMS = {
-    "apt-get": ("apt", "fetches Debian's packages"),
-    "dpkg-deb": ("dpkg", "reads them"),
-    "mmdebstrap": ("mmdebstrap", "unpacks them"),
-}
-_REVISION = "1"
+_REVISION = "2"
 """Counted on when the code of a stage makes something else of the same inputs."""
 
 
@@ -76,7 +88,8 @@ def build(order: Order, tell: stages.Tell) -> Built:
     """
     began = time.monotonic()
     wanted, locked = _inputs(order.source)
-    require(order.cache)
+    host.require(order.cache)
+    sealed = _seal(order, locked, _base(order, wanted, locked, tell), tell)
     built = lab_build.build(list(wanted.programs))
     fed = stages.run(
         order.cache,
@@ -87,53 +100,34 @@ def build(order: Order, tell: stages.Tell) -> Built:
         lambda into: _payload(order, wanted, locked, built, into, tell),
         tell,
     )
-    source = (
-        None if order.offline else archive.Archive(order.cache / "apt", wanted.suite, wanted.architecture)
-    )
-    pool.fill(order.pool, locked, source, _fetching(tell))
-    files = order.source / base.FILES
-    rooted = stages.run(
+    layered = stages.run(
         order.cache,
-        "base",
-        stages.key(
-            _REVISION, lock.dumps(locked), *wanted.without, "/", *wanted.kept, stages.tree(files), fed.name
-        ),
-        lambda into: base.build(
-            content=wanted,
-            lock=locked,
-            pool=order.pool.absolute(),
-            files=files,
-            extra={payload.WHEELS: fed / "wheels", "/usr/local/bin": fed / "bin"},
-            steps=payload.INSTALL,
-            target=into / "root.tar",
-            tell=lambda text: tell(f"base: {text}"),
+        "layer",
+        stages.key(_REVISION, sealed.name, fed.name),
+        lambda into: payload.lay(
+            sealed / "root.tar", fed, locked.epoch, into / "root.tar", lambda text: tell(f"layer: {text}")
         ),
         tell,
     )
     raw = stages.run(
         order.cache,
         "disk",
-        stages.key(_REVISION, rooted.name, str(DISK_BYTES)),
-        lambda into: disk.make(
-            rooted / "root.tar",
-            base.identity(locked),
-            size=DISK_BYTES,
-            epoch=locked.epoch,
-            target=into / "disk.raw",
-            tell=lambda text: tell(f"disk: {text}"),
-        ),
+        stages.key(_REVISION, layered.name, str(DISK_BYTES)),
+        lambda into: _disk(layered, locked, into / "disk.raw", lambda text: tell(f"disk: {text}")),
         tell,
     )
     parts = publish.Parts(
         disk=raw / "disk.raw",
-        root=rooted / "root.tar",
+        root=layered / "root.tar",
         wheels=fed / "wheels",
         programs=fed / "bin",
         lock=locked,
         inputs={
             lock.FILE.as_posix(): publish.digest(order.source / lock.FILE),
             content.FILE.as_posix(): publish.digest(order.source / content.FILE),
-            f"{base.FILES.as_posix()}/": stages.tree(files),
+            ansible.LOCK.as_posix(): publish.digest(order.source / ansible.LOCK),
+            f"{base.FILES.as_posix()}/": stages.tree(order.source / base.FILES),
+            **{f"{part.as_posix()}/": stages.tree(order.source / part) for part in provision.PARTS},
             "paver/": payload.digest(order.source),
         },
     )
@@ -141,27 +135,61 @@ def build(order: Order, tell: stages.Tell) -> Built:
     return _pack(order, parts, machine, began, tell)
 
 
-def require(cache: Path) -> None:
-    """Says beforehand what is missing.
+def _base(order: Order, wanted: content.Content, locked: lock.Lock, tell: stages.Tell) -> Path:
+    files = order.source / base.FILES
 
-    Raises:
-        PaverError: a program is not there, or the disk has no room for the stages.
-    """
-    missing = {name: _PROGRAMS[name] for name in _PROGRAMS if shutil.which(name) is None}
-    if missing:
-        name, (_, purpose) = next(iter(missing.items()))
-        raise PaverError(
-            f"{name} is not there",
-            why=f"it {purpose}",
-            do="apt-get install " + " ".join(sorted(package for package, _ in missing.values())),
+    def work(into: Path) -> None:
+        source = archive.Archive(order.cache / "apt", wanted.suite, wanted.architecture)
+        pool.fill(order.pool, locked, None if order.offline else source, _fetching(tell))
+        base.build(
+            content=wanted,
+            lock=locked,
+            pool=order.pool.absolute(),
+            files=files,
+            target=into / "root.tar",
+            tell=lambda text: tell(f"base: {text}"),
         )
-    cache.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(cache).free
-    if free < _ROOM:
-        raise PaverError(
-            f"{free / 1e9:.1f} GB are free at {cache}, and a build takes {_ROOM / 1e9:.0f} GB",
-            do="make room, or set XDG_CACHE_HOME to where there is some",
+
+    trimmed = [*wanted.without, "/", *wanted.kept]
+    key = stages.key(_REVISION, lock.dumps(locked), *trimmed, stages.tree(files))
+    return stages.run(order.cache, "base", key, work, tell)
+
+
+def _seal(order: Order, locked: lock.Lock, rooted: Path, tell: stages.Tell) -> Path:
+    installed = stages.run(
+        order.cache,
+        "ansible",
+        ansible.key(order.source),
+        lambda into: ansible.install(order.source, into, lambda text: tell(f"ansible: {text}")),
+        tell,
+    )
+
+    def boot(into: Path) -> None:
+        _disk(rooted, locked, into / "disk.raw", lambda text: tell(f"packer: {text}"))
+        asked = provision.Order(
+            source=order.source,
+            disk=into / "disk.raw",
+            ansible=installed / ansible.PLAYBOOK,
+            epoch=locked.epoch,
+            accelerator=acceleration.choose().name,
+            target=into / "changes.tar",
         )
+        provision.provision(asked, lambda text: tell(f"packer: {text} ({asked.accelerator})"))
+        asked.disk.unlink()
+
+    def seal_(into: Path) -> None:
+        tell("seal: taking what the playbook made")
+        changes = seal.seal(rooted / "root.tar", taken / "changes.tar", locked.epoch, into / "root.tar")
+        (into / "changes.txt").write_text("".join(f"{line}\n" for line in changes.lines()))
+
+    done = stages.key(_REVISION, rooted.name, provision.digest(order.source))
+    taken = stages.run(order.cache, "packer", done, boot, tell)
+    return stages.run(order.cache, "seal", stages.key(_REVISION, taken.name), seal_, tell)
+
+
+def _disk(rooted: Path, locked: lock.Lock, target: Path, tell: stages.Tell) -> None:
+    names = base.identity(locked)
+    disk.make(rooted / "root.tar", names, size=DISK_BYTES, epoch=locked.epoch, target=target, tell=tell)
 
 
 def refresh(source: Path, cache: Path, epoch: int, tell: stages.Tell) -> tuple[list[str], lock.Lock]:

@@ -1,19 +1,25 @@
-"""What of ours goes into the base: paver in an environment of its own, and the programs that the lab pins.
+"""What of ours is laid over the base: paver in an environment of its own, and the programs that the lab pins.
 
-Wheels are fetched for the image's Python, held to the lock's hashes, and installed in the chroot without a network.
+Wheels are fetched for the image's Python, held to the lock's hashes, and installed by that Python without a network: in
+a part of the image that is thrown away, all but what was installed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from paver.errors import PaverError
+from paver.image import base, layers, mmdebstrap
 
 PYTHON = "3.13"
 """The image's Python: Debian 13's."""
@@ -44,6 +50,23 @@ INSTALL = (
     f"rm -rf {WHEELS} /root/.cache",
 )
 """What the chroot runs once the wheels lie at `WHEELS`."""
+
+_MADE = ("/usr/share/paver", "/usr/local")
+_PROGRAMS = "usr/local/bin"
+_NOT_NEEDED = (
+    "./boot",
+    "./dev/*",
+    "./usr/include",
+    "./usr/lib/gcc",
+    "./usr/lib/git-core",
+    "./usr/lib/grub",
+    "./usr/lib/modules",
+    "./usr/lib/ruby",
+    "./usr/libexec/gcc",
+    "./usr/share/i18n",
+    "./usr/share/perl",
+)
+"""What of the image Python does well without, half of it."""
 
 
 def digest(source: Path) -> str:
@@ -98,6 +121,58 @@ def programs(built: Mapping[str, Path], names: Iterable[str], into: Path) -> Non
     for name in names:
         shutil.copy2(built[name], into / name)
         (into / name).chmod(0o755)
+
+
+def lay(root: Path, fed: Path, epoch: int, target: Path, tell: Callable[[str], None]) -> None:
+    """Writes the tar `target`: the root file system `root` with the payload in it.
+
+    Args:
+        root: a tar, with the image's Python in it.
+        fed: the folder with `wheels` and `bin`.
+        epoch: seconds since 1970, the date of every file.
+        target: the tar; there only once it is whole.
+        tell: told what is being done.
+
+    Raises:
+        PaverError: the wheels do not install.
+    """
+    with tempfile.TemporaryDirectory(prefix=".payload-", dir=target.parent) as scratch:
+        wheels_ = Path(scratch) / "wheels"
+        shutil.copytree(fed / "wheels", wheels_)
+        base.plain(wheels_)
+        made = {place: Path(scratch) / f"{number}.tar" for number, place in enumerate(_MADE)}
+        unpacked = ["tar", "--extract", "--numeric-owner", *(f"--exclude={path}" for path in _NOT_NEEDED)]
+        argv = [
+            "--mode=unshare",
+            "--variant=custom",
+            "--format=null",
+            "--skip=setup,update,cleanup",
+            f'--setup-hook={shlex.join(unpacked)} --directory "$1"',
+            f'--customize-hook=mkdir -p "$1"{WHEELS}',
+            f"--customize-hook=sync-in {shlex.quote(str(wheels_))} {WHEELS}",
+            *(f'--customize-hook=chroot "$1" sh -euc {shlex.quote(line)}' for line in INSTALL),
+            *(f"--customize-hook=tar-out {place} {shlex.quote(str(tar))}" for place, tar in made.items()),
+            "-",
+            "-",
+            # Nothing is taken from there; mmdebstrap wants an address.
+            "deb [trusted=yes] copy:///nowhere ./",
+        ]
+        mmdebstrap.run(argv, what="the payload", epoch=epoch, scratch=Path(scratch), tell=tell, stdin=root)
+        tell("laying it over the base")
+        with contextlib.ExitStack() as opened:
+            found = [
+                entry
+                for place, tar in made.items()
+                for entry in layers.entries(opened.enter_context(tarfile.open(tar)), str(Path(place).parent))
+            ]
+            found += [
+                layers.of_file(f"{_PROGRAMS}/{path.name}", path) for path in sorted((fed / "bin").iterdir())
+            ]
+            layers.merge(root, layers.linked(found), _nothing, epoch, target)
+
+
+def _nothing(_: str) -> bool:
+    return False
 
 
 def _pip(*argv: str, epoch: int | None = None) -> None:

@@ -19,6 +19,8 @@ from pathlib import Path
 KEPT = 3
 """Products that are kept of each stage, the newest ones."""
 
+_SECONDS = ".seconds"
+
 Tell = Callable[[str], None]
 
 
@@ -63,10 +65,16 @@ def run(cache: Path, name: str, key_: str, work: Callable[[Path], None], tell: T
             os.utime(final)
             return final
         final.parent.mkdir(parents=True, exist_ok=True)
+        # Of a build that was killed: nobody else is at work here while we hold the lock.
+        for stale in final.parent.glob(".*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        if (usual := _usual(final.parent)) is not None:
+            tell(f"{name}: about {usual} s, as the last time")
         began = time.monotonic()
         draft = Path(tempfile.mkdtemp(prefix=f".{key_}.", dir=final.parent))
         try:
             work(draft)
+            (draft / _SECONDS).write_text(f"{time.monotonic() - began:.0f}")
             draft.chmod(0o755)
             draft.rename(final)
         finally:
@@ -74,6 +82,12 @@ def run(cache: Path, name: str, key_: str, work: Callable[[Path], None], tell: T
         tell(f"{name}: done in {time.monotonic() - began:.0f} s")
         _forget(final.parent, final)
     return final
+
+
+def _usual(folder: Path) -> int | None:
+    """Returns how many seconds the newest product took."""
+    told = sorted(folder.glob(f"*/{_SECONDS}"), key=_age)
+    return int(told[-1].read_text()) if told else None
 
 
 def _forget(folder: Path, newest: Path) -> None:

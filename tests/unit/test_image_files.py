@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from paver.errors import BadInput, Refused
-from paver.image import base, diff, publish, stages, verify
+from paver.errors import BadInput, PaverError, Refused
+from paver.image import base, diff, host, publish, stages, verify
 from paver.image.lock import Lock
 from paver.ovf import certificate
 from paver.signing import ssh
@@ -185,6 +185,54 @@ def test_a_stage_is_run_once_for_the_same_inputs_and_leaves_nothing_when_it_fail
     with pytest.raises(BadInput):
         stages.run(tmp_path, "base", stages.key("b"), broken, ran.append)
     assert [path.name for path in (tmp_path / "base").iterdir()] == [first.name]
+
+
+def test_what_a_killed_build_left_is_gone_after_the_next_one(tmp_path: Path) -> None:
+    left = tmp_path / "base" / f".{stages.key('a')}.x" / "half"
+    left.parent.mkdir(parents=True)
+    left.write_text("made")
+    made = stages.run(tmp_path, "base", stages.key("a"), lambda _: None, lambda _: None)
+    assert list((tmp_path / "base").iterdir()) == [made]
+
+
+def test_a_stage_says_beforehand_how_long_it_took_the_last_time(tmp_path: Path) -> None:
+    told: list[str] = []
+    first = stages.run(tmp_path, "base", stages.key("a"), lambda _: None, told.append)
+    assert told == ["base: done in 0 s"]
+    (first / ".seconds").write_text("62")
+    stages.run(tmp_path, "base", stages.key("b"), lambda _: None, told.append)
+    assert told[1:] == ["base: about 62 s, as the last time", "base: done in 0 s"]
+
+
+@pytest.mark.parametrize("name", sorted(host.PROGRAMS))
+def test_a_program_that_the_build_misses_is_named_with_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for other in host.PROGRAMS:
+        if other != name:
+            (tmp_path / other).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PaverError) as missing:
+        host.require(tmp_path / "cache")
+    package, purpose = host.PROGRAMS[name]
+    assert (missing.value.what, missing.value.why) == (f"{name} is not there", f"it {purpose}")
+    assert missing.value.do == f"apt-get install {package}"
+
+
+def test_a_machine_without_room_is_told_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in host.PROGRAMS:
+        (tmp_path / name).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(host, "available", lambda: 10**9)
+    with pytest.raises(PaverError) as refusal:
+        host.require(tmp_path / "cache")
+    assert refusal.value.what == "0.9 GiB of memory are available, and a build takes 2.5"
+    monkeypatch.setattr(host, "ROOM", 2**60)
+    with pytest.raises(PaverError) as refusal:
+        host.require(tmp_path / "cache")
+    assert "are free at" in refusal.value.what
 
 
 def test_a_stages_key_tells_its_inputs_apart_and_keeps_the_newest_products(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""What a build wants of the machine that it runs on, said before it begins."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from paver.errors import PaverError
+from paver.image import provision
+
+ROOM = 14 * 2**30
+MEMORY = (provision.MEMORY_MB + 512) * 2**20
+PROGRAMS = {
+    "apt-get": ("apt", "fetches Debian's packages"),
+    "dpkg-deb": ("dpkg", "reads them"),
+    "mmdebstrap": ("mmdebstrap", "unpacks them"),
+    "packer": ("packer", "boots the base and has Ansible configure it"),
+    "qemu-img": ("qemu-utils", "copies the disk for it"),
+    "qemu-system-x86_64": ("qemu-system-x86", "runs it"),
+    "setpriv": ("util-linux", "ends them with the build"),
+    "ssh": ("openssh-client", "is how Ansible gets into it"),
+    "xorriso": ("xorriso", "makes the CD-ROM that lets it in"),
+}
+
+
+def require(cache: Path) -> None:
+    """Says beforehand what is missing.
+
+    Raises:
+        PaverError: a program is not there, or the disk or the memory has no room for the stages.
+    """
+    missing = {name: PROGRAMS[name] for name in PROGRAMS if shutil.which(name) is None}
+    if missing:
+        name, (_, purpose) = next(iter(missing.items()))
+        raise PaverError(
+            f"{name} is not there",
+            why=f"it {purpose}",
+            do="apt-get install " + " ".join(sorted(package for package, _ in missing.values())),
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache).free
+    if free < ROOM:
+        raise PaverError(
+            f"{free / 1e9:.1f} GB are free at {cache}, and a build takes {ROOM / 1e9:.0f} GB",
+            do="make room, or set XDG_CACHE_HOME to where there is some",
+        )
+    memory = available()
+    if memory is not None and memory < MEMORY:
+        raise PaverError(
+            f"{memory / 2**30:.1f} GiB of memory are available, and a build takes {MEMORY / 2**30:.1f}",
+            why="it boots the image in a machine of its own",
+            do="end what takes it, and run the same command again",
+        )
+
+
+def available() -> int | None:
+    """Returns the bytes of memory that are to be had, None where nobody says."""
+    file = Path("/proc/meminfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return found[0] if found else None
