@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,16 @@ examples:
   paver lab rehearse -s site.yml    raise your own site's hosts, pave it in the lab, see that nothing is left to do
   paver lab down                    `--all` takes down every lab that is up
   paver lab conformance             the suites that hold drivers and stand-ins (from the source tree)
+  paver lab conformance --driver NAME    hold a driver, yours too, to the suite (docs/howto/driver.md)
 
 Without --dir it is the lab that is up: the one of `paver lab up`, of `make demo`, or of a rehearsal. Inside,
 PAVER_SITE names its site file, names are asked of the site's DNS, and govc, bosh, mc and crane are in PATH.
 
 What is simulated, and what that means, stands in docs/explanation/what-is-simulated.md.
 """
+
+SUITES = ("conformance", "sim/standins", "sim/test_refusals.py")
+"""What holds drivers, stand-ins, and the simulator to what real hosts refuse."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +58,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--phase", action="append", default=[], metavar="PHASE", help="only this phase (repeatable)"
     )
     conformance = _sub(verbs, "conformance", "run the suites that hold drivers and stand-ins")
-    conformance.add_argument("arguments", nargs=argparse.REMAINDER, help="after --, for pytest")
+    conformance.add_argument(
+        "--driver", metavar="NAME", help="lead the wish that this driver's package offers through its life"
+    )
+    conformance.add_argument("arguments", nargs="*", help="after --, for pytest: paver's own suites")
 
 
 _PLACES = {
@@ -260,13 +268,32 @@ def _pave(lab: Lab, file: Path, phases: list[str]) -> int:
 
 
 def _conformance(arguments: argparse.Namespace) -> int:
+    if arguments.driver is not None:
+        return _held(arguments.driver)
     import paver  # noqa: PLC0415
 
-    suites = Path(paver.__file__).parents[1] / "tests" / "conformance"
-    if not suites.is_dir():
+    tests = Path(paver.__file__).parents[1] / "tests"
+    suites = [tests / part for part in SUITES]
+    if not all(suite.exists() for suite in suites):
         raise BadInput(
-            "the suites are not here", why="they are part of paver's source tree, not of the package"
+            "the suites are not here",
+            why="they are part of paver's source tree, not of the package",
+            do="--driver NAME holds a driver of another package",
         )
-    more = [word for number, word in enumerate(arguments.arguments) if number or word != "--"]
-    argv = [sys.executable, "-m", "pytest", str(suites), *more]
-    return subprocess.run(argv, cwd=suites.parents[1], check=False).returncode
+    argv = [sys.executable, "-m", "pytest", *map(str, suites), *arguments.arguments]
+    return subprocess.run(argv, cwd=tests.parent, check=False).returncode
+
+
+def _held(name: str) -> int:
+    """Leads what a driver's package offers through its life, in a folder that is gone afterwards."""
+    from paver.runs import compose, conformance, session  # noqa: PLC0415 - `--help` does without it
+
+    driver = session.driver_of(name, compose.drivers())
+    with (
+        tempfile.TemporaryDirectory(prefix="paver-conformance-") as folder,
+        conformance.offered(name)(Path(folder)) as subject,
+    ):
+        for sentence in conformance.lives(subject):
+            out.line(f"{name}: {sentence}")
+    out.line(f"{name} {driver.version} conforms")
+    return 0

@@ -1,17 +1,20 @@
-"""The driver of a third party: installed from its wheel, found by its entry point, held to the suite."""
+"""The driver of a third party: installed from its wheel, found by its entry points, held to the suite."""
 
 from __future__ import annotations
 
-import json
+import ast
+import dataclasses
+import importlib
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conformance.suite import lives
-from tests.support.engine_run import Engine
+from paver.runs.conformance import NotConforming, lives
 from tests.support.memory import memory
 
 SOURCE = Path(__file__).parent / "memory_driver"
@@ -31,42 +34,102 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+def python(installed: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python where the driver is installed, far from paver's source tree."""
+    env = {"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *argv], env=env, cwd=installed, capture_output=True, text=True, check=False
+    )
+
+
 def test_a_driver_is_found_by_its_entry_point(installed: Path) -> None:
-    env = {"PYTHONPATH": str(installed), "PATH": "/usr/bin:/bin"}
-    ran = subprocess.run([sys.executable, "-c", ASK], env=env, capture_output=True, text=True, check=True)
-    assert ran.stdout == "['memory', 'vsphere'] memory.box\n"
+    assert python(installed, "-c", ASK).stdout == "['memory', 'vsphere'] memory.box\n"
 
 
 def test_a_driver_needs_nothing_but_the_plugin_api(installed: Path) -> None:
-    text = (installed / "paver_memory" / "__init__.py").read_text()
-    imports = {
-        line.split()[1] for line in text.splitlines() if line.startswith(("from paver", "import paver"))
-    }
-    assert imports == {"paver.driver"}
+    tree = ast.parse((installed / "paver_memory" / "__init__.py").read_text())
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    assert {name for name in modules if name.startswith("paver")} == {"paver.driver"}
 
 
-def test_a_wish_lives_from_list_to_delete(tmp_path: Path) -> None:
-    room = tmp_path / "room"
-    room.mkdir()
-    settings = memory.Settings(
-        folder=str(room), shelves={"a": {"x": 3, "y": 4}, "b": {"z": 1}}, dials={"heat": 7}
-    )
+def test_a_third_partys_driver_is_led_through_its_life_by_the_command(installed: Path) -> None:
+    ran = python(installed, "-m", "paver", "lab", "conformance", "--driver", "memory")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.splitlines()[0] == "memory: 2 of 2 kinds take part"
+    assert ran.stdout.splitlines()[-1] == "memory 1 conforms"
 
-    def listing() -> dict[str, object]:
-        found = {path.name: json.loads(path.read_text()) for path in room.iterdir() if path.name != "trace"}
-        return {name: things for name, things in found.items() if things}
 
-    def writes() -> int:
-        trace = room / "trace"
-        return len(trace.read_text().splitlines()) if trace.exists() else 0
+def _reads_what_it_wishes(patch: pytest.MonkeyPatch) -> None:
+    read = memory.Box.read
 
-    def drift() -> set[str]:
-        things = json.loads((room / "a").read_text())
-        things["x"]["size"] = 99
-        (room / "a").write_text(json.dumps(things))
-        dials = json.loads((room / "dials").read_text())
-        dials["heat"]["value"] = 1
-        (room / "dials").write_text(json.dumps(dials))
-        return {"memory.box:a/x", "memory.dial:heat"}
+    def wished(self: Any, world: Any) -> Any:
+        found = read(self, world)
+        return found and dataclasses.replace(found, size=self.size)
 
-    lives(Engine(tmp_path), memory.wish(settings), listing, writes, drift)
+    patch.setattr(memory.Box, "read", wished)
+
+
+def _writes_while_planning(patch: pytest.MonkeyPatch) -> None:
+    read = memory.Box.read
+
+    def busy(self: Any, world: Any) -> Any:
+        memory.Room(world.session(self.at)._path, lambda *_: None).write("put", "seen", None)
+        return read(self, world)
+
+    patch.setattr(memory.Box, "read", busy)
+
+
+def _keeps_its_old_mark(patch: pytest.MonkeyPatch) -> None:
+    update = memory.Box.update
+
+    def kept(self: Any, world: Any, facts: Any, fields: Any) -> None:
+        if fields:
+            update(self, world, facts, fields)
+
+    patch.setattr(memory.Box, "update", kept)
+
+
+def _leaves_something(patch: pytest.MonkeyPatch) -> None:
+    delete = memory.Box.delete.__func__
+
+    def left(cls: Any, world: Any, at: Any, facts: Any) -> None:
+        delete(cls, world, at, facts)
+        world.writing(at).write("remove", "crumbs", {"colour": "grey"})
+
+    patch.setattr(memory.Box, "delete", classmethod(left))
+
+
+def _deletes_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(memory.Box, "delete", classmethod(lambda *_: None))
+
+
+def _has_one_more_kind(patch: pytest.MonkeyPatch) -> None:
+    more = type("Crate", (memory.Box,), {"kind": "memory.crate"})
+    patch.setattr(memory.MemoryDriver, "kinds", (memory.Dial, memory.Box, more))
+
+
+BROKEN: dict[Callable[[pytest.MonkeyPatch], None], str] = {
+    _reads_what_it_wishes: "what is wished otherwise, and nothing else, is planned",
+    _writes_while_planning: "planning writes nothing",
+    _keeps_its_old_mark: "could not be acted on",
+    _leaves_something: "the end equals the start",
+    _deletes_nothing: "could not be acted on",
+    _has_one_more_kind: "every kind is led through, or said to be beyond this world",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda one: one.__name__.strip("_"))
+def test_a_driver_that_breaks_a_rule_does_not_conform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    broken(monkeypatch)
+    offer: Any = importlib.import_module("paver_memory.conformance").subject
+    with offer(tmp_path) as subject, pytest.raises(NotConforming, match=BROKEN[broken]):
+        for _ in lives(subject):
+            pass
+
+
+def test_a_driver_that_offers_nothing_is_told_how(installed: Path) -> None:
+    ran = python(installed, "-m", "paver", "lab", "conformance", "--driver", "vsphere")
+    assert ran.returncode == 3
+    assert "nothing is offered to hold the driver vsphere by" in ran.stderr

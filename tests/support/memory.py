@@ -13,7 +13,9 @@ _FILE = Path(__file__).parents[1] / "conformance" / "memory_driver" / "paver_mem
 def _loaded() -> Any:
     name = "paver_memory"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, _FILE)
+        spec = importlib.util.spec_from_file_location(
+            name, _FILE, submodule_search_locations=[str(_FILE.parent)]
+        )
         if spec is None or spec.loader is None:
             raise ImportError(_FILE)
         module = importlib.util.module_from_spec(spec)

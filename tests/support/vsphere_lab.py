@@ -354,10 +354,22 @@ class Run:
 
     def apply(self, mode: str = "apply", **more: Any) -> Outcome:
         """Plans and acts."""
+        return self._carry(lambda world: self.plan_in(world, mode, **more))
+
+    def act(self, planned: Plan) -> Outcome:
+        """Carries out what was planned before; the world is read anew."""
+
+        def as_planned(world: World) -> Plan:
+            self.plan_in(world, planned.mode, allow=planned.allow)
+            return planned
+
+        return self._carry(as_planned)
+
+    def _carry(self, plan_of: Callable[[World], Plan]) -> Outcome:
         self._runs += 1
         journal_file = self._folder / f"journal-{self._runs}.jsonl"
         with self.world() as world, Journal(journal_file) as journal:
-            planned = self.plan_in(world, mode, **more)
+            planned = plan_of(world)
             hands = Hands(
                 connections=world.connections,
                 board=world.board,

@@ -22,8 +22,8 @@ from paver.engine.journal import Journal, JournalError
 from paver.engine.plan import loads
 from paver.engine.planner import Request
 from paver.errors import BadInput, PaverError, Refused, Unobservable
+from paver.runs.workbench import Engine, pending
 from paver.signing import canonical, chain
-from tests.support.engine_run import Engine, pending
 from tests.support.memory import memory
 
 

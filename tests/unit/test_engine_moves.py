@@ -13,8 +13,8 @@ from paver.driver import Paved, ResourceId
 from paver.engine import moves
 from paver.engine.planner import Request
 from paver.errors import BadInput
-from tests.conformance.suite import renamed
-from tests.support.engine_run import Engine, pending
+from paver.runs.conformance import renamed
+from paver.runs.workbench import Engine, pending
 from tests.support.memory import memory
 
 OLD, NEW = ResourceId("memory.box:a/x"), ResourceId("memory.box:top/x")

@@ -13,7 +13,7 @@ from paver.driver import Paved
 from paver.engine.graph import build
 from paver.engine.planner import Request
 from paver.errors import BadInput, Refused, Unobservable
-from tests.support.engine_run import Engine, pending
+from paver.runs.workbench import Engine, pending
 from tests.support.memory import memory
 
 

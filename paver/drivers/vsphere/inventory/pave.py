@@ -270,10 +270,11 @@ def _scopes(site: Site) -> Iterator[tuple[str, str, bool, _Lies]]:
 def _hosts(site: Site, cluster: str) -> Iterator[Resource[Any]]:
     wished = settings.of(site)
     place = wished.inventory.datacenter
-    # vCenter renames a datastore whose name it has already: vCenter's own host goes first, so that it is the same
-    # host at every site and in every order.
-    names = sorted(wished.inventory.clusters[cluster].hosts, key=lambda one: (one != wished.vcenter.on, one))
-    for name in names:
+    # vCenter renames a datastore whose name it has already: vCenter's own host goes first, of whatever cluster, so that
+    # it is the same host at every site and in every order.
+    members = [name for one in wished.inventory.clusters.values() for name in one.hosts]
+    names = sorted(members, key=lambda one: (one != wished.vcenter.on, one))
+    for name in sorted(wished.inventory.clusters[cluster].hosts):
         host = wished.hosts[name]
         yield ClusterHost(
             id=host_id(name),

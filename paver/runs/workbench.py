@@ -1,4 +1,4 @@
-"""A wish, planned and carried out by the real engine, with what a test wants to look at afterwards."""
+"""The real engine on a wish alone: no site file, no sealed store. For the suite that holds drivers, and for tests."""
 
 from __future__ import annotations
 
