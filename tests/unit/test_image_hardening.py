@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from paver.errors import BadInput
@@ -83,3 +85,8 @@ def test_reasons_that_are_none_are_refused(text: str, words: str) -> None:
 def test_the_table_says_of_each_finding_why_it_stands() -> None:
     rows = hardening.table(hardening.loads(REPORT), {"SSH-7408": "many at once"})
     assert [row[2] for row in rows] == ["no reason", "many at once", "many at once"]
+
+
+def test_every_reason_of_this_tree_can_be_read() -> None:
+    found = hardening.reasons((Path(__file__).parents[2] / hardening.FILE).read_text())
+    assert "SSH-7408 AllowTcpForwarding (set YES to NO)" in found
