@@ -114,6 +114,8 @@ def test_a_form_that_was_filled_in_makes_the_machine_so_and_shows_how_to_get_in(
     assert keys.read_text() == f"{KEY}\n"
     assert keys.stat().st_mode & 0o777 == 0o600
     assert made.began("networkctl", "reconfigure", "ens192")
+    assert made.began("usermod", "--password", "!", "paver")
+    assert made.began("systemctl", "reload-or-restart", "ssh.service")
     found = mark.read(made.root)
     assert found is not None
     assert (found.way, found.address, found.prefix, found.fingerprint) == (
@@ -276,6 +278,21 @@ def test_what_the_other_console_did_ends_this_one_and_is_not_written_over(made: 
         )
     assert isinstance(ended[0], ChangedElsewhere)
     assert "networkctl" not in [argv[0] for argv in made.ran]
+
+
+def test_what_the_other_console_did_while_yes_was_typed_is_not_written_over(made: Room) -> None:
+    with opened(machine(made)) as (person, ended):
+        person.fills_in(*TO_THE_KEY)
+        person.types(KEY)
+        person.waits_for("Apply this?")
+        other = mark.Mark(
+            way="console", machine=room.MACHINE, address="10.9.9.9", prefix=24, fingerprint=None
+        )
+        mark.write(made.root, other)
+        person.types("yes")
+    assert isinstance(ended[0], ChangedElsewhere)
+    assert mark.read(made.root) == other
+    assert made.ran == []
 
 
 def test_a_console_that_is_open_shows_how_to_get_in_until_somebody_logged_in(made: Room) -> None:
