@@ -128,7 +128,8 @@ class HandOff:
         done: frozenset[ResourceId],
     ) -> None:
         site = self.session.site
-        for folder in (handed.parent, handed):
+        # Each by its own name: what is only made on the way to another one belongs to root.
+        for folder in (base, handed.parent, handed):
             machine.mkdir(str(folder), 0o700, "paver:paver")
         files = {
             base / "site.yml": site.source.text.encode(),

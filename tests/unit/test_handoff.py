@@ -6,7 +6,7 @@ import dataclasses
 import json
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,6 +52,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.folders: dict[str, str] = {}
         self.job = JobState("absent")
         self.meanwhile: Callable[[], None] = lambda: None
         self.at_the_end: Callable[[], None] = lambda: None
@@ -65,8 +66,8 @@ class Machine:
     def write_file(self, path: str, data: bytes, *_: object) -> None:
         self.files[path] = data
 
-    def mkdir(self, *_: object) -> None:
-        pass
+    def mkdir(self, path: str, _: int, owner: str) -> None:
+        self.folders[path] = owner
 
     def remove(self, path: str) -> None:
         self.files.pop(path, None)
@@ -137,6 +138,17 @@ def test_no_file_waits_for_another_one_to_be_written_over_there(machine: Machine
     with pytest.raises(Interrupted):
         carry(machine, tmp_path, plan())
     assert len(machine.files) == 4
+
+
+def test_the_run_over_there_may_write_wherever_its_files_lie(machine: Machine, tmp_path: Path) -> None:
+    # It does not run as root, and what is only made on the way to another folder belongs to root.
+    (tmp_path / "roots").mkdir()
+    (tmp_path / "roots/corp.pem").write_text("pem")
+    with pytest.raises(Interrupted):
+        carry(machine, tmp_path, plan(), ("roots/corp.pem",))
+    wanted = {str(PurePosixPath(path).parent) for path in machine.files}
+    assert BASE in wanted
+    assert {path: machine.folders.get(path) for path in wanted} == dict.fromkeys(wanted, "paver:paver")
 
 
 def test_the_same_plan_attaches_to_its_run(machine: Machine, tmp_path: Path) -> None:
