@@ -64,13 +64,10 @@ def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
     wanted = plan.demo(root)
     isolated = refused is None
     lab = raising.up(wanted, folder / "lab", programs=found, tools=tools, isolated=isolated)
-    demo = site.write(lab, site_folder)
+    demo = site.write(lab, site_folder, image)
     artefact = site_folder / "bucc.tar"
     if not artefact.exists():
         artefact.write_text("no BUCC artefact: this demo ends before the phase bucc\n")
-    if image is not None:
-        (site_folder / "jumpbox.ova").unlink()
-        os.link(image, site_folder / "jumpbox.ova")
     _say(f"The site file is {demo.site}")
     argv = [sys.executable, "-m", "paver", "apply", "--site", str(demo.site), "--yes"]
     for phase in (TRUST, *phases) if phases else ():

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shlex
+import shutil
 import string
 import subprocess
 import sys
@@ -31,6 +32,9 @@ from paver.lab.room import disk
 from paver.lab.standins import bucc_artefact, vcsa_iso
 from paver.ovf.write import make_ova
 from paver.sealed import keys, store
+
+BAKED = "/usr/share/paver/venv/bin/python3"
+"""The Python of a jumpbox that was made of paver's image; it has paver, the stand-ins too."""
 
 ROOT_SECRET = "esx-root"  # noqa: S105 - the secret's name
 ISO = "iso/VMware-VCSA-all-8.0.3.iso"
@@ -100,11 +104,16 @@ def password() -> str:
     return f"P1-{body}"
 
 
-def write(lab: Lab, folder: Path) -> Demo:
+def write(lab: Lab, folder: Path, image: Path | None = None) -> Demo:
     """Writes the demo's site for `lab` into `folder`; what is there already of it is kept, but for the pins.
 
     A lab that is raised again has hosts with new certificates, and, where the folder is new, new passwords: so
     raise it with those of `passwords(folder)`.
+
+    Args:
+        lab: a lab that is up.
+        folder: the site's.
+        image: the jumpbox's OVA; None makes one that the lab boots without QEMU.
 
     Raises:
         BadInput: the lab's hosts have other passwords than the folder's sealed store.
@@ -131,28 +140,42 @@ def write(lab: Lab, folder: Path) -> Demo:
             str(key),
         ]
         subprocess.run(argv, check=True, capture_output=True)
-    make_ova(
-        folder / "jumpbox.ova",
-        name="paver-jumpbox",
-        disk=disk.first_line("jumpbox"),
-        capacity=_JUMPBOX_BYTES,
-        networks=("VM Network",),
-    )
+    _jumpbox(folder / "jumpbox.ova", image)
+    interpreter = shlex.quote(sys.executable) if image is None else _either(sys.executable)
     if all(name in lab.programs for name in _ARTEFACT_PROGRAMS):
         # Made anew each time: it names the programs where this lab has them.
         bosh, minio, registry = (lab.programs[name] for name in _ARTEFACT_PROGRAMS)
-        interpreter, library = shlex.quote(sys.executable), shlex.quote(system.python_path())
+        library = shlex.quote(system.python_path())
         bucc_artefact.build(folder / "bucc.tar", bosh, minio, registry, interpreter, library)
     first = lab.plan.hosts[0]
     iso = lab.folder / "hosts" / first.name / "datastores" / first.datastores[0].name / ISO
     if not iso.exists():
         iso.parent.mkdir(parents=True, exist_ok=True)
-        vcsa_iso.build_iso(iso)
+        vcsa_iso.build_iso(iso, python=sys.executable if image is None else BAKED)
     site = folder / "site.yml"
     operator = key.with_suffix(".pub").read_text().strip()
     site.write_text(text(lab.plan, lab.fingerprints, operator, sha256(iso)))
     lab.name_site(site)
     return Demo(site, key)
+
+
+def _jumpbox(target: Path, image: Path | None) -> None:
+    if image is None:
+        first = disk.first_line("jumpbox")
+        networks = ("VM Network",)
+        make_ova(target, name="paver-jumpbox", disk=first, capacity=_JUMPBOX_BYTES, networks=networks)
+        return
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(image)
+    except OSError:
+        # On another file system.
+        shutil.copyfile(image, target)
+
+
+def _either(here: str) -> str:
+    """Returns what a shell takes for the interpreter: the image's own on a jumpbox made of it, this one in the lab."""
+    return f"$(test -x {BAKED} && echo {BAKED} || echo {shlex.quote(here)})"
 
 
 def passwords(folder: Path, name: str, hosts: int = 2) -> dict[str, str]:

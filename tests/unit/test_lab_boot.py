@@ -31,6 +31,12 @@ def test_raw_and_stream_optimized_disks_say_what_they_boot(tmp_path: Path) -> No
     assert disk.kind(raw) == disk.kind(sparse) == "jumpbox"
 
 
+def test_a_disk_with_a_boot_sector_boots_as_a_pc(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.write_bytes(bytes(510) + b"\x55\xaa" + bytes(512))
+    assert disk.kind(raw) == disk.PC
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\n", b"{}\n", b'{"paver-lab-boot": 1}\n', b"KDMV\n", b"[1]\n", bytes(9000)]
 )

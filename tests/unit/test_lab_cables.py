@@ -70,3 +70,18 @@ def test_a_power_event_is_read() -> None:
 def test_what_is_no_power_event_is_refused(raw: Any) -> None:
     with pytest.raises(BadInput, match="not a power event"):
         world.event(raw)
+
+
+def test_a_machine_with_a_network_of_its_own_is_reached_over_its_cable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(cables, "_batch", ran.extend)
+    cables.up(["10.20.0.10"], "pc-1")
+    cables.down(["10.20.0.10"], "pc-1")
+    cables.up(["10.20.0.20"])
+    assert ran == [
+        "route replace 10.20.0.10/32 dev pc-1\n",
+        "route del 10.20.0.10/32 dev pc-1\n",
+        "addr replace 10.20.0.20/32 dev lo\n",
+    ]

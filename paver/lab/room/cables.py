@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from paver.lab.plan import Plan
+
+LOOPBACK = "lo"
+"""Where the addresses of machines are that share the lab's network: all that are no PC of their own."""
 
 
 @dataclass(frozen=True)
@@ -53,22 +56,45 @@ def obstacle(plan: Plan, address: str, there: Card | None) -> str | None:
     return None
 
 
-def up(addresses: tuple[str, ...]) -> None:
-    """Makes `addresses` answer. Those of 127.0.0.0/8 always do."""
-    _each("replace", addresses)
+def up(addresses: Iterable[str], device: str = LOOPBACK) -> None:
+    """Makes `addresses` answer: here, or behind the cable `device`. Those of 127.0.0.0/8 always do."""
+    _each("replace", addresses, device)
 
 
-def down(addresses: tuple[str, ...]) -> None:
+def down(addresses: Iterable[str], device: str = LOOPBACK) -> None:
     """Makes `addresses` unreachable at once, for new and for established connections."""
-    _each("del", addresses)
+    _each("del", addresses, device)
 
 
-def _each(verb: str, addresses: tuple[str, ...]) -> None:
-    lines = [
-        f"addr {verb} {address}/32 dev lo\n"
-        for address in addresses
-        if not ipaddress.ip_address(address).is_loopback
-    ]
+def plug(device: str, gateways: Iterable[str]) -> None:
+    """Makes a cable for a machine with a network of its own; the lab answers at its other end as `gateways`."""
+    unplug(device)
+    _batch(
+        [
+            f"tuntap add dev {device} mode tap\n",
+            f"link set {device} up\n",
+            *(f"addr add {gateway}/32 dev {device}\n" for gateway in gateways),
+        ]
+    )
+
+
+def unplug(device: str) -> None:
+    """Takes a cable away, with all that was reached over it."""
+    _batch([f"link del {device}\n"])
+
+
+def _each(verb: str, addresses: Iterable[str], device: str) -> None:
+    kind = "addr" if device == LOOPBACK else "route"
+    _batch(
+        [
+            f"{kind} {verb} {address}/32 dev {device}\n"
+            for address in addresses
+            if not ipaddress.ip_address(address).is_loopback
+        ]
+    )
+
+
+def _batch(lines: list[str]) -> None:
     if lines:
         # -force: an address that is already gone must not keep the others.
         subprocess.run(

@@ -47,12 +47,13 @@ class File:
 
 @dataclass(frozen=True)
 class Card:
-    """A network card as configured: which of the VM's it is, its addresses, its resolvers."""
+    """A network card as configured: which of the VM's it is, its addresses, its resolvers, its gateways."""
 
     mac: str
     addresses: tuple[str, ...]
     nameservers: tuple[str, ...]
     search: tuple[str, ...]
+    gateways: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ def _card(key: str, raw: Mapping[str, Any], macs: tuple[str, ...]) -> Card:
         addresses=addresses,
         nameservers=tuple(str(ipaddress.ip_address(str(each))) for each in _list(resolvers.get("addresses"))),
         search=tuple(str(each) for each in _list(resolvers.get("search"))),
+        gateways=tuple(str(route["via"]) for route in _list(raw.get("routes"))),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a disk boots: the lab's bootable disks start with a line that says so."""
+"""What a disk boots: the lab's bootable disks start with a line that says so, real ones with a boot sector."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from paver.errors import PaverError
 from paver.ovf import vmdk
 
 KEY = "paver-lab-boot"
+PC = "pc"
+_BOOT_SECTOR = slice(510, 512)
 _FIRST = 4096
 _SPARSE = b"KDMV"
 
@@ -28,6 +30,8 @@ def kind(path: Path) -> str | None:
                 head = vmdk.head(source, _FIRST, name=path.name)
     except (OSError, PaverError):
         return None
+    if head[_BOOT_SECTOR] == b"\x55\xaa":
+        return PC
     line, newline, _ = head.partition(b"\n")
     if not newline:
         return None

@@ -11,7 +11,7 @@ import queue
 import shutil
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,7 +167,7 @@ class Supervisor:
             self._say(machine, "power off")
             if machine.last is not None:
                 self._publish(machine.last, "guestToolsNotRunning", world.Guest(None, {}))
-        cables.down(machine.up)
+        _reach(machine, machine.up, cables.down)
         machine.system, machine.wanted, machine.up, machine.obstacles = None, (), (), ()
         machine.state = "off"
 
@@ -193,8 +193,8 @@ class Supervisor:
                 up.append(wanted.address)
             else:
                 obstacles.append(why)
-        cables.down(tuple(address for address in machine.up if address not in up))
-        cables.up(tuple(up))
+        _reach(machine, [address for address in machine.up if address not in up], cables.down)
+        _reach(machine, up, cables.up)
         for why in obstacles:
             if why not in machine.obstacles:
                 self._say(machine, f"network: {why}")
@@ -232,6 +232,12 @@ class Supervisor:
         except OSError:
             # Destroyed meanwhile, or the disk is full: a console nobody can read must not stop the machine.
             return
+
+
+def _reach(machine: _Machine, addresses: Iterable[str], act: Callable[[Iterable[str], str], None]) -> None:
+    devices = {wanted.address: wanted.device for wanted in machine.wanted}
+    for device in dict.fromkeys(devices.values()):
+        act([address for address in addresses if devices.get(address) == device], device)
 
 
 def _told(machine: _Machine) -> dict[str, Any]:

@@ -53,10 +53,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Wanted:
-    """An address that a machine's system sets up, and the card (by MAC) that it sets it on."""
+    """An address that a machine's system sets up, and the card (by MAC) that it sets it on.
+
+    `device` is where the lab finds it: itself, or the cable that leads to a machine with a network of its own.
+    """
 
     mac: str
     address: str
+    device: str = cables.LOOPBACK
 
 
 @dataclass(frozen=True)

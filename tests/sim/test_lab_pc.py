@@ -1,0 +1,125 @@
+"""A real disk in the lab: QEMU boots it when its VM is powered on, on a cable that ends in the lab."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.lab.qemu import guestinfo, plant
+from tests.support import boots
+from tests.support.raised import Raised, until
+
+pytestmark = pytest.mark.lab
+
+MAC = "00:50:56:01:02:03"
+ADDRESS, GATEWAY = "10.20.0.10", "10.20.0.1"
+
+
+def card(**changes: Any) -> dict[str, Any]:
+    return {"mac": MAC, "port_group": "mgmt", "vlan": 20, "uplinks_up": 1, "connected": True, **changes}
+
+
+@dataclass
+class Pc:
+    """A VM with a real disk."""
+
+    raised: Raised
+    disk: Path
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def device(self) -> str:
+        return f"pc-{self.uuid[:8]}"
+
+    @property
+    def folder(self) -> Path:
+        return self.raised.lab.folder / "machines" / self.uuid
+
+    def on(self, **changes: Any) -> None:
+        network = {
+            "version": 2,
+            "ethernets": {
+                "nic0": {
+                    "match": {"macaddress": MAC},
+                    "addresses": [f"{ADDRESS}/24"],
+                    "routes": [{"to": "0.0.0.0/0", "via": GATEWAY}],
+                }
+            },
+        }
+        told = {"guestinfo.metadata": json.dumps({"instance-id": "1", "network": network})}
+        disks = [{"file": str(self.disk)}]
+        self.raised.power("on", self.uuid, extra_config=told, nics=[card(**changes)], disks=disks)
+
+    def off(self, state: str = "off") -> None:
+        self.raised.power(state, self.uuid)
+        until(lambda: self.raised.machine(self.uuid)["state"] == state, f"it is {state}", 60)
+
+    def serial(self) -> str:
+        log = self.raised.lab.folder / "run" / self.device / "console.log"
+        return log.read_text() if log.exists() else ""
+
+    def route(self) -> str:
+        return self.raised.run(["ip", "route", "get", ADDRESS], check=False).stdout
+
+    def links(self) -> set[str]:
+        found = json.loads(self.raised.run(["ip", "-j", "link"]).stdout)
+        return {each["ifname"] for each in found}
+
+
+@pytest.fixture
+def pc(empty_lab: Raised, tmp_path: Path) -> Iterator[Pc]:
+    made = Pc(empty_lab, boots.packed(tmp_path))
+    yield made
+    made.off("destroyed")
+
+
+def test_a_real_disk_boots_when_its_vm_is_powered_on(pc: Pc) -> None:
+    pc.on()
+    until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
+    assert pc.raised.machine(pc.uuid)["kind"] == "pc"
+    assert pc.raised.machine(pc.uuid)["addresses"] == [ADDRESS]
+
+
+def test_its_address_is_reached_over_its_cable_and_nothing_else_leads_anywhere(pc: Pc) -> None:
+    pc.on()
+    until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
+    assert f"dev {pc.device}" in pc.route()
+    assert pc.links() == {"lo", pc.device}
+    routes = pc.raised.run(["ip", "route", "show", "table", "main"]).stdout.splitlines()
+    assert [line.split(" scope")[0].strip() for line in routes] == [f"{ADDRESS} dev {pc.device}"]
+    forwards = pc.raised.run(["cat", "/proc/sys/net/ipv4/ip_forward"]).stdout
+    assert forwards.strip() == "0"
+
+
+def test_a_card_on_the_wrong_vlan_is_switched_on_and_not_reached(pc: Pc) -> None:
+    pc.on(vlan=30)
+    until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
+    assert pc.device not in pc.route()
+    assert "VLAN" in pc.raised.console(pc.uuid)
+
+
+def test_cutting_the_power_ends_it_and_takes_its_cable_away(pc: Pc) -> None:
+    pc.on()
+    until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
+    pc.off()
+    assert pc.links() == {"lo"}
+    running = pc.raised.run(["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"], check=False).stdout
+    assert pc.device not in running
+
+
+def test_its_disk_is_its_own_and_has_the_stand_in_for_guestinfo(pc: Pc) -> None:
+    before = pc.disk.read_bytes()
+    pc.on()
+    until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
+    raw = pc.folder / "disk.raw"
+    for name, content in guestinfo.FILES.items():
+        seen = ["/sbin/debugfs", "-R", f"cat {name}", f"{raw}?offset={plant.root_at(raw)}"]
+        assert subprocess.run(seen, capture_output=True, text=True, check=True).stdout == content
+    assert pc.disk.read_bytes() == before
