@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from paver.lab import build, plan, raising, system
+from paver.lab.qemu import programs as qemus
 from tests.support.raised import Raised
 
 PASSWORDS = {"esx-01": "Paver-Lab-1!", "esx-02": "Paver-Lab-2!"}
@@ -19,6 +20,12 @@ PASSWORDS = {"esx-01": "Paver-Lab-1!", "esx-02": "Paver-Lab-2!"}
 def tools() -> dict[str, Path]:
     """The system's programs, unpacked into the cache where the machine lacks them."""
     return dict(system.provide(system.survey()))
+
+
+@pytest.fixture(scope="session")
+def qemu() -> None:
+    """QEMU, unpacked into the cache where the machine lacks it."""
+    qemus.provide(lambda _: None)
 
 
 @pytest.fixture(scope="session")

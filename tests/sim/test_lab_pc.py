@@ -16,7 +16,7 @@ from paver.lab.qemu import guestinfo, plant
 from tests.support import boots
 from tests.support.raised import Raised, until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("qemu")]
 
 MAC = "00:50:56:01:02:03"
 ADDRESS, GATEWAY = "10.20.0.10", "10.20.0.1"

@@ -21,6 +21,8 @@ from paver.lab.qemu.console import Hung
 from paver.ovf.vmdk import write_vmdk
 from tests.support import boots
 
+pytestmark = pytest.mark.usefixtures("qemu")
+
 SOFTWARE = Acceleration("tcg", "")
 
 

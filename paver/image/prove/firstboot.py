@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import PaverError
+from paver.lab.qemu import programs
 
 ADDRESS, PREFIX, GATEWAY = "10.20.0.10", 24, "10.20.0.2"
 CIDR = "10.20.0.0/24"
@@ -68,13 +69,9 @@ def iso(files: dict[str, str], target: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         for name, content in files.items():
             Path(folder, name).write_text(content)
-        argv = ["xorriso", "-as", "mkisofs", "-quiet", "-V", "cidata", "-J", "-r", "-o", str(target), folder]
-        try:
-            done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-        except FileNotFoundError as error:
-            raise PaverError(
-                "xorriso is not there", why="it makes the first-boot CD-ROM", do="apt-get install xorriso"
-            ) from error
+        command = [programs.find(programs.XORRISO), "-as", "mkisofs", "-quiet", "-V", "cidata", "-J", "-r"]
+        argv = [*command, "-o", str(target), folder]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise PaverError("the first-boot CD-ROM could not be made", seen=done.stderr.strip()[-800:])
     return target

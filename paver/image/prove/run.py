@@ -15,7 +15,7 @@ from paver.image import bill, publish
 from paver.image.prove import ways
 from paver.image.prove.report import Report, Section
 from paver.image.stages import Tell
-from paver.lab.qemu import acceleration
+from paver.lab.qemu import acceleration, programs
 from paver.lab.qemu.console import Hung
 from paver.ovf.ova import Ova
 
@@ -59,6 +59,7 @@ def prove(order: Order, tell: Tell, found: Callable[[Section], None]) -> Report:
         sha256 = _digest(disk)
         listed = _bill(order.file, sha256)
         image = ways.Image(disk=disk, bill=listed, version=listed.version if listed else paver.__version__)
+        programs.provide(lambda line: tell(f"image: {line}"))
         tell("image: trying what can run it")
         runs_by = acceleration.choose()
         sections = []

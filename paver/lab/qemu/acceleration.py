@@ -13,10 +13,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from paver.errors import PaverError
+from paver.lab.qemu import programs
 
-PROGRAM = "qemu-system-x86_64"
-PACKAGE = "qemu-system-x86"
 KVM = Path("/dev/kvm")
 _PORT = 0x501
 # mov dx, 0x501; mov al, 0x21; out dx, al; hlt. The device at that port ends QEMU with twice the value plus one.
@@ -67,7 +65,7 @@ def probe(name: str, seconds: float) -> bool:
         disk = Path(folder) / "disk"
         disk.write_bytes(_CODE.ljust(510, b"\0") + b"\x55\xaa")
         argv = [
-            PROGRAM,
+            programs.find(programs.QEMU),
             *(
                 "-accel",
                 name,
@@ -89,11 +87,4 @@ def probe(name: str, seconds: float) -> bool:
             )
         except subprocess.TimeoutExpired:
             return False
-        except FileNotFoundError as error:
-            raise missing() from error
     return done.returncode == _ENDED
-
-
-def missing() -> PaverError:
-    """Returns the error of a machine without QEMU."""
-    return PaverError(f"{PROGRAM} is not there", why="it boots the image", do=f"apt-get install {PACKAGE}")

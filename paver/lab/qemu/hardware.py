@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paver.errors import PaverError
-from paver.lab.qemu.acceleration import PROGRAM, Acceleration
+from paver.lab.qemu.acceleration import Acceleration
 
 BIOS, UEFI = "bios", "uefi"
 FIRMWARES = (BIOS, UEFI)
@@ -87,11 +87,10 @@ def firmware() -> tuple[Path, Path]:
 
 
 def argv(hardware: Hardware, acceleration: Acceleration, folder: Path) -> list[str]:
-    """Returns the command; consoles, sockets and copies of firmware lie in `folder`."""
+    """Returns QEMU's arguments; consoles, sockets and copies of firmware lie in `folder`."""
     # Without the flag the guest takes itself for a VMware machine, which is what such a run is for.
     cpu = "max,-hypervisor" if hardware.vmware else "max"
     return [
-        PROGRAM,
         *("-name", folder.name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"),
         *("-machine", "pc", "-accel", _accelerated(acceleration), "-cpu", cpu),
         *("-smp", str(hardware.cpus), "-m", str(hardware.memory_mb)),

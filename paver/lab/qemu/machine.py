@@ -11,7 +11,8 @@ from typing import Self
 
 from paver.errors import PaverError
 from paver.lab.qemu import hardware as hardwares
-from paver.lab.qemu.acceleration import PROGRAM, Acceleration, missing
+from paver.lab.qemu import programs
+from paver.lab.qemu.acceleration import Acceleration
 from paver.lab.qemu.console import Console
 from paver.lab.qemu.hardware import UEFI, Hardware
 
@@ -34,14 +35,12 @@ class Machine:
         self.hardware = hardware
         self.console = Console(folder / "console.log", folder / "console.sock")
         self.folder = folder
-        if shutil.which(PROGRAM) is None:
-            raise missing()
         if hardware.firmware == UEFI:
             shutil.copyfile(hardwares.firmware()[1], folder / "firmware.fd")
         command = hardwares.argv(hardware, acceleration, folder)
         with (folder / "qemu.log").open("wb") as log:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *command],
+                ["setpriv", "--pdeathsig", "KILL", programs.find(programs.QEMU), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -108,17 +107,20 @@ def overlay(disk: Path, kind: str, into: Path, size: int | None = None) -> Path:
     Raises:
         PaverError: qemu-img is not there, or refuses.
     """
-    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(disk), "-F", kind, str(into)]
-    try:
-        done = subprocess.run(
-            [*argv, *([] if size is None else [str(size)])], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise PaverError(
-            "qemu-img is not there",
-            why="it makes the disk that the image boots from",
-            do="apt-get install qemu-utils",
-        ) from error
+    argv = [
+        programs.find(programs.IMG),
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-b",
+        str(disk),
+        "-F",
+        kind,
+        str(into),
+    ]
+    more = [] if size is None else [str(size)]
+    done = subprocess.run([*argv, *more], capture_output=True, text=True, check=False)
     if done.returncode:
         raise PaverError(
             f"no disk could be made over {disk}", seen=done.stderr.strip(), why="qemu-img refused"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from paver.errors import BadInput, PaverError
+from paver.lab.qemu import programs
 from paver.ovf import vmdk
 
 ROOT = uuid.UUID("4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709")
@@ -77,18 +78,8 @@ def root_at(raw: Path) -> int:
 
 
 def _debugfs(*argv: str) -> str:
-    try:
-        done = subprocess.run(
-            ["/usr/sbin/debugfs", *argv],
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except FileNotFoundError as error:
-        raise PaverError(
-            "debugfs is not there", why="it puts a stand-in on the disk", do="apt-get install e2fsprogs"
-        ) from error
+    command = [programs.find(programs.DEBUGFS), *argv]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise PaverError(
             "the disk could not be written to", seen=done.stderr.strip()[-800:], why="debugfs refused"
