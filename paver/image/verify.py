@@ -1,4 +1,4 @@
-"""Holds an OVA to what it promises: structure, digests, every grain of its disks, signatures, bills. Ours, or others'."""
+"""Holds an OVA to what it promises: structure, digests, every grain of its disks, signatures, bills, content. Ours, or others'."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from pathlib import Path
 from cryptography import x509
 
 from paver.errors import BadInput
-from paver.image import bill, provenance, publish, sbom
+from paver.image import bill, inside, provenance, publish, sbom
+from paver.ovf import vmdk_random
 from paver.ovf.names import member_name
 from paver.ovf.ova import Ova, Verified
 from paver.signing import ssh
 
 _SMALL = 2**20
 _LARGEST_BILL = 2**24
+_NAMED = 8
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
@@ -62,6 +64,8 @@ def verify(
     if beside.exists():
         listed = bill.loads(_read(beside, _LARGEST_BILL), beside.name)
         yield _held(listed, verified)
+        with Ova(file) as ova:
+            yield _looked_into(ova, listed)
         yield from _told(file, listed, verified)
 
 
@@ -125,6 +129,23 @@ def _held(listed: bill.Bill, verified: Verified) -> Finding:
     return Finding(
         "bill", f"{counts['deb']} Debian packages, {counts['wheel']} wheels, {counts['program']} programs"
     )
+
+
+def _looked_into(ova: Ova, listed: bill.Bill) -> Finding:
+    """Looks into the disk, which was read through before, for what the bill lists."""
+    [name] = [file.href for disk in ova.descriptor.disks if (file := disk.file)][:1] or [""]
+    what = f"{ova.name}: {name}"
+    system = inside.root(vmdk_random.Disk(ova.member(name), name=what), what)
+    if wrong := list(inside.differences(system, listed)):
+        raise BadInput(
+            f"{what} holds other things than its bill lists",
+            seen="\n".join(
+                [*wrong[:_NAMED], *([f"and {len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else [])]
+            ),
+            why="bill and disk are not of one build, or somebody changed one of them",
+            do="fetch the image again from its publisher",
+        )
+    return Finding("content", "the disk holds what the bill lists, and no other package")
 
 
 def _told(file: Path, listed: bill.Bill, verified: Verified) -> Iterator[Finding]:

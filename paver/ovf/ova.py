@@ -331,6 +331,11 @@ def _interpreter_soon() -> Iterator[None]:
 def _digests(handle: int, member: tar.Member, algorithms: Sequence[str], where: str) -> dict[str, str]:
     """Digests a member; the next chunk is read, and a second algorithm computed, while the first one is."""
     hashes = [hashlib.new(name, usedforsecurity=False) for name in algorithms]
+    if member.size <= _CHUNK:  # nothing to do beside: a descriptor, or a disk of a test
+        whole = Window(handle, member, where).read()
+        for each in hashes:
+            each.update(whole)
+        return {name: each.hexdigest() for name, each in zip(algorithms, hashes, strict=True)}
     buffers = [memoryview(bytearray(_CHUNK)) for _ in range(2)]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
 

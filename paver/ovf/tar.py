@@ -87,9 +87,10 @@ def members(descriptor: int, *, name: str) -> tuple[Member, ...]:
 def _check(header: bytes, name: str, *, first: bool) -> None:
     """Compares the header's sum, which old tars took over signed bytes."""
     body = header[:148] + b" " * 8 + header[156:]
-    signed = sum(byte - 256 if byte > 127 else byte for byte in body)
+    total = sum(body)
+    signed = total - 256 * sum(byte > 127 for byte in body) if not body.isascii() else total
     try:
-        right = int(header[148:156].rstrip(b" \0") or b"0", 8) in {sum(body), signed}
+        right = int(header[148:156].rstrip(b" \0") or b"0", 8) in {total, signed}
     except ValueError:
         right = False
     if not right or header[257:262] != b"ustar":

@@ -1,11 +1,18 @@
-"""An image as the build publishes it, of a few kilobytes: disk, packages, a wheel and a Go program made up for it."""
+"""An image as the build publishes it, of a few kilobytes: disk, packages, a wheel and a Go program made up for it.
+
+Its root file system is `small_root.ext4.gz`, which `small_root.sh` makes.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
+import gzip
 import io
+import struct
 import tarfile
+import uuid
 import zipfile
 from pathlib import Path
 
@@ -19,6 +26,9 @@ from paver.image.lock import Deb, Lock
 from paver.ovf import vmdk_layout
 
 GRAIN = vmdk_layout.GRAIN
+AT = 8 * GRAIN
+"""Where on the disk of an image stands what a test wants there: behind the root file system."""
+
 EPOCH = 1_764_201_600
 DEBS = (
     Deb(name="bash", version="5.2.37-2+b10", architecture="amd64", sha256="a" * 64, size=1),
@@ -30,6 +40,18 @@ COPYRIGHTS = {
     "odd": "Format: https://…/copyright-format/1.0/\n\nFiles: *\nLicense: do-as-you-like\n",
 }
 MODULES = "path\tgithub.com/one/tool/cmd/tool\nmod\tpaver.lab/tool\t(devel)\t\ndep\tgithub.com/one/tool\tv1.2.3\th1:abc=\n"
+
+
+@functools.cache
+def root() -> bytes:
+    """Returns the first `AT` bytes of a disk: a GPT with one partition, in which the root file system is."""
+    system = gzip.decompress((Path(__file__).parent / "small_root.ext4.gz").read_bytes())
+    kind = uuid.UUID("4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709").bytes_le
+    first, last = GRAIN // 512, (GRAIN + len(system)) // 512 - 1
+    header = b"EFI PART" + bytes(64) + struct.pack("<QII", 2, 4, 128)
+    rows = bytes(128) + kind + bytes(16) + struct.pack("<QQ", first, last)
+    start = (bytes(512) + header.ljust(512, b"\0") + rows).ljust(GRAIN, b"\0")
+    return (start + system).ljust(AT, b"\0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +81,7 @@ def parts(folder: Path, disk: bytes, *, modules: str = MODULES) -> publish.Parts
     """Returns the parts of an image, in `folder`."""
     for name in ("wheels", "programs"):
         (folder / name).mkdir(parents=True)
-    (folder / "disk.raw").write_bytes(disk)
+    (folder / "disk.raw").write_bytes(root() + disk)
     (folder / "wheels" / "some_thing-2.0-py3-none-any.whl").write_bytes(wheel("some_thing", "2.0", "MIT"))
     (folder / "programs" / "tool").write_bytes(go_program(modules))
     with tarfile.open(folder / "root.tar", "w") as archive:
@@ -83,7 +105,7 @@ def parts(folder: Path, disk: bytes, *, modules: str = MODULES) -> publish.Parts
 def image(
     folder: Path, disk: bytes, *, version: str = "1.0", modules: str = MODULES, certify: Path | None = None
 ) -> Image:
-    """Publishes an image of `disk` in `folder`, signed by a key of its own."""
+    """Publishes an image with `disk` behind its root file system in `folder`, signed by a key of its own."""
     folder.mkdir()
     made = parts(folder / "parts", disk, modules=modules)
     secret = ed25519.Ed25519PrivateKey.generate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from paver.image import base, diff, host, publish, stages, verify
 from paver.image.lock import Lock
 from paver.ovf import certificate
 from paver.signing import ssh
-from tests.support.small_image import GRAIN, MODULES, image, publisher
+from tests.support import small_image
+from tests.support.small_image import AT, GRAIN, MODULES, image, publisher
 
 LOCK = Lock(suite="trixie", content="0" * 64, epoch=1, debs=())
 
@@ -28,11 +30,12 @@ def test_a_whole_image_holds_in_every_part(tmp_path: Path) -> None:
         "sha256",
         "signature",
         "bill",
+        "content",
         "CycloneDX",
         "SPDX",
         "provenance",
     ]
-    assert "1 grains" in found["disk paver-jumpbox-disk1.vmdk"]
+    assert "4 grains" in found["disk paver-jumpbox-disk1.vmdk"]
     assert "8 files" in found["sha256"]
     assert found["bill"] == "3 Debian packages, 1 wheels, 1 programs"
     assert found["CycloneDX"].startswith("5 things")
@@ -109,6 +112,32 @@ def test_a_provenance_of_another_image_is_refused(tmp_path: Path) -> None:
         list(verify.verify(made.ova))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"5.2.37-2+b10", b"5.2.37-2+b11", "the deb bash 5.2.37-2[+]b11 is in it, and not in the bill"),
+        (b"some_thing-2.0.dist-info", b"some_thing-2.1.dist-info", "the wheel some_thing 2.0 is in the bill"),
+        (b"go1.26.8", b"go1.26.9", "the program tool is sha256 "),
+        (
+            b"deinstall ok config-files",
+            b"install ok installed\nX: y",
+            "the deb gone 1 is in it, and not in the bill",
+        ),
+    ],
+)
+def test_a_disk_that_holds_other_things_than_its_bill_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes, new: bytes, message: str
+) -> None:
+    changed = small_image.root().replace(old, new)
+    assert len(changed) == AT
+    assert changed != small_image.root()
+    monkeypatch.setattr(small_image, "root", lambda: changed)
+    made = small_image.image(tmp_path / "a", b"\x01" * GRAIN)
+    with pytest.raises(BadInput, match="holds other things than its bill lists") as caught:
+        list(verify.verify(made.ova))
+    assert re.search(message, caught.value.seen)
+
+
 def test_sums_that_name_a_file_outside_of_the_folder_are_refused(tmp_path: Path) -> None:
     made = image(tmp_path / "a", b"\x01" * GRAIN)
     sums = publish.sums_of(made.ova)
@@ -154,7 +183,7 @@ def test_where_two_disks_differ_is_told_also_where_one_holds_nothing(tmp_path: P
     new = b"\x01" * GRAIN + b"\x02" * GRAIN + b"\x05" * GRAIN + b"\x04" * GRAIN
     one, other = image(tmp_path / "a", old), image(tmp_path / "b", new, modules=MODULES.replace("abc", "xyz"))
     found = diff.diff(one.ova, other.ova)
-    assert found.regions == ((GRAIN, 2 * GRAIN),)
+    assert found.regions == ((AT + GRAIN, 2 * GRAIN),)
     assert found.packages == ("~ program tool: the same version, other bytes",)
     assert diff.diff(other.ova, one.ova).regions == found.regions
 
