@@ -23,6 +23,8 @@ examples:
   paver image verify somebody-elses.ova      structure, digests, every grain of its disks
   paver image diff old.ova new.ova           which packages differ, and where the disks do
   paver image prove paver-jumpbox-0.1.0.ova  boots it, and holds the running machine to what it should be
+  paver image artefacts VMware-VCSA-all-8.0.3.iso --out artefacts.vmdk --sign operator
+  paver image artefacts --verify artefacts.vmdk --key operator.pub
   paver image lock --refresh                 today's Debian packages; then look at what `git diff` says
 
 `build` and `lock` run in paver's source tree, on Debian; `prove` where QEMU is; `verify` and `diff` anywhere.
@@ -70,11 +72,33 @@ def add(parser: argparse.ArgumentParser) -> None:
     diff.add_argument("new", type=Path, metavar="NEW")
     diff.add_argument("--json", action="store_true", help="print it as JSON")
     image_prove.add(verbs.add_parser("prove", help="boot an image, and hold it to what it should be"))
+    artefacts = verbs.add_parser("artefacts", help="a disk of its own for what is licensed or huge")
+    artefacts.add_argument(
+        "files", type=Path, nargs="*", metavar="FILE", help="what goes on it: an ISO, a BUCC artefact"
+    )
+    artefacts.add_argument(
+        "--out", type=Path, default=Path("artefacts.vmdk"), help="the disk to make (default: %(default)s)"
+    )
+    artefacts.add_argument(
+        "--sign", type=Path, metavar="KEY", help="sign its manifest with this private SSH key (Ed25519)"
+    )
+    artefacts.add_argument(
+        "--verify", type=Path, metavar="DISK", help="read this one through: a VMDK, or a device"
+    )
+    artefacts.add_argument(
+        "--key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PUB",
+        help="who may have signed it (repeatable)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Does what the subcommand says."""
     does: Callable[[argparse.Namespace], int] = {
+        "artefacts": _artefacts,
         "build": _build,
         "diff": _diff,
         "lock": _lock,
@@ -144,7 +168,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         certificate.authorities(publish.read_key(arguments.ca), str(arguments.ca)) if arguments.ca else ()
     )
     found = []
-    for finding in verify.verify(arguments.file, [line for line in keys if line.strip()], vouching):
+    for finding in verify.verify(arguments.file, keys, vouching):
         found.append(finding)
         if not arguments.json:
             out.lines([f"✓ {finding.what:<12} {finding.seen}"])
@@ -152,6 +176,36 @@ def _verify(arguments: argparse.Namespace) -> int:
         shown = [dataclasses.asdict(finding) for finding in found]
         out.document({"schema": "paver.image-verify/1", "file": str(arguments.file), "holds": shown})
     return 0
+
+
+def _artefacts(arguments: argparse.Namespace) -> int:
+    from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
+    from paver.image import artefacts, publish  # noqa: PLC0415 - likewise
+
+    if bool(arguments.files) == bool(arguments.verify):
+        raise BadInput("name the files that go on the disk, or --verify with a disk")
+    tell = _teller()
+
+    def told(done: int, total: int) -> None:
+        tell(f"artefacts: {done / 1e9:.1f} of {total / 1e9:.1f} GB")
+
+    if arguments.verify:
+        disk = artefacts.check(arguments.verify, _keys(arguments.key), told)
+    else:
+        key = publish.read_key(arguments.sign).decode(errors="replace") if arguments.sign else None
+        disk = artefacts.make(arguments.out, arguments.files, told, sign=key)
+    tell(f"artefacts: done in {disk.size / 1e6:.0f} MB")
+    out.lines([f"{each.sha256}  {each.name}  {each.size} bytes" for each in disk.artefacts])
+    signed = f"signed by {disk.signer}" if disk.signer else "nobody's signature was asked for"
+    out.lines([f"{arguments.verify or arguments.out}: {disk.size / 1e6:.0f} MB, {signed}"])
+    return 0
+
+
+def _keys(paths: list[Path]) -> list[str]:
+    from paver.image import publish  # noqa: PLC0415 - `--help` does without it
+
+    lines = [line for path in paths for line in publish.read_key(path).decode(errors="replace").splitlines()]
+    return [line for line in lines if line.strip()]
 
 
 def _diff(arguments: argparse.Namespace) -> int:

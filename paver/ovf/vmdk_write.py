@@ -53,18 +53,19 @@ class Written:
     populated: int
 
 
-def write_vmdk(disk: Path | bytes, target: Sink, *, capacity: int | None = None) -> Written:
+def write_vmdk(disk: Path | bytes | Iterator[bytes], target: Sink, *, capacity: int | None = None) -> Written:
     """Writes `disk`, a raw image, as a streamOptimized VMDK to `target`, in order and without seeking.
 
     Args:
-        disk: the raw image; holes in a sparse file cost nothing.
+        disk: the raw image; holes in a sparse file cost nothing. Of pieces that come one after the other, `capacity`
+            has to say how many bytes they may be together.
         target: takes the bytes.
         capacity: bytes that the guest shall see, rounded up to whole MiB; None: the image's own size.
 
     Raises:
         BadInput: the image is larger than `capacity`, or is empty.
     """
-    length = len(disk) if isinstance(disk, bytes) else disk.stat().st_size
+    length = disk.stat().st_size if isinstance(disk, Path) else len(disk) if isinstance(disk, bytes) else 0
     sectors = layout.sectors_for(capacity or length)
     if length > sectors * layout.SECTOR:
         raise BadInput(
@@ -77,6 +78,10 @@ def write_vmdk(disk: Path | bytes, target: Sink, *, capacity: int | None = None)
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         waiting: collections.deque[concurrent.futures.Future[list[tuple[int, bytes]]]] = collections.deque()
         for first, batch in _batches(disk, length):
+            if first * layout.GRAIN + len(batch) > sectors * layout.SECTOR:
+                raise BadInput(
+                    f"what was to be packed is larger than the {capacity} bytes that were announced"
+                )
             waiting.append(pool.submit(_pack, first, batch))
             if len(waiting) > 2 * THREADS:
                 writer.grains(waiting.popleft().result())
@@ -85,11 +90,14 @@ def write_vmdk(disk: Path | bytes, target: Sink, *, capacity: int | None = None)
     return writer.end()
 
 
-def _batches(disk: Path | bytes, length: int) -> Iterator[tuple[int, bytes]]:
+def _batches(disk: Path | bytes | Iterator[bytes], length: int) -> Iterator[tuple[int, bytes]]:
     """Yields (number of the first grain, bytes) for all of the disk that may hold anything but zeros."""
     if isinstance(disk, bytes):
         for offset in range(0, length, BATCH):
             yield offset // layout.GRAIN, disk[offset : offset + BATCH]
+        return
+    if not isinstance(disk, Path):
+        yield from _gathered(disk)
         return
     with disk.open("rb", buffering=0) as file:
         offset = 0
@@ -98,6 +106,19 @@ def _batches(disk: Path | bytes, length: int) -> Iterator[tuple[int, bytes]]:
             if batch := os.pread(file.fileno(), BATCH, offset):
                 yield offset // layout.GRAIN, batch
             offset += BATCH
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+    held, first = bytearray(), 0
+    for piece in pieces:
+        held += piece
+        done = len(held) // BATCH * BATCH
+        for start in range(0, done, BATCH):
+            yield first, bytes(held[start : start + BATCH])
+            first += GRAINS_PER_BATCH
+        del held[:done]
+    if held:
+        yield first, bytes(held)
 
 
 def _next_data(descriptor: int, offset: int) -> int | None:

@@ -89,7 +89,7 @@ def make_ova(
     lines = len(_manifest_line(f"{name}.ovf", "0" * 64)) + len(_manifest_line(disk_name, "0" * 64))
     signed = len(publisher.sign(b"", f"{name}.mf")) if publisher else 0
     data_at = 3 * BLOCK + _blocks(room) + _blocks(lines) + (BLOCK + _blocks(signed) if publisher else 0)
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.seek(data_at)
         sink = _Digesting(file)
         written = write_vmdk(disk, sink, capacity=capacity)
@@ -130,7 +130,7 @@ class _Digesting:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Yields a new file that takes the place of `path` at the end, or vanishes if anything fails."""
     file = tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False)  # noqa: SIM115
     try:

@@ -110,6 +110,20 @@ def sign(message: bytes, private_key: str, *, namespace: str = NAMESPACE) -> str
     return "\n".join([_BEGIN, *lines, _END, ""])
 
 
+def public(private_key: str) -> str:
+    """Returns the public line of an unencrypted private key in OpenSSH's format.
+
+    Raises:
+        SignatureError: it is none.
+    """
+    try:
+        key = serialization.load_ssh_private_key(private_key.encode(), None)
+    except (ValueError, TypeError):
+        raise SignatureError("this is not an unencrypted private key in OpenSSH's format") from None
+    formats = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    return key.public_key().public_bytes(*formats).decode()
+
+
 def fingerprint(public_key: str) -> str:
     """Returns the `SHA256:…` fingerprint of a public key line, as `ssh-keygen -l` shows it.
 

@@ -6,7 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from paver.image import publish
+from paver.image import artefacts, publish
+from paver.ovf import vmdk
 from paver.ovf.ova import Ova
 from tests.support import tools
 from tests.support.small_image import GRAIN, image, publisher
@@ -89,3 +90,49 @@ def test_qemu_img_reads_back_the_very_disk(tmp_path: Path) -> None:
     raw = tmp_path / "a" / "parts" / "disk.raw"
     compared = ran(qemu_img, "compare", "-f", "raw", "-F", "vmdk", raw, vmdk)
     assert compared.stdout.rstrip().endswith(b"Images are identical."), compared
+
+
+def test_xorriso_reads_every_artefact_by_its_name_also_one_of_several_extents(tmp_path: Path) -> None:
+    xorriso = tools.program("xorriso", "xorriso")
+    small, huge = tmp_path / "bucc_1.2+3.tar.gz", tmp_path / "VMware-VCSA-all-8.0.3-24322831.iso"
+    small.write_bytes(b"artefact" * 5000)
+    size = 2**32 + 70_000
+    with huge.open("wb") as file:
+        file.truncate(size)
+        for at in (0, 2**32 - 2048, 2**32 - 5, size - 3):
+            file.seek(at)
+            file.write(b"%d" % (at % 9))
+    disk, raw, out = tmp_path / "disk.vmdk", tmp_path / "disk.raw", tmp_path / "out"
+    made = artefacts.make(disk, [huge, small], lambda _, __: None)
+    with disk.open("rb") as packed:
+        vmdk.decode(packed, raw)
+    ended = ran(
+        xorriso, "-osirrox", "on", "-indev", f"stdio:{raw}", "-find", "/", "-exec", "report_lba", "--"
+    )
+    assert b"SORRY" not in ended.stderr, ended.stderr
+    assert huge.name.encode() in ended.stdout
+    argv: list[str | Path] = [
+        "-osirrox",
+        "on",
+        "-indev",
+        f"stdio:{raw}",
+        "-extract",
+        f"/{small.name}",
+        out / small.name,
+    ]
+    assert ran(xorriso, *argv, "-extract", "/MANIFEST.json", out / "MANIFEST.json").returncode == 0
+    assert (out / small.name).read_bytes() == small.read_bytes()
+    # Where it is and how large, as another's reader tells: to extract four gibibytes would take long.
+    rows = re.findall(
+        rf"^File data lba: +([0-9]+) , +([0-9]+) , +([0-9]+) , +([0-9]+) , '/{re.escape(huge.name)}'$",
+        ended.stdout.decode(),
+        re.MULTILINE,
+    )
+    assert [row[0] for row in rows] == ["0", "1"]
+    assert {row[3] for row in rows} == {str(size)}
+    assert sum(int(row[2]) for row in rows) == -(-size // 2048)
+    start = int(rows[0][1])
+    with raw.open("rb") as file:
+        file.seek(start * 2048 + 2**32 - 5)
+        assert file.read(1) == b"%d" % ((2**32 - 5) % 9)
+    assert {each.name for each in made.artefacts} == {small.name, huge.name}

@@ -151,7 +151,8 @@ class Installer(Section):
 
     iso: Annotated[PathText, AfterValidator(_iso)] | None = Field(
         default=None,
-        description='The ISO: a path on the jumpbox, or "[datastore] path" of the host under `on`.',
+        description='The ISO: a path on the jumpbox (on a disk of artefacts: /srv/artefacts/NAME), or "[datastore] path" of the '
+        "host under `on`.",
     )
     sha256: Annotated[str, AfterValidator(_sha256)] | None = Field(
         default=None, description="The ISO's SHA-256 as its vendor shows it: nothing of another one is run."
