@@ -44,7 +44,7 @@ image-prove: setup ## boot that OVA in QEMU and hold it to what it should be (IM
 image-check: setup ## Packer's templates and the playbook, by packer validate and ansible-lint
 	@pytest -q tests/sim/test_image_templates.py
 
-bench: setup ## paver's speed against its peers (ONLY=start, ova, properties, plan or apply)
+bench: setup ## paver's speed against its peers (ONLY=start, ova, properties, plan, apply or image)
 	@$(PY) -m tests.bench $(if $(ONLY),--only $(ONLY))
 
 clean-lab: setup ## take every lab down; remove what was built and unpacked for it

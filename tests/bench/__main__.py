@@ -20,7 +20,7 @@ from pathlib import Path
 from paver.errors import PaverError
 from tests.bench.measure import Ground, Row
 
-NAMES = ("start", "ova", "properties", "plan", "apply")
+NAMES = ("start", "ova", "properties", "plan", "apply", "image")
 _ROOM = 8_000_000_000
 """Bytes that the largest measure needs: an OVA of 2 GB, its raw disk, and what the host keeps of it."""
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from paver.image import artefacts, publish
+from paver.lab import build
 from paver.ovf import vmdk
 from paver.ovf.ova import Ova
-from tests.support import tools
+from tests.bench.ova import govc_environment
+from tests.support import tools, vsphere_lab
 from tests.support.small_image import GRAIN, image, publisher
 
 DISK = b"boots" * 30_000
@@ -136,3 +141,37 @@ def test_xorriso_reads_every_artefact_by_its_name_also_one_of_several_extents(tm
         file.seek(start * 2048 + 2**32 - 5)
         assert file.read(1) == b"%d" % ((2**32 - 5) % 9)
     assert {each.name for each in made.artefacts} == {small.name, huge.name}
+
+
+@pytest.mark.lab
+def test_govc_reads_the_image_and_imports_it_into_a_host(tmp_path: Path) -> None:
+    govc = build.build(["govc"])["govc"]
+    made = image(tmp_path / "a", DISK, certify=publisher(tmp_path)[0])
+    (tmp_path / "options.json").write_text(
+        json.dumps(
+            {
+                "DiskProvisioning": "thin",
+                "NetworkMapping": [{"Name": "VM Network", "Network": "VM Network"}],
+                "PowerOn": False,
+            }
+        )
+    )
+    (tmp_path / "hosts").mkdir()
+    with vsphere_lab.hosts(tmp_path / "hosts", "esx-01") as there:
+        environment = govc_environment(tmp_path / "hosts", there.ports["esx-01"])
+
+        def asked(*words: str | Path) -> bytes:
+            argv = [str(govc), *map(str, words)]
+            ended = subprocess.run(argv, env=environment, check=False, capture_output=True, timeout=120)
+            assert ended.returncode == 0, ended.stderr
+            return ended.stdout
+
+        spec = json.loads(asked("import.spec", made.ova))
+        assert [each["Name"] for each in spec["NetworkMapping"]] == ["VM Network"]
+        asked("import.ova", "-options", tmp_path / "options.json", "-name", "box", made.ova)
+        [machine] = json.loads(asked("vm.info", "-json", "box"))["virtualMachines"]
+        assert machine["config"]["hardware"]["memoryMB"] == 512
+        assert machine["config"]["hardware"]["numCPU"] == 1
+        devices = asked("device.ls", "-vm", "box").decode()
+        assert "ParaVirtualSCSIController" in devices
+        assert "VirtualVmxnet3" in devices
