@@ -85,7 +85,7 @@ def cyclonedx(bill: Bill, details: Details) -> bytes:
 def spdx(bill: Bill, details: Details) -> bytes:
     """Returns the bill as SPDX 2.3."""
     image = _package(NAME, bill.version, "SPDXRef-image", bill.disk_sha256) | {
-        "primaryPackagePurpose": "OPERATING-SYSTEM"
+        "primaryPackagePurpose": "OPERATING_SYSTEM"
     }
     packages, relations = [image], [_relation("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-image")]
     linked: dict[Module, str] = {}

@@ -54,6 +54,8 @@ def test_spdx_relates_the_image_to_its_packages_and_programs_to_their_modules(tm
     assert ("paver-jumpbox", "CONTAINS", "libstdc++6") in related
     assert ("tool", "STATIC_LINK", "github.com/one/tool") in related
     declared = {each["name"]: each for each in document["packages"]}
+    # Its JSON schema writes with an underscore what the specification's text writes with a hyphen.
+    assert declared["paver-jumpbox"]["primaryPackagePurpose"] == "OPERATING_SYSTEM"
     assert declared["some_thing"]["licenseDeclared"] == "MIT"
     assert declared["odd"]["licenseDeclared"] == "NOASSERTION"
     assert "do-as-you-like" in declared["odd"]["licenseComments"]
