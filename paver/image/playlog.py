@@ -66,7 +66,7 @@ class PlayLog:
             count = int(found["changed"])
             self.runs.append(tuple(self._changed) if self._changed or not count else (f"{count} tasks",))
             self._changed = []
-        elif line.startswith("==> "):
+        elif not self.no_ssh and line.startswith("==> ") and _SOURCE.match(line):
             self.doing = text.rstrip(".")
 
 

@@ -95,4 +95,10 @@ def test_a_change_whose_task_was_not_read_counts_all_the_same() -> None:
 
 
 def test_a_machine_that_did_not_answer_is_told() -> None:
-    assert read("==> qemu.jumpbox: Timeout waiting for SSH.\n").no_ssh
+    log = read(
+        "==> qemu.jumpbox: Waiting for SSH to become available...\n"
+        "==> qemu.jumpbox: Timeout waiting for SSH.\n"
+        "==> qemu.jumpbox: Deleting output directory...\n"
+        "==> Builds finished but no artifacts were created.\n"
+    )
+    assert (log.no_ssh, log.doing) == (True, "Waiting for SSH to become available")
