@@ -29,6 +29,7 @@ from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.vcsa import install
 from paver.drivers.vsphere.vcsa.anchor import FILE as ROOT_CERTIFICATE
 from paver.transport.faults import VsphereFault
+from paver.transport.vsphere import new
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class Appliance(Resource[ApplianceFacts]):
         **ledger.calls(
             create={"job:start", "ReconfigVM_Task", "PowerOffVM_Task", "PowerOnVM_Task", "Destroy_Task"},
             update={"PowerOnVM_Task", "InitiateFileTransferFromGuest", "ReconfigVM_Task"},
-            delete={"PowerOffVM_Task", "Destroy_Task"},
+            delete={"ReconfigVM_Task", "PowerOffVM_Task", "Destroy_Task"},
         ),
     }
     replaces = frozenset({"ip", "fqdn", "size"})
@@ -162,8 +163,13 @@ class Appliance(Resource[ApplianceFacts]):
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[ApplianceFacts]:
         """Yields the appliances on a host that bear the site's mark, or whose intent stands in its ledger."""
-        for entry in ledger.read(world, at).of_kind(cls.kind):
-            found = _find(world, at, entry.id, entry.address["name"])
+        names = {entry.id: entry.address["name"] for entry in ledger.read(world, at).of_kind(cls.kind)}
+        for _, values in world.session(at).objects("VirtualMachine", ("name", "config.extraConfig")):
+            mark = marks.loads(marks.values(values["config.extraConfig"]).get(marks.KEY))
+            if mark is not None and mark.site == world.site and mark.id.startswith(f"{cls.kind}:"):
+                names.setdefault(mark.id, values["name"])
+        for id_, name in sorted(names.items()):
+            found = _find(world, at, id_, name)
             if found is not None:
                 yield _facts(*found)
 
@@ -173,15 +179,17 @@ class Appliance(Resource[ApplianceFacts]):
         host = world.writing(at)
         vm = host.ref("VirtualMachine", facts.address["vm"])
         if facts.mark is not None:
-            # From here on the VM may be gone: the ledger must not say that it stands.
-            entry = ledger.read(world, at).get(facts.mark.id)
-            if entry is not None and entry.complete:
-                ledger.note(world, at, dataclasses.replace(entry, complete=False), "")
+            # From here on nobody may be sent there. The VM says so itself, so that its entry can go before it does:
+            # the entry of a VM that is gone would stay for ever.
+            leaving = dataclasses.replace(facts.mark, complete=False)
+            spec = new(
+                "VirtualMachineConfigSpec", extraConfig=marks.options({marks.KEY: marks.dumps(leaving)})
+            )
+            host.task(vm, "ReconfigVM_Task", spec=spec)
+            ledger.strike(world, at, facts.mark.id)
         if facts.running:
             host.task(vm, "PowerOffVM_Task")
         host.task(vm, "Destroy_Task")
-        if facts.mark is not None:
-            ledger.strike(world, at, facts.mark.id)
 
 
 def _find(
