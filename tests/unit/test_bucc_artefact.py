@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from paver.driver import BadInput, Endpoint, ResourceId
 from paver.foundation import record
-from paver.foundation.bucc.artefact import MOST_MANIFEST_BYTES, Artefact, checked
+from paver.foundation.bucc.artefact import MOST_MANIFEST_BYTES, TREES, Artefact, checked
 
 DIGEST = "0" * 64
 
@@ -65,12 +65,13 @@ class Machine:
         self.kind = kind
         self.size = size
         self.ran: list[str] = []
+        self.owners: dict[str, str] = {}
 
     def remove(self, *_: object, **__: object) -> None:
         pass
 
-    def mkdir(self, *_: object) -> None:
-        pass
+    def mkdir(self, path: str, _: int, owner: str) -> None:
+        self.owners[path] = owner
 
     def run(self, argv: list[str], **_: object) -> None:
         self.ran.append(argv[0])
@@ -106,6 +107,12 @@ LISTED = ["manifest.json", "bucc/bin/bucc", "stemcell.tgz"]
 
 def test_a_tree_with_just_what_its_manifest_names_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert unpack(Machine(LISTED, 100), monkeypatch) == ["tar", "sha256sum", "mv"]
+
+
+def test_the_folder_in_which_a_tree_is_moved_is_the_accounts_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(LISTED, 100)
+    unpack(machine, monkeypatch)
+    assert machine.owners[str(TREES)] == "paver:paver"
 
 
 def test_a_file_that_the_manifest_does_not_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

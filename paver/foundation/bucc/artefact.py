@@ -74,7 +74,9 @@ class Artefact(Resource[ArtefactFacts]):
         record.write(world, self.at, self.id, self.wish(), complete=False)
         machine.remove(str(draft), recursive=True)
         machine.remove(str(tree), recursive=True)
-        machine.mkdir(str(draft), 0o755, "paver:paver")
+        # Parents that a folder brings along are root's, and what is unpacked moves within this one.
+        for folder in (TREES, draft):
+            machine.mkdir(str(folder), 0o755, "paver:paver")
         world.report("Unpacking")
         machine.run(["tar", "--extract", "--no-same-owner", "--file", self.source, "--directory", str(draft)])
         status = machine.stat(str(draft / "manifest.json"))
