@@ -12,8 +12,9 @@ import yaml
 from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import BadInput
 from paver.image.bill import Bill, Item
-from paver.image.prove import checks, firstboot, release, report, run
+from paver.image.prove import checks, firstboot, form, pave, release, report, run
 from paver.image.prove.report import Line, Report, Section
+from paver.lab.qemu import console
 
 
 def section(*lines: Line) -> Section:
@@ -154,6 +155,77 @@ def test_a_way_that_there_is_not_is_refused_before_anything_is_done(tmp_path: Pa
         run.prove(order, lambda _: None, lambda _: None)
 
 
+SNMP = """\
+Ip: Forwarding DefaultTTL InReceives InHdrErrors InAddrErrors ForwDatagrams
+Ip: 2 64 900 0 7 0
+IcmpMsg: InType3
+IcmpMsg: 1
+"""
+
+
+def test_the_kernel_counts_what_was_passed_on() -> None:
+    found = pave.counters(SNMP)
+    assert (found["ForwDatagrams"], found["InReceives"], found["InAddrErrors"]) == (0, 900, 7)
+
+
+def test_only_an_ova_is_deployed(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is a folder"):
+        pave.prove(tmp_path, tmp_path, lambda _: None)
+
+
 def test_a_folder_without_one_disk_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="holds 0 VMDKs"):
         run.prove(run.Order(file=tmp_path), lambda _: None, lambda _: None)
+
+
+class Typed:
+    """A console that asks the form's questions, and takes what is typed."""
+
+    def __init__(self, tmp_path: Path, asks: list[str]) -> None:
+        self.log, self.asks, self.answers = tmp_path / "console.log", asks, list[str]()
+        self.log.write_text(self.asks.pop(0))
+
+    def type(self, text: str) -> None:
+        self.answers.append(text)
+        with self.log.open("a") as sink:
+            sink.write(text + self.asks.pop(0))
+
+
+ASKS = [
+    "Address/prefix: ",
+    "Gateway [10.20.0.1]: ",
+    "DNS servers [-]: ",
+    "NTP servers [-]: ",
+    "Name [paver-jumpbox]: ",
+    "SSH public key, or Enter for a password: ",
+    'Apply this? "yes", the number of a line to change it, or "again": ',
+]
+
+
+def test_the_form_is_answered_question_by_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = Typed(tmp_path, [*ASKS, "Done.\n"])
+    asked = console.Console(typed.log)
+    monkeypatch.setattr(asked, "type", typed.type)
+    told = firstboot.wish("ssh-ed25519 AAAA")
+    form.fill_in(asked, form.steps(told), 1, lambda: True)
+    assert typed.answers == [
+        "10.20.0.10/24\n",
+        "10.20.0.2\n",
+        "10.20.0.2\n",
+        "\n",
+        "jumpbox.proof.example\n",
+        "ssh-ed25519 AAAA\n",
+        "yes\n",
+    ]
+
+
+def test_a_form_that_refuses_an_answer_is_told_with_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = Typed(tmp_path, [ASKS[0], "  !! 10.20.0.10 is taken\nAddress/prefix: "])
+    asked = console.Console(typed.log)
+    monkeypatch.setattr(asked, "type", typed.type)
+    monkeypatch.setattr(form, "QUESTION", 0)
+    with pytest.raises(console.Hung) as raised:
+        form.fill_in(asked, form.steps(firstboot.wish("ssh-ed25519 AAAA")), 1, lambda: True)
+    assert "10.20.0.10 is taken" in raised.value.seen

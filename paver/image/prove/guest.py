@@ -15,6 +15,9 @@ from paver.transport.shell import Ran
 
 _ANSWER = 60.0
 _TICK = 2.0
+_UP = r"^.* login: |^ *log in +ssh "
+"""What the console shows once somebody may come: a prompt, or what the form says at its end."""
+
 ANSWERS = 1200.0
 """Seconds until SSH has to answer; software emulation needs 55 to 90 on a machine that does nothing else."""
 
@@ -65,7 +68,7 @@ def await_guest(
     end = time.monotonic() + seconds
     found, last = Guest(address, port, user, key), "nothing was tried"
     # OpenSSH shuts out for a while who comes often and does not log in: so nobody knocks before it is up.
-    machine.console.wait("^.* login: ", seconds, machine.runs, what="its login prompt")
+    machine.console.wait(_UP, seconds, machine.runs, what="its login prompt")
     while time.monotonic() < end:
         if not machine.runs():
             raise machine.console.hung("the machine ended before SSH answered", "")

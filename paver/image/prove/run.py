@@ -12,7 +12,7 @@ from pathlib import Path
 import paver
 from paver.errors import BadInput, PaverError
 from paver.image import bill, publish
-from paver.image.prove import ways
+from paver.image.prove import pave, ways
 from paver.image.prove.report import Report, Section
 from paver.image.stages import Tell
 from paver.lab.qemu import acceleration, programs
@@ -21,6 +21,7 @@ from paver.ovf.ova import Ova
 
 _ROOM = 4 * 2**30
 _PIECE = 2**22
+_WAYS = {way.name: way for way in ways.WAYS}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class Order:
 
     Attributes:
         file: the OVA, or the folder that its members were laid out in.
-        only: names of ways; empty means all.
+        only: names of ways, or of the pave; empty means all.
         keep: where consoles and disks stay, None for nowhere.
     """
 
@@ -63,11 +64,15 @@ def prove(order: Order, tell: Tell, found: Callable[[Section], None]) -> Report:
         tell("image: trying what can run it")
         runs_by = acceleration.choose()
         sections = []
-        for way in chosen:
-            folder = scratch / way.name
+        for name in chosen:
+            folder = scratch / name
             folder.mkdir()
             try:
-                section = ways.prove(image, way, runs_by, folder, tell)
+                section = (
+                    pave.prove(order.file, folder, tell)
+                    if name == pave.NAME
+                    else ways.prove(image, _WAYS[name], runs_by, folder, tell)
+                )
             except Hung as error:
                 kept = _keep(order.keep or Path(tempfile.mkdtemp(prefix="paver-console-")), folder)
                 raise Hung(
@@ -88,12 +93,12 @@ def prove(order: Order, tell: Tell, found: Callable[[Section], None]) -> Report:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _chosen(only: Sequence[str]) -> tuple[ways.Way, ...]:
-    known = {way.name: way for way in ways.WAYS}
+def _chosen(only: Sequence[str]) -> tuple[str, ...]:
+    known = (*_WAYS, pave.NAME)
     for name in only:
         if name not in known:
-            raise BadInput(f"{name} is no way to boot an image", do=f"name one of {', '.join(known)}")
-    return tuple(way for way in ways.WAYS if not only or way.name in only)
+            raise BadInput(f"{name} is no way to prove an image", do=f"name one of {', '.join(known)}")
+    return tuple(name for name in known if not only or name in only)
 
 
 def _disk(file: Path, scratch: Path, tell: Tell) -> Path:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import contextlib
 import dataclasses
+import json
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from paver.drivers.vsphere.jumpbox import first_boot
 from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot
 from paver.errors import PaverError
 from paver.image.bill import Bill
-from paver.image.prove import checks, firstboot, guest, release
+from paver.image.prove import checks, firstboot, form, guest, release
 from paver.image.prove.report import Line, Section
 from paver.image.stages import Tell
 from paver.lab.qemu import guestinfo, hardware, machine, plant
@@ -29,8 +30,10 @@ FIRST_BOOT = 600.0
 CHECKS = 900.0
 """Seconds that all that is looked at may take together."""
 
-NOCLOUD, GUESTINFO = "nocloud", "guestinfo"
+NOCLOUD, GUESTINFO, FORM = "nocloud", "guestinfo", "console"
 _HOST_KEYS = "guestinfo.paver.host-keys"
+_MARK = "/var/lib/paver/firstboot.done"
+_AWAIT_MARK = f"for i in $(seq 300); do [ -s {_MARK} ] && break; sleep 1; done; cat {_MARK}"
 _FAILS_WITHOUT_VMWARE = ("open-vm-tools.service",)
 
 
@@ -83,6 +86,12 @@ WAYS = (
         stands_in="QEMU has no guestinfo: its firmware says VMware, and a vmware-rpctool of ours was written on the"
         " unpacked disk, before the real one in PATH",
     ),
+    Way(
+        name="bios-console",
+        firmware=hardware.BIOS,
+        told_by=FORM,
+        how="BIOS, pvscsi, vmxnet3; told nothing, the form filled in on the serial console",
+    ),
 )
 
 
@@ -106,10 +115,15 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
             values.serve(folder / "guestinfo.sock")
         running.console.wait("Linux version", BOOT, running.runs, what="its kernel")
         clock.note("kernel")
+        if way.told_by == FORM:
+            tell(f"{way.name} form: waiting for it, filling it in")
+            form.fill_in(running.console, form.steps(told), guest.ANSWERS, running.runs)
+            clock.note("form")
         with _guest(running, network, private) as asked:
             clock.note("ssh")
             tell(f"{way.name} first boot: SSH answers; waiting for its end")
-            lines = [_ended(asked)]
+            lines = [] if way.told_by == FORM else [_ended(asked)]
+            lines.append(_marked(asked, way.told_by))
             clock.note("first boot")
             tell(f"{way.name} checks: looking")
             lines += _published(running, asked)
@@ -135,7 +149,8 @@ def _pc(
         plant.plant(raw, guestinfo.FILES)
         disk, cdrom = machine.overlay(raw, "raw", folder / "disk.qcow2"), None
     else:
-        disk = machine.overlay(image.disk, "vmdk", folder / "disk.qcow2")
+        disk, cdrom = machine.overlay(image.disk, "vmdk", folder / "disk.qcow2"), None
+    if way.told_by == NOCLOUD:
         cdrom = firstboot.iso(firstboot.nocloud(told), folder / "first-boot.iso")
     return hardware.Hardware(
         disk=disk,
@@ -182,6 +197,18 @@ def _ended(asked: guest.Guest) -> Line:
     ran = asked.run("cloud-init status --wait --long", root=True, timeout=FIRST_BOOT)
     words = " ".join(ran.text.split())
     return Line(checks.FIRST_BOOT, "cloud-init ended without an error", "status: done" in words, words[:300])
+
+
+def _marked(asked: guest.Guest, told_by: str) -> Line:
+    """The machine's own mark of a first boot that came to its end."""
+    ran = asked.run(_AWAIT_MARK, root=True, timeout=FIRST_BOOT)
+    try:
+        mark = json.loads(ran.text)
+        seen = f"way {mark['way']}, {mark['address']}, {mark['fingerprint']}"
+        holds = (mark["way"], mark["fingerprint"]) == (told_by, guest.fingerprint(asked.host_key))
+    except (ValueError, KeyError, TypeError):
+        seen, holds = f"{_MARK} is {ran.text[:100] or 'not there'}", False
+    return Line(checks.FIRST_BOOT, "the first boot is marked as done in this way", holds, seen)
 
 
 def _published(running: machine.Machine, asked: guest.Guest) -> Iterator[Line]:
