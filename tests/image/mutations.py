@@ -151,7 +151,9 @@ def _limit() -> None:
 
 
 def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage's: a process inherits that from the one which started it, however large it was.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def _failed(folder: Path, number: int, what: str) -> int:

@@ -19,7 +19,7 @@ from paver.lab.qemu import guestinfo, hardware, machine, plant
 from paver.lab.qemu.acceleration import Acceleration
 from paver.lab.qemu.console import Hung
 from paver.ovf.vmdk import write_vmdk
-from tests.support import boots
+from tests.support import boots, tools
 
 pytestmark = pytest.mark.usefixtures("qemu")
 
@@ -137,7 +137,8 @@ def test_files_are_planted_on_a_disk_without_mounting_it(tmp_path: Path) -> None
     with raw.open("wb") as file:
         file.truncate(64 * 2**20)
     table = f"label: gpt\nstart=2048, type={plant.ROOT}\n"
-    subprocess.run(["/sbin/sfdisk", "-q", str(raw)], input=table.encode(), check=True)
+    sfdisk = str(tools.program("sfdisk", "fdisk"))
+    subprocess.run([sfdisk, "-q", str(raw)], input=table.encode(), check=True)
     offset = plant.root_at(raw)
     assert offset == 2**20
     made = ["/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-E", f"offset={offset}", str(raw), "60M"]

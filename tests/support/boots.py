@@ -7,6 +7,7 @@ from pathlib import Path
 
 from paver.lab.qemu import plant
 from paver.ovf.vmdk import write_vmdk
+from tests.support import tools
 
 SAYS = "no bootable world"
 _SIZE = 64 * 2**20
@@ -23,9 +24,11 @@ def packed(folder: Path) -> Path:
     with raw.open("wb") as file:
         file.truncate(_SIZE)
     table = f"label: gpt\nstart=2048, type={plant.ROOT}\n".encode()
-    subprocess.run(["/sbin/sfdisk", "-q", str(raw)], input=table, check=True, capture_output=True)
+    sfdisk = str(tools.program("sfdisk", "fdisk"))
+    subprocess.run([sfdisk, "-q", str(raw)], input=table, check=True, capture_output=True)
     options = ["-q", "-F", "-t", "ext4", "-d", str(tree), "-E", f"offset={plant.root_at(raw)}"]
-    subprocess.run(["/sbin/mke2fs", *options, str(raw), "60M"], check=True, capture_output=True)
+    mke2fs = str(tools.program("mke2fs", "e2fsprogs"))
+    subprocess.run([mke2fs, *options, str(raw), "60M"], check=True, capture_output=True)
     with raw.open("r+b") as file:
         # The table's own part of the sector stays.
         file.write(SECTOR[:440])
