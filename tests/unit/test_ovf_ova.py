@@ -20,6 +20,7 @@ from paver.errors import BadInput
 from paver.ovf import manifest, tar
 from paver.ovf import ova as archive
 from paver.ovf.model import Network, Product, Property
+from paver.ovf.names import member_name
 from paver.ovf.ova import Ova
 from paver.ovf.write import make_ova
 
@@ -386,3 +387,9 @@ def test_whoever_computes_while_an_ova_is_digested_lets_go_of_the_interpreter_so
     assert seen
     assert max(seen) < usual / 2
     assert sys.getswitchinterval() == usual
+
+
+def test_a_name_of_more_bytes_than_a_file_system_takes_is_refused() -> None:
+    assert member_name("\u00e9" * 127, where="x")
+    with pytest.raises(BadInput, match="not a name"):
+        member_name("\u00e9" * 128, where="x")
