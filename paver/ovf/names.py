@@ -23,7 +23,12 @@ def member_name(name: str, *, where: str) -> str:
     """
     plain = name.removeprefix("./")
     parts = plain.split("/")
-    if not plain or len(plain.encode(errors="surrogatepass")) > _LONGEST or not plain.isprintable() or "\\" in plain:
+    if (
+        not plain
+        or len(plain.encode(errors="surrogatepass")) > _LONGEST
+        or not plain.isprintable()
+        or "\\" in plain
+    ):
         raise BadInput(f"{where} names a file {name[:80]!r}, which is not a name that paver takes")
     if plain.startswith("/") or _SCHEME.match(plain) or any(part in {"", ".", ".."} for part in parts):
         raise BadInput(
