@@ -243,15 +243,16 @@ class Executor:
 
         A run that was killed may have come that far, and not to the line that says so.
         """
+        if action.verb is not Verb.DELETE:
+            return self._facts(action, resource)
         holders = closure([action.resource], lambda one: self._graph.holders.get(one, ())) - {action.resource}
-        leaving = action.verb is Verb.DELETE
         # Once one was waited for in vain, the others in it need not be.
-        if leaving and holders & self._lost:
+        if holders & self._lost:
             return None
         try:
             return self._facts(action, resource)
         except Unobservable:
-            if leaving and self._lost_one_of(holders):
+            if self._lost_one_of(holders):
                 return None
             raise
 
