@@ -6,7 +6,6 @@ mark is complete once the machine has published its host keys. Killed in between
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Mapping
@@ -82,7 +81,7 @@ def _let_in(world: Writer, session: Any, wish: Jumpbox, vm: Any) -> None:
     path = f"/home/{wish.user}/.ssh/authorized_keys"
     machine.write_file(path, text.encode(), 0o600, f"{wish.user}:{wish.user}")
     told = first_boot.guestinfo(wish.first_boot(world.site))
-    session.task(vm, "ReconfigVM_Task", spec=_spec(told))
+    session.task(vm, "ReconfigVM_Task", spec=marks.spec(told))
 
 
 def destroy(world: Writer, at: Endpoint[Any, Any], seen: JumpboxFacts) -> None:
@@ -93,9 +92,7 @@ def destroy(world: Writer, at: Endpoint[Any, Any], seen: JumpboxFacts) -> None:
     if found is None:
         return
     if seen.mark is not None and seen.mark.complete:
-        # From here on nobody may be sent there: it must not say that it stands.
-        leaving = dataclasses.replace(seen.mark, complete=False)
-        session.task(found.vm, "ReconfigVM_Task", spec=_spec({marks.KEY: marks.dumps(leaving)}))
+        marks.leaving(session, found.vm, seen.mark)
     _remove(world, session, found)
 
 
@@ -143,7 +140,7 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
             world.report("uploading the image", done, total, "B")
 
         vm = nfc.import_vapp(session, pool, folder, None, spec, sources, progress)
-    session.task(vm, "ReconfigVM_Task", spec=_spec({facts.UPLOADED: "true"}))
+    session.task(vm, "ReconfigVM_Task", spec=marks.spec({facts.UPLOADED: "true"}))
 
 
 def _dress(spec: Any, world: Writer, wish: Jumpbox) -> None:
@@ -210,7 +207,7 @@ def _network(session: Any, wish: Jumpbox) -> Any:
 
 
 def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found) -> None:
-    spec = _spec({})
+    spec = marks.spec({})
     if wish.cpus is not None and wish.cpus != found.details["config.hardware.numCPU"]:
         spec.numCPUs = wish.cpus
     if wish.memory_mb is not None and wish.memory_mb != found.details["config.hardware.memoryMB"]:
@@ -228,11 +225,7 @@ def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found) -> None:
     if wish.running:
         _await(world, session, wish, found.vm)
     done = {marks.KEY: marks.dumps(world.mark(complete=True))}
-    session.task(found.vm, "ReconfigVM_Task", spec=_spec(done))
-
-
-def _spec(extra: Mapping[str, str]) -> Any:
-    return new("VirtualMachineConfigSpec", extraConfig=marks.options(extra))
+    session.task(found.vm, "ReconfigVM_Task", spec=marks.spec(done))
 
 
 def _grown(wish: Jumpbox, found: Found) -> Any:

@@ -101,11 +101,8 @@ def find(session: Any, *, site: str, id_: str, name: str | None = None) -> Found
 
 def marked(session: Any, *, site: str, kind: str) -> Iterator[Found]:
     """Yields the VMs that bear the site's mark for a resource of `kind`."""
-    for vm, values in session.objects("VirtualMachine", _SEARCH):
-        extra = marks.values(values["config.extraConfig"])
-        mark = marks.loads(extra.get(marks.KEY))
-        if mark is not None and mark.site == site and mark.id.startswith(f"{kind}:"):
-            yield Found(vm, values["name"], extra, session.values(vm, *_DETAILS))
+    for vm, values, extra, _ in marks.marked(session, _SEARCH, site=site, kind=kind):
+        yield Found(vm, values["name"], extra, session.values(vm, *_DETAILS))
 
 
 def of(session: Any, found: Found) -> JumpboxFacts:

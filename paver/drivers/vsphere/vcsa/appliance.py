@@ -29,7 +29,8 @@ from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.vcsa import install
 from paver.drivers.vsphere.vcsa.anchor import FILE as ROOT_CERTIFICATE
 from paver.transport.faults import VsphereFault
-from paver.transport.vsphere import new
+
+_PATHS = ("name", "config.extraConfig", "runtime.powerState")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,10 +165,8 @@ class Appliance(Resource[ApplianceFacts]):
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[ApplianceFacts]:
         """Yields the appliances on a host that bear the site's mark, or whose intent stands in its ledger."""
         names = {entry.id: entry.address["name"] for entry in ledger.read(world, at).of_kind(cls.kind)}
-        for _, values in world.session(at).objects("VirtualMachine", ("name", "config.extraConfig")):
-            mark = marks.loads(marks.values(values["config.extraConfig"]).get(marks.KEY))
-            if mark is not None and mark.site == world.site and mark.id.startswith(f"{cls.kind}:"):
-                names.setdefault(mark.id, values["name"])
+        for _, values, _, mark in marks.marked(world.session(at), _PATHS, site=world.site, kind=cls.kind):
+            names.setdefault(mark.id, values["name"])
         for id_, name in sorted(names.items()):
             found = _find(world, at, id_, name)
             if found is not None:
@@ -179,13 +178,9 @@ class Appliance(Resource[ApplianceFacts]):
         host = world.writing(at)
         vm = host.ref("VirtualMachine", facts.address["vm"])
         if facts.mark is not None:
-            # From here on nobody may be sent there. The VM says so itself, so that its entry can go before it does:
-            # the entry of a VM that is gone would stay for ever.
-            leaving = dataclasses.replace(facts.mark, complete=False)
-            spec = new(
-                "VirtualMachineConfigSpec", extraConfig=marks.options({marks.KEY: marks.dumps(leaving)})
-            )
-            host.task(vm, "ReconfigVM_Task", spec=spec)
+            # The VM says so itself, so that its entry can go before it does: that of a VM that is gone would stay for
+            # ever.
+            marks.leaving(host, vm, facts.mark)
             ledger.strike(world, at, facts.mark.id)
         if facts.running:
             host.task(vm, "PowerOffVM_Task")
@@ -198,8 +193,7 @@ def _find(
     """Returns VM, properties, extra configuration and mark: the marked VM, or the one of that name."""
     entry = ledger.read(world, at).get(id_)
     same_name = None
-    paths = ("name", "config.extraConfig", "runtime.powerState")
-    for vm, values in world.session(at).objects("VirtualMachine", paths):
+    for vm, values in world.session(at).objects("VirtualMachine", _PATHS):
         extra = marks.values(values["config.extraConfig"])
         mark = marks.loads(extra.get(marks.KEY))
         if mark is not None and mark.site == world.site and mark.id == id_:

@@ -14,7 +14,6 @@ from paver.drivers.vsphere import ledger, marks
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.drivers.vsphere.vcsa import progress, template
 from paver.transport import job
-from paver.transport.vsphere import new
 
 if TYPE_CHECKING:
     from paver.drivers.vsphere.vcsa.appliance import Appliance, ApplianceFacts
@@ -194,8 +193,7 @@ def mark(world: Writer, wish: Appliance) -> None:
         ROOT: world.version(wish.root_password) or "",
         ADMINISTRATOR: world.version(wish.administrator_password) or "",
     }
-    spec = new("VirtualMachineConfigSpec", extraConfig=marks.options(settings))
-    host.task(vm, "ReconfigVM_Task", spec=spec)
+    host.task(vm, "ReconfigVM_Task", spec=marks.spec(settings))
     ledger.note(
         world,
         wish.at,
