@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
-import struct
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from paver.errors import BadInput
+from paver.signing import public_line
 
 PASSWORD_MINIMUM = 12
 SERVERS = 3
@@ -21,15 +21,6 @@ NOTHING = "-"
 """What is typed to empty a line."""
 
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
-_KEY_KINDS = (
-    "ssh-ed25519",
-    "ssh-rsa",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,9 +130,9 @@ def key(text: str) -> str:
     if "PRIVATE KEY" in text:
         raise BadInput("this is a private key, not a public one", do=advice)
     words = _line(text).split()
-    if len(words) < 2 or words[0] not in _KEY_KINDS:
+    if len(words) < 2 or words[0] not in public_line.KINDS:
         raise BadInput(f"this is not a public SSH key: it begins with {_short(text)}", do=advice)
-    if _kind_within(words[1]) != words[0]:
+    if not public_line.is_whole(words[0], words[1]):
         raise BadInput(f"the {words[0]} key is cut short or damaged", do=advice)
     return " ".join(words)
 
@@ -162,26 +153,7 @@ def password(text: str) -> str:
 
 def fingerprint(public: str) -> str:
     """Returns `SHA256:…` of a public key's line, as `ssh-keygen -l` shows it."""
-    import hashlib  # noqa: PLC0415 - loads OpenSSL, and most starts show none
-
-    blob = base64.b64decode(public.split()[1])
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-
-
-def _kind_within(encoded: str) -> str | None:
-    """Returns the kind that a key's blob names (RFC 4253, section 6.6), None where it is not whole."""
-    parts: list[bytes] = []
-    try:
-        blob = base64.b64decode(encoded, validate=True)
-        while blob:
-            (length,) = struct.unpack(">I", blob[:4])
-            parts.append(blob[4 : 4 + length])
-            if len(parts[-1]) != length:
-                return None
-            blob = blob[4 + length :]
-    except (ValueError, struct.error):
-        return None
-    return parts[0].decode("ascii", "replace") if len(parts) >= 2 else None
+    return public_line.fingerprint(base64.b64decode(public.split()[1]))
 
 
 def _line(text: str) -> str:

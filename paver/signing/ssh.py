@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from paver.errors import Refused
+from paver.signing import public_line
 
 NAMESPACE = "paver-plan"
 
@@ -65,7 +66,7 @@ def verify(message: bytes, signature: str, allowed: Iterable[str], *, namespace:
         SignatureError: with the reason.
     """
     parts = _dearmoured(signature)
-    signer = Signer(_line(parts.key), _fingerprint(parts.key))
+    signer = Signer(_line(parts.key), public_line.fingerprint(parts.key))
     if parts.namespace != namespace.encode():
         raise SignatureError(
             "this signature was made for another use",
@@ -132,7 +133,7 @@ def fingerprint(public_key: str) -> str:
     """
     fields = public_key.split()
     try:
-        return _fingerprint(base64.b64decode(fields[1], validate=True))
+        return public_line.fingerprint(base64.b64decode(fields[1], validate=True))
     except (IndexError, ValueError):
         raise SignatureError("this is not a line with an SSH public key") from None
 
@@ -240,7 +241,3 @@ def _line(blob: bytes) -> str:
     except ValueError:
         raise SignatureError("this SSH signature is damaged or cut short") from None
     return f"{kind} {base64.b64encode(blob).decode()}"
-
-
-def _fingerprint(blob: bytes) -> str:
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")

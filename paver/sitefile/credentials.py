@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 import re
-import struct
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
+from paver.signing import public_line
 from paver.sitefile.values import shown, written, wrong
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
@@ -45,41 +43,15 @@ Fingerprint = Annotated[
 """`sha256:` and 32 lower-case hexadecimal bytes joined by colons."""
 
 _SSH_ADVICE = "One line as in a `.pub` file: `ssh-ed25519 AAAA… comment`. Never the private key."
-_SSH_KINDS = {
-    "ssh-ed25519",
-    "ssh-rsa",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-}
-
-
-def _parts(encoded: str) -> list[bytes]:
-    """Returns the strings that a key's blob consists of (RFC 4253, section 6.6), or nothing if it is damaged."""
-    found: list[bytes] = []
-    try:
-        blob = base64.b64decode(encoded, validate=True)
-        while blob:
-            (length,) = struct.unpack(">I", blob[:4])
-            found.append(blob[4 : 4 + length])
-            if len(found[-1]) != length:
-                return []
-            blob = blob[4 + length :]
-    except (binascii.Error, struct.error):
-        return []
-    return found
 
 
 def _ssh_key(text: str) -> str:
     if "PRIVATE KEY" in text:
         raise wrong("this is a private key, not a public one", _SSH_ADVICE)
     words = text.split()
-    if len(words) < 2 or words[0] not in _SSH_KINDS or not text.isprintable():
+    if len(words) < 2 or words[0] not in public_line.KINDS or not text.isprintable():
         raise wrong(f"{shown(text)} is not a public SSH key", _SSH_ADVICE)
-    parts = _parts(words[1])
-    if len(parts) < 2 or parts[0] != words[0].encode():
+    if not public_line.is_whole(words[0], words[1]):
         raise wrong(f"the {words[0]} key is cut short or damaged", _SSH_ADVICE)
     return " ".join(words)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import time
 
 import paramiko
@@ -113,9 +111,3 @@ class _Seen(paramiko.MissingHostKeyPolicy):
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         del client, hostname
         self.line = f"{key.get_name()} {key.get_base64()}"
-
-
-def fingerprint(line: str) -> str:
-    """Returns the fingerprint of a public key's line as `ssh-keygen -l` prints it."""
-    digest = hashlib.sha256(base64.b64decode(line.split()[1])).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")

@@ -21,6 +21,7 @@ from paver.image.prove.report import Line, Section
 from paver.image.stages import Tell
 from paver.lab.qemu import guestinfo, hardware, machine, plant
 from paver.lab.qemu.acceleration import Acceleration
+from paver.signing import ssh
 
 BOOT = 120.0
 """Seconds until the kernel speaks; software emulation needs 10."""
@@ -205,14 +206,14 @@ def _marked(asked: guest.Guest, told_by: str) -> Line:
     try:
         mark = json.loads(ran.text)
         seen = f"way {mark['way']}, {mark['address']}, {mark['fingerprint']}"
-        holds = (mark["way"], mark["fingerprint"]) == (told_by, guest.fingerprint(asked.host_key))
+        holds = (mark["way"], mark["fingerprint"]) == (told_by, ssh.fingerprint(asked.host_key))
     except (ValueError, KeyError, TypeError):
         seen, holds = f"{_MARK} is {ran.text[:100] or 'not there'}", False
     return Line(checks.FIRST_BOOT, "the first boot is marked as done in this way", holds, seen)
 
 
 def _published(running: machine.Machine, asked: guest.Guest) -> Iterator[Line]:
-    wanted = guest.fingerprint(asked.host_key)
+    wanted = ssh.fingerprint(asked.host_key)
     there = wanted in running.console.text()
     yield Line(checks.FIRST_BOOT, "its host key's fingerprint is on the console", there, wanted)
 
@@ -228,7 +229,7 @@ def _through_guestinfo(values: guestinfo.Guestinfo, asked: guest.Guest) -> Itera
         checks.FIRST_BOOT,
         "its host key is published by guestinfo",
         wanted in published,
-        guest.fingerprint(asked.host_key)
+        ssh.fingerprint(asked.host_key)
         if wanted in published
         else f"{_HOST_KEYS} is {published[:60] or 'not set'}",
     )
