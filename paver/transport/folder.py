@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 
 from paver.errors import PaverError, Unobservable
-from paver.transport import tls
+from paver.transport import bounds, tls
 from paver.transport.context import Progress
 from paver.transport.dial import HttpsConnection, Route
 from paver.transport.stream import Readable, send_stream
@@ -40,15 +40,8 @@ def get(route: Route, lent: Lent, cookie: str, datastore: str, path: str, datace
         Unobservable: if the server gives neither, or the file is larger than what may be read whole.
     """
     response, body = _ask(route, lent, cookie, "GET", url_path(datastore, path, datacenter))
-    if not _present(response, datastore, path):
-        return None
-    if len(body) > MOST_BYTES:
-        raise Unobservable(
-            f"[{datastore}] {path} has more than {MOST_BYTES >> 20} MiB",
-            why="nothing that paver reads whole is as large: something else stands there",
-            do="look what it is; move it away if it is not paver's",
-        )
-    return body
+    there = _present(response, datastore, path)
+    return bounds.within(body, MOST_BYTES, f"[{datastore}] {path}") if there else None
 
 
 def head(route: Route, lent: Lent, cookie: str, datastore: str, path: str, datacenter: str) -> int | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from paver.errors import PaverError, Refused, Unobservable
-from paver.transport import probes, ssh, transfer
+from paver.transport import bounds, probes, ssh, transfer
 from paver.transport.context import Gate, Progress, SecretRef, Wire
 from paver.transport.shell import CommandError, Input, LocalShell, Output, Ran, Shell, with_env
 from paver.transport.tunnel import Far
@@ -117,15 +117,8 @@ class MachineReader:
             Unobservable: if it is there and cannot be read, or is larger than what may be read whole.
         """
         ran = self._root(["head", "-c", str(MOST_FILE_BYTES + 1), "--", path])
-        if not self._present(ran, path):
-            return None
-        if len(ran.out) > MOST_FILE_BYTES:
-            raise Unobservable(
-                f"{self.name}: {path} has more than {MOST_FILE_BYTES >> 20} MiB",
-                why="nothing that paver reads whole is as large: something else stands there",
-                do="look what it is; move it away if it is not paver's",
-            )
-        return ran.out
+        there = self._present(ran, path)
+        return bounds.within(ran.out, MOST_FILE_BYTES, f"{self.name}: {path}") if there else None
 
     def stat(self, path: str) -> FileStat | None:
         """Returns what stands at `path` (links are not followed), None if nothing does."""
