@@ -52,14 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     _add_source(build)
     verify = verbs.add_parser("verify", help="hold an OVA to what it promises; reads others' OVAs too")
     verify.add_argument("file", type=Path, metavar="FILE", help="the OVA")
-    verify.add_argument(
-        "--key",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="PUB",
-        help="who may have signed it (repeatable)",
-    )
+    _add_key(verify)
     verify.add_argument(
         "--ca",
         type=Path,
@@ -85,14 +78,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     artefacts.add_argument(
         "--verify", type=Path, metavar="DISK", help="read this one through: a VMDK, or a device"
     )
-    artefacts.add_argument(
-        "--key",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="PUB",
-        help="who may have signed it (repeatable)",
-    )
+    _add_key(artefacts)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -106,6 +92,17 @@ def run(arguments: argparse.Namespace) -> int:
         "verify": _verify,
     }[arguments.image_verb]
     return does(arguments)
+
+
+def _add_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PUB",
+        help="who may have signed it (repeatable)",
+    )
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
@@ -159,16 +156,11 @@ def _verify(arguments: argparse.Namespace) -> int:
     from paver.image import publish, verify  # noqa: PLC0415 - `--help` does without it
     from paver.ovf import certificate  # noqa: PLC0415 - likewise
 
-    keys = [
-        line
-        for path in arguments.key
-        for line in publish.read_key(path).decode(errors="replace").splitlines()
-    ]
     vouching = (
         certificate.authorities(publish.read_key(arguments.ca), str(arguments.ca)) if arguments.ca else ()
     )
     found = []
-    for finding in verify.verify(arguments.file, keys, vouching):
+    for finding in verify.verify(arguments.file, _keys(arguments.key), vouching):
         found.append(finding)
         if not arguments.json:
             out.lines([f"✓ {finding.what:<12} {finding.seen}"])
@@ -202,10 +194,17 @@ def _artefacts(arguments: argparse.Namespace) -> int:
 
 
 def _keys(paths: list[Path]) -> list[str]:
-    from paver.image import publish  # noqa: PLC0415 - `--help` does without it
+    from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
+    from paver.image import publish  # noqa: PLC0415 - likewise
 
-    lines = [line for path in paths for line in publish.read_key(path).decode(errors="replace").splitlines()]
-    return [line for line in lines if line.strip()]
+    keys = []
+    for path in paths:
+        text = publish.read_key(path).decode(errors="replace")
+        found = [line for line in text.splitlines() if line.strip()]
+        if not found:
+            raise BadInput(f"{path} holds no public key", why="without one no signature would be asked for")
+        keys += found
+    return keys
 
 
 def _diff(arguments: argparse.Namespace) -> int:

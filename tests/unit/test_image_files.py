@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from paver.cli import entry
 from paver.errors import BadInput, PaverError, Refused
 from paver.image import base, diff, host, publish, stages, verify
 from paver.image.lock import Lock
@@ -144,6 +145,16 @@ def test_sums_that_name_a_file_outside_of_the_folder_are_refused(tmp_path: Path)
     sums.write_text(sums.read_text() + f"{'0' * 64}  ../../etc/passwd\n")
     with pytest.raises(BadInput, match="outside of its folder"):
         list(verify.verify(made.ova))
+
+
+def test_a_file_without_a_key_is_refused_and_no_signature_is_forgone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = image(tmp_path / "a", b"\x01" * GRAIN)
+    (tmp_path / "empty.pub").write_text("\n")
+    code = entry.main(["image", "verify", str(made.ova), "--key", str(tmp_path / "empty.pub")])
+    assert code == BadInput.exit_code
+    assert "empty.pub holds no public key" in capsys.readouterr().err
 
 
 def test_an_ovf_signed_by_a_certificate_names_its_publisher(tmp_path: Path) -> None:
