@@ -19,6 +19,7 @@ from pathlib import Path
 from paver.errors import BadInput
 from paver.image.base import Identity
 from paver.image.tools import Tools
+from paver.ovf import gpt
 
 SECTOR = 512
 MIB = 2**20
@@ -27,7 +28,7 @@ _ESP_AT, _ESP_SECTORS = 4096, 64 * MIB // SECTOR
 _ROOT_AT = _ESP_AT + _ESP_SECTORS
 _BIOS_TYPE = "21686148-6449-6E6F-744E-656564454649"
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
-_ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
+_ROOT_TYPE = str(gpt.ROOT).upper()
 _MODULES = (
     "part_gpt",
     "ext2",

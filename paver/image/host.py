@@ -38,18 +38,33 @@ def require(cache: Path) -> None:
             do="apt-get install " + " ".join(sorted(package for package, _ in missing.values())),
         )
     cache.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(cache).free
-    if free < ROOM:
-        raise PaverError(
-            f"{free / 1e9:.1f} GB are free at {cache}, and a build takes {ROOM / 1e9:.0f} GB",
-            do="make room, or set XDG_CACHE_HOME to where there is some",
-        )
+    require_room(cache, ROOM, what="a build", variable="XDG_CACHE_HOME")
     memory = available()
     if memory is not None and memory < MEMORY:
         raise PaverError(
             f"{memory / 2**30:.1f} GiB of memory are available, and a build takes {MEMORY / 2**30:.1f}",
             why="it boots the image in a machine of its own",
             do="end what takes it, and run the same command again",
+        )
+
+
+def require_room(folder: Path, needed: int, *, what: str, variable: str) -> None:
+    """Says beforehand that a disk is too full.
+
+    Args:
+        folder: that is going to be filled.
+        needed: bytes.
+        what: takes them.
+        variable: of the environment, which would choose another place.
+
+    Raises:
+        PaverError: it has no room for them.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise PaverError(
+            f"{free / 1e9:.1f} GB are free at {folder}, and {what} takes {needed / 1e9:.0f} GB",
+            do=f"make room, or set {variable} to where there is some",
         )
 
 

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
-import uuid
 from collections.abc import Iterator
 
 from paver.errors import BadInput
 from paver.image.bill import Bill
 from paver.image.ext4 import Bytes, Ext4
 from paver.image.payload import PLACE
+from paver.ovf import gpt
 
 PROGRAMS = "/usr/local/bin"
-_ROOT = uuid.UUID("4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709")
-"""The type of a partition with a root file system for x86-64, by the Discoverable Partitions Specification."""
-
-_SECTOR = 512
 _STATUS = "/var/lib/dpkg/status"
 _LARGEST = 2**26
 _INFO = re.compile(r"(.+)-([^-]+)\.dist-info")
@@ -29,17 +24,13 @@ def root(disk: Bytes, name: str) -> Ext4:
     Raises:
         BadInput: there is none.
     """
-    header = disk.read(_SECTOR, _SECTOR)
-    at, count, size = struct.unpack_from("<QII", header, 72)
-    if header[:8] != b"EFI PART" or not 128 <= size <= 4096 or count > 1024:
-        raise BadInput(f"{name} has no table of partitions (GPT)")
-    for index in range(count):
-        row = disk.read(at * _SECTOR + index * size, 48)
-        if row[:16] == _ROOT.bytes_le:
-            return Ext4(
-                disk, struct.unpack_from("<Q", row, 32)[0] * _SECTOR, name=f"{name}: the root file system"
-            )
-    raise BadInput(f"{name} has no partition with a root file system")
+    try:
+        at = gpt.root_at(disk.read)
+    except ValueError as error:
+        raise BadInput(f"{name} has {error}") from error
+    if at is None:
+        raise BadInput(f"{name} has no partition with a root file system")
+    return Ext4(disk, at, name=f"{name}: the root file system")
 
 
 def differences(system: Ext4, bill: Bill) -> Iterator[str]:

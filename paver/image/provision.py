@@ -16,12 +16,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
-
 from paver.errors import PaverError
 from paver.image import stages
 from paver.image.playlog import PlayLog
+from paver.trust import ssh_keys
 
 TEMPLATES = Path("packer")
 PLAYBOOKS = Path("playbooks")
@@ -120,19 +118,13 @@ def _argv(order: Order, folder: Path, console: Path, limits: Limits) -> list[str
 
 def _key(source: Path, folder: Path) -> Path:
     """Makes a key that lets in until the machine is off, and the first-boot data that say so; returns its file."""
-    secret = ed25519.Ed25519PrivateKey.generate()
-    private = secret.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
-    public = secret.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
+    pair = ssh_keys.new_key_pair()
     file = folder / "key"
     file.touch(0o600)
-    file.write_bytes(private)
+    file.write_text(pair.private_key.reveal())
     (folder / "meta-data").write_text("instance-id: packer\n")
     (folder / "user-data").write_text(
-        (source / USER_DATA).read_text().replace("'KEY'", f"'{public.decode()}'")
+        (source / USER_DATA).read_text().replace("'KEY'", f"'{pair.public_key}'")
     )
     return file
 

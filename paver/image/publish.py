@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from paver.signing import ssh
 NAME = sbom.NAME
 NAMESPACE = "paver-image"
 """What a signature of an image is for, as `ssh-keygen -Y sign -n` takes it."""
+
+_PIECE = 2**22
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -205,6 +208,14 @@ def read_key(path: Path) -> bytes:
         ) from error
 
 
+def take_out(opened: Ova, name: str, target: Path) -> None:
+    """Writes the member `name` of an OVA to the file `target`, which is there only once it is whole."""
+    draft = target.with_name(f".{target.name}")
+    with draft.open("wb") as into:
+        shutil.copyfileobj(opened.member(name), into, _PIECE)
+    draft.replace(target)
+
+
 def _unpacked(ova: Path, folder: Path) -> dict[str, Path]:
     """Lays the OVA's members out beside it: ESXi's own host client takes large images only so."""
     folder.mkdir(exist_ok=True)
@@ -212,12 +223,7 @@ def _unpacked(ova: Path, folder: Path) -> dict[str, Path]:
     with Ova(ova) as opened:
         for member in opened.members:
             target = folder / member.name
-            draft = target.with_name(f".{member.name}")
-            with draft.open("wb") as into:
-                window = opened.member(member.name)
-                while piece := window.read(2**22):
-                    into.write(piece)
-            draft.replace(target)
+            take_out(opened, member.name, target)
             found[member.name.rpartition(".")[2]] = target
     for old in set(folder.iterdir()) - set(found.values()):
         old.unlink()

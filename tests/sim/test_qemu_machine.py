@@ -18,6 +18,7 @@ import pytest
 from paver.lab.qemu import guestinfo, hardware, machine, plant
 from paver.lab.qemu.acceleration import Acceleration
 from paver.lab.qemu.console import Hung
+from paver.ovf import gpt
 from paver.ovf.vmdk import write_vmdk
 from tests.support import boots, tools
 
@@ -136,7 +137,7 @@ def test_files_are_planted_on_a_disk_without_mounting_it(tmp_path: Path) -> None
     raw = tmp_path / "disk.raw"
     with raw.open("wb") as file:
         file.truncate(64 * 2**20)
-    table = f"label: gpt\nstart=2048, type={plant.ROOT}\n"
+    table = f"label: gpt\nstart=2048, type={gpt.ROOT}\n"
     sfdisk = str(tools.program("sfdisk", "fdisk"))
     subprocess.run([sfdisk, "-q", str(raw)], input=table.encode(), check=True)
     offset = plant.root_at(raw)

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from paver.lab.qemu import plant
+from paver.ovf import gpt
 from paver.ovf.vmdk import write_vmdk
 from tests.support import tools
 
@@ -23,7 +24,7 @@ def packed(folder: Path) -> Path:
     (tree / "usr/local/bin").mkdir(parents=True)
     with raw.open("wb") as file:
         file.truncate(_SIZE)
-    table = f"label: gpt\nstart=2048, type={plant.ROOT}\n".encode()
+    table = f"label: gpt\nstart=2048, type={gpt.ROOT}\n".encode()
     sfdisk = str(tools.program("sfdisk", "fdisk"))
     subprocess.run([sfdisk, "-q", str(raw)], input=table, check=True, capture_output=True)
     options = ["-q", "-F", "-t", "ext4", "-d", str(tree), "-E", f"offset={plant.root_at(raw)}"]

@@ -34,7 +34,7 @@ def test_a_cd_rom_tells_the_same_as_guestinfo() -> None:
         first_boot.USERDATA: files["user-data"],
     }
     packed = first_boot.guestinfo(told)
-    assert {key: firstboot.plain(packed[key]) for key in values} == {
+    assert {key: first_boot.decoded(packed[key]) for key in values} == {
         key: value
         if key == first_boot.USERDATA
         else json.dumps(json.loads(value), indent=1, sort_keys=True) + "\n"

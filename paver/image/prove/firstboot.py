@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import subprocess
 import tempfile
 from pathlib import Path
-
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import PaverError
@@ -20,17 +15,6 @@ ADDRESS, PREFIX, GATEWAY = "10.20.0.10", 24, "10.20.0.2"
 CIDR = "10.20.0.0/24"
 USER, HOSTNAME, DOMAIN = "paver", "jumpbox", "proof.example"
 MAC = first_boot.mac_of("proof", HOSTNAME)
-
-
-def key_pair() -> tuple[str, str]:
-    """Returns a new key: the private one as OpenSSH writes it, and the public one's line."""
-    key = ed25519.Ed25519PrivateKey.generate()
-    encoding = serialization.Encoding
-    private = key.private_bytes(
-        encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
-    public = key.public_key().public_bytes(encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return private.decode(), public.decode()
 
 
 def wish(public: str) -> first_boot.FirstBoot:
@@ -51,12 +35,12 @@ def wish(public: str) -> first_boot.FirstBoot:
 def nocloud(told: first_boot.FirstBoot) -> dict[str, str]:
     """Returns the files of a NoCloud ISO by name: what guestinfo would say, cut as NoCloud wants it."""
     values = first_boot.guestinfo(told)
-    metadata = json.loads(plain(values[first_boot.METADATA]))
+    metadata = json.loads(first_boot.decoded(values[first_boot.METADATA]))
     network = metadata.pop("network")
     return {
         "meta-data": json.dumps(metadata, indent=1, sort_keys=True) + "\n",
         "network-config": json.dumps(network, indent=1, sort_keys=True) + "\n",
-        "user-data": plain(values[first_boot.USERDATA]),
+        "user-data": first_boot.decoded(values[first_boot.USERDATA]),
     }
 
 
@@ -75,8 +59,3 @@ def iso(files: dict[str, str], target: Path) -> Path:
     if done.returncode:
         raise PaverError("the first-boot CD-ROM could not be made", seen=done.stderr.strip()[-800:])
     return target
-
-
-def plain(value: str) -> str:
-    """Returns a guestinfo value as text."""
-    return gzip.decompress(base64.b64decode(value)).decode()

@@ -39,8 +39,7 @@ def prove(image: Path, folder: Path, tell: Tell) -> Section:
     if image.is_dir():
         raise BadInput(f"{image} is a folder", why="the main job deploys an OVA", do="name the OVA")
     programs, tools = providing.provide(None, lambda text: tell(f"{NAME} lab: {text}"))
-    passwords = {name: site.password() for name in ("esx-01",)}
-    passwords["esx-02"] = passwords["esx-01"]
+    passwords = dict.fromkeys(("esx-01", "esx-02"), site.password())
     began = time.monotonic()
     tell(f"{NAME} lab: raising it")
     lab = raising.up(plan.demo(passwords), folder / "lab", programs=programs, tools=tools, isolated=True)

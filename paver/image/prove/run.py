@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import paver
-from paver.errors import BadInput, PaverError
-from paver.image import bill, publish
+from paver.errors import BadInput
+from paver.image import bill, host, publish
 from paver.image.prove import pave, ways
 from paver.image.prove.report import Report, Section
 from paver.image.stages import Tell
@@ -20,7 +19,6 @@ from paver.lab.qemu.console import Hung
 from paver.ovf.ova import Ova
 
 _ROOM = 4 * 2**30
-_PIECE = 2**22
 _WAYS = {way.name: way for way in ways.WAYS}
 
 
@@ -54,10 +52,10 @@ def prove(order: Order, tell: Tell, found: Callable[[Section], None]) -> Report:
     chosen = _chosen(order.only)
     scratch = Path(tempfile.mkdtemp(prefix="paver-prove-"))
     try:
-        _require_room(scratch)
+        host.require_room(scratch.parent, _ROOM, what="a proof", variable="TMPDIR")
         disk = _disk(order.file, scratch, tell)
         tell("image: digesting its disk")
-        sha256 = _digest(disk)
+        sha256 = publish.digest(disk)
         listed = _bill(order.file, sha256)
         image = ways.Image(disk=disk, bill=listed, version=listed.version if listed else paver.__version__)
         programs.provide(lambda line: tell(f"image: {line}"))
@@ -117,10 +115,7 @@ def _disk(file: Path, scratch: Path, tell: Tell) -> Path:
         if len(disks) != 1:
             raise BadInput(f"{file.name} holds {len(disks)} disks", why="an image has one")
         target = scratch / "disk.vmdk"
-        window = opened.member(disks[0])
-        with target.open("wb") as into:
-            while piece := window.read(_PIECE):
-                into.write(piece)
+        publish.take_out(opened, disks[0], target)
     return target
 
 
@@ -134,15 +129,6 @@ def _bill(file: Path, sha256: str) -> bill.Bill | None:
     return listed
 
 
-def _require_room(scratch: Path) -> None:
-    free = shutil.disk_usage(scratch).free
-    if free < _ROOM:
-        raise PaverError(
-            f"{free / 1e9:.1f} GB are free at {scratch.parent}, and a proof takes {_ROOM / 1e9:.0f} GB",
-            do="make room, or set TMPDIR to where there is some",
-        )
-
-
 def _keep(keep: Path, folder: Path) -> Path:
     """Copies the logs of a boot to where they stay, and returns the console's."""
     into = keep / folder.name
@@ -150,8 +136,3 @@ def _keep(keep: Path, folder: Path) -> Path:
     for path in folder.glob("*.log"):
         shutil.copy2(path, into)
     return into / "console.log"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from paver.drivers.vsphere.jumpbox import first_boot
+from paver.drivers.vsphere.jumpbox import facts, first_boot
 from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot
 from paver.errors import PaverError
 from paver.image.bill import Bill
@@ -22,6 +22,7 @@ from paver.image.stages import Tell
 from paver.lab.qemu import guestinfo, hardware, machine, plant
 from paver.lab.qemu.acceleration import Acceleration
 from paver.signing import ssh
+from paver.trust import ssh_keys
 
 BOOT = 120.0
 """Seconds until the kernel speaks; software emulation needs 10."""
@@ -32,7 +33,6 @@ CHECKS = 900.0
 """Seconds that all that is looked at may take together."""
 
 NOCLOUD, GUESTINFO, FORM = "nocloud", "guestinfo", "console"
-_HOST_KEYS = "guestinfo.paver.host-keys"
 _MARK = "/var/lib/paver/firstboot.done"
 _AWAIT_MARK = f"for i in $(seq 300); do [ -s {_MARK} ] && break; sleep 1; done; cat {_MARK}"
 _FAILS_WITHOUT_VMWARE = ("open-vm-tools.service",)
@@ -103,8 +103,8 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
         Hung: it does not come up.
         PaverError: a program that this needs is not there, or fails.
     """
-    private, public = firstboot.key_pair()
-    told = firstboot.wish(public)
+    pair = ssh_keys.new_key_pair()
+    told = firstboot.wish(pair.public_key)
     values = guestinfo.Guestinfo(first_boot.guestinfo(told)) if way.told_by == GUESTINFO else None
     tell(f"{way.name} disk: making it")
     network = hardware.UserNetwork(port=_free_port(), cidr=firstboot.CIDR, address=told.address)
@@ -120,7 +120,7 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
             tell(f"{way.name} form: waiting for it, filling it in")
             form.fill_in(running.console, form.steps(told), guest.ANSWERS, running.runs)
             clock.note("form")
-        with _guest(running, network, private) as asked:
+        with _guest(running, network, pair.private_key.reveal()) as asked:
             clock.note("ssh")
             tell(f"{way.name} first boot: SSH answers; waiting for its end")
             lines = [] if way.told_by == FORM else [_ended(asked)]
@@ -148,17 +148,16 @@ def _pc(
     if way.told_by == GUESTINFO:
         raw = plant.unpack(image.disk, folder / "disk.raw")
         plant.plant(raw, guestinfo.FILES)
-        disk, cdrom = machine.overlay(raw, "raw", folder / "disk.qcow2"), None
+        disk = machine.overlay(raw, "raw", folder / "disk.qcow2")
     else:
-        disk, cdrom = machine.overlay(image.disk, "vmdk", folder / "disk.qcow2"), None
-    if way.told_by == NOCLOUD:
-        cdrom = firstboot.iso(firstboot.nocloud(told), folder / "first-boot.iso")
+        disk = machine.overlay(image.disk, "vmdk", folder / "disk.qcow2")
+    nocloud = way.told_by == NOCLOUD
     return hardware.Hardware(
         disk=disk,
         network=network,
         mac=told.mac,
         firmware=way.firmware,
-        cdrom=cdrom,
+        cdrom=firstboot.iso(firstboot.nocloud(told), folder / "first-boot.iso") if nocloud else None,
         vmware=way.told_by == GUESTINFO,
     )
 
@@ -221,9 +220,9 @@ def _published(running: machine.Machine, asked: guest.Guest) -> Iterator[Line]:
 def _through_guestinfo(values: guestinfo.Guestinfo, asked: guest.Guest) -> Iterator[Line]:
     now = values.values
     try:
-        published = base64.b64decode(now.get(_HOST_KEYS, "")).decode()
+        published = base64.b64decode(now.get(facts.HOST_KEYS, "")).decode()
     except (binascii.Error, UnicodeDecodeError):
-        published = now[_HOST_KEYS]
+        published = now[facts.HOST_KEYS]
     wanted = " ".join(asked.host_key.split()[:2])
     yield Line(
         checks.FIRST_BOOT,
@@ -231,7 +230,7 @@ def _through_guestinfo(values: guestinfo.Guestinfo, asked: guest.Guest) -> Itera
         wanted in published,
         ssh.fingerprint(asked.host_key)
         if wanted in published
-        else f"{_HOST_KEYS} is {published[:60] or 'not set'}",
+        else f"{facts.HOST_KEYS} is {published[:60] or 'not set'}",
     )
     left = [key for key in (first_boot.METADATA, first_boot.USERDATA) if now.get(key, "").strip("- ")]
     seen = f"still there: {', '.join(left)}" if left else "cleared"

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 from paver.errors import BadInput, PaverError
 from paver.lab.qemu import programs
-from paver.ovf import vmdk
-
-ROOT = uuid.UUID("4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709")
-"""The type of a partition that holds the root file system of an x86-64 (UAPI's discoverable partitions)."""
-
-_SECTOR = 512
-_HEADER = struct.Struct("<8s64xQII")
-_ENTRY = struct.Struct("<16s16sQQ")
+from paver.ovf import gpt, vmdk
 
 
 def unpack(disk: Path, into: Path) -> Path:
@@ -65,16 +56,20 @@ def root_at(raw: Path) -> int:
         BadInput: there is none.
     """
     with raw.open("rb") as disk:
-        disk.seek(_SECTOR)
-        magic, table, count, size = _HEADER.unpack(disk.read(_HEADER.size))
-        if magic == b"EFI PART" and size >= _ENTRY.size and count <= 1024:
-            disk.seek(table * _SECTOR)
-            entries = disk.read(count * size)
-            for start in range(0, len(entries) - _ENTRY.size + 1, size):
-                kind, _, first, _ = _ENTRY.unpack_from(entries, start)
-                if uuid.UUID(bytes_le=kind) == ROOT:
-                    return int(first) * _SECTOR
-    raise BadInput("the disk has no root partition", why="its table (GPT) names none of the type for x86-64")
+
+        def read(offset: int, size: int) -> bytes:
+            disk.seek(offset)
+            return disk.read(size)
+
+        try:
+            at = gpt.root_at(read)
+        except ValueError:
+            at = None
+    if at is None:
+        raise BadInput(
+            "the disk has no root partition", why="its table (GPT) names none of the type for x86-64"
+        )
+    return at
 
 
 def _debugfs(*argv: str) -> str:

@@ -85,8 +85,8 @@ def guestinfo(wish: FirstBoot) -> dict[str, str]:
 def read(extra: Mapping[str, str]) -> FirstBoot | None:
     """Returns what stands in a VM's extraConfig; None where it was not written by paver."""
     try:
-        metadata = json.loads(_decoded(extra[METADATA]))
-        userdata = json.loads(_decoded(extra[USERDATA]).partition("\n")[2])
+        metadata = json.loads(decoded(extra[METADATA]))
+        userdata = json.loads(decoded(extra[USERDATA]).partition("\n")[2])
         card = metadata["network"]["ethernets"][_CARD]
         address = ipaddress.ip_interface(card["addresses"][0])
         (user,) = userdata["users"]
@@ -149,7 +149,13 @@ def _json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, indent=1) + "\n"
 
 
-def _decoded(value: str) -> str:
+def decoded(value: str) -> str:
+    """Returns a value of `guestinfo` as text.
+
+    Raises:
+        ValueError: it is not gzip in base64, or not text.
+        OSError: likewise.
+    """
     try:
         return gzip.decompress(base64.b64decode(value, validate=True)).decode()
     except binascii.Error as error:
