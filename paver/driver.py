@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from paver.engine.offer import Door, End, Finding, Grade, Part, Port, Quoted, Root
 from paver.engine.paved import Paved
 from paver.engine.resource import (
+    Around,
     Check,
     Connection,
     Connector,
@@ -39,6 +40,7 @@ API = 1
 __all__ = [
     "API",
     "STORE",
+    "Around",
     "BadInput",
     "Check",
     "Connection",

@@ -179,7 +179,7 @@ class Executor:
                 self._hands.board.put(action.resource, facts)
                 self._hands.tell(Event("skipped", action))
                 return False
-            journal.write("begun", self._begun(action, facts, verdict))
+            journal.write("begun", self._begun(action, facts, verdict) | self._told(resource))
             begun = True
             self._hands.tell(Event("begun", action))
             world = self._world(action)
@@ -216,6 +216,16 @@ class Executor:
             "found": fingerprint(facts),
             "converges": verdict == "converge",
         }
+
+    def _told(self, resource: Resource[Any] | None) -> dict[str, Json]:
+        """Returns, of a tool that writes by itself, the digests of program and inputs: all is known now."""
+        opaque = resource.opaque() if resource is not None else None
+        if resource is None or opaque is None:
+            return {}
+        versions = self._hands.versions
+        wished = {name: encode(value, versions) for name, value in sorted(resource.wish().items())}
+        promised = proof.promised(opaque, wished, versions)
+        return {"opaque": {name: promised[name] for name in ("inputs", "program", "tool")}}
 
     def _wish(self, action: Action) -> Resource[Any] | None:
         """Returns the wish with its values put in, held to the plan: what was known may not change."""

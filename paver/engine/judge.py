@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from paver.engine import moves
+from paver.engine import moves, proof
 from paver.engine.diff import Change, changes, fingerprint, wish_digest
 from paver.engine.graph import Graph, closure
 from paver.engine.leave import allowed
@@ -187,9 +187,7 @@ class Judge:
             lost=tuple(lost),
             implied=implied,
             setting=original.setting,
-            opaque=None
-            if opaque is None
-            else {"argv": list(opaque.argv), "effects": list(opaque.effects), "tool": opaque.tool},
+            opaque=None if opaque is None else proof.promised(opaque, wished, self._versions),
             lane=original.lane.value,
             estimate=seen.resource.estimate() if acts else 0,
         )

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from paver.engine.resource import Connector, Endpoint, Ground, Resource
+from paver.engine.resource import Around, Connector, Endpoint, Ground, Resource
 from paver.engine.store import Material
 from paver.engine.values import ResourceId
 
@@ -32,6 +32,7 @@ class Paved:
         azs: cloud properties by availability zone, for BOSH's cloud config.
         network_properties: cloud properties by network.
         vm_types: cloud properties by the VM type's name; `default` is always there.
+        around: what lies around BOSH's acts in this IaaS, compared before and after them.
         needs: what must stand before BUCC (resources of the driver).
         moved: resources that have another id now: old to new.
     """
@@ -51,6 +52,7 @@ class Paved:
     azs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     network_properties: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     vm_types: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    around: Around | None = None
     needs: frozenset[ResourceId] = frozenset()
     moved: Mapping[ResourceId, ResourceId] = dataclasses.field(default_factory=dict)
 

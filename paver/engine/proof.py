@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from paver.engine.diff import changes
-from paver.engine.resource import Facts, Resource
-from paver.engine.values import ResourceId
+from paver.engine.resource import Facts, Opaque, Resource
+from paver.engine.values import ResourceId, Secret, encode, has_unknown
 from paver.engine.world import ReadingWorld
 from paver.errors import PaverError
+from paver.signing import canonical
+from paver.signing.canonical import Json
+
+
+def promised(
+    opaque: Opaque, wished: Mapping[str, Json], versions: Callable[[Secret], str | None]
+) -> dict[str, Json]:
+    """Returns what a plan says of a tool that writes by itself.
+
+    `inputs` is the digest of all that it is told, `program` that of the tool; each an *unknown* until what it comes from
+    stands.
+    """
+    program = encode(opaque.program, versions)
+    unknown: Json = {"unknown": "it is known once what it comes from stands"}
+    return {
+        "argv": list(opaque.argv),
+        "effects": list(opaque.effects),
+        "inputs": unknown if has_unknown(dict(wished)) else canonical.digest(dict(wished)),
+        "makes": list(opaque.makes),
+        "program": program,
+        "tool": opaque.tool,
+    }
 
 
 def around(resource: Resource[Any] | None, world: ReadingWorld) -> frozenset[str] | None:

@@ -104,13 +104,15 @@ class Opaque:
         tool: the program's name, as in `vcsa-deploy`.
         argv: its arguments; never a secret.
         effects: what it is declared to bring about, one sentence each.
-        makes: patterns of what may be new in the surroundings afterwards.
+        makes: patterns of what may come and go in the surroundings.
+        program: SHA-256 of the tool's program, where it is known; a field of the wish, so that it may be an output.
     """
 
     tool: str
     argv: tuple[str, ...]
     effects: tuple[str, ...]
     makes: tuple[str, ...] = ()
+    program: Any = None
 
 
 class Reader(Protocol):
@@ -171,7 +173,20 @@ class Writer(Reader, Protocol):
         ...
 
 
-META_FIELDS = frozenset({"id", "phase", "at", "also", "within", "after", "protected", "adopt"})
+class Around(Protocol):
+    """What lies around the acts of a tool that writes by itself; a driver knows it, whatever makes the act."""
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Patterns of what the tool may make and unmake there."""
+        ...
+
+    def look(self, world: Reader) -> frozenset[str]:
+        """Returns the names of all that is there; reads only."""
+        ...
+
+
+META_FIELDS = frozenset({"id", "phase", "at", "also", "within", "after", "protected", "adopt", "around"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -188,6 +203,7 @@ class Resource(Generic[F]):
         after: order only.
         protected: replaced or deleted only where plan and command name it.
         adopt: a foreign thing of the same name becomes ours.
+        around: what is compared before and after an opaque act; None: nothing is.
     """
 
     kind: ClassVar[str]
@@ -211,6 +227,7 @@ class Resource(Generic[F]):
     after: frozenset[ResourceId] = frozenset()
     protected: bool = False
     adopt: bool = False
+    around: Around | None = None
 
     def read(self, world: Reader) -> F | None:
         """Returns what is there, None if it is absent; raises Unobservable, never "absent" by accident."""
@@ -235,8 +252,7 @@ class Resource(Generic[F]):
 
     def surroundings(self, world: Reader) -> frozenset[str] | None:
         """Returns names of what lies around an opaque act, compared before and after; None: nothing is compared."""
-        del world
-        return None
+        return self.around.look(world) if self.around is not None else None
 
     def estimate(self) -> int:
         """Returns about how many seconds creating it takes."""

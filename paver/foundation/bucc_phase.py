@@ -66,6 +66,7 @@ def _bucc(wish: Wish) -> None:
             at=wish.jumpbox,
             also=(Endpoint("store"), Endpoint("director")),
             after=under.needs,
+            around=under.around,
             artefact=digest,
             tree=output(places.ARTEFACT, "tree", str),
             cpi=under.cpi,

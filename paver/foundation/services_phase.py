@@ -91,6 +91,7 @@ def _deployment(
                     *(e.id for e in entries),
                 }
             ),
+            around=wish.under.around,
             name=name,
             manifest=manifest,
             versions=secrets,

@@ -92,6 +92,7 @@ def page(
         writes=sum(sum(calls.values()) for calls in ending.evidence.writes.values()),
         argv=_argv,
         effects=_effects,
+        digests=_digests,
     )
 
 
@@ -141,3 +142,8 @@ def _argv(action: Action) -> str:
 def _effects(action: Action) -> list[str]:
     effects = action.opaque["effects"] if action.opaque is not None else []
     return [str(effect) for effect in effects] if isinstance(effects, list) else []
+
+
+def _digests(action: Action) -> list[str]:
+    found = words.digests(action.opaque) if action.opaque is not None else {}
+    return [f"{name} {digest}" for name, digest in found.items()]

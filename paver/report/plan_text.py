@@ -197,6 +197,8 @@ def _more(action: Action, look: Look) -> Iterator[str]:
         yield f"runs    {' '.join(map(str, argv if isinstance(argv, list) else []))}"
         for effect in effects if isinstance(effects, list) else []:
             yield f"brings  {effect}"
+        for name, digest in words.digests(action.opaque).items():
+            yield f"{name:<7} {digest}"
 
 
 def _cut(text: str, width: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from paver.engine.values import kind_of
 
 _PREFIXES = {
@@ -92,3 +94,14 @@ def part(done: int, total: int, unit: str) -> str:
     if unit == "%":
         return f"{done} %"
     return f"{done}/{total}" if total else ""
+
+
+def digests(opaque: Mapping[str, object]) -> dict[str, str]:
+    """Returns what a plan says of the program of a tool and of all that the tool is told: digests, as far as known."""
+    later = "known once what it comes from stands"
+    found = {}
+    for name, unset in (("program", "not pinned: it is what stands on the machine"), ("inputs", later)):
+        if name in opaque:
+            value = opaque[name]
+            found[name] = f"sha256 {value}" if isinstance(value, str) else unset if value is None else later
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 from paver.driver import Facts, PaverError, Refused, Secret
+from paver.drivers.vsphere.inventory import surroundings
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.drivers.vsphere.inventory.entity import every
 from paver.engine.resource import Gate
+from paver.engine.world import ReadingWorld
 from paver.transport.context import Wire
 from paver.transport.tls import TrustError
 from paver.transport.vsphere import VsphereFault, describe, new
@@ -451,6 +454,42 @@ def test_boshs_account_may_do_what_its_cpi_does(run: InventoryRun) -> None:
         disk = "[datastore1] BOSH_Disks/disk-1.vmdk"
         cpi.task(disks, "CreateVirtualDisk_Task", name=disk, datacenter=north, spec=spec)
         cpi.task(disks, "DeleteVirtualDisk_Task", name=disk, datacenter=north)
+
+
+def test_what_bosh_may_make_lies_below_its_folders_and_all_else_is_seen_around_it(
+    run: InventoryRun,
+) -> None:
+    run.fine()
+    around = surroundings.of(run.site)
+
+    def seen() -> frozenset[str]:
+        with run.world() as world:
+            return around.look(ReadingWorld(run.site.name, world.connections, world.version))
+
+    def undeclared(names: frozenset[str]) -> set[str]:
+        return {name for name in names if not any(fnmatch.fnmatchcase(name, one) for one in around.makes)}
+
+    before = seen()
+    with run.administrator() as session:
+        pool, vms = entity(session, "ResourcePool", "bosh"), entity(session, "Folder", "BOSH_VMs")
+        own = session.call(vms, "CreateFolder", name="director")
+        session.task(own, "CreateVM_Task", config=small("vm-1"), pool=pool)
+    made = seen() - before
+    assert {name.rpartition("/")[2] for name in made} == {"director", "vm-1"}
+    assert undeclared(made) == set()
+    with run.administrator() as session:
+        above = session.one("Datacenter", ("vmFolder",))[1]["vmFolder"]
+        session.call(above, "CreateFolder", name="BOSH_VMs_of_another")
+        session.call(above, "CreateFolder", name="vCLS")
+        session.task(above, "CreateVM_Task", config=small("miner"), pool=pool)
+        session.task(entity(session, "ResourcePool", "bosh"), "Rename_Task", newName="ours")
+    elsewhere = undeclared(seen() ^ before)
+    assert {name.partition(" /")[0] + " " + name.rpartition("/")[2] for name in elsewhere} == {
+        "VM miner",
+        "folder BOSH_VMs_of_another",
+        "resource pool bosh",
+        "resource pool ours",
+    }
 
 
 def test_boshs_account_may_do_nothing_else(run: InventoryRun) -> None:

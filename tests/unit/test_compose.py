@@ -39,3 +39,14 @@ def test_a_rename_to_what_the_site_does_not_have_is_refused() -> None:
     with pytest.raises(BadInput, match=r"this site has no vsphere\.ntp:esx-09") as caught:
         compose(site, installed["vsphere"])
     assert "vsphere.ntp:esx-01" in caught.value.seen
+
+
+def test_every_act_of_bosh_is_compared_with_what_lies_around_it() -> None:
+    resources = compose(site_with({}), drivers()["vsphere"]).resources
+    tools = [resource for resource in resources if resource.kind in {"bucc.director", "bosh.deployment"}]
+    assert len(tools) == 3
+    for resource in tools:
+        opaque = resource.opaque()
+        assert opaque is not None
+        assert resource.around is not None
+        assert opaque.makes == resource.around.makes != ()

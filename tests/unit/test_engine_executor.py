@@ -18,6 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paver.driver import Gate, Opaque, Paved, Verb
+from paver.engine import proof
+from paver.engine.diff import wish_digest
 from paver.engine.journal import Journal, JournalError
 from paver.engine.plan import loads
 from paver.engine.planner import Request
@@ -431,3 +433,56 @@ def test_what_is_protected_goes_only_where_plan_and_command_name_it(
     assert everything(room) == before
     assert not engine.act(wanted, planned, ("memory.box:*",)).failed
     assert everything(room) != before
+
+
+def test_of_a_tool_that_writes_by_itself_plan_and_journal_have_the_digests_of_program_and_inputs(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        memory.Box, "opaque", lambda self: Opaque("tool", ("run",), ("one box",), ("x",), self.colour)
+    )
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1, "y": 2}})
+    planned = engine.plan(paved)
+    x, y = (action.opaque for action in planned.actions)
+    assert x is not None
+    assert y is not None
+    assert (x["program"], x["makes"]) == ("grey", ["x"])
+    told = {"colour": "grey", "label": "grey", "name": "y", "size": 2}
+    assert y["inputs"] == canonical.digest(told)
+    unknown = proof.promised(Opaque("tool", (), ()), {"label": {"unknown": "memory.box:a/x"}}, lambda _: None)
+    assert unknown["inputs"] == {"unknown": "it is known once what it comes from stands"}
+    assert not engine.act(paved, planned).failed
+    begun = {line["resource"]: line for line in journal_of(tmp_path) if line["event"] == "begun"}
+    assert begun["memory.box:a/x"]["opaque"] == {"inputs": x["inputs"], "program": "grey", "tool": "tool"}
+    assert begun["memory.box:a/y"]["opaque"]["inputs"] == y["inputs"]
+    (changed,) = engine.plan(wish(room, shelves={"a": {"x": 7, "y": 2}})).pending
+    assert changed.opaque is not None
+    assert changed.opaque["inputs"] != x["inputs"]
+
+
+def test_what_lies_around_an_act_is_the_drivers_to_know_and_no_part_of_the_wish(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Walls:
+        makes: tuple[str, ...]
+
+        def look(self, world: Any) -> frozenset[str]:
+            del world
+            return frozenset(path.name for path in room.iterdir()) - {"trace"}
+
+    monkeypatch.setattr(
+        memory.Box, "opaque", lambda self: Opaque("tool", ("run",), ("a shelf",), self.around.makes)
+    )
+    made = wish(room, shelves={"a": {"x": 1}})
+    for makes, well in ((("b",), False), (("a",), True)):
+        boxes = tuple(dataclasses.replace(box, around=Walls(makes)) for box in made.resources)
+        outcome = Engine(tmp_path).apply(dataclasses.replace(made, resources=boxes))
+        assert bool(outcome.failed) is not well
+        if not well:
+            ((_, error),) = outcome.failed
+            assert isinstance(error, PaverError)
+            assert error.seen == "+ a"
+            (room / "a").unlink()
+        assert wish_digest(boxes[0]) == wish_digest(made.resources[0])

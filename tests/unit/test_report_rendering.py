@@ -39,7 +39,13 @@ def action(resource: str, verb: Verb, phase: str, endpoint: str, **more: object)
     return Action(**{**values, **more})  # type: ignore[arg-type]
 
 
-VCSA = {"tool": "vcsa-deploy", "argv": ["vcsa-deploy", "install"], "effects": ["a VM vcsa on esx-01"]}
+VCSA = {
+    "tool": "vcsa-deploy",
+    "argv": ["vcsa-deploy", "install"],
+    "effects": ["a VM vcsa on esx-01"],
+    "program": None,
+    "inputs": "0123456789abcdef",
+}
 
 ACTIONS = (
     action("vsphere.port-group:esx-01/bosh", Verb.CREATE, "hosts", "host:esx-01", says="vlan 30 on vSwitch0"),
@@ -145,6 +151,8 @@ def test_what_a_tool_will_do_by_itself_is_told_on_request() -> None:
     shown = "\n".join(plan_text(PLAN, opaque=True))
     assert "runs    vcsa-deploy install" in shown
     assert "brings  a VM vcsa on esx-01" in shown
+    assert "program not pinned: it is what stands on the machine" in shown
+    assert "inputs  sha256 0123456789abcdef" in shown
 
 
 def test_a_destroy_is_shown_from_its_end() -> None:

@@ -102,6 +102,8 @@ class Bucc(Resource[BuccFacts]):
                 "a stemcell as a template",
                 "BUCC's state and credentials under /var/lib/paver/bucc, sealed afterwards",
             ),
+            self.around.makes if self.around is not None else (),
+            program=self.artefact,
         )
 
     def read(self, world: Reader) -> BuccFacts | None:

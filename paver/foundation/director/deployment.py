@@ -61,6 +61,7 @@ class Deployment(Resource[DeploymentFacts]):
             "bosh",
             ("deploy", self.name),
             (f"the VMs of {self.says()}, with their disks, made by the director",),
+            self.around.makes if self.around is not None else (),
         )
 
     def read(self, world: Reader) -> DeploymentFacts | None:

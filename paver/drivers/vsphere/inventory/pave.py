@@ -17,7 +17,7 @@ from paver.driver import (
     resource_id,
 )
 from paver.drivers.vsphere import endpoints, settings
-from paver.drivers.vsphere.inventory import bosh, privileges, role
+from paver.drivers.vsphere.inventory import bosh, privileges, role, surroundings
 from paver.drivers.vsphere.inventory.account import Account
 from paver.drivers.vsphere.inventory.cluster import Cluster
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
@@ -76,6 +76,7 @@ def pave(site: Site) -> Paved:
         azs=bosh.azs(site),
         network_properties=bosh.network_properties(site),
         vm_types=bosh.vm_types(),
+        around=surroundings.of(site),
         needs=frozenset(resource.id for resource in made),
     )
 

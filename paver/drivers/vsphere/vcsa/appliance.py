@@ -52,6 +52,7 @@ class Appliance(Resource[ApplianceFacts]):
 
     Attributes:
         program: the installer on the jumpbox.
+        sha256: of the ISO that the installer came in, where the site file names it.
         order: all that the installer is told beside passwords.
         ledger_on: datastore of the host's ledger.
         time_limit: seconds until the installer is stopped.
@@ -71,10 +72,11 @@ class Appliance(Resource[ApplianceFacts]):
         ),
     }
     replaces = frozenset({"ip", "fqdn", "size"})
-    unmanaged = frozenset({"program", "order", "ledger_on", "time_limit", "host_password"})
+    unmanaged = frozenset({"program", "sha256", "order", "ledger_on", "time_limit", "host_password"})
 
     protected: bool = True
     program: str
+    sha256: str | None = None
     order: install.Order
     host_password: Secret
     ledger_on: str
@@ -105,6 +107,7 @@ class Appliance(Resource[ApplianceFacts]):
                 f"a vCenter {self.fqdn} at {self.ip} with its own certificate authority",
             ),
             (f"VM {self.name}",),
+            program=self.sha256,
         )
 
     def surroundings(self, world: Reader) -> frozenset[str]:

@@ -58,6 +58,7 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
         also=(endpoints.MACHINE,),
         after=hosts.ready(site, wish.on) | after,
         program=program,
+        sha256=wish.installer.sha256,
         order=Order(
             host=str(host.address),
             user=host.login.user,
