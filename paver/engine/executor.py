@@ -179,13 +179,15 @@ class Executor:
                 self._hands.board.put(action.resource, facts)
                 self._hands.tell(Event("skipped", action))
                 return False
-            journal.write("begun", self._begun(action, facts, verdict) | self._told(resource))
+            # What goes may be wished for no more; then nobody knows what lies around it either.
+            told = resource or self._goes(action)
+            journal.write("begun", self._begun(action, facts, verdict) | self._told(action, told))
             begun = True
             self._hands.tell(Event("begun", action))
             world = self._world(action)
-            around = proof.around(resource, self._reading)
+            around = proof.around(told, action.verb, self._reading)
             after = self._act(action, resource, facts, world)
-            proof.nothing_undeclared(resource, around, self._reading)
+            proof.nothing_undeclared(told, action.verb, around, self._reading)
             # Its proofs may go through what it brings about: an endpoint that its outputs lead to.
             self._hands.board.put(action.resource, after)
             self._hands.connections.renew(action.resource)
@@ -217,9 +219,13 @@ class Executor:
             "converges": verdict == "converge",
         }
 
-    def _told(self, resource: Resource[Any] | None) -> dict[str, Json]:
+    def _goes(self, action: Action) -> Resource[Any] | None:
+        wished = self._graph.resources.get(action.resource)
+        return substitute(wished, self._hands.board.for_reading) if wished is not None else None
+
+    def _told(self, action: Action, resource: Resource[Any] | None) -> dict[str, Json]:
         """Returns, of a tool that writes by itself, the digests of program and inputs: all is known now."""
-        opaque = resource.opaque() if resource is not None else None
+        opaque = resource.opaque(action.verb) if resource is not None else None
         if resource is None or opaque is None:
             return {}
         versions = self._hands.versions

@@ -165,7 +165,7 @@ class Judge:
         implied: bool,
     ) -> Action:
         acts = verb in WRITES and not implied
-        opaque = seen.resource.opaque() if verb in {Verb.CREATE, Verb.REPLACE, Verb.UPDATE} else None
+        opaque = seen.resource.opaque(verb) if acts and verb is not Verb.ADOPT else None
         wished = {name: encode(value, self._versions) for name, value in sorted(seen.resource.wish().items())}
         return Action(
             resource=original.id,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from paver.engine.diff import changes
-from paver.engine.resource import Facts, Opaque, Resource
+from paver.engine.resource import Facts, Opaque, Resource, Verb
 from paver.engine.values import ResourceId, Secret, encode, has_unknown
 from paver.engine.world import ReadingWorld
 from paver.errors import PaverError
@@ -35,22 +35,22 @@ def promised(
     }
 
 
-def around(resource: Resource[Any] | None, world: ReadingWorld) -> frozenset[str] | None:
+def around(resource: Resource[Any] | None, verb: Verb, world: ReadingWorld) -> frozenset[str] | None:
     """Lists what lies around an opaque act: tools that write by themselves are compared, not believed."""
-    if resource is None or resource.opaque() is None:
+    if resource is None or resource.opaque(verb) is None:
         return None
     return resource.surroundings(world)
 
 
 def nothing_undeclared(
-    resource: Resource[Any] | None, before: frozenset[str] | None, world: ReadingWorld
+    resource: Resource[Any] | None, verb: Verb, before: frozenset[str] | None, world: ReadingWorld
 ) -> None:
     """Does nothing if what changed around an opaque act since `before` was declared.
 
     Raises:
         PaverError: if not.
     """
-    opaque = resource.opaque() if resource is not None else None
+    opaque = resource.opaque(verb) if resource is not None else None
     if before is None or resource is None or opaque is None:
         return
     after = resource.surroundings(world) or frozenset()

@@ -246,8 +246,9 @@ class Resource(Generic[F]):
         del world, facts
         return ()
 
-    def opaque(self) -> Opaque | None:
-        """Returns what a tool will do by itself, if the act is one tool's."""
+    def opaque(self, verb: Verb) -> Opaque | None:
+        """Returns what a tool will do by itself, if the act of `verb` is one tool's."""
+        del verb
         return None
 
     def surroundings(self, world: Reader) -> frozenset[str] | None:

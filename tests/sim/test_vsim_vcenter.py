@@ -62,6 +62,20 @@ def test_a_cluster_keeps_its_whole_specification(site: Site) -> None:
     assert (made.configurationEx.dasConfig.enabled, made.configurationEx.drsConfig.enabled) == (False, True)
 
 
+def test_a_view_shows_what_came_after_it(site: Site) -> None:
+    content = site.center()
+
+    def view() -> Any:
+        return content.viewManager.CreateContainerView(content.rootFolder, None, True)
+
+    before = view()
+    acts.managed(site)
+    acts.machine(site)
+    seen, there = (sorted(str(one) for one in shown.view) for shown in (before, view()))
+    assert seen == there
+    assert len([name for name in there if "vim.Folder" in name]) == 4
+
+
 def test_a_host_is_dialled_before_it_is_believed(site: Site) -> None:
     made = acts.cluster(site)
     shown = vsim.thumbprint(*site.where("esx-01"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from paver.engine.resource import Verb
 from paver.errors import BadInput
 from paver.runs.compose import compose, drivers, phases
 from paver.sitefile import Site
@@ -46,7 +47,8 @@ def test_every_act_of_bosh_is_compared_with_what_lies_around_it() -> None:
     tools = [resource for resource in resources if resource.kind in {"bucc.director", "bosh.deployment"}]
     assert len(tools) == 3
     for resource in tools:
-        opaque = resource.opaque()
-        assert opaque is not None
-        assert resource.around is not None
-        assert opaque.makes == resource.around.makes != ()
+        for verb in (Verb.CREATE, Verb.UPDATE, Verb.DELETE):
+            opaque = resource.opaque(verb)
+            assert opaque is not None
+            assert resource.around is not None
+            assert opaque.makes == resource.around.makes != ()

@@ -397,7 +397,7 @@ def test_a_tool_that_does_more_than_the_plan_declares_fails_the_step(
         return frozenset(world.session(self.at).things())
 
     monkeypatch.setattr(memory.Box, "create", busy)
-    monkeypatch.setattr(memory.Box, "opaque", lambda _: Opaque("tool", ("run",), ("one box",), ("x",)))
+    monkeypatch.setattr(memory.Box, "opaque", lambda *_: Opaque("tool", ("run",), ("one box",), ("x",)))
     monkeypatch.setattr(memory.Box, "surroundings", around)
     outcome = Engine(tmp_path).apply(wish(room, shelves={"a": {"x": 1}}))
     if told:
@@ -439,7 +439,7 @@ def test_of_a_tool_that_writes_by_itself_plan_and_journal_have_the_digests_of_pr
     tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        memory.Box, "opaque", lambda self: Opaque("tool", ("run",), ("one box",), ("x",), self.colour)
+        memory.Box, "opaque", lambda self, _: Opaque("tool", ("run",), ("one box",), ("x",), self.colour)
     )
     engine = Engine(tmp_path)
     paved = wish(room, shelves={"a": {"x": 1, "y": 2}})
@@ -473,7 +473,7 @@ def test_what_lies_around_an_act_is_the_drivers_to_know_and_no_part_of_the_wish(
             return frozenset(path.name for path in room.iterdir()) - {"trace"}
 
     monkeypatch.setattr(
-        memory.Box, "opaque", lambda self: Opaque("tool", ("run",), ("a shelf",), self.around.makes)
+        memory.Box, "opaque", lambda self, _: Opaque("tool", ("run",), ("a shelf",), self.around.makes)
     )
     made = wish(room, shelves={"a": {"x": 1}})
     for makes, well in ((("b",), False), (("a",), True)):
@@ -486,3 +486,36 @@ def test_what_lies_around_an_act_is_the_drivers_to_know_and_no_part_of_the_wish(
             assert error.seen == "+ a"
             (room / "a").unlink()
         assert wish_digest(boxes[0]) == wish_digest(made.resources[0])
+
+
+def test_a_tool_that_takes_away_takes_no_more_than_it_declares(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Boxes:
+        makes: tuple[str, ...]
+
+        def look(self, world: Any) -> frozenset[str]:
+            del world
+            return frozenset(things(room, "a")) if (room / "a").exists() else frozenset()
+
+    monkeypatch.setattr(
+        memory.Box, "opaque", lambda self, _: Opaque("tool", ("run",), ("a box",), self.around.makes)
+    )
+    made = wish(room, shelves={"a": {"x": 1, "y": 1}})
+
+    def around(*makes: str) -> Paved:
+        boxes = tuple(dataclasses.replace(box, around=Boxes(makes)) for box in made.resources)
+        return dataclasses.replace(made, resources=boxes)
+
+    engine = Engine(tmp_path)
+    assert not engine.apply(around("x", "y")).failed
+    leaving = engine.plan(around("x"), Request(mode="destroy"))
+    assert [action.opaque is not None for action in leaving.actions] == [True, True]
+    outcome = engine.act(around("x"), leaving)
+    assert [(id_, error.seen) for id_, error in outcome.failed if isinstance(error, PaverError)] == [
+        ("memory.box:a/y", "- y")
+    ]
+    assert set(things(room, "a")) == {"x"}
+    assert not engine.act(around("x"), engine.plan(around("x"), Request(mode="destroy"))).failed
+    assert not (room / "a").exists() or things(room, "a") == {}

@@ -93,7 +93,11 @@ class Bucc(Resource[BuccFacts]):
     def estimate(self) -> int:
         return 25 * 60
 
-    def opaque(self) -> Opaque:
+    def opaque(self, verb: Verb) -> Opaque:
+        makes = self.around.makes if self.around is not None else ()
+        if verb is Verb.DELETE:
+            effects = (f"the VM at {self.ip} goes, with its disks and stemcells",)
+            return Opaque("bucc", ("bucc", "down"), effects, makes, program=self.artefact)
         return Opaque(
             "bucc",
             ("bucc", "up"),
@@ -102,7 +106,7 @@ class Bucc(Resource[BuccFacts]):
                 "a stemcell as a template",
                 "BUCC's state and credentials under /var/lib/paver/bucc, sealed afterwards",
             ),
-            self.around.makes if self.around is not None else (),
+            makes,
             program=self.artefact,
         )
 

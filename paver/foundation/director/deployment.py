@@ -56,12 +56,16 @@ class Deployment(Resource[DeploymentFacts]):
         groups = self.manifest["instance_groups"]
         return ", ".join(f"{group['instances']} × {group['name']}" for group in groups)
 
-    def opaque(self) -> Opaque:
+    def opaque(self, verb: Verb) -> Opaque:
+        makes = self.around.makes if self.around is not None else ()
+        if verb is Verb.DELETE:
+            effects = (f"the VMs of {self.says()} go, with their disks",)
+            return Opaque("bosh", ("delete-deployment", self.name), effects, makes)
         return Opaque(
             "bosh",
             ("deploy", self.name),
             (f"the VMs of {self.says()}, with their disks, made by the director",),
-            self.around.makes if self.around is not None else (),
+            makes,
         )
 
     def read(self, world: Reader) -> DeploymentFacts | None:

@@ -21,6 +21,7 @@ from paver.driver import (
     Refused,
     Resource,
     Secret,
+    Verb,
     Writer,
 )
 from paver.drivers.vsphere import ledger, marks
@@ -97,7 +98,9 @@ class Appliance(Resource[ApplianceFacts]):
         """Returns about how many seconds the installer takes."""
         return 22 * 60
 
-    def opaque(self) -> Opaque:
+    def opaque(self, verb: Verb) -> Opaque | None:
+        if verb is Verb.DELETE:
+            return None
         """Returns what the installer does by itself."""
         return Opaque(
             "vcsa-deploy",

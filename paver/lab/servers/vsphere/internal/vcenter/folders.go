@@ -38,6 +38,10 @@ func (f *folder) CreateDatacenter(ctx *simulator.Context, req *types.CreateDatac
 		f.v.drop(ctx, e)
 	}
 	ctx.WithLock(dc, func() { dc.Network = nil })
+	// The simulator tells standing views of these folders before the datacenter knows them, so that no view takes them in.
+	for _, ref := range []types.ManagedObjectReference{dc.VmFolder, dc.HostFolder, dc.DatastoreFolder, dc.NetworkFolder} {
+		f.v.reg.Put(f.v.reg.Get(ref))
+	}
 	return body
 }
 
