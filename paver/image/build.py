@@ -23,6 +23,7 @@ from paver.errors import BadInput
 from paver.image import (
     ansible,
     archive,
+    aside,
     base,
     content,
     disk,
@@ -89,8 +90,13 @@ def build(order: Order, tell: stages.Tell) -> Built:
     began = time.monotonic()
     wanted, locked = _inputs(order.source)
     host.require(order.cache)
-    sealed = _seal(order, locked, _base(order, wanted, locked, tell), tell)
-    built = lab_build.build(list(wanted.programs))
+    # Compiling needs nothing of Debian, and the machine that Packer boots seldom keeps all processors busy.
+    with aside.begun(lambda going: _programs(wanted, tell, going)) as programs:
+        rooted = _base(order, wanted, locked, tell)
+        if programs.done():
+            programs.result()
+        sealed = _seal(order, locked, rooted, tell)
+        built = programs.result()
     fed = stages.run(
         order.cache,
         "payload",
@@ -224,6 +230,18 @@ def _inputs(source: Path) -> tuple[content.Content, lock.Lock]:
             do="renew it: `paver image lock --refresh`",
         )
     return wanted, locked
+
+
+def _programs(wanted: content.Content, tell: stages.Tell, going: Callable[[], None]) -> Mapping[str, Path]:
+    told = set[str]()
+
+    def progress(now: lab_build.Progress) -> None:
+        going()
+        if now.state == "building" and now.program not in told:
+            told.add(now.program)
+            tell(f"programs: compiling {now.program} ({now.index} of {now.total}, about {now.expected} s)")
+
+    return lab_build.build(list(wanted.programs), progress=progress)
 
 
 def _payload(
