@@ -38,14 +38,14 @@ demo: setup ## raise the lab, run the whole main job in it, leave the report (PH
 image: setup ## the jumpbox's OVA, into dist/image
 	@$(PY) -m paver image build
 
-image-prove: setup ## boot that OVA in QEMU and hold it to what it should be (IMAGE=file, ONLY=way for a part)
-	@$(PY) -m paver image prove $(or $(IMAGE),$(lastword $(sort $(wildcard dist/image/*.ova)))) $(if $(ONLY),--only $(ONLY))
+image-prove: setup ## boot that OVA in QEMU and hold it to what it should be (IMAGE=file, ONLY="way way" for a part)
+	@$(PY) -m paver image prove $(or $(IMAGE),$(lastword $(sort $(wildcard dist/image/*.ova)))) $(addprefix --only ,$(ONLY))
 
 image-check: setup ## Packer's templates and the playbook, by packer validate and ansible-lint
 	@pytest -q tests/sim/test_image_templates.py
 
 bench: setup ## paver's speed against its peers (ONLY=start, ova, properties, plan, apply or image)
-	@$(PY) -m tests.bench $(if $(ONLY),--only $(ONLY))
+	@$(PY) -m tests.bench $(addprefix --only ,$(ONLY))
 
 clean-lab: setup ## take every lab down; remove what was built and unpacked for it
 	@$(PY) -m paver lab down --all

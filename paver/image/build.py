@@ -37,12 +37,12 @@ from paver.image import (
     stages,
 )
 from paver.lab import build as lab_build
-from paver.lab.qemu import acceleration
+from paver.lab.qemu import acceleration, programs
 
 DISK_BYTES = 8 * 2**30
 CAPACITY = 16 * 2**30
 MEMORY_MB, CPUS = 4096, 2
-_REVISION = "2"
+_REVISION = "3"
 """Counted on when the code of a stage makes something else of the same inputs."""
 
 
@@ -90,13 +90,14 @@ def build(order: Order, tell: stages.Tell) -> Built:
     began = time.monotonic()
     wanted, locked = _inputs(order.source)
     host.require(order.cache)
+    programs.provide(lambda line: tell(f"programs: {line}"), host.NEEDS)
     # Compiling needs nothing of Debian, and the machine that Packer boots seldom keeps all processors busy.
-    with aside.begun(lambda going: _programs(wanted, tell, going)) as programs:
+    with aside.begun(lambda going: _programs(wanted, tell, going)) as compiled:
         rooted = _base(order, wanted, locked, tell)
-        if programs.done():
-            programs.result()
+        if compiled.done():
+            compiled.result()
         sealed = _seal(order, locked, rooted, tell)
-        built = programs.result()
+        built = compiled.result()
     fed = stages.run(
         order.cache,
         "payload",

@@ -7,20 +7,27 @@ from pathlib import Path
 
 from paver.errors import PaverError
 from paver.image import provision
+from paver.lab import system
+from paver.lab.qemu import programs
 
 ROOM = 14 * 2**30
 MEMORY = (provision.MEMORY_MB + 512) * 2**20
 PROGRAMS = {
     "apt-get": ("apt", "fetches Debian's packages"),
     "dpkg-deb": ("dpkg", "reads them"),
-    "mmdebstrap": ("mmdebstrap", "unpacks them"),
-    "packer": ("packer", "boots the base and has Ansible configure it"),
-    "qemu-img": ("qemu-utils", "copies the disk for it"),
-    "qemu-system-x86_64": ("qemu-system-x86", "runs it"),
-    "setpriv": ("util-linux", "ends them with the build"),
-    "ssh": ("openssh-client", "is how Ansible gets into it"),
-    "xorriso": ("xorriso", "makes the CD-ROM that lets it in"),
+    "setpriv": ("util-linux", "ends what the build runs with the build"),
+    "ssh": ("openssh-client", "is how Ansible gets into the machine that Packer boots"),
 }
+"""What a Debian has: by name, its package, and what it is for."""
+
+NEEDS = (
+    system.Need("mmdebstrap", "mmdebstrap", "unpacks Debian's packages"),
+    system.Need("packer", "packer", "boots the base and has Ansible configure it"),
+    system.Need(programs.IMG, "qemu-utils", "copies the disk for it"),
+    system.Need(programs.QEMU, "qemu-system-x86", "runs it"),
+    system.Need(programs.XORRISO, "xorriso", "makes the CD-ROM that lets it in"),
+)
+"""What is unpacked from Debian's packages where it is not there."""
 
 
 def require(cache: Path) -> None:

@@ -6,12 +6,12 @@ No root, no loop device, no mount that this machine would see.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from paver.errors import PaverError
+from paver.lab import system
 
 
 def run(
@@ -36,13 +36,10 @@ def run(
     Raises:
         PaverError: it is not there, or failed.
     """
-    program = shutil.which("mmdebstrap")
-    if program is None:
-        raise PaverError("mmdebstrap is not there", why="it unpacks Debian", do="apt-get install mmdebstrap")
     environment = {
         "HOME": str(scratch),
         "LC_ALL": "C.UTF-8",
-        "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+        "PATH": system.search_path(),
         "SOURCE_DATE_EPOCH": str(epoch),
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),  # noqa: S108 - where mmdebstrap unpacks, in a folder of its own
         "TZ": "UTC",
@@ -52,7 +49,7 @@ def run(
     with (
         (stdin or Path(os.devnull)).open("rb") as given,
         subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", program, *argv],
+            ["setpriv", "--pdeathsig", "TERM", "mmdebstrap", *argv],
             env=environment,
             stdin=given,
             stdout=subprocess.PIPE,

@@ -47,6 +47,8 @@ INSTALL = (
     f"ln -s {PLACE}/bin/paver-bootstrap {PLACE}/bin/paver-console {PLACE}/bin/paver-firstboot /usr/local/sbin/",
     # Where a wheel came from is of the machine that builds.
     f"find {PLACE} -name direct_url.json -delete",
+    # Nothing writes below it later.
+    f"{base.BYTECODE} {PLACE}/lib",
     f"rm -rf {WHEELS} /root/.cache",
 )
 """What the chroot runs once the wheels lie at `WHEELS`."""

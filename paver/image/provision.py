@@ -19,6 +19,7 @@ from pathlib import Path
 from paver.errors import PaverError
 from paver.image import stages
 from paver.image.playlog import PlayLog
+from paver.lab import system
 from paver.trust import ssh_keys
 
 TEMPLATES = Path("packer")
@@ -136,7 +137,7 @@ def _environment(short: Path, folder: Path) -> dict[str, str]:
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
         "PACKER_CACHE_DIR": str(folder / "packer"),
-        "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+        "PATH": system.search_path(),
         "TMPDIR": str(short),
         "TZ": "UTC",
     }

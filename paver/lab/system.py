@@ -125,7 +125,7 @@ def _require_debian(missing: Iterable[Need]) -> None:
         return
     needs = tuple(missing)
     raise PaverError(
-        "the lab needs programs that this machine lacks",
+        "programs are needed that this machine lacks",
         seen=f"not on PATH: {', '.join(need.program for need in needs)}",
         why="they can be unpacked from Debian's packages only where apt-get is",
         do=f"install {', '.join(sorted({need.package for need in needs}))} with this system's package manager",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from paver.errors import PaverError
 from paver.lab import cache, debian, system
@@ -19,13 +19,13 @@ NEEDS = (
 _PARTS = {"qemu-system-common", "qemu-system-data", "seabios", "ipxe-qemu"}
 
 
-def provide(say: Callable[[str], None]) -> None:
-    """Unpacks what this machine lacks into the cache, after saying so.
+def provide(say: Callable[[str], None], needs: Sequence[system.Need] = NEEDS) -> None:
+    """Unpacks what this machine lacks of `needs` into the cache, after saying so.
 
     Raises:
         PaverError: it can't be had.
     """
-    missing = system.survey(needs=NEEDS, resolved=False).missing
+    missing = system.survey(needs=needs, resolved=False).missing
     if not missing:
         return
     names = {need.package for need in missing}
