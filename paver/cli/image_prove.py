@@ -12,7 +12,7 @@ from paver.cli import out
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from paver.image.prove.report import Section
+    from paver.image.prove.report import Report
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -35,17 +35,17 @@ def run(arguments: argparse.Namespace, tell: Callable[[str], None]) -> int:
     from paver.image.prove import report  # noqa: PLC0415 - `--help` does without it
     from paver.image.prove import run as proving  # noqa: PLC0415 - likewise
 
-    def show(section: Section) -> None:
+    def show(so_far: Report) -> None:
         if not arguments.json:
-            out.lines(report.text(section))
+            out.lines(report.text(so_far.sections[-1]))
+        if arguments.report is not None:
+            text = json.dumps(so_far.document(), indent=2, sort_keys=True, ensure_ascii=False)
+            arguments.report.write_text(f"{text}\n")
 
     order = proving.Order(file=arguments.file, only=tuple(arguments.only), keep=arguments.keep)
     proved = proving.prove(order, tell, show)
-    document = proved.document()
-    if arguments.report is not None:
-        arguments.report.write_text(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     if arguments.json:
-        out.document(document)
+        out.document(proved.document())
     else:
         out.line(report.ending(proved))
     return 0 if proved.holds else 1

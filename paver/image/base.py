@@ -6,6 +6,7 @@ import dataclasses
 import shlex
 import shutil
 import tempfile
+import urllib.parse
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -111,7 +112,7 @@ def build(
             *(f'--customize-hook=chroot "$1" sh -euc {shlex.quote(line)}' for line in _FINISH),
             lock.suite,
             str(draft),
-            f"deb [trusted=yes] copy://{repository} ./",
+            f"deb [trusted=yes] copy://{urllib.parse.quote(str(repository))} ./",
         ]
         mmdebstrap.run(argv, what="the base", epoch=lock.epoch, scratch=Path(scratch), tell=tell)
         draft.replace(target)

@@ -89,7 +89,8 @@ def build(order: Order, tell: stages.Tell) -> Built:
     """
     began = time.monotonic()
     wanted, locked = _inputs(order.source)
-    host.require(order.cache)
+    publish.require_keys(order.sign, order.certify)
+    host.require(order.cache, order.out)
     programs.provide(lambda line: tell(f"programs: {line}"), host.NEEDS)
     # Compiling needs nothing of Debian, and the machine that Packer boots seldom keeps all processors busy.
     with aside.begun(lambda going: _programs(wanted, tell, going)) as compiled:

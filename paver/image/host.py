@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from paver.errors import PaverError
@@ -11,6 +12,10 @@ from paver.lab import system
 from paver.lab.qemu import programs
 
 ROOM = 14 * 2**30
+SCRATCH = 3 * 2**30
+"""Bytes that the base takes while it is unpacked."""
+PUBLISHED = 2**31
+"""Bytes of the OVA, the same unpacked, and a draft."""
 MEMORY = (provision.MEMORY_MB + 512) * 2**20
 PROGRAMS = {
     "apt-get": ("apt", "fetches Debian's packages"),
@@ -30,8 +35,8 @@ NEEDS = (
 """What is unpacked from Debian's packages where it is not there."""
 
 
-def require(cache: Path) -> None:
-    """Says beforehand what is missing.
+def require(cache: Path, out: Path) -> None:
+    """Says beforehand what is missing, of programs, of memory, and of room in the cache, for the image and for scratch.
 
     Raises:
         PaverError: a program is not there, or the disk or the memory has no room for the stages.
@@ -46,6 +51,8 @@ def require(cache: Path) -> None:
         )
     cache.mkdir(parents=True, exist_ok=True)
     require_room(cache, ROOM, what="a build", variable="XDG_CACHE_HOME")
+    require_room(Path(tempfile.gettempdir()), SCRATCH, what="unpacking Debian", variable="TMPDIR")
+    require_room(_there(out), PUBLISHED, what="the image", variable="--out")
     memory = available()
     if memory is not None and memory < MEMORY:
         raise PaverError(
@@ -55,6 +62,11 @@ def require(cache: Path) -> None:
         )
 
 
+def _there(folder: Path) -> Path:
+    """Returns the nearest folder above that is there already."""
+    return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
+
+
 def require_room(folder: Path, needed: int, *, what: str, variable: str) -> None:
     """Says beforehand that a disk is too full.
 
@@ -62,7 +74,7 @@ def require_room(folder: Path, needed: int, *, what: str, variable: str) -> None
         folder: that is going to be filled.
         needed: bytes.
         what: takes them.
-        variable: of the environment, which would choose another place.
+        variable: of the environment, or an option, which would choose another place.
 
     Raises:
         PaverError: it has no room for them.

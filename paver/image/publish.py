@@ -136,6 +136,18 @@ def publish(
     return Published(sha256=made.sha256, size=made.size, files=files)
 
 
+def require_keys(sign: Path | None, certify: Path | None) -> None:
+    """Says before anything is built that a key signs nothing.
+
+    Raises:
+        BadInput: it is none, or one with a passphrase.
+    """
+    if certify is not None:
+        certificate.publisher(read_key(certify))
+    if sign is not None:
+        ssh.sign(b"", read_key(sign).decode(errors="replace"), namespace=NAMESPACE)
+
+
 def described(version: str, parts: Parts, disk_sha256: str) -> tuple[bill.Bill, sbom.Details]:
     """Returns the bill of an image out of `parts` whose disk has that digest, and what is known beside."""
     wheels = sorted(parts.wheels.glob("*.whl"))

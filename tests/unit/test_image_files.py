@@ -11,7 +11,7 @@ import pytest
 
 from paver.cli import entry
 from paver.errors import BadInput, PaverError, Refused
-from paver.image import base, diff, host, publish, stages, verify
+from paver.image import base, build, diff, host, publish, stages, verify
 from paver.image.lock import Lock
 from paver.ovf import certificate
 from paver.signing import ssh
@@ -253,7 +253,7 @@ def test_a_program_that_the_build_misses_is_named_with_its_package(
             (tmp_path / other).touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PaverError) as missing:
-        host.require(tmp_path / "cache")
+        host.require(tmp_path / "cache", tmp_path / "out")
     package, purpose = host.PROGRAMS[name]
     assert (missing.value.what, missing.value.why) == (f"{name} is not there", f"it {purpose}")
     assert missing.value.do == f"apt-get install {package}"
@@ -267,12 +267,43 @@ def test_a_machine_without_room_is_told_before_anything_is_built(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(host, "available", lambda: 10**9)
     with pytest.raises(PaverError) as refusal:
-        host.require(tmp_path / "cache")
+        host.require(tmp_path / "cache", tmp_path / "out")
     assert refusal.value.what == "0.9 GiB of memory are available, and a build takes 2.5"
     monkeypatch.setattr(host, "ROOM", 2**60)
     with pytest.raises(PaverError) as refusal:
-        host.require(tmp_path / "cache")
+        host.require(tmp_path / "cache", tmp_path / "out")
     assert "are free at" in refusal.value.what
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"), [("SCRATCH", "TMPDIR"), ("PUBLISHED", "--out"), ("ROOM", "XDG_CACHE_HOME")]
+)
+def test_each_place_that_a_build_fills_is_looked_at_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, chosen: str
+) -> None:
+    for program in host.PROGRAMS:
+        (tmp_path / program).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for other in ("SCRATCH", "PUBLISHED", "ROOM"):
+        monkeypatch.setattr(host, other, 2**60 if other == name else 1)
+    with pytest.raises(PaverError) as refusal:
+        host.require(tmp_path / "cache", tmp_path / "not" / "there")
+    assert refusal.value.do == f"make room, or set {chosen} to where there is some"
+
+
+@pytest.mark.parametrize("option", ["sign", "certify"])
+def test_a_key_that_signs_nothing_is_refused_before_anything_is_built(tmp_path: Path, option: str) -> None:
+    key = tmp_path / "key"
+    key.write_text("no key\n")
+    plain = build.Order(
+        source=build.default_source(), out=tmp_path / "out", cache=tmp_path / "cache", pool=tmp_path
+    )
+    order = (
+        dataclasses.replace(plain, sign=key) if option == "sign" else dataclasses.replace(plain, certify=key)
+    )
+    with pytest.raises(PaverError):
+        build.build(order, lambda _: None)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_stages_key_tells_its_inputs_apart_and_keeps_the_newest_products(tmp_path: Path) -> None:

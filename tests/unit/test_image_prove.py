@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -12,9 +13,10 @@ import yaml
 from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import BadInput
 from paver.image.bill import Bill, Item
-from paver.image.prove import checks, firstboot, form, pave, release, report, run
+from paver.image.prove import checks, firstboot, form, pave, release, report, run, ways
 from paver.image.prove.report import Line, Report, Section
-from paver.lab.qemu import console
+from paver.lab.qemu import acceleration, console, programs
+from paver.lab.qemu.console import Hung
 
 
 def section(*lines: Line) -> Section:
@@ -168,14 +170,42 @@ def test_the_kernel_counts_what_was_passed_on() -> None:
     assert (found["ForwDatagrams"], found["InReceives"], found["InAddrErrors"]) == (0, 900, 7)
 
 
-def test_only_an_ova_is_deployed(tmp_path: Path) -> None:
+def test_that_only_an_ova_is_deployed_is_said_before_anything_is_booted(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a folder"):
-        pave.prove(tmp_path, tmp_path, lambda _: None)
+        run.prove(run.Order(file=tmp_path), lambda _: None, lambda _: None)
 
 
 def test_a_folder_without_one_disk_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="holds 0 VMDKs"):
-        run.prove(run.Order(file=tmp_path), lambda _: None, lambda _: None)
+        run.prove(run.Order(file=tmp_path, only=("bios-nocloud",)), lambda _: None, lambda _: None)
+
+
+def test_a_way_that_hangs_is_a_line_of_the_report_and_the_others_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boot(_: object, way: ways.Way, *__: object) -> Section:
+        if way.name == "bios-nocloud":
+            raise Hung("it hangs", seen="the console's last line")
+        return Section(name=way.name, how=way.how, lines=(Line("a", "x", True, "1"),))
+
+    monkeypatch.setattr(ways, "prove", boot)
+    monkeypatch.setattr(programs, "provide", lambda _: None)
+    monkeypatch.setattr(acceleration, "choose", lambda: acceleration.Acceleration("tcg", "none other"))
+    (tmp_path / "disk.vmdk").write_bytes(b"disk")
+    so_far: list[report.Report] = []
+    order = run.Order(file=tmp_path, only=("bios-nocloud", "uefi-nocloud"), keep=tmp_path / "keep")
+    proved = run.prove(order, lambda _: None, so_far.append)
+    assert [(each.holds, each.left) for each in so_far] == [(False, ("uefi-nocloud",)), (False, ())]
+    assert [(section.name, section.holds) for section in proved.sections] == [
+        ("bios-nocloud", False),
+        ("uefi-nocloud", True),
+    ]
+    assert "the console's last line" in proved.sections[0].lines[0].seen
+
+
+def test_a_report_of_a_proof_that_was_ended_does_not_hold() -> None:
+    good = whole(section(Line("a", "x", True, "1")))
+    assert not dataclasses.replace(good, left=("pave",)).holds
 
 
 class Typed:

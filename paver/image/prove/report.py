@@ -53,6 +53,7 @@ class Report:
         version: of the image.
         runs_by: what ran the PC, and why.
         sections: what was done.
+        left: names of what was not done yet: the report of a proof that goes on, or was ended.
     """
 
     image: str
@@ -60,11 +61,12 @@ class Report:
     version: str
     runs_by: str
     sections: tuple[Section, ...]
+    left: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Returns whether all of it holds."""
-        return all(section.holds for section in self.sections)
+        """Returns whether all of it was done and holds."""
+        return not self.left and all(section.holds for section in self.sections)
 
     def document(self) -> dict[str, Any]:
         """Returns it as JSON has it."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import paver
-from paver.errors import BadInput
+from paver.errors import BadInput, PaverError
 from paver.image import bill, host, publish
 from paver.image.prove import pave, ways
-from paver.image.prove.report import Report, Section
+from paver.image.prove.report import Line, Report, Section
 from paver.image.stages import Tell
 from paver.lab.qemu import acceleration, programs
-from paver.lab.qemu.console import Hung
 from paver.ovf.ova import Ova
 
 _ROOM = 4 * 2**30
@@ -37,19 +36,19 @@ class Order:
     keep: Path | None = None
 
 
-def prove(order: Order, tell: Tell, found: Callable[[Section], None]) -> Report:
-    """Proves an image.
+def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
+    """Proves an image; a way in which it does not come up is a line that does not hold, and the others are done.
 
     Args:
         order: what is to be proved.
         tell: told what is being done.
-        found: told each section once it is there.
+        found: told the report so far, after each section.
 
     Raises:
         BadInput: the file is no image, or a way is not known.
-        PaverError: it does not boot, or a program is missing.
+        PaverError: a program is missing.
     """
-    chosen = _chosen(order.only)
+    chosen = _chosen(order)
     scratch = Path(tempfile.mkdtemp(prefix="paver-prove-"))
     try:
         host.require_room(scratch.parent, _ROOM, what="a proof", variable="TMPDIR")
@@ -61,7 +60,14 @@ def prove(order: Order, tell: Tell, found: Callable[[Section], None]) -> Report:
         programs.provide(lambda line: tell(f"image: {line}"))
         tell("image: trying what can run it")
         runs_by = acceleration.choose()
-        sections = []
+        proved = Report(
+            image=order.file.name,
+            sha256=sha256,
+            version=image.version,
+            runs_by=f"{runs_by.name}: {runs_by.why}",
+            sections=(),
+            left=chosen,
+        )
         for name in chosen:
             folder = scratch / name
             folder.mkdir()
@@ -71,32 +77,39 @@ def prove(order: Order, tell: Tell, found: Callable[[Section], None]) -> Report:
                     if name == pave.NAME
                     else ways.prove(image, _WAYS[name], runs_by, folder, tell)
                 )
-            except Hung as error:
+            except PaverError as error:
                 kept = _keep(order.keep or Path(tempfile.mkdtemp(prefix="paver-console-")), folder)
-                raise Hung(
-                    error.what, seen=error.seen, why=error.why, do=f"read all of it: {kept}"
-                ) from error
-            if order.keep is not None:
-                _keep(order.keep, folder)
-            found(section)
-            sections.append(section)
-        return Report(
-            image=order.file.name,
-            sha256=sha256,
-            version=image.version,
-            runs_by=f"{runs_by.name}: {runs_by.why}",
-            sections=tuple(sections),
-        )
+                section = _fallen(name, error, kept)
+            else:
+                if order.keep is not None:
+                    _keep(order.keep, folder)
+            proved = dataclasses.replace(proved, sections=(*proved.sections, section), left=proved.left[1:])
+            found(proved)
+        return proved
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _chosen(only: Sequence[str]) -> tuple[str, ...]:
+def _fallen(name: str, error: PaverError, kept: Path) -> Section:
+    """Returns the section of a way that did not come to its end."""
+    told = (error.what, error.seen, error.why, f"read all of it: {kept}")
+    line = Line("boot", "it comes to its end", holds=False, seen="\n".join(part for part in told if part))
+    return Section(name=name, how=pave.HOW if name == pave.NAME else _WAYS[name].how, lines=(line,))
+
+
+def _chosen(order: Order) -> tuple[str, ...]:
     known = (*_WAYS, pave.NAME)
-    for name in only:
+    for name in order.only:
         if name not in known:
             raise BadInput(f"{name} is no way to prove an image", do=f"name one of {', '.join(known)}")
-    return tuple(name for name in known if not only or name in only)
+    chosen = tuple(name for name in known if not order.only or name in order.only)
+    if pave.NAME in chosen and order.file.is_dir():
+        raise BadInput(
+            f"{order.file} is a folder",
+            why=f"for {pave.NAME} the main job deploys an OVA",
+            do=f"name the OVA, or choose others: --only {' --only '.join(_WAYS)}",
+        )
+    return chosen
 
 
 def _disk(file: Path, scratch: Path, tell: Tell) -> Path:
