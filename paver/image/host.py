@@ -27,6 +27,7 @@ PROGRAMS = {
 
 NEEDS = (
     system.Need("mmdebstrap", "mmdebstrap", "unpacks Debian's packages"),
+    system.Need("mmtarfilter", "mmdebstrap", "leaves out what the image goes without"),
     system.Need("packer", "packer", "boots the base and has Ansible configure it"),
     system.Need(programs.IMG, "qemu-utils", "copies the disk for it"),
     system.Need(programs.QEMU, "qemu-system-x86", "runs it"),
