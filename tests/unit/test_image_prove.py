@@ -232,8 +232,11 @@ ASKS = [
 ]
 
 
-def test_the_form_is_answered_question_by_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = Typed(tmp_path, [*ASKS, "Done.\n"])
+@pytest.mark.parametrize("ends", ["Done.", "Done, and something does not answer:"])
+def test_the_form_is_answered_question_by_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    typed = Typed(tmp_path, [*ASKS, f"{ends}\n"])
     asked = console.Console(typed.log)
     monkeypatch.setattr(asked, "type", typed.type)
     told = firstboot.wish("ssh-ed25519 AAAA")

@@ -46,4 +46,5 @@ def fill_in(
         found = console.wait(question, patience, alive, what=f"the form's question {question}", since=at)
         at, patience = found.end(), QUESTION
         console.type(f"{answer}\n")
-    console.wait(r"^Done\.", APPLIED, alive, what="the end of what the form does", since=at)
+    # Where nothing answers but the machine itself, it says so of its name server.
+    console.wait(r"^Done[.,]", APPLIED, alive, what="the end of what the form does", since=at)
