@@ -150,7 +150,14 @@ def _judged(
             judge.decide(one)
     else:
         seen = observe(graph, world, board, judge.decide)
-    return seen, judge.actions(seen)
+    return seen, [_foreseen(action, seen[action.resource], world) for action in judge.actions(seen)]
+
+
+def _foreseen(action: Action, found: Seen, world: ReadingWorld) -> Action:
+    if action.verb is not Verb.UPDATE or found.facts is None:
+        return action
+    words = found.resource.foresees(world, found.facts)
+    return dataclasses.replace(action, reason=": ".join(filter(None, (action.reason, words))))
 
 
 def _select(graph: Graph, request: Request, actions: list[Action], phases: tuple[str, ...]) -> list[Action]:

@@ -233,6 +233,15 @@ class Resource(Generic[F]):
         """Returns what is there, None if it is absent; raises Unobservable, never "absent" by accident."""
         raise NotImplementedError
 
+    def foresees(self, world: Reader, facts: F) -> str:
+        """Returns what a plan has to say of changing what was found, beyond what changes; reads only.
+
+        Raises:
+            Refused: if the change must not even be planned, as the world is.
+        """
+        del world, facts
+        return ""
+
     def create(self, world: Writer) -> None:
         """Makes it: idempotent, interruptible, waits until it is ready; `complete` is marked last."""
         raise NotImplementedError

@@ -141,6 +141,7 @@ class VsphereConnector:
             content=content,
             snapshot=Snapshot(lambda: content.propertyCollector, _viewer(content)),
             context=context,
+            redial=lambda: self.connect(context).close(),
         )
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from paver.errors import PaverError, Unobservable
-from paver.transport import faults, folder, soap_gate, soap_types, tls
-from paver.transport.context import Wire
+from paver.transport import faults, folder, retry, soap_gate, soap_types, tls
+from paver.transport.context import Station, Wire
 from paver.transport.dial import Route
 from paver.transport.snapshot import Found, Snapshot, Wants
 
@@ -28,6 +28,7 @@ class Link:
         content: the service content, bound to the reading stub.
         snapshot: what was read.
         context: the run's.
+        redial: connects as this session did, beside it, and hangs up.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Link:
     content: Any
     snapshot: Snapshot
     context: Wire
+    redial: Callable[[], None]
 
     @property
     def is_vcenter(self) -> bool:
@@ -60,6 +62,33 @@ class VsphereReader:
     def name(self) -> str:
         """What the user calls the endpoint."""
         return self._link.name
+
+    @property
+    def address(self) -> str:
+        """What was dialled."""
+        return self._link.address
+
+    @property
+    def station(self) -> Station:
+        """Where paver runs."""
+        return self._link.context.station
+
+    def reached_anew(self, seconds: float) -> None:
+        """Dials, verifies and logs in once more, repeated for `seconds`; what stood before is hung up.
+
+        Raises:
+            Unobservable: if that did not succeed.
+        """
+        link = self._link
+        retry.reading(
+            link.redial,
+            endpoint=link.name,
+            doing="reach it anew",
+            tell=link.context.on_retry,
+            seconds=seconds,
+        )
+        link.stub.DropConnections()
+        link.snapshot.forget()
 
     @property
     def content(self) -> Any:

@@ -263,10 +263,6 @@ def _guest(site: Site, *, tools: bool, password: str) -> str | None:
     return fault(lambda: files.InitiateFileTransferFromGuest(vm, auth, "/file"))
 
 
-def _bridgeless(site: Site) -> str | None:
-    return fault(lambda: _network(site).UpdateVirtualSwitch("vSwitch0", _switch()))
-
-
 PROBES: Mapping[str, Probe] = MappingProxyType(
     {
         "licence-free": _licence_free,
@@ -285,7 +281,6 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "switch-mtu": lambda s: fault(
             lambda: _network(s).AddVirtualSwitch("vSwitch1", _switch(["vmnic1"], 9999))
         ),
-        "management-rollback": _bridgeless,
         "dns-address": _dns_address,
         "restart-stopped": lambda s: fault(lambda: _services(s).RestartService("ntpd")),
         "service-policy": lambda s: fault(lambda: _services(s).UpdateServicePolicy("ntpd", "always")),

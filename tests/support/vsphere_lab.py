@@ -30,7 +30,7 @@ from paver.lab import build, control, pki
 from paver.sealed.keys import KeyFile
 from paver.sitefile import Site
 from paver.sitefile.load import loads
-from paver.transport.context import Wire
+from paver.transport.context import Station, Wire
 from paver.transport.vsphere import VsphereConnector, new
 from paver.trust import paving
 from paver.trust.vault import Sealed, Vault
@@ -48,7 +48,7 @@ iaas:
       address: 10.20.0.11
       fingerprint: {pins[0]}
       login: secret:esx-root
-      switches: {{vSwitch0: {{uplinks: [vmnic0], mtu: 1500}}}}
+      switches: {{vSwitch0: {{uplinks: {uplinks}, mtu: 1500}}}}
       port_groups: {{mgmt: {{switch: vSwitch0, vlan: 20}}, bosh: {{switch: vSwitch0, vlan: 30}}}}
       datastore: datastore1
     esx-02: {{like: {first}, address: 10.20.0.12, fingerprint: "{pins[1]}"}}
@@ -226,8 +226,12 @@ def _await(process: subprocess.Popen[bytes], ports: tuple[int, ...], socket_path
 
 
 def text_of(pins: Sequence[str], **changes: str) -> str:
-    """Returns a site file; `changes` are pieces of it: name, first (what the first host is called), dns, ntp, jumpbox."""
-    pieces = {"name": "north", "first": "esx-01", "dns": "[10.20.0.53]", "ntp": "[10.20.0.54]", "jumpbox": ""}
+    """Returns a site file.
+
+    `changes` are pieces of it: name, first (what the first host is called), uplinks (vSwitch0's), dns, ntp, jumpbox.
+    """
+    pieces = {"name": "north", "first": "esx-01", "uplinks": "[vmnic0]", "jumpbox": ""}
+    pieces |= {"dns": "[10.20.0.53]", "ntp": "[10.20.0.54]"}
     return SITE.format(pins=pins, key=USER_KEY, **{**pieces, **changes})
 
 
@@ -274,6 +278,10 @@ class Run:
         self.connectors: dict[str, Connector] = {}
         self.anchors: dict[str, str] = {}
         self.patience = 60
+        self.station: Station = "outside"
+
+    def _wire(self, reveal: Callable[[Any], str]) -> Wire:
+        return Wire(reveal=reveal, anchor=self.anchors.get, station=self.station)
 
     @staticmethod
     def id(text: str) -> ResourceId:
@@ -288,7 +296,7 @@ class Run:
     @contextlib.contextmanager
     def someone_else(self, name: str) -> Iterator[Any]:
         """Gives a session with a host that may write anything: somebody behind paver's back."""
-        wire = Wire(reveal=lambda secret: self.secrets[secret.name], anchor=self.anchors.get)
+        wire = self._wire(lambda secret: self.secrets[secret.name])
         connection: Any = self.paved().connectors[f"host:{name}"].connect(wire)
         try:
             yield connection.writer(_pass)
@@ -339,7 +347,7 @@ class Run:
         def version(secret: Secret) -> str | None:
             return f"version-of-{secret.name}" if secret.name in self.secrets else vault.version(secret)
 
-        connections = Connections(connectors, Wire(reveal=reveal, anchor=self.anchors.get), board.for_reading)
+        connections = Connections(connectors, self._wire(reveal), board.for_reading)
         try:
             yield World(paved, board, connections, reveal, version)
         finally:

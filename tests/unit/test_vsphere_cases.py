@@ -64,6 +64,7 @@ def facts_of(kind: str, document: dict[str, Any]) -> Facts:
 
 def planned(wish: Resource[Any], facts: Facts, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setattr(type(wish), "read", lambda _self, _world: facts)
+    monkeypatch.setattr(type(wish), "foresees", lambda *_: "")
     board = Board()
     connections = Connections({}, None, board.for_reading)
     world = ReadingWorld("north", connections, lambda _: None)

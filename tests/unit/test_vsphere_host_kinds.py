@@ -88,6 +88,8 @@ class Session:
     """What the transport's faces offer, over a `Host`."""
 
     name = "esx-01"
+    address = "10.20.0.11"
+    station = "outside"
 
     def __init__(self, host: Host, gate: Gate | None = None) -> None:
         self._host = host
@@ -118,6 +120,7 @@ class Session:
                 SimpleNamespace(name=name, mtu=spec.mtu, spec=copy.deepcopy(spec))
                 for name, spec in host.switches.items()
             ],
+            "config.network.vnic": [],
             "config.network.portgroup": [
                 SimpleNamespace(spec=copy.deepcopy(spec)) for spec in host.groups.values()
             ],

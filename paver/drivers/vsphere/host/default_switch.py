@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from paver.driver import Endpoint, Facts, Mark, PaverError, Writer
-from paver.drivers.vsphere.host import reading, switches
+from paver.driver import Endpoint, Facts, Mark, PaverError, Reader, Writer
+from paver.drivers.vsphere.host import own_path, switches
 from paver.drivers.vsphere.host.setting import HostSetting, Values, declared
 
 NAME = "vSwitch0"
@@ -56,14 +56,18 @@ class DefaultSwitch(HostSetting[DefaultSwitchFacts]):
 
     @classmethod
     def set(cls, world: Writer, at: Endpoint[Any, Any], address: Mapping[str, str], values: Values) -> None:
-        """Sets what differs; ESXi itself takes a change back that cuts its management."""
+        """Sets what differs, without cutting the path by which the host is reached."""
         session = world.writing(at)
         now = cls.look(session, address)
         differs = {key: value for key, value in values.items() if now[key] != value}
         if differs:
-            spec = switches.spec(differs, switches.current_spec(session, NAME))
-            system = reading.manager(session, "networkSystem")
-            session.call(system, "UpdateVirtualSwitch", vswitchName=NAME, spec=spec)
+            own_path.change(session, NAME, differs)
+
+    def foresees(self, world: Reader, facts: DefaultSwitchFacts) -> str:
+        """Returns that the host is reached through it; refuses what would cut that."""
+        del facts
+        words = own_path.foreseen(world.session(self.at), NAME, self.wish())
+        return words and f"last of the host's network, {words}"
 
     def says(self) -> str:
         """Returns what a plan shows."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from paver.driver import Facts, Mark
+from paver.driver import Facts, Mark, Reader
 from paver.drivers.vsphere import ledger
-from paver.drivers.vsphere.host import reading
+from paver.drivers.vsphere.host import own_path, reading
 from paver.drivers.vsphere.host.setting import Values
 from paver.drivers.vsphere.host.thing import HostThing
 from paver.transport.vsphere import new
@@ -60,10 +60,17 @@ class PortGroup(HostThing[PortGroupFacts]):
     def change(self, session: Any, differs: Values) -> None:
         """Sets switch and VLAN; the policy stays as it is."""
         if differs:
+            own_path.spare(session, self.name, self.vlan)
             found = reading.named(session, reading.PORT_GROUPS, self.name, field="spec.name")
             spec = self._spec(found.spec.policy or new("HostNetworkPolicy"))
             system = reading.manager(session, "networkSystem")
             session.call(system, "UpdatePortGroup", pgName=self.name, portgrp=spec)
+
+    def foresees(self, world: Reader, facts: PortGroupFacts) -> str:
+        """Refuses another VLAN under paver's own feet."""
+        del facts
+        own_path.spare(world.session(self.at), self.name, self.vlan)
+        return ""
 
     def _spec(self, policy: Any) -> Any:
         return new(

@@ -6,8 +6,10 @@ from typing import Any
 
 from paver.driver import Unobservable
 
+ADAPTERS = "config.network.pnic"
 AUTOSTART = "config.autoStart"
 DNS = "config.network.dnsConfig"
+INTERFACES = "config.network.vnic"
 NTP = "config.dateTimeInfo"
 PORT_GROUPS = "config.network.portgroup"
 RULESETS = "config.firewall.ruleset"

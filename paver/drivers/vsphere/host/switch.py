@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from paver.driver import Facts, Mark
+from paver.driver import Facts, Mark, Reader
 from paver.drivers.vsphere import ledger
-from paver.drivers.vsphere.host import reading, switches
+from paver.drivers.vsphere.host import own_path, reading, switches
 from paver.drivers.vsphere.host.setting import Values
 from paver.drivers.vsphere.host.thing import HostThing
 
@@ -57,9 +57,12 @@ class Switch(HostThing[SwitchFacts]):
     def change(self, session: Any, differs: Values) -> None:
         """Changes uplinks and MTU."""
         if differs:
-            spec = switches.spec(differs, switches.current_spec(session, self.name))
-            system = reading.manager(session, "networkSystem")
-            session.call(system, "UpdateVirtualSwitch", vswitchName=self.name, spec=spec)
+            own_path.change(session, self.name, differs)
+
+    def foresees(self, world: Reader, facts: SwitchFacts) -> str:
+        """Returns that the host is reached through it; refuses what would cut that."""
+        del facts
+        return own_path.foreseen(world.session(self.at), self.name, self.wish())
 
     @classmethod
     def remove(cls, session: Any, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from paver.drivers.vsphere.host import reading
@@ -31,19 +32,26 @@ def _order(spec: Any) -> list[str]:
     return [*(getattr(nics, "activeNic", None) or ()), *(getattr(nics, "standbyNic", None) or ())]
 
 
-def spec(values: Values, now: Any = None) -> Any:
-    """Returns the specification of a switch; `now` is that of the existing one, whose other settings stay."""
+def spec(values: Values, now: Any = None, standby: Collection[str] = ()) -> Any:
+    """Returns the specification of a switch.
+
+    Args:
+        values: uplinks, MTU, or one of them.
+        now: the specification of the existing one, whose other settings stay.
+        standby: those of the uplinks that carry nothing while another one has a link.
+    """
     made = now if now is not None else new("HostVirtualSwitchSpec", numPorts=PORTS)
     if "mtu" in values:
         made.mtu = values["mtu"]
     if "uplinks" in values:
         uplinks = list(values["uplinks"])
+        active = [one for one in uplinks if one not in standby]
         made.bridge = new("HostVirtualSwitchBondBridge", nicDevice=uplinks) if uplinks else None
         teaming = getattr(made.policy, "nicTeaming", None)
         if teaming is not None:
-            teaming.nicOrder = new("HostNicOrderPolicy", activeNic=uplinks, standbyNic=[])
+            teaming.nicOrder = new("HostNicOrderPolicy", activeNic=active, standbyNic=list(standby))
         elif uplinks:
-            order = new("HostNicOrderPolicy", activeNic=uplinks)
+            order = new("HostNicOrderPolicy", activeNic=active, standbyNic=list(standby))
             made.policy = made.policy or new("HostNetworkPolicy")
             made.policy.nicTeaming = new("HostNicTeamingPolicy", nicOrder=order)
     return made

@@ -55,6 +55,8 @@ type DatastoreConfig struct {
 type Uplink struct {
 	Device string `json:"device"`
 	Up     bool   `json:"up"`
+	// Elsewhere is a card with a link into a network that is not the host's.
+	Elsewhere bool `json:"elsewhere"`
 }
 
 // ReadConfig reads and completes the configuration.

@@ -190,33 +190,10 @@ func (n *networkSystem) change(ctx *simulator.Context, f func(*types.HostNetwork
 		return simulator.Fault("", fault)
 	}
 	next := completed(info)
-	if n.host.refuse.Refuse("management-rollback") && cutsManagement(n.host.network.Load(), next) {
-		return simulator.Fault("Network configuration change disconnected the host and has been rolled back.",
-			&types.HostConfigFault{})
-	}
 	n.host.setNetwork(ctx, n.HostNetworkSystem, next)
 	n.host.tellWiring(ctx)
+	n.host.front.Cut(!n.host.manageable(next))
 	return nil
-}
-
-// cutsManagement reports whether the host would lose the way by which it is
-// managed; ESXi undoes such a change.
-func cutsManagement(before, after *types.HostNetworkInfo) bool {
-	for _, v := range before.Vnic {
-		was, is := findGroup(before, v.Portgroup), findGroup(after, v.Portgroup)
-		if was == nil {
-			continue
-		}
-		if is == nil || is.Spec.VlanId != was.Spec.VlanId {
-			return true
-		}
-		had := findSwitch(before, was.Spec.VswitchName)
-		has := findSwitch(after, is.Spec.VswitchName)
-		if has == nil || len(uplinksOf(had.Spec)) > 0 && len(uplinksOf(has.Spec)) == 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // UpdateDnsConfig sets the host's name and the servers that it asks.
@@ -289,8 +266,12 @@ func (h *Host) setUplink(device string, up bool) error {
 		return fmt.Errorf("%s has no card %s", h.Name, device)
 	}
 	info.Pnic[i] = physicalNIC(h.Name, i, Uplink{Device: device, Up: up})
-	h.setNetwork(ctx, ns, completed(info))
+	next := completed(info)
+	h.setNetwork(ctx, ns, next)
 	h.tellWiring(ctx)
+	if h.manageable(next) {
+		h.front.Cut(false)
+	}
 	return nil
 }
 

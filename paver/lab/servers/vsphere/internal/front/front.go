@@ -46,6 +46,7 @@ type Front struct {
 	trace    *Trace
 	server   *http.Server
 	listener net.Listener
+	lines    lines
 }
 
 // New puts a front before a simulator's service and reserves its address, so
@@ -85,9 +86,10 @@ func (f *Front) Serve() {
 		Handler:           f,
 		ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog:          log.New(quiet{}, "", 0),
+		ConnState:         f.lines.follow,
 	}
 	go func() {
-		err := f.server.Serve(tls.NewListener(f.listener, f.Certificate.config()))
+		err := f.server.Serve(tls.NewListener(&cuttable{f.listener, &f.lines}, f.Certificate.config()))
 		if err != nil && !errors.Is(err, http.ErrServerClosed) {
 			log.Printf("%s: %s", f.Name, err)
 		}

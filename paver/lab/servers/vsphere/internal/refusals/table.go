@@ -13,7 +13,6 @@ var Table = []Row{
 	{ID: "switch-uplink", Where: "esx", Refuses: "a switch with a card that is not there", Fault: "NotFound", Source: "vim25 HostNetworkSystem.AddVirtualSwitch"},
 	{ID: "uplink-in-use", Where: "esx", Refuses: "a switch with a card of another switch", Fault: "ResourceInUse", Source: "vim25 HostNetworkSystem.UpdateVirtualSwitch"},
 	{ID: "switch-mtu", Where: "esx", Refuses: "an MTU outside of 1280 to 9000", Fault: "InvalidArgument", Source: "vSphere Networking, jumbo frames"},
-	{ID: "management-rollback", Where: "esx", Refuses: "a change that cuts the host's own management network", Fault: "HostConfigFault", Source: "vSphere Networking, host networking rollback"},
 	{ID: "dns-address", Where: "esx", Refuses: "a DNS server that is no address", Fault: "InvalidArgument", Source: "vim25 HostDnsConfig.address"},
 	{ID: "restart-stopped", Where: "esx", Refuses: "restarting a service that does not run", Fault: "InvalidState", Source: "vim25 HostServiceSystem.RestartService"},
 	{ID: "service-policy", Where: "esx", Refuses: "a service policy that there is not", Fault: "InvalidArgument", Source: "vim25 HostServiceSystem.UpdateServicePolicy"},
