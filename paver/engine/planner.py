@@ -154,7 +154,7 @@ def _judged(
 
 
 def _foreseen(action: Action, found: Seen, world: ReadingWorld) -> Action:
-    if action.verb is not Verb.UPDATE or found.facts is None:
+    if action.verb not in {Verb.CREATE, Verb.UPDATE} or not action.asked:
         return action
     words = found.resource.foresees(world, found.facts)
     return dataclasses.replace(action, reason=": ".join(filter(None, (action.reason, words))))

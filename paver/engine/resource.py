@@ -233,11 +233,11 @@ class Resource(Generic[F]):
         """Returns what is there, None if it is absent; raises Unobservable, never "absent" by accident."""
         raise NotImplementedError
 
-    def foresees(self, world: Reader, facts: F) -> str:
-        """Returns what a plan has to say of changing what was found, beyond what changes; reads only.
+    def foresees(self, world: Reader, facts: F | None) -> str:
+        """Returns what a plan has to say of making it, or of changing what was found; reads only.
 
         Raises:
-            Refused: if the change must not even be planned, as the world is.
+            Refused: if the act must not even be planned, as the world is.
         """
         del world, facts
         return ""

@@ -121,8 +121,7 @@ def test_the_plan_says_that_the_switch_comes_last_and_why(run: Run, there: Hosts
     [action] = run.plan().pending
     assert action.resource == SWITCH
     assert action.reason == (
-        "last of the host's network, paver reaches esx-01 over it: each step is confirmed by a new connection, "
-        "or put back"
+        "last, since paver reaches esx-01 over it; each step is confirmed by a new connection, or put back"
     )
     groups = {"vsphere.port-group:esx-01/bosh", "vsphere.port-group:esx-01/mgmt"}
     assert groups <= set(action.needs)
@@ -213,6 +212,21 @@ def test_an_mtu_below_that_of_the_kernel_interface_is_refused(run: Run) -> None:
         pytest.raises(Refused, match="would swallow frames of vmk0"),
     ):
         own_path.change(session, "vSwitch0", {"mtu": 1400})
+
+
+def test_an_uplink_does_not_go_from_the_switch_that_is_changed_last_to_one_that_is_made_before(
+    run: Run, there: Hosts
+) -> None:
+    wish(run, there, "[vmnic0, vmnic1]")
+    run.fine()
+    wish(run, there, "[vmnic0]}, vSwitch1: {uplinks: [vmnic1]")
+    with pytest.raises(Refused, match="vmnic1 cannot go from vSwitch0 to vSwitch1 in one run"):
+        run.plan()
+    wish(run, there, "[vmnic0]}, vSwitch1: {uplinks: []")
+    run.fine()
+    wish(run, there, "[vmnic0]}, vSwitch1: {uplinks: [vmnic1]")
+    run.fine()
+    assert pending(run.plan()) == {}
 
 
 def test_a_simulated_host_undoes_nothing_and_is_gone_until_its_uplink_has_a_link(

@@ -63,11 +63,11 @@ class DefaultSwitch(HostSetting[DefaultSwitchFacts]):
         if differs:
             own_path.change(session, NAME, differs)
 
-    def foresees(self, world: Reader, facts: DefaultSwitchFacts) -> str:
+    def foresees(self, world: Reader, facts: DefaultSwitchFacts | None) -> str:
         """Returns that the host is reached through it; refuses what would cut that."""
         del facts
         words = own_path.foreseen(world.session(self.at), NAME, self.wish())
-        return words and f"last of the host's network, {words}"
+        return words and f"last, since {words}"
 
     def says(self) -> str:
         """Returns what a plan shows."""

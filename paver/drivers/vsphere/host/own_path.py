@@ -144,7 +144,24 @@ def foreseen(session: Any, name: str, values: Values) -> str:
                 why="paver reaches the host over it",
                 do=f"leave the switch's MTU, or lower that of {carrier.interface.device} first",
             )
-    return f"paver reaches {session.name} over it: each step is confirmed by a new connection, or put back"
+    return f"paver reaches {session.name} over it; each step is confirmed by a new connection, or put back"
+
+
+def leaves_to(session: Any, name: str, uplinks: Iterable[str]) -> None:
+    """Refuses to plan a switch with an uplink of the one that the path leads over: that one is changed last.
+
+    Raises:
+        Refused: if an uplink is still there.
+    """
+    for holder in {one.group.spec.vswitchName for one in carriers(session)} - {name}:
+        held = (switches.look(session, holder) or {"uplinks": ()})["uplinks"]
+        for uplink in uplinks:
+            if uplink in held:
+                raise Refused(
+                    f"{session.name}: {uplink} cannot go from {holder} to {name} in one run",
+                    why=f"an uplink is one switch's only, and {holder} is changed last: paver reaches the host over it",
+                    do=f"leave {uplink} out of {name} in the site file, apply, then name it there",
+                )
 
 
 def change(session: Any, name: str, values: Values) -> None:

@@ -66,7 +66,7 @@ class PortGroup(HostThing[PortGroupFacts]):
             system = reading.manager(session, "networkSystem")
             session.call(system, "UpdatePortGroup", pgName=self.name, portgrp=spec)
 
-    def foresees(self, world: Reader, facts: PortGroupFacts) -> str:
+    def foresees(self, world: Reader, facts: PortGroupFacts | None) -> str:
         """Refuses another VLAN under paver's own feet."""
         del facts
         own_path.spare(world.session(self.at), self.name, self.vlan)

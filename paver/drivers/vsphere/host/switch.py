@@ -59,9 +59,10 @@ class Switch(HostThing[SwitchFacts]):
         if differs:
             own_path.change(session, self.name, differs)
 
-    def foresees(self, world: Reader, facts: SwitchFacts) -> str:
-        """Returns that the host is reached through it; refuses what would cut that."""
+    def foresees(self, world: Reader, facts: SwitchFacts | None) -> str:
+        """Returns that the host is reached through it; refuses what would cut that, or cannot be done before it."""
         del facts
+        own_path.leaves_to(world.session(self.at), self.name, self.uplinks)
         return own_path.foreseen(world.session(self.at), self.name, self.wish())
 
     @classmethod
