@@ -6,6 +6,7 @@ It is installed from `playbooks/requirements.lock`, held to the hashes there, as
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def install(source: Path, into: Path, tell: stages.Tell) -> None:
     command = into / PLAYBOOK
     command.write_text(
         "#!/bin/sh\n"
-        f'PYTHONPATH="$(dirname "$(readlink -f "$0")")/{_PACKAGES}" exec {sys.executable} -m ansible playbook "$@"\n'
+        f'PYTHONPATH="$(dirname "$(readlink -f "$0")")/{_PACKAGES}" exec {shlex.quote(sys.executable)} -m ansible playbook "$@"\n'
     )
     command.chmod(0o755)
 

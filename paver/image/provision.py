@@ -84,7 +84,7 @@ def provision(order: Order, tell: stages.Tell, limits: Limits | None = None) -> 
         console = folder / "console.log"
         log = PlayLog()
         argv = _argv(order, folder, console, limits)
-        with _running(argv, order.source, _environment(Path(short), folder)) as running:
+        with _running(argv, order.source, _environment(order, Path(short), folder)) as running:
             code, late = _follow(running, log, limits.whole, tell)
         if code or late:
             raise _failure(log, console, code, limits, late=late)
@@ -98,7 +98,7 @@ def _argv(order: Order, folder: Path, console: Path, limits: Limits) -> list[str
     clock = dt.datetime.fromtimestamp(order.epoch, dt.UTC) + _CLOCK_AFTER
     variables = {
         "accelerator": order.accelerator,
-        "ansible": order.ansible,
+        "ansible": order.ansible.name,
         "boot_limit": f"{limits.boot}s",
         "changes": folder / "changes.tar",
         "clock": clock.strftime("%Y-%m-%dT%H:%M:%S"),
@@ -130,14 +130,15 @@ def _key(source: Path, folder: Path) -> Path:
     return file
 
 
-def _environment(short: Path, folder: Path) -> dict[str, str]:
+def _environment(order: Order, short: Path, folder: Path) -> dict[str, str]:
     return {
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(short),
         "CHECKPOINT_DISABLE": "1",
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
         "PACKER_CACHE_DIR": str(folder / "packer"),
-        "PATH": system.search_path(),
+        # Packer takes a command apart at its spaces.
+        "PATH": f"{order.ansible.absolute().parent}:{system.search_path()}",
         "TMPDIR": str(short),
         "TZ": "UTC",
     }
