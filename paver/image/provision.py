@@ -83,7 +83,7 @@ def provision(order: Order, tell: stages.Tell, limits: Limits | None = None) -> 
         folder = Path(scratch)
         console = folder / "console.log"
         log = PlayLog()
-        argv = _argv(order, folder, console, limits)
+        argv = _argv(order, Path(short), folder, console, limits)
         with _running(argv, order.source, _environment(order, Path(short), folder)) as running:
             code, late = _follow(running, log, limits.whole, tell)
         if code or late:
@@ -94,7 +94,7 @@ def provision(order: Order, tell: stages.Tell, limits: Limits | None = None) -> 
         (folder / "changes.tar").replace(order.target)
 
 
-def _argv(order: Order, folder: Path, console: Path, limits: Limits) -> list[str]:
+def _argv(order: Order, short: Path, folder: Path, console: Path, limits: Limits) -> list[str]:
     clock = dt.datetime.fromtimestamp(order.epoch, dt.UTC) + _CLOCK_AFTER
     variables = {
         "accelerator": order.accelerator,
@@ -106,7 +106,7 @@ def _argv(order: Order, folder: Path, console: Path, limits: Limits) -> list[str
         "cpu": "host" if order.accelerator == "kvm" else "max",
         "cpus": min(os.cpu_count() or 1, 4),
         "disk": order.disk,
-        "key": _key(order.source, folder),
+        "key": _key(order.source, short, folder),
         "memory": MEMORY_MB,
         "output": folder / "output",
         "seed": folder,
@@ -117,10 +117,11 @@ def _argv(order: Order, folder: Path, console: Path, limits: Limits) -> list[str
     return ["setpriv", "--pdeathsig", "TERM", "--", *packer]
 
 
-def _key(source: Path, folder: Path) -> Path:
+def _key(source: Path, short: Path, folder: Path) -> Path:
     """Makes a key that lets in until the machine is off, and the first-boot data that say so; returns its file."""
     pair = ssh_keys.new_key_pair()
-    file = folder / "key"
+    # Packer hands its name to Ansible as a word; the folder's may have a space in it.
+    file = short / "key"
     file.touch(0o600)
     file.write_text(pair.private_key.reveal())
     (folder / "meta-data").write_text("instance-id: packer\n")
