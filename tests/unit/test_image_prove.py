@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from paver.appliance import guestinfo
 from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import BadInput
 from paver.image.bill import Bill, Item
@@ -43,6 +44,24 @@ def test_a_cd_rom_tells_the_same_as_guestinfo() -> None:
         for key, value in values.items()
     }
     assert yaml.safe_load(files["user-data"])["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 AAAA"]
+
+
+def test_what_another_wrote_tells_the_same_and_is_not_taken_for_pavers_own(tmp_path: Path) -> None:
+    told = firstboot.wish("ssh-ed25519 AAAA")
+    values = firstboot.of_another(told)
+    own = first_boot.guestinfo(told)
+    metadata = json.loads(values[first_boot.METADATA])
+    assert {**metadata, "instance-id": None} == {
+        **json.loads(first_boot.decoded(own[first_boot.METADATA])),
+        "instance-id": None,
+    }
+    assert values[first_boot.USERDATA] == first_boot.decoded(own[first_boot.USERDATA])
+
+    def asks(given: dict[str, str]) -> guestinfo.Guestinfo:
+        return guestinfo.Guestinfo(tmp_path, lambda *argv: given.get(argv[-1].removeprefix("info-get "), ""))
+
+    assert guestinfo.of_paver(asks(own))
+    assert not guestinfo.of_paver(asks(values))
 
 
 def test_a_probe_holds_only_where_all_that_it_printed_is_wanted() -> None:
