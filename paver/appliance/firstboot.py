@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paver.appliance import console, datadisk, guestinfo, mark, render
+from paver.appliance import console, datadisk, guestinfo, handed, mark, render
 from paver.appliance.answers import fingerprint
 from paver.appliance.guestinfo import Guestinfo
 from paver.appliance.machine import Machine, Run, run, terminals
@@ -94,7 +94,7 @@ def said_by_cloud_init(root: Path) -> list[str]:
             found += [str(line) for line in stage.get("errors") or ()]
             for grade, lines in (stage.get("recoverable_errors") or {}).items():
                 found += [str(line) for line in lines if grade in {"WARNING", "ERROR", "CRITICAL"}]
-    return [f"cloud-init: {' '.join(line.split())[:300]}" for line in dict.fromkeys(found)]
+    return list(dict.fromkeys(f"cloud-init: {handed.of_cloud_init(line)}" for line in found))
 
 
 def _mark(root: Path, machine: Machine, way: str, key: str | None) -> mark.Mark:

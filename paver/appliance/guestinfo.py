@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from paver.appliance import handed
 from paver.errors import PaverError
 
 METADATA, USERDATA, VENDORDATA = "metadata", "userdata", "vendordata"
@@ -102,33 +103,24 @@ def decode(key: str, value: str, encoding: str) -> str:
 
 def wrong(info: Guestinfo) -> list[str]:
     """Returns what is wrong with the first-boot data, each by its key; cloud-init would pass over it in silence."""
-    import yaml  # noqa: PLC0415 - only where there is guestinfo
-
     said = []
     for key in (METADATA, USERDATA):
         try:
-            text = info.text(key)
-            if not text or (key == USERDATA and not text.startswith("#cloud-config")):
-                if text and not text.startswith("#"):
-                    said.append(f"guestinfo.{key}: its first line is not #cloud-config")
-                continue
-            found = yaml.safe_load(text)
+            found = info.text(key)
+            if key == METADATA or found.startswith("#cloud-config"):
+                if found:
+                    handed.mapping(found, f"guestinfo.{key}")
+            elif found and not found.startswith("#"):
+                said.append(f"guestinfo.{key}: its first line is not #cloud-config")
         except PaverError as error:
             said.append(f"{error.what}{f': {error.why}' if error.why else ''}")
-        except yaml.YAMLError as error:
-            said.append(f"guestinfo.{key}: it can't be read: {' '.join(str(error).split())}")
-        else:
-            if not isinstance(found, dict):
-                said.append(f"guestinfo.{key}: it is no mapping")
     return said
 
 
 def of_paver(info: Guestinfo) -> bool:
     """Tells whether paver itself wrote the first-boot data: no secret is in that, and it is what paver compares with."""
-    import yaml  # noqa: PLC0415
-
     try:
-        found = yaml.safe_load(info.text(METADATA))
-    except (PaverError, yaml.YAMLError):
+        found = handed.mapping(info.text(METADATA), METADATA)
+    except PaverError:
         return False
-    return isinstance(found, dict) and str(found.get("instance-id", "")).startswith("paver-")
+    return str(found.get("instance-id", "")).startswith("paver-")

@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from paver.appliance import guestinfo
+from paver.appliance import guestinfo, handed
 from paver.appliance.guestinfo import Guestinfo
-from paver.errors import BadInput, PaverError
+from paver.errors import BadInput
 
 FILE = "site.yml"
 PLACE = "var/lib/paver/site"
@@ -107,25 +107,19 @@ def _mounted(root: Path, run: Callable[..., str], label: str) -> Iterator[Path |
 
 
 def _from_guestinfo(info: Guestinfo, folder: Path) -> bool:
-    text = info.text(guestinfo.SITE)
-    if not text:
+    found = info.text(guestinfo.SITE)
+    if not found:
         return False
-    (folder / FILE).write_text(text)
+    (folder / FILE).write_text(found)
     sealed = info.text(guestinfo.SEALED)
     if sealed:
-        (folder / f"{_name(text)}.sealed").write_text(sealed)
+        (folder / f"{_name(found)}.sealed").write_text(sealed)
     return True
 
 
-def _name(text: str) -> str:
+def _name(site: str) -> str:
     """Returns the site's name: its sealed store is called like it."""
-    import yaml  # noqa: PLC0415 - for this way alone
-
-    try:
-        name = str(yaml.safe_load(text)["name"])
-    except (yaml.YAMLError, TypeError, KeyError) as error:
-        why = " ".join(str(error).split())
-        raise PaverError(f"guestinfo.{guestinfo.SITE} names no site", why=why) from error
-    if "/" in name or name in {"", ".", ".."}:
-        raise BadInput(f"guestinfo.{guestinfo.SITE}: {name!r} is no site's name")
+    name = handed.mapping(site, f"guestinfo.{guestinfo.SITE}").get("name")
+    if not isinstance(name, str) or "/" in name or name in {"", ".", ".."}:
+        raise BadInput(f"guestinfo.{guestinfo.SITE}: its name is none that a site can have")
     return name

@@ -223,7 +223,9 @@ def test_a_cd_with_an_iso_beside_the_site_is_refused_before_it_is_copied(
     assert not (made.root / site.PLACE).exists()
 
 
-@pytest.mark.parametrize("text", ["name: ../../etc/passwd\n", "name: [\n", "- a\n"])
+@pytest.mark.parametrize(
+    "text", ["name: ../../etc/passwd\n", "name: [\n", "- a\n", "name: [a]\n", "names: a\n"]
+)
 def test_a_site_in_guestinfo_whose_name_is_none_writes_nothing(tmp_path: Path, text: str) -> None:
     made = room.make(tmp_path, vmware=True)
     made.guestinfo |= {"guestinfo.paver.site": text, "guestinfo.paver.sealed": "sealed"}
@@ -231,3 +233,13 @@ def test_a_site_in_guestinfo_whose_name_is_none_writes_nothing(tmp_path: Path, t
         Story(made).tells()
     assert not (made.root / site.PLACE).exists()
     assert made.guestinfo["guestinfo.paver.site"] == text
+
+
+def test_what_is_wrong_with_a_site_in_guestinfo_is_said_without_a_piece_of_it(tmp_path: Path) -> None:
+    made = room.make(tmp_path, vmware=True)
+    made.guestinfo |= {"guestinfo.paver.site": "name: x: Hunter2\n", "guestinfo.paver.sealed": "sealed"}
+    with pytest.raises(
+        BadInput, match=r"guestinfo.paver.site: it can't be read, line 1, column 8"
+    ) as refused:
+        Story(made).tells()
+    assert "Hunter2" not in str(refused.value.lines())

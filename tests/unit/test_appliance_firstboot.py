@@ -163,6 +163,60 @@ def test_broken_data_is_told_by_its_key_and_the_form_opens_where_nobody_could_lo
     assert mark.read(made.root) is None
 
 
+CHPASSWD = "#cloud-config\nchpasswd:\n"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {"userdata": f"{CHPASSWD}  list: root:Hunter2-S3cret: x\n"},
+            "it can't be read, line 3, column 28: mapping values are not allowed here",
+        ),
+        ({"userdata": f"{CHPASSWD}  password: *Hunter2-S3cret\n"}, "it can't be read, line 3, column 13"),
+        ({"userdata": f"{CHPASSWD}  password: &Hunter2-S3cret!\n"}, "it can't be read, line 3, column 28"),
+        (
+            {"userdata": f"{CHPASSWD}  password: [Hunter2-S3cret"},
+            "expected ',' or ']', but got '<stream end>'",
+        ),
+        ({"userdata": f'{CHPASSWD}  password: "Hunter2-\\S3cret"'}, "line 3, column 23"),
+        ({"userdata": f"{CHPASSWD}  password: Hunter2-S3cret\x01"}, "it can't be read"),
+        ({"userdata": "Hunter2-S3cret"}, "its first line is not #cloud-config"),
+    ],
+)
+def test_no_message_about_broken_data_shows_a_piece_of_it(
+    tmp_path: Path, values: dict[str, str], words: str
+) -> None:
+    made = room.make(tmp_path, vmware=True, cloud="vmware")
+    made.guestinfo = {f"guestinfo.{key}": value for key, value in values.items()}
+    said, _ = firstboot.boot(made.root, made.run)
+    shown = [*said, made.read(console.PROBLEMS), made.read("run/issue.d/paver.issue")]
+    assert words in said[0]
+    assert [text for text in shown if "Hunter2" in text or "S3cret" in text] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        (
+            'Failed loading yaml blob. Invalid format at line 3 column 27: "mapping values are not allowed here\n'
+            '  in "<unicode string>", line 3, column 27:\n      list: root:Hunter2-S3cret: x'
+        ),
+        "Unhandled non-multipart (text/x-not-multipart) userdata: 'b'Hunter2-S3cret'...'",
+        "Unexpected error ['chpasswd', 'Hunter2-S3cret']",
+    ],
+)
+def test_what_cloud_init_quotes_of_the_data_is_not_repeated_and_its_log_is_named(
+    tmp_path: Path, line: str
+) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    made.write("run/cloud-init/status.json", json.dumps({"v1": {"init": {"errors": [line]}}}))
+    said, _ = firstboot.boot(made.root, made.run)
+    assert said[0].startswith(f"cloud-init: {line[:10]}")
+    assert said[0].endswith("/var/log/cloud-init.log)")
+    assert "Hunter2" not in said[0] + made.read(console.PROBLEMS) + made.read("run/issue.d/paver.issue")
+
+
 def test_what_cloud_init_stumbled_over_is_told_and_opens_no_form_where_somebody_can_log_in(
     tmp_path: Path,
 ) -> None:
