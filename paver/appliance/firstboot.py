@@ -141,11 +141,13 @@ def _folder(root: Path) -> None:
 
 
 def _attempt(does: Callable[[], list[str]]) -> list[str]:
-    """Returns what was said, or the error's words: a boot goes on without a data disk."""
+    """Returns what was said, or the error's words: a boot goes on, so that the console says what is wrong."""
     try:
         return does()
     except PaverError as error:
         return [" ".join(part for part in (error.what, error.seen, error.why) if part)]
+    except OSError as error:
+        return [f"{error.filename or 'this machine'}: {error.strerror or error}"]
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from paver.errors import BadInput
 if TYPE_CHECKING:
     import yaml
 
+LARGEST = 2**20
+"""Characters that are read; what a hypervisor keeps has some ten thousand."""
+
 _HARMLESS = re.compile(r"[^'\"]*(?:'(?:<[a-z ]+>|[^\w\s'\"])'[^'\"]*)*")
 """What a message may quote: YAML's own signs, and its words for kinds of them."""
 
@@ -25,10 +28,17 @@ def mapping(text: str, name: str) -> dict[str, Any]:
     """
     import yaml  # noqa: PLC0415 - only where something was handed over
 
+    if len(text) > LARGEST:
+        raise BadInput(f"{name}: it has {len(text) >> 10} KiB, {LARGEST >> 10} at most are read")
     try:
-        found = yaml.safe_load(text)
+        # Nothing but texts, lists and mappings: a date that no calendar has would end the reader.
+        found = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - makes no objects at all
     except yaml.YAMLError as error:
         raise BadInput(f"{name}: it can't be read{_place(error)}") from None
+    except (ValueError, OverflowError):
+        raise BadInput(f"{name}: it can't be read: a number in it is out of bounds") from None
+    except RecursionError:
+        raise BadInput(f"{name}: it can't be read: it is nested too deep") from None
     if not isinstance(found, dict):
         raise BadInput(f"{name}: it is no mapping")
     return found

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paver.appliance import console, datadisk, firstboot, guestinfo, mark
+from paver.appliance import console, datadisk, firstboot, guestinfo, handed, mark
 from paver.drivers.vsphere.jumpbox import facts, first_boot
-from paver.errors import PaverError
+from paver.errors import BadInput, PaverError
 from tests.support import room
 from tests.support.room import Room
 
@@ -295,6 +295,47 @@ def test_a_boot_goes_on_without_a_data_disk_that_fails(tmp_path: Path) -> None:
     assert "bad superblock" in said[0]
     assert "bad superblock" in made.read("run/issue.d/paver.issue")
     assert mark.read(made.root) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 2026-02-30", ""),
+        ("x: !!float abc", ""),
+        ("!!set [x", "it can't be read, line 1"),
+        ("[" * 3000, "nested too deep"),
+        ('a: "\\UFFFFFFFF"', "out of bounds"),
+        (f"%YAML 1.{'9' * 5000}\n---\na: 1", "out of bounds"),
+        (f"a: {'x' * 2**20}", "1024 at most are read"),
+    ],
+)
+def test_no_data_stop_a_boot_from_coming_to_its_end(tmp_path: Path, text: str, words: str) -> None:
+    made = room.make(tmp_path, vmware=True, cloud="vmware")
+    made.guestinfo["guestinfo.metadata"] = text
+    said, form = firstboot.boot(made.root, made.run)
+    assert (mark.read(made.root) is None) == bool(form) == bool(words)
+    assert words in " ".join(said)
+    assert "set up" in made.read("run/issue.d/paver.issue")
+
+
+@given(st.text(st.sampled_from("ab'\"\\[]{}:,-*&!%|>@`# \n\tUx0\x01é"), max_size=40), st.booleans())
+def test_any_text_is_a_mapping_or_refused_in_words(text: str, directive: bool) -> None:
+    said = "guestinfo.metadata: it is a mapping"
+    try:
+        assert isinstance(handed.mapping(f"%YAML {text}" if directive else text, "guestinfo.metadata"), dict)
+    except BadInput as refused:
+        said = refused.what
+    assert said.startswith("guestinfo.metadata: it ")
+
+
+def test_a_disk_that_can_not_be_opened_stops_no_boot(tmp_path: Path) -> None:
+    made = room.make(tmp_path)
+    gone = str(tmp_path / "sdb")
+    with_disks(made, SYSTEM, disk("sdb", path=gone))
+    said, form = firstboot.boot(made.root, made.run)
+    assert form == ["tty1", "ttyS0"]
+    assert said == [f"{gone}: No such file or directory"]
+    assert said[0] in made.read("run/issue.d/paver.issue")
 
 
 @given(st.text(max_size=200), st.sampled_from(["", "base64", "b64", "gzip+base64", "gz+b64", "other"]))
