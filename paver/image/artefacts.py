@@ -51,7 +51,10 @@ class Disk:
 
 
 class _Linear(Protocol):
+    """Bytes from front to end."""
+
     def read(self, size: int, /) -> bytes: ...
+    def rest(self) -> Iterator[bytes]: ...
 
 
 def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sign: str | None = None) -> Disk:
@@ -104,11 +107,13 @@ def check(disk: Path, keys: Sequence[str] = (), tell: Callable[[int, int], None]
     """
     with _opened(disk, device=True) as file:
         size = file.seek(0, os.SEEK_END)
+        if size > 2 * iso9660.LARGEST:
+            raise BadInput(f"{disk.name} has {size} bytes, more than a disk of artefacts may have")
         file.seek(0)
         source = _linear(file, disk.name)
         start = source.read(iso9660.FIRST)
         at, length = iso9660.folder_of(start, disk.name)
-        listed = iso9660.files_of((start[at:] + source.read(at + length - len(start)))[:length], disk.name)
+        listed = iso9660.planned(start + source.read(at + length - len(start)), disk.name).files
         digests: dict[str, str] = {}
         kept: dict[str, bytes] = {}
         done, total = 0, sum(each.padded for each in listed)
@@ -117,7 +122,8 @@ def check(disk: Path, keys: Sequence[str] = (), tell: Callable[[int, int], None]
             if each.name in {MANIFEST, SIGNATURE}:
                 if each.size > _SMALL:
                     raise BadInput(f"{disk.name} has a {each.name} of {each.size} bytes")
-                kept[each.name] = source.read(each.padded)[: each.size]
+                kept[each.name] = source.read(each.size)
+                source.zeros(each.padded - each.size)
                 continue
             left = each.size
             while left:
@@ -126,9 +132,9 @@ def check(disk: Path, keys: Sequence[str] = (), tell: Callable[[int, int], None]
                 left -= len(piece)
                 done += len(piece)
                 tell(done, total)
-            source.read(each.padded - each.size)
+            source.zeros(each.padded - each.size)
             digests[each.name] = digest.hexdigest()
-        _to_the_end(source)
+        source.rest()
     artefacts = loads(kept.get(MANIFEST, b""), disk.name)
     _compare(disk.name, artefacts, {each.name: each.size for each in listed}, digests)
     return Disk(size=size, artefacts=artefacts, signer=_signer(disk.name, kept, keys))
@@ -237,35 +243,61 @@ class _Grains:
             self._at, size = self._at + len(part), size - len(part)
         return b"".join(parts)
 
-    def rest(self) -> None:
-        """Reads the tables behind the last grain, which are checked by that."""
+    def rest(self) -> Iterator[bytes]:
+        """Yields what was written behind what is read so far, and reads the tables, which are checked by that."""
         while self._next is not None:
+            offset, grain = self._next
+            yield grain[max(0, self._at - offset) :]
             self._next = next(self._grains, None)
 
 
+class _Device:
+    """A device, or a raw disk in a file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.read = file.read
+
+    def rest(self) -> Iterator[bytes]:
+        """Yields what lies behind what is read so far."""
+        while piece := self._file.read(_PIECE):
+            yield piece
+
+
 class _Whole:
-    """Hands out exactly what is asked for, or says that the disk is cut short."""
+    """Hands out exactly what is asked for, or says that the disk is cut short, or has more on it."""
 
     def __init__(self, source: _Linear, name: str) -> None:
-        self.source, self._name = source, name
+        self._source, self._name = source, name
 
     def read(self, size: int, /) -> bytes:
         """Returns `size` bytes."""
-        data = self.source.read(size) if size else b""
+        data = self._source.read(size) if size else b""
         if len(data) < size:
             raise BadInput(f"{self._name} is cut short, or no disk of artefacts", do="make or fetch it again")
         return data
+
+    def zeros(self, size: int) -> None:
+        """Reads `size` bytes, in which nothing may be."""
+        self._require_nothing(self.read(size))
+
+    def rest(self) -> None:
+        """Reads to the end, where nothing may be either."""
+        for piece in self._source.rest():
+            self._require_nothing(piece)
+
+    def _require_nothing(self, piece: bytes) -> None:
+        if piece.count(0) < len(piece):
+            raise BadInput(
+                f"{self._name} holds something behind a file, which no digest covers",
+                do="make or fetch it again",
+            )
 
 
 def _linear(file: IO[bytes], name: str) -> _Whole:
     magic = file.read(4)
     file.seek(0)
-    return _Whole(_Grains(file, name) if magic == b"KDMV" else file, name)
-
-
-def _to_the_end(source: _Whole) -> None:
-    if isinstance(source.source, _Grains):
-        source.source.rest()
+    return _Whole(_Grains(file, name) if magic == b"KDMV" else _Device(file), name)
 
 
 def _opened(path: Path, *, device: bool = False) -> IO[bytes]:

@@ -69,14 +69,15 @@ def plan(sizes: Sequence[tuple[str, int]]) -> Plan:
             )
     if len({name.lower() for name in names}) < len(names) or len(names) > _MOST:
         raise BadInput("two artefacts have the same name, or there are more than 1000")
+    content = sum(-(-size // BLOCK) * BLOCK for _, size in sizes)
+    if content > LARGEST:
+        raise BadInput(
+            f"the artefacts have {content} bytes, more than the {LARGEST} of one disk", do="make two of them"
+        )
     # Where the files lie does not change how long the folder is: once to know its length, once for good.
     blocks = len(_folder(_placed(sizes, 0), 1)) // BLOCK
     files = _placed(sizes, _FOLDER + blocks)
-    size = (_FOLDER + blocks) * BLOCK + sum(file.padded for file in files)
-    if size > LARGEST:
-        raise BadInput(
-            f"the artefacts have {size} bytes, more than the {LARGEST} of one disk", do="make two of them"
-        )
+    size = (_FOLDER + blocks) * BLOCK + content
     head = b"".join(
         (
             bytes(_PRIMARY * BLOCK),
@@ -105,43 +106,35 @@ def folder_of(start: bytes, where: str) -> tuple[int, int]:
     return at * BLOCK, size
 
 
-def files_of(folder: bytes, where: str) -> tuple[File, ...]:
-    """Returns the files that the folder's bytes list, each behind the one before.
+def planned(head: bytes, where: str) -> Plan:
+    """Returns what `plan` planned for the files that the bytes before the first file list.
+
+    Every byte is held to that: what others' readers go by and this one does not, such as a second descriptor or the length
+    of a record's extended attributes, could have them read other content than what was digested.
 
     Raises:
-        BadInput: it is damaged, or lists what `plan` would not.
+        BadInput: it is damaged, or is what `plan` would not make.
     """
-    found: list[File] = []
+    sizes: list[tuple[str, int]] = []
     more = False
-    end = _FOLDER + len(folder) // BLOCK
-    for record in _records(folder, where):
-        at, size, flags = (
-            struct.unpack_from("<I", record, 2)[0],
-            struct.unpack_from("<I", record, 10)[0],
-            record[25],
-        )
-        name = _long_name(record)
-        last = found[-1] if found else None
-        if (
-            at != end
-            or flags & ~_MANY
-            or (more and (last is None or last.name != name))
-            or (flags & _MANY and size != _SECTION)
-        ):
-            raise BadInput(f"{where} has a damaged folder", do="make or fetch the disk again")
-        if more and last is not None:
-            found[-1] = dataclasses.replace(last, size=last.size + size)
+    for record in _records(head[_FOLDER * BLOCK :], where):
+        name, size = _long_name(record), struct.unpack_from("<I", record, 10)[0]
+        if more and sizes[-1][0] == name:
+            sizes[-1] = (name, sizes[-1][1] + size)
         else:
-            if not _NAME.fullmatch(name) or name in {file.name for file in found}:
-                raise BadInput(
-                    f"{where} names a file {name[:80]!r}, which is no artefact's name, or names it twice"
-                )
-            found.append(File(name=name, at=at, size=size))
-        more = bool(flags & _MANY)
-        end = at + -(-size // BLOCK)
-    if more or end * BLOCK > LARGEST:
-        raise BadInput(f"{where} has a damaged folder", do="make or fetch the disk again")
-    return tuple(found)
+            sizes.append((name, size))
+        more = bool(record[25] & _MANY)
+    try:
+        found = plan(sizes)
+    except BadInput as error:
+        raise BadInput(f"{where} has a damaged folder: {error.what}", do="make or fetch it again") from error
+    if found.head != head:
+        raise BadInput(
+            f"{where} is not laid out as paver does it",
+            why="others could read other files from it than those that are digested here",
+            do="make or fetch it again",
+        )
+    return found
 
 
 FIRST = (_FOLDER + 1) * BLOCK

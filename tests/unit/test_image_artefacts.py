@@ -128,11 +128,10 @@ def test_what_is_no_file_is_refused(tmp_path: Path, what: str) -> None:
 def test_a_file_of_more_than_four_gibibytes_has_several_extents_one_after_the_other() -> None:
     size = 2**32 * 2 + 5
     planned = iso9660.plan([("huge.iso", size), ("small", 1)])
-    at, length = iso9660.folder_of(planned.head, "x")
-    found = iso9660.files_of(planned.head[at : at + length], "x")
-    assert found == planned.files
-    assert found[0].size == size
-    assert found[1].at == found[0].at + -(-size // 2048)
+    found = iso9660.planned(planned.head, "x")
+    assert found == planned
+    assert found.files[0].size == size
+    assert found.files[1].at == found.files[0].at + -(-size // 2048)
 
 
 def test_a_disk_that_claims_more_than_one_may_have_is_refused_at_once(tmp_path: Path) -> None:
@@ -151,6 +150,55 @@ def test_what_is_no_disk_of_artefacts_is_refused(tmp_path: Path, data: bytes) ->
     (tmp_path / "disk").write_bytes(data)
     with pytest.raises(BadInput):
         artefacts.check(tmp_path / "disk")
+
+
+@pytest.mark.parametrize(
+    ("at", "new"),
+    [
+        (512, b"a boot sector"),
+        (17 * 2048, b"\x02CD001\x01" + bytes(2041)),  # a supplementary descriptor, as Joliet has it
+        (20 * 2048 + 2, (50).to_bytes(4, "little")),  # the folder's own record: where it lies
+        (20 * 2048 + 166 + 1, b"\x01"),  # the first file's extended attributes: others skip as many blocks
+        (-1, b"x"),
+        (2**21, b"behind the last file"),
+    ],
+)
+def test_what_others_would_read_and_no_digest_covers_is_refused_on_a_signed_disk(
+    tmp_path: Path, at: int, new: bytes
+) -> None:
+    private, public = key()
+    raw = tmp_path / "raw"
+    with made(tmp_path, private).open("rb") as packed:
+        vmdk.decode(packed, raw)
+    data = bytearray(raw.read_bytes())
+    # The first record of a file follows the two of the folder, each as long as it says.
+    first = 20 * 2048 + data[20 * 2048]
+    assert first + data[first] == 20 * 2048 + 166
+    assert artefacts.check(raw, [public]).signer
+    data[at : len(data) if at < 0 else at + len(new)] = new
+    raw.write_bytes(data)
+    with pytest.raises(BadInput):
+        artefacts.check(raw, [public])
+    with (tmp_path / "packed").open("wb") as into:
+        vmdk.write_vmdk(bytes(data), into)
+    with pytest.raises(BadInput):
+        artefacts.check(tmp_path / "packed", [public])
+
+
+def test_no_byte_of_a_signed_disk_can_be_changed(tmp_path: Path) -> None:
+    private, public = key()
+    raw = tmp_path / "raw"
+    with made(tmp_path, private, {"a": b"a" * 3000, "b": b"b"}).open("rb") as packed:
+        vmdk.decode(packed, raw)
+    good = raw.read_bytes()
+    random_ = random.Random(1)  # noqa: S311 - the same every time
+    places = [random_.randrange(len(good)) for _ in range(100)] + [
+        random_.randrange(32_768, 57_344) for _ in range(400)
+    ]
+    for at in places:
+        raw.write_bytes(good[:at] + bytes([good[at] ^ random_.randrange(1, 256)]) + good[at + 1 :])
+        with pytest.raises(PaverError):
+            artefacts.check(raw, [public])
 
 
 def test_a_damaged_disk_is_whole_or_refused(tmp_path: Path) -> None:
