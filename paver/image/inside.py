@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from paver.errors import BadInput
 from paver.image.bill import Bill
-from paver.image.ext4 import Bytes, Ext4
+from paver.image.ext4 import MOST, Bytes, Ext4
 from paver.image.payload import PLACE
 from paver.ovf import gpt
 
@@ -18,8 +18,8 @@ _LARGEST = 2**26
 _INFO = re.compile(r"(.+)-([^-]+)\.dist-info")
 
 
-def root(disk: Bytes, name: str) -> Ext4:
-    """Returns the root file system on a disk with a GPT.
+def root(disk: Bytes, name: str, most: int = MOST) -> Ext4:
+    """Returns the root file system on a disk with a GPT, of which at most `most` bytes are read.
 
     Raises:
         BadInput: there is none.
@@ -30,7 +30,7 @@ def root(disk: Bytes, name: str) -> Ext4:
         raise BadInput(f"{name} has {error}") from error
     if at is None:
         raise BadInput(f"{name} has no partition with a root file system")
-    return Ext4(disk, at, name=f"{name}: the root file system")
+    return Ext4(disk, at, name=f"{name}: the root file system", most=most)
 
 
 def differences(system: Ext4, bill: Bill) -> Iterator[str]:

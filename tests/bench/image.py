@@ -74,7 +74,7 @@ def room(ova: Path) -> Iterator[str]:
     total: collections.Counter[str] = collections.Counter()
     with Ova(ova) as opened:
         [name] = [member.name for member in opened.members if member.name.endswith(".vmdk")]
-        system = inside.root(Disk(opened.member(name)), name)
+        system = inside.root(Disk(opened.member(name)), name, most=2**40)
         seen: set[int] = set()
         for path, node in system.files():
             if node.number not in seen:

@@ -6,12 +6,14 @@ import gzip
 import io
 import random
 import stat
+import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from paver.errors import BadInput
-from paver.image import inside
+from paver.image import ext4, inside
 from paver.image.ext4 import Ext4
 from paver.ovf.vmdk import write_vmdk
 from paver.ovf.vmdk_random import Disk
@@ -69,6 +71,65 @@ def test_a_file_of_zeros_without_end_is_refused(data: bytes) -> None:
     assert changed != data
     with pytest.raises(BadInput, match="larger than itself"):
         Ext4(Memory(changed), 0, name="x").read("/holes", 2**40)
+
+
+class Counting(Memory):
+    """Says how often it is read."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads = 0
+
+    def read(self, offset: int, size: int) -> bytes:
+        self.reads += 1
+        assert self.reads < 10_000, "it is read without end"
+        return super().read(offset, size)
+
+
+def test_tables_of_extents_that_are_shared_are_not_read_again_and_again(data: bytes) -> None:
+    # Five levels, in each of which all entries lead to one block of the next: 84 to the fifth ways to a file's end.
+    count, block = (1024 - 12) // 12, 1024
+    first = len(data) // block
+    tables = []
+    for level in (4, 3, 2, 1, 0):
+        below = first + 5 - level
+        row = struct.pack("<IIHH", 0, below, 0, 0) if level else struct.pack("<IHHI", 2**20, 1, 0, 1)
+        tables.append(
+            (struct.pack("<HHHHI", 0xF30A, count, count, level, 0) + row * count).ljust(block, b"\0")
+        )
+    root = struct.pack("<HHHHI", 0xF30A, 4, 4, 5, 0) + struct.pack("<IIHH", 0, first, 0, 0) * 4
+    inode = data.index((200_003).to_bytes(4, "little")) - 4
+    disk = Counting(data[: inode + 0x28] + root + data[inode + 0x28 + len(root) :] + b"".join(tables))
+    assert Ext4(disk, 0, name="x").read("/holes", 10**6) == bytes(200_003)
+    assert disk.reads < 30
+
+
+def test_holes_in_a_file_system_that_claims_to_be_huge_are_not_read_for_days(data: bytes) -> None:
+    changed = bytearray(data)
+    inode = data.index((200_003).to_bytes(4, "little")) - 4
+    changed[inode + 0x6C : inode + 0x70] = (2**9).to_bytes(4, "little")  # 2 TiB
+    changed[1024 + 4 : 1024 + 8] = b"\xff" * 4
+    pieces = Ext4(Memory(bytes(changed)), 0, name="x").pieces("/holes")
+    with pytest.raises(BadInput, match="takes more reading than any image"):
+        _through(pieces)
+
+
+def _through(pieces: Iterable[bytes]) -> None:
+    read = 0
+    for piece in pieces:
+        read += len(piece)
+        assert read <= ext4.MOST
+
+
+def test_a_name_that_is_looked_up_in_a_huge_folder_again_and_again_is_refused(data: bytes) -> None:
+    system = Ext4(Counting(data), 0, name="x", most=2**27)
+    with pytest.raises(BadInput, match="takes more reading than any image"):
+        _looked_up(system, 10_000)
+
+
+def _looked_up(system: Ext4, times: int) -> None:
+    for _ in range(times):
+        system.node("/many/a-file-with-a-rather-long-name-1")
 
 
 def test_what_is_not_there_what_is_too_large_and_links_in_a_circle_are_told(system: Ext4) -> None:
