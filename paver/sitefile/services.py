@@ -150,7 +150,7 @@ class Pipeline(Section):
 
     file: PathText | None = Field(
         default=None,
-        description="The pipeline's YAML; if left out, paver's own: it pulls an image and an object.",
+        description="The pipeline's YAML; if left out, paver's own: one task that only has to end well, to show that a worker takes it.",
     )
     paused: bool = Field(default=False, description="It is set, but doesn't run yet.")
 
