@@ -27,7 +27,6 @@ RUN_FILES = (
     "journal-jumpbox.jsonl",
     "events.jsonl",
     "jumpbox.log",
-    "outcome.json",
     "report.html",
 )
 """What is taken of a run's folder; anything else in it is not paver's."""

@@ -4,9 +4,9 @@
     <state>/<site>/sealed.seen         which sealed store was seen last, and its generation
     <state>/<site>/handed.json         how the jumpbox is reached, while a run that was handed over goes on there
     <state>/<site>/env/                roots of the site for tools, written by `paver env`
-    <state>/<site>/runs/<run>/         plan.json  journal.jsonl  events.jsonl  report.html  outcome.json
+    <state>/<site>/runs/<run>/         plan.json  journal.jsonl  events.jsonl  report.html
 
-`<state>` is `$PAVER_STATE`, or `/var/lib/paver` on the jumpbox, or `.paver` beside the site file.
+`<state>` is `$PAVER_STATE`, or `.paver` beside the site file, on the jumpbox too.
 """
 
 from __future__ import annotations
