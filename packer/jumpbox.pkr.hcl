@@ -34,6 +34,7 @@ build {
       "PORT=${build.Port}",
       "SINCE=${var.since}",
     ]
-    script = "${path.root}/take-out.sh"
+    script          = "${path.root}/take-out.sh"
+    execute_command = ["/bin/sh", "-c", "{{.Vars}} '{{.Script}}'"]
   }
 }
