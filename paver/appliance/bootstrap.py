@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paver.appliance import mark, render, site
+from paver.appliance import datadisk, mark, render, site
 from paver.appliance.machine import Run, run
 from paver.errors import PaverError, Refused
 
@@ -63,7 +63,7 @@ class Bootstrap:
 
         Raises:
             BadInput: there is no site.
-            Refused: another one is at it.
+            Refused: another one is at it, or the data disk with the state is not there.
         """
         lock = self.root / LOCK
         lock.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +78,7 @@ class Bootstrap:
             return self._steps()
 
     def _steps(self) -> int:
+        datadisk.ready(self.root, self.run)
         where = site.bring(self.root, self.run, self.owner)
         file = self.root / site.PLACE / site.FILE
         self.say(f"paver-bootstrap: the site of {where}")

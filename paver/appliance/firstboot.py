@@ -145,7 +145,8 @@ def _attempt(does: Callable[[], list[str]]) -> list[str]:
     try:
         return does()
     except PaverError as error:
-        return [" ".join(part for part in (error.what, error.seen, error.why) if part)]
+        words = " ".join(part for part in (error.what, error.seen, error.why) if part)
+        return [f"{words}: {error.do}" if error.do else words]
     except OSError as error:
         return [f"{error.filename or 'this machine'}: {error.strerror or error}"]
 

@@ -1,6 +1,7 @@
 """The mark that a first boot came to its end: which way, and by what the machine is reached and known.
 
-It lies with the state, perhaps on a disk that outlives the machine: a mark of another machine counts as none.
+It lies on the machine's own disk, not with the state: no data disk that comes, goes or fails may open the form again.
+A mark of another machine, of a disk that was copied, counts as none.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-FILE = "var/lib/paver/firstboot.done"
+FILE = "etc/paver/firstboot.done"
 SCHEMA = "paver.firstboot/1"
 WAYS = {
     "guestinfo": "by guestinfo",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paver.appliance import bootstrap, site
+from paver.appliance import bootstrap, datadisk, site
 from paver.appliance.bootstrap import Bootstrap
 from paver.errors import BadInput, PaverError, Refused
 from tests.support import room
@@ -142,6 +142,32 @@ def test_two_at_once_are_refused(made: Room) -> None:
         with pytest.raises(Refused, match="runs already"):
             story.tells()
     assert story.verbs == []
+
+
+@pytest.mark.parametrize(
+    ("disks", "words"),
+    [
+        ([{"path": "/dev/sdb", "label": "paver-data", "mountpoints": [None]}], "/dev/sdb is not mounted"),
+        ([{"path": f"/dev/sd{name}", "label": "paver-data"} for name in "bc"], "are all labelled paver-data"),
+        ([], "is not there"),
+    ],
+)
+def test_where_the_state_is_not_where_it_was_nothing_is_begun_anew(
+    tmp_path: Path, disks: list[dict[str, object]], words: str
+) -> None:
+    made = room.make(tmp_path, vmware=True)
+    made.guestinfo["guestinfo.paver.site"] = SITE
+    made.write(datadisk.RECORD, "/dev/sdb\n")
+    made.prints["lsblk"] = json.dumps({"blockdevices": disks})
+    story = Story(made)
+    with pytest.raises(Refused, match=words) as refused:
+        story.tells()
+    assert refused.value.do
+    assert story.verbs == []
+    assert not (made.root / site.PLACE).exists()
+    mounted = {"path": "/dev/sdb", "label": "paver-data", "mountpoints": ["/var/lib/paver"]}
+    made.prints["lsblk"] = json.dumps({"blockdevices": [mounted]})
+    assert Story(made).tells() == 0
 
 
 def test_a_done_mark_that_is_damaged_counts_as_none(made: Room) -> None:

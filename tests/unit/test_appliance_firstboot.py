@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,67 @@ def test_a_data_disk_that_is_there_is_mounted_and_an_empty_one_beside_it_left_al
     firstboot.boot(made.root, made.run)
     assert made.began("systemctl", "start", datadisk.UNIT)
     assert not made.began("mkfs.ext4")
+
+
+SET_UP = mark.Mark(
+    way="console", machine=room.MACHINE, address="10.20.0.10", prefix=24, fingerprint=None, closed=True
+)
+DATA = disk("sdb", fstype="ext4", label="paver-data")
+
+
+@pytest.mark.parametrize("found", [disk("sdb"), DATA])
+def test_no_disk_hides_what_the_machine_in_use_has_and_no_form_opens(
+    tmp_path: Path, found: dict[str, Any]
+) -> None:
+    made = room.make(tmp_path)
+    mark.write(made.root, SET_UP)
+    made.write("var/lib/paver/bucc/lab-north/state/state.json", "{}")
+    with_disks(made, SYSTEM, found)
+    said, form = firstboot.boot(made.root, made.run)
+    assert not made.began("mkfs.ext4")
+    assert not made.began("systemctl", "start", datadisk.UNIT)
+    assert form == []
+    assert "/dev/sdb" in said[0]
+    assert "/var/lib/paver on the first disk is in use" in made.read("run/issue.d/paver.issue")
+
+
+def test_a_data_disk_that_fails_or_comes_opens_no_form_of_a_machine_that_was_set_up(tmp_path: Path) -> None:
+    made = room.make(tmp_path)
+    mark.write(made.root, SET_UP)
+    with_disks(made, SYSTEM, DATA)
+    made.prints["systemctl start"] = PaverError("`systemctl start` ended with 1", seen="bad superblock")
+    assert firstboot.boot(made.root, made.run) == (["`systemctl start` ended with 1 bad superblock"], [])
+    del made.prints["systemctl start"]
+    # What is mounted has none of what the first disk has in this place.
+    shutil.rmtree(made.root / datadisk.MOUNT)
+    assert firstboot.boot(made.root, made.run) == ([], [])
+    found = mark.read(made.root)
+    assert found is not None
+    assert found.closed
+
+
+def test_of_two_disks_that_say_they_are_the_data_disk_none_is_mounted(tmp_path: Path) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    with_disks(made, SYSTEM, DATA, disk("sdc", fstype="ext4", label="paver-data"))
+    said, _ = firstboot.boot(made.root, made.run)
+    assert not made.began("systemctl", "start", datadisk.UNIT)
+    assert "/dev/sdb /dev/sdc are all labelled paver-data: detach" in said[0]
+
+
+def test_where_the_data_disk_is_gone_no_other_one_is_made_until_somebody_says_so(tmp_path: Path) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    with_disks(made, SYSTEM, DATA)
+    assert firstboot.boot(made.root, made.run)[0] == []
+    empty = tmp_path / "sdc"
+    with empty.open("wb") as file:
+        file.truncate(10 * GIB)
+    with_disks(made, SYSTEM, disk("sdc", path=str(empty), size=10 * GIB))
+    said, _ = firstboot.boot(made.root, made.run)
+    assert "the data disk that has this machine's state is not there: attach it again" in said[0]
+    assert not made.began("mkfs.ext4")
+    (made.root / said[0].rpartition(" /")[2]).unlink()
+    assert firstboot.boot(made.root, made.run)[0] == []
+    assert made.began("mkfs.ext4")
 
 
 def test_a_boot_goes_on_without_a_data_disk_that_fails(tmp_path: Path) -> None:

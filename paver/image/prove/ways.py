@@ -33,7 +33,7 @@ CHECKS = 900.0
 """Seconds that all that is looked at may take together."""
 
 NOCLOUD, GUESTINFO, FORM = "nocloud", "guestinfo", "console"
-_MARK = "/var/lib/paver/firstboot.done"
+_MARK = "/etc/paver/firstboot.done"
 _AWAIT_MARK = f"for i in $(seq 300); do [ -s {_MARK} ] && break; sleep 1; done; cat {_MARK}"
 _FAILS_WITHOUT_VMWARE = ("open-vm-tools.service",)
 
