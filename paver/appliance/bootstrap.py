@@ -19,7 +19,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paver.appliance import datadisk, mark, render, site
+from paver.appliance import datadisk, guestinfo, mark, render, site
+from paver.appliance.guestinfo import Guestinfo
 from paver.appliance.machine import Run, run
 from paver.errors import PaverError, Refused
 
@@ -79,6 +80,9 @@ class Bootstrap:
 
     def _steps(self) -> int:
         datadisk.ready(self.root, self.run)
+        info = Guestinfo(self.root, self.run)
+        if info.there() and mark.read(self.root) is not None:
+            guestinfo.clean(info)
         where = site.bring(self.root, self.run, self.owner)
         file = self.root / site.PLACE / site.FILE
         self.say(f"paver-bootstrap: the site of {where}")

@@ -53,7 +53,8 @@ def boot(root: Path, run: Run) -> tuple[list[str], list[str]]:
     form = _needs_form(machine, way, before, wrong)
     if found and not (form and before is None):
         mark.write(root, found)
-        if has_info and before is None:
+        # At every boot: one that was cut off in between, or a form that was filled in since, leaves them.
+        if has_info:
             said += _attempt(lambda: _clean(info))
     if way is None:
         said += _attempt(lambda: _grow(machine))
@@ -114,10 +115,7 @@ def _publish(info: Guestinfo, key: str) -> list[str]:
 
 
 def _clean(info: Guestinfo) -> list[str]:
-    """Takes the data of others out of the VM's settings; paver's own has no secret, and is what it compares with."""
-    if not guestinfo.of_paver(info):
-        for key in (guestinfo.USERDATA, guestinfo.VENDORDATA):
-            info.clear(key)
+    guestinfo.clean(info)
     return []
 
 

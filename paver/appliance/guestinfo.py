@@ -17,6 +17,11 @@ HOST_KEYS = "paver.host-keys"
 SITE, SEALED = "paver.site", "paver.sealed"
 """A site file and its sealed store, as `paver-bootstrap` takes them."""
 
+_OF_METADATA = frozenset({"instance-id", "local-hostname", "network"})
+_OF_USERDATA = frozenset({"hostname", "fqdn", "users", "disable_root", "ssh_pwauth"})
+_OF_A_USER = frozenset({"name", "gecos", "shell", "sudo", "lock_passwd", "ssh_authorized_keys"})
+"""All that paver writes; see `paver.drivers.vsphere.jumpbox.first_boot`."""
+
 CLEARED = "---"
 """What stands in a value that was used, as cloud-init leaves it."""
 
@@ -118,9 +123,31 @@ def wrong(info: Guestinfo) -> list[str]:
 
 
 def of_paver(info: Guestinfo) -> bool:
-    """Tells whether paver itself wrote the first-boot data: no secret is in that, and it is what paver compares with."""
+    """Tells whether paver itself wrote the first-boot data: no secret is in that, and it is what paver compares with.
+
+    Told by the whole of it: what has anything more in it was changed by somebody, and may hold a password.
+    """
     try:
-        found = handed.mapping(info.text(METADATA), METADATA)
+        metadata = handed.mapping(info.text(METADATA), METADATA)
+        userdata = handed.mapping(info.text(USERDATA), USERDATA)
     except PaverError:
         return False
-    return str(found.get("instance-id", "")).startswith("paver-")
+    users = userdata.get("users")
+    return (
+        str(metadata.get("instance-id", "")).startswith("paver-")
+        and metadata.keys() <= _OF_METADATA
+        and userdata.keys() <= _OF_USERDATA
+        and isinstance(users, list)
+        and all(isinstance(user, dict) and user.keys() <= _OF_A_USER for user in users)
+    )
+
+
+def clean(info: Guestinfo) -> None:
+    """Takes the first-boot data of others out of the VM's settings; paver's own stays.
+
+    Raises:
+        PaverError: the hypervisor refuses.
+    """
+    if info.get(USERDATA) and not of_paver(info):
+        info.clear(USERDATA)
+    info.clear(VENDORDATA)

@@ -34,9 +34,11 @@ def bring(root: Path, run: Callable[..., str], owner: tuple[int, int] | None) ->
         PaverError: a medium can't be read.
     """
     place = root / PLACE
-    if (place / FILE).is_file():
-        return f"/{PLACE}"
     info = Guestinfo(root, run)
+    if (place / FILE).is_file():
+        # Also what a run that was cut off kept and did not come to clear.
+        cleared = info.there() and _clear(info)
+        return f"/{PLACE}{f'; what guestinfo.{guestinfo.SITE} had was cleared' if cleared else ''}"
     for label in LABELS:
         with _mounted(root, run, label) as top:
             if top is not None and (top / "paver" / FILE).is_file():
@@ -45,9 +47,7 @@ def bring(root: Path, run: Callable[..., str], owner: tuple[int, int] | None) ->
     with tempfile.TemporaryDirectory(prefix="paver-site-") as scratch:
         if info.there() and _from_guestinfo(info, Path(scratch)):
             _copy(Path(scratch), place, owner)
-            # Anybody who may read the VM could read it there.
-            for key in (guestinfo.SITE, guestinfo.SEALED):
-                info.clear(key)
+            _clear(info)
             return f"guestinfo.{guestinfo.SITE}"
     raise BadInput(
         "there is no site to pave",
@@ -115,6 +115,14 @@ def _from_guestinfo(info: Guestinfo, folder: Path) -> bool:
     if sealed:
         (folder / f"{_name(found)}.sealed").write_text(sealed)
     return True
+
+
+def _clear(info: Guestinfo) -> bool:
+    """Clears the site where anybody who may read the VM could read it; tells whether any was there."""
+    found = [key for key in (guestinfo.SITE, guestinfo.SEALED) if info.get(key)]
+    for key in found:
+        info.clear(key)
+    return bool(found)
 
 
 def _name(site: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paver.appliance import bootstrap, datadisk, site
+from paver.appliance import bootstrap, datadisk, mark, site
 from paver.appliance.bootstrap import Bootstrap
 from paver.errors import BadInput, PaverError, Refused
 from tests.support import room
@@ -195,6 +195,41 @@ def test_a_site_in_guestinfo_is_kept_with_its_sealed_store_and_cleared_there(tmp
     assert {made.guestinfo["guestinfo.paver.site"], made.guestinfo["guestinfo.paver.sealed"]} == {"---"}
     assert (made.root / site.PLACE / "lab-north.sealed").stat().st_mode & 0o777 == 0o600
     assert Story(made).tells() == 0
+
+
+def test_what_a_run_that_was_killed_left_of_the_site_in_guestinfo_is_cleared_by_the_next(
+    tmp_path: Path,
+) -> None:
+    made = room.make(tmp_path, vmware=True)
+    left = {"guestinfo.paver.site": SITE, "guestinfo.paver.sealed": "sealed"}
+    made.guestinfo |= left
+    run = made.run
+
+    def dying(*argv: str, stdin: str = "", timeout: float = 0) -> str:
+        if argv[-1].startswith("info-set"):
+            raise Killed
+        return run(*argv, stdin=stdin, timeout=timeout)
+
+    made.run = dying  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        Story(made).tells()
+    assert made.guestinfo == left
+    made.run = run  # type: ignore[method-assign]
+    story = Story(made)
+    assert story.tells() == 0
+    assert {made.guestinfo[key] for key in left} == {"---"}
+    assert "cleared" in story.said[0]
+
+
+def test_first_boot_data_of_others_that_still_stand_in_guestinfo_are_cleared(made: Room) -> None:
+    made.write("sys/class/dmi/id/sys_vendor", "VMware, Inc.\n")
+    made.guestinfo["guestinfo.userdata"] = "#cloud-config\npassword: geheim\n"
+    Story(made).tells()
+    assert made.guestinfo["guestinfo.userdata"] != "---", "the first boot has not come to its end"
+    found = mark.Mark(way="console", machine=room.MACHINE, address=None, prefix=None, fingerprint=None)
+    mark.write(made.root, found)
+    Story(made).tells()
+    assert made.guestinfo["guestinfo.userdata"] == "---"
 
 
 def with_cd(made: Room, files: dict[str, str]) -> None:

@@ -33,6 +33,11 @@ WISH = first_boot.FirstBoot(
 )
 
 
+SET_UP = mark.Mark(
+    way="console", machine=room.MACHINE, address="10.20.0.10", prefix=24, fingerprint=None, closed=True
+)
+
+
 def disk(name: str, **more: Any) -> dict[str, Any]:
     found = {"path": f"/dev/{name}", "type": "disk", "size": 100 * GIB, "fstype": None, "label": None}
     return {**found, "pttype": None, "ro": False, "mountpoints": [None], **more}
@@ -72,19 +77,51 @@ def test_the_published_host_key_is_the_one_that_the_jumpboxs_kind_reads(tmp_path
         made.guestinfo.clear()
 
 
-def test_data_of_others_is_cleared_after_use_and_only_once(tmp_path: Path) -> None:
+def test_data_of_others_is_cleared_after_use_at_every_boot(tmp_path: Path) -> None:
     made = room.make(tmp_path, vmware=True, cloud="vmware")
-    made.guestinfo |= {
+    data = {
         "guestinfo.metadata": "instance-id: mine\n",
         "guestinfo.userdata": encoded("#cloud-config\nchpasswd: {users: [{name: me, password: geheim}]}\n"),
         "guestinfo.userdata.encoding": "gzip+base64",
+        "guestinfo.vendordata": "#cloud-config\n",
     }
+    # The second time as if the first boot had been cut off once it was marked.
+    for _ in range(2):
+        made.guestinfo |= data
+        firstboot.boot(made.root, made.run)
+        assert made.guestinfo["guestinfo.userdata"] == made.guestinfo["guestinfo.vendordata"] == "---"
+        assert made.guestinfo["guestinfo.metadata"] == "instance-id: mine\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "more"),
+    [
+        (first_boot.USERDATA, {"chpasswd": {"list": ["root:geheim"]}}),
+        (first_boot.USERDATA, {"users": [{"name": "me", "hashed_passwd": "geheim"}]}),
+        (first_boot.USERDATA, {"users": "me"}),
+        (first_boot.METADATA, {"password": "geheim"}),
+        (first_boot.METADATA, {"instance-id": "mine"}),
+    ],
+)
+def test_data_that_only_look_like_pavers_own_are_cleared_too(
+    tmp_path: Path, key: str, more: dict[str, Any]
+) -> None:
+    made = room.make(tmp_path, vmware=True, cloud="vmware")
+    made.guestinfo |= first_boot.guestinfo(WISH)
+    document = json.loads(first_boot.decoded(made.guestinfo[key]).removeprefix("#cloud-config\n"))
+    head = "#cloud-config\n" if key == first_boot.USERDATA else ""
+    made.guestinfo[key] = encoded(head + json.dumps({**document, **more}))
+    firstboot.boot(made.root, made.run)
+    assert made.guestinfo[first_boot.USERDATA] == "---"
+
+
+def test_data_that_were_broken_are_cleared_once_the_form_was_filled_in(tmp_path: Path) -> None:
+    made = room.make(tmp_path, vmware=True, cloud="vmware")
+    made.guestinfo |= {"guestinfo.metadata": "a: [1", "guestinfo.userdata": "#cloud-config\npassword: geheim"}
+    assert firstboot.boot(made.root, made.run)[1] == ["tty1", "ttyS0"]
+    mark.write(made.root, SET_UP)
     firstboot.boot(made.root, made.run)
     assert made.guestinfo["guestinfo.userdata"] == "---"
-    assert made.guestinfo["guestinfo.metadata"] == "instance-id: mine\n"
-    made.guestinfo["guestinfo.userdata"] = "#cloud-config\n"
-    firstboot.boot(made.root, made.run)
-    assert made.guestinfo["guestinfo.userdata"] == "#cloud-config\n"
 
 
 def test_with_a_nocloud_disk_no_form_opens(tmp_path: Path) -> None:
@@ -288,9 +325,6 @@ def test_a_data_disk_that_is_there_is_mounted_and_an_empty_one_beside_it_left_al
     assert not made.began("mkfs.ext4")
 
 
-SET_UP = mark.Mark(
-    way="console", machine=room.MACHINE, address="10.20.0.10", prefix=24, fingerprint=None, closed=True
-)
 DATA = disk("sdb", fstype="ext4", label="paver-data")
 
 
