@@ -153,11 +153,11 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from paver.image import publish, verify  # noqa: PLC0415 - `--help` does without it
+    from paver.image import published, verify  # noqa: PLC0415 - `--help` does without it
     from paver.ovf import certificate  # noqa: PLC0415 - likewise
 
     vouching = (
-        certificate.authorities(publish.read_key(arguments.ca), str(arguments.ca)) if arguments.ca else ()
+        certificate.authorities(published.read_key(arguments.ca), str(arguments.ca)) if arguments.ca else ()
     )
     found = []
     for finding in verify.verify(arguments.file, _keys(arguments.key), vouching):
@@ -172,7 +172,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _artefacts(arguments: argparse.Namespace) -> int:
     from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
-    from paver.image import artefacts, publish  # noqa: PLC0415 - likewise
+    from paver.image import artefacts, published  # noqa: PLC0415 - likewise
 
     if bool(arguments.files) == bool(arguments.verify):
         raise BadInput("name the files that go on the disk, or --verify with a disk")
@@ -184,7 +184,7 @@ def _artefacts(arguments: argparse.Namespace) -> int:
     if arguments.verify:
         disk = artefacts.check(arguments.verify, _keys(arguments.key), told)
     else:
-        key = publish.read_key(arguments.sign).decode(errors="replace") if arguments.sign else None
+        key = published.read_key(arguments.sign).decode(errors="replace") if arguments.sign else None
         disk = artefacts.make(arguments.out, arguments.files, told, sign=key)
     tell(f"artefacts: done in {disk.size / 1e6:.0f} MB")
     out.lines([f"{each.sha256}  {each.name}  {each.size} bytes" for each in disk.artefacts])
@@ -195,11 +195,11 @@ def _artefacts(arguments: argparse.Namespace) -> int:
 
 def _keys(paths: list[Path]) -> list[str]:
     from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
-    from paver.image import publish  # noqa: PLC0415 - likewise
+    from paver.image import published  # noqa: PLC0415 - likewise
 
     keys = []
     for path in paths:
-        text = publish.read_key(path).decode(errors="replace")
+        text = published.read_key(path).decode(errors="replace")
         found = [line for line in text.splitlines() if line.strip()]
         if not found:
             raise BadInput(f"{path} holds no public key", why="without one no signature would be asked for")

@@ -33,6 +33,7 @@ from paver.image import (
     pool,
     provision,
     publish,
+    published,
     seal,
     stages,
 )
@@ -103,7 +104,9 @@ def build(order: Order, tell: stages.Tell) -> Built:
         order.cache,
         "payload",
         stages.key(
-            _REVISION, payload.digest(order.source), *(publish.digest(built[name]) for name in sorted(built))
+            _REVISION,
+            payload.digest(order.source),
+            *(published.digest(built[name]) for name in sorted(built)),
         ),
         lambda into: _payload(order, wanted, locked, built, into, tell),
         tell,
@@ -131,9 +134,9 @@ def build(order: Order, tell: stages.Tell) -> Built:
         programs=fed / "bin",
         lock=locked,
         inputs={
-            lock.FILE.as_posix(): publish.digest(order.source / lock.FILE),
-            content.FILE.as_posix(): publish.digest(order.source / content.FILE),
-            ansible.LOCK.as_posix(): publish.digest(order.source / ansible.LOCK),
+            lock.FILE.as_posix(): published.digest(order.source / lock.FILE),
+            content.FILE.as_posix(): published.digest(order.source / content.FILE),
+            ansible.LOCK.as_posix(): published.digest(order.source / ansible.LOCK),
             f"{base.FILES.as_posix()}/": stages.tree(order.source / base.FILES),
             **{f"{part.as_posix()}/": stages.tree(order.source / part) for part in provision.PARTS},
             "paver/": payload.digest(order.source),

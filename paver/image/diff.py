@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from paver.errors import BadInput
-from paver.image import bill, publish
+from paver.image import bill, published
 from paver.ovf import vmdk
 from paver.ovf.ova import Ova
 
@@ -41,7 +41,7 @@ def diff(old: Path, new: Path) -> Difference:
     Raises:
         BadInput: one can't be read, or has not exactly one disk.
     """
-    beside = [publish.beside(file, "bill") for file in (old, new)]
+    beside = [published.beside(file, "bill") for file in (old, new)]
     known = all(path.exists() for path in beside)
     packages: list[str] = []
     if known:

@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from paver.errors import BadInput
-from paver.image import bill, go_program, licences, provenance, sbom
+from paver.image import bill, go_program, licences, provenance, published, sbom
 from paver.image.lock import Lock
 from paver.ovf import certificate
 from paver.ovf.model import Product
@@ -28,10 +26,6 @@ from paver.ovf.write import make_ova
 from paver.signing import ssh
 
 NAME = sbom.NAME
-NAMESPACE = "paver-image"
-"""What a signature of an image is for, as `ssh-keygen -Y sign -n` takes it."""
-
-_PIECE = 2**22
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,8 +89,8 @@ def publish(
     Raises:
         BadInput: a key is none, or a part can't be read.
     """
-    publisher = None if certify is None else certificate.publisher(read_key(certify))
-    key = None if sign is None else read_key(sign).decode(errors="replace")
+    publisher = None if certify is None else certificate.publisher(published.read_key(certify))
+    key = None if sign is None else published.read_key(sign).decode(errors="replace")
     out.mkdir(parents=True, exist_ok=True)
     ova = out / f"{NAME}-{version}.ova"
     made = make_ova(
@@ -111,7 +105,10 @@ def publish(
         publisher=publisher,
     )
     files = {"ova": ova, **_unpacked(ova, out / f"{NAME}-{version}")}
-    sums = {"ova": made.sha256, **{what: digest(path) for what, path in files.items() if what != "ova"}}
+    sums = {
+        "ova": made.sha256,
+        **{what: published.digest(path) for what, path in files.items() if what != "ova"},
+    }
     listed, details = described(version, parts, sums["vmdk"])
     written = {
         "bill": bill.dumps(listed),
@@ -128,11 +125,11 @@ def publish(
         sums[what] = hashlib.sha256(data).hexdigest()
     lines = sorted((named(out, path), sums[what]) for what, path in files.items())
     text = "".join(f"{digest_}  {name}\n" for name, digest_ in lines).encode()
-    files["sha256"] = _written(sums_of(ova), text)
-    beside = signature_of(files["sha256"])
+    files["sha256"] = _written(published.sums_of(ova), text)
+    beside = published.signature_of(files["sha256"])
     beside.unlink(missing_ok=True)
     if key is not None:
-        files["signature"] = _written(beside, ssh.sign(text, key, namespace=NAMESPACE).encode())
+        files["signature"] = _written(beside, ssh.sign(text, key, namespace=published.NAMESPACE).encode())
     return Published(sha256=made.sha256, size=made.size, files=files)
 
 
@@ -143,9 +140,9 @@ def require_keys(sign: Path | None, certify: Path | None) -> None:
         BadInput: it is none, or one with a passphrase.
     """
     if certify is not None:
-        certificate.publisher(read_key(certify))
+        certificate.publisher(published.read_key(certify))
     if sign is not None:
-        ssh.sign(b"", read_key(sign).decode(errors="replace"), namespace=NAMESPACE)
+        ssh.sign(b"", published.read_key(sign).decode(errors="replace"), namespace=published.NAMESPACE)
 
 
 def described(version: str, parts: Parts, disk_sha256: str) -> tuple[bill.Bill, sbom.Details]:
@@ -157,8 +154,8 @@ def described(version: str, parts: Parts, disk_sha256: str) -> tuple[bill.Bill, 
     listed = bill.of(
         version,
         parts.lock,
-        {path.name: digest(path) for path in wheels},
-        {name: (number, digest(parts.programs / name)) for name, number in versions.items()},
+        {path.name: published.digest(path) for path in wheels},
+        {name: (number, published.digest(parts.programs / name)) for name, number in versions.items()},
         disk_sha256,
     )
     known = {("deb", name): found for name, found in licences.of_debs(parts.root).items() if found}
@@ -175,57 +172,9 @@ def described(version: str, parts: Parts, disk_sha256: str) -> tuple[bill.Bill, 
     return listed, details
 
 
-def stem_of(ova: Path) -> str:
-    """Returns what the names of all that is published with `ova` begin with."""
-    return ova.name.removesuffix(".ova")
-
-
-def sums_of(ova: Path) -> Path:
-    """Returns where the sums of what is published with an OVA lie."""
-    return ova.with_name(f"{stem_of(ova)}.sha256")
-
-
-def signature_of(sums: Path) -> Path:
-    """Returns where the signature over the sums lies."""
-    return sums.with_name(f"{sums.name}.sig")
-
-
-def beside(ova: Path, what: str) -> Path:
-    """Returns where a document of an OVA lies: its `bill`, `cdx`, `spdx` or `provenance`."""
-    return ova.with_name(f"{stem_of(ova)}.{what}.json")
-
-
 def named(out: Path, path: Path) -> str:
     """Returns how the sums name `path`."""
     return path.relative_to(out).as_posix()
-
-
-def digest(path: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_key(path: Path) -> bytes:
-    """Returns what is in a file with a key or a certificate.
-
-    Raises:
-        BadInput: it can't be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(
-            f"{path} cannot be read: {error.strerror}", why="a key or certificate is wanted there"
-        ) from error
-
-
-def take_out(opened: Ova, name: str, target: Path) -> None:
-    """Writes the member `name` of an OVA to the file `target`, which is there only once it is whole."""
-    draft = target.with_name(f".{target.name}")
-    with draft.open("wb") as into:
-        shutil.copyfileobj(opened.member(name), into, _PIECE)
-    draft.replace(target)
 
 
 def _unpacked(ova: Path, folder: Path) -> dict[str, Path]:
@@ -235,7 +184,7 @@ def _unpacked(ova: Path, folder: Path) -> dict[str, Path]:
     with Ova(ova) as opened:
         for member in opened.members:
             target = folder / member.name
-            take_out(opened, member.name, target)
+            published.take_out(opened, member.name, target)
             found[member.name.rpartition(".")[2]] = target
     for old in set(folder.iterdir()) - set(found.values()):
         old.unlink()

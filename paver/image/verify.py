@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 
 from paver.errors import BadInput
-from paver.image import bill, inside, provenance, publish, sbom
+from paver.image import bill, inside, provenance, published, sbom
 from paver.ovf import vmdk_random
 from paver.ovf.names import member_name
 from paver.ovf.ova import Ova, Verified
@@ -57,10 +57,10 @@ def verify(
                 f"{checked.capacity / 2**30:.0f} GiB, {checked.grains} grains, all inflate to what they say"
             )
             yield Finding(f"disk {name}", seen)
-    sums = publish.sums_of(file)
+    sums = published.sums_of(file)
     if sums.exists() or keys:
         yield from _signed(file, sums, keys)
-    beside = publish.beside(file, "bill")
+    beside = published.beside(file, "bill")
     if beside.exists():
         listed = bill.loads(_read(beside, _LARGEST_BILL), beside.name)
         yield _held(listed, verified)
@@ -87,7 +87,7 @@ def _signed(file: Path, sums: Path, keys: Sequence[str]) -> Iterator[Finding]:
     signer = _signer(sums, text, keys) if keys else None
     there = {name: file.parent / name for name in listed if (file.parent / name).is_file()}
     for name, path in there.items():
-        found = publish.digest(path)
+        found = published.digest(path)
         if found != listed[name]:
             raise BadInput(
                 f"{name} is not the one of {sums.name}",
@@ -102,13 +102,13 @@ def _signed(file: Path, sums: Path, keys: Sequence[str]) -> Iterator[Finding]:
 
 
 def _signer(sums: Path, text: bytes, keys: Sequence[str]) -> ssh.Signer:
-    signature = publish.signature_of(sums)
+    signature = published.signature_of(sums)
     if not signature.exists():
         raise ssh.SignatureError(
             f"{sums.name} is not signed", seen=f"there is no {signature.name}", do="fetch it beside the OVA"
         )
     armoured = _read(signature, _SMALL).decode(errors="replace")
-    return ssh.verify(text, armoured, keys, namespace=publish.NAMESPACE)
+    return ssh.verify(text, armoured, keys, namespace=published.NAMESPACE)
 
 
 def _sums(text: bytes, where: str) -> Mapping[str, str]:
@@ -152,7 +152,7 @@ def _told(file: Path, listed: bill.Bill, verified: Verified) -> Iterator[Finding
     """Holds what is told to others' tools to the bill and to the OVA."""
     held = frozenset((item.name, item.version, item.sha256) for item in listed.items)
     for what, form in (("cdx", "CycloneDX"), ("spdx", "SPDX")):
-        path = publish.beside(file, what)
+        path = published.beside(file, what)
         if path.exists():
             disk, items = sbom.items(_read(path, _LARGEST_BILL), path.name)
             if disk != listed.disk_sha256 or items != held:
@@ -162,14 +162,14 @@ def _told(file: Path, listed: bill.Bill, verified: Verified) -> Iterator[Finding
                     do="fetch both again from the publisher",
                 )
             yield Finding(form, f"{len(items)} things, the same as the bill's")
-    path = publish.beside(file, "provenance")
+    path = published.beside(file, "provenance")
     if path.exists():
         subjects = provenance.subjects(_read(path, _LARGEST_BILL), path.name)
         packed = {each.name: each.digests["sha256"] for each in verified.files}
         wrong = [
             name
             for name, digest in packed.items()
-            if subjects.get(f"{publish.stem_of(file)}/{name}") != digest
+            if subjects.get(f"{published.stem_of(file)}/{name}") != digest
         ]
         if wrong:
             raise BadInput(f"{path.name} is of another image", seen=", ".join(wrong))

@@ -14,7 +14,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-from paver.image import publish
+from paver.image import published
 from tests.support import small_image
 
 PACKAGES = ("cyclonedx-python-lib[json-validation]==11.12.0", "spdx-tools==0.8.5")
@@ -40,7 +40,7 @@ def main() -> int:
         files = sys.argv[1:]
         if not files:
             made = small_image.image(folder / "image", b"content" * 9000)
-            files = [str(publish.beside(made.ova, what)) for what in ("cdx", "spdx")]
+            files = [str(published.beside(made.ova, what)) for what in ("cdx", "spdx")]
         venv.create(folder / "venv", with_pip=True)
         python = folder / "venv" / "bin" / "python"
         subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from paver.image import artefacts, publish
+from paver.image import artefacts, published
 from paver.lab import build
 from paver.ovf import vmdk
 from paver.ovf.ova import Ova
@@ -28,7 +28,7 @@ def ran(*argv: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> subpr
 
 def test_sha256sum_and_ssh_keygen_agree_with_the_sums_and_their_signature(tmp_path: Path) -> None:
     made = image(tmp_path / "a", DISK)
-    sums = publish.sums_of(made.ova)
+    sums = published.sums_of(made.ova)
     assert ran("sha256sum", "--check", "--strict", sums.name, cwd=made.ova.parent).returncode == 0
     allowed = tmp_path / "allowed"
     allowed.write_text(f"publisher {made.key}\n")
@@ -41,9 +41,9 @@ def test_sha256sum_and_ssh_keygen_agree_with_the_sums_and_their_signature(tmp_pa
         "-I",
         "publisher",
         "-n",
-        publish.NAMESPACE,
+        published.NAMESPACE,
     ]
-    argv += ["-s", publish.signature_of(sums)]
+    argv += ["-s", published.signature_of(sums)]
     assert b"Good" in ran(*argv, stdin=sums.read_bytes()).stdout
     assert ran(*argv, stdin=sums.read_bytes() + b"\n").returncode != 0
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from paver.errors import BadInput
-from paver.image import go_program, licences, publish, sbom
+from paver.image import go_program, licences, published, sbom
 from tests.support import small_image
 from tests.support.small_image import GRAIN
 
@@ -17,7 +17,8 @@ from tests.support.small_image import GRAIN
 def documents(folder: Path) -> dict[str, Any]:
     made = small_image.image(folder, b"\x01" * GRAIN)
     return {
-        what: json.loads(publish.beside(made.ova, what).read_text()) for what in ("cdx", "spdx", "provenance")
+        what: json.loads(published.beside(made.ova, what).read_text())
+        for what in ("cdx", "spdx", "provenance")
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from paver.cli import entry
 from paver.errors import BadInput, PaverError, Refused
-from paver.image import base, build, diff, host, publish, stages, verify
+from paver.image import base, build, diff, host, published, stages, verify
 from paver.image.lock import Lock
 from paver.ovf import certificate
 from paver.signing import ssh
@@ -46,7 +46,7 @@ def test_an_image_that_somebody_else_signed_or_nobody_is_refused(tmp_path: Path)
     made, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x02" * GRAIN)
     with pytest.raises(ssh.SignatureError, match="may not sign"):
         list(verify.verify(made.ova, [other.key]))
-    publish.signature_of(publish.sums_of(made.ova)).unlink()
+    published.signature_of(published.sums_of(made.ova)).unlink()
     with pytest.raises(ssh.SignatureError, match="is not signed"):
         list(verify.verify(made.ova, [made.key]))
 
@@ -60,15 +60,15 @@ def test_another_image_under_a_signed_name_is_refused(tmp_path: Path) -> None:
 
 def test_a_signature_for_another_use_does_not_pass(tmp_path: Path) -> None:
     made = image(tmp_path / "a", b"\x01" * GRAIN)
-    sums = publish.sums_of(made.ova)
+    sums = published.sums_of(made.ova)
     with pytest.raises(ssh.SignatureError, match="another use"):
-        ssh.verify(sums.read_bytes(), publish.signature_of(sums).read_text(), [made.key])
+        ssh.verify(sums.read_bytes(), published.signature_of(sums).read_text(), [made.key])
 
 
 def test_a_bill_of_another_image_is_refused(tmp_path: Path) -> None:
     made, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x02" * GRAIN)
-    publish.sums_of(made.ova).unlink()
-    publish.beside(other.ova, "bill").replace(publish.beside(made.ova, "bill"))
+    published.sums_of(made.ova).unlink()
+    published.beside(other.ova, "bill").replace(published.beside(made.ova, "bill"))
     with pytest.raises(BadInput, match="the bill is of another image"):
         list(verify.verify(made.ova))
 
@@ -85,7 +85,7 @@ def test_a_byte_of_a_disk_that_changed_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("what", ["bill", "cdx", "spdx", "provenance"])
 def test_a_document_that_changed_after_it_was_signed_is_refused(tmp_path: Path, what: str) -> None:
     made = image(tmp_path / "a", b"\x01" * GRAIN)
-    path = publish.beside(made.ova, what)
+    path = published.beside(made.ova, what)
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(BadInput, match=f"{what}.json is not the one of"):
         list(verify.verify(made.ova, [made.key]))
@@ -97,8 +97,8 @@ def test_what_is_told_to_others_tools_has_to_be_what_the_bill_says(
     tmp_path: Path, what: str, change: tuple[str, str]
 ) -> None:
     made = image(tmp_path / "a", b"\x01" * GRAIN)
-    publish.sums_of(made.ova).unlink()
-    path = publish.beside(made.ova, what)
+    published.sums_of(made.ova).unlink()
+    path = published.beside(made.ova, what)
     assert change[0] in path.read_text()
     path.write_text(path.read_text().replace(*change))
     with pytest.raises(BadInput, match="is not what the bill says"):
@@ -107,8 +107,8 @@ def test_what_is_told_to_others_tools_has_to_be_what_the_bill_says(
 
 def test_a_provenance_of_another_image_is_refused(tmp_path: Path) -> None:
     made, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x02" * GRAIN)
-    publish.sums_of(made.ova).unlink()
-    publish.beside(other.ova, "provenance").replace(publish.beside(made.ova, "provenance"))
+    published.sums_of(made.ova).unlink()
+    published.beside(other.ova, "provenance").replace(published.beside(made.ova, "provenance"))
     with pytest.raises(BadInput, match="is of another image"):
         list(verify.verify(made.ova))
 
@@ -141,7 +141,7 @@ def test_a_disk_that_holds_other_things_than_its_bill_is_refused(
 
 def test_sums_that_name_a_file_outside_of_the_folder_are_refused(tmp_path: Path) -> None:
     made = image(tmp_path / "a", b"\x01" * GRAIN)
-    sums = publish.sums_of(made.ova)
+    sums = published.sums_of(made.ova)
     sums.write_text(sums.read_text() + f"{'0' * 64}  ../../etc/passwd\n")
     with pytest.raises(BadInput, match="outside of its folder"):
         list(verify.verify(made.ova))
@@ -183,8 +183,8 @@ def test_a_certificate_that_is_not_over_this_manifest_is_refused(tmp_path: Path)
 def test_two_images_of_the_same_bytes_do_not_differ(tmp_path: Path) -> None:
     one, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x01" * GRAIN)
     for what in ("bill", "cdx", "spdx", "provenance"):
-        assert publish.beside(one.ova, what).read_bytes() == publish.beside(other.ova, what).read_bytes()
-    assert publish.sums_of(one.ova).read_bytes() == publish.sums_of(other.ova).read_bytes()
+        assert published.beside(one.ova, what).read_bytes() == published.beside(other.ova, what).read_bytes()
+    assert published.sums_of(one.ova).read_bytes() == published.sums_of(other.ova).read_bytes()
     assert hashlib.sha256(one.ova.read_bytes()).digest() == hashlib.sha256(other.ova.read_bytes()).digest()
     assert diff.diff(one.ova, other.ova).same
 
@@ -201,7 +201,7 @@ def test_where_two_disks_differ_is_told_also_where_one_holds_nothing(tmp_path: P
 
 def test_without_bills_the_disks_are_compared_alone(tmp_path: Path) -> None:
     one, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x01" * GRAIN)
-    publish.beside(one.ova, "bill").unlink()
+    published.beside(one.ova, "bill").unlink()
     found = diff.diff(one.ova, other.ova)
     assert found.same
     assert not found.bills

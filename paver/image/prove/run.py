@@ -10,7 +10,7 @@ from pathlib import Path
 
 import paver
 from paver.errors import BadInput, PaverError
-from paver.image import bill, host, publish
+from paver.image import bill, host, published
 from paver.image.prove import pave, ways
 from paver.image.prove.report import Line, Report, Section
 from paver.image.stages import Tell
@@ -54,7 +54,7 @@ def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
         host.require_room(scratch.parent, _ROOM, what="a proof", variable="TMPDIR")
         disk = _disk(order.file, scratch, tell)
         tell("image: digesting its disk")
-        sha256 = publish.digest(disk)
+        sha256 = published.digest(disk)
         listed = _bill(order.file, sha256)
         image = ways.Image(disk=disk, bill=listed, version=listed.version if listed else paver.__version__)
         programs.provide(lambda line: tell(f"image: {line}"))
@@ -128,12 +128,12 @@ def _disk(file: Path, scratch: Path, tell: Tell) -> Path:
         if len(disks) != 1:
             raise BadInput(f"{file.name} holds {len(disks)} disks", why="an image has one")
         target = scratch / "disk.vmdk"
-        publish.take_out(opened, disks[0], target)
+        published.take_out(opened, disks[0], target)
     return target
 
 
 def _bill(file: Path, sha256: str) -> bill.Bill | None:
-    beside = publish.beside(file.with_name(f"{file.name}.ova") if file.is_dir() else file, "bill")
+    beside = published.beside(file.with_name(f"{file.name}.ova") if file.is_dir() else file, "bill")
     if not beside.exists():
         return None
     listed = bill.loads(beside.read_bytes(), beside.name)

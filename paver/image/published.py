@@ -1,0 +1,63 @@
+"""What is published with an image, for whoever reads it: where each of it lies beside the OVA, and how it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from paver.errors import BadInput
+from paver.ovf.ova import Ova
+
+NAMESPACE = "paver-image"
+"""What a signature of an image is for, as `ssh-keygen -Y sign -n` takes it."""
+
+_PIECE = 2**22
+
+
+def stem_of(ova: Path) -> str:
+    """Returns what the names of all that is published with `ova` begin with."""
+    return ova.name.removesuffix(".ova")
+
+
+def sums_of(ova: Path) -> Path:
+    """Returns where the sums of what is published with an OVA lie."""
+    return ova.with_name(f"{stem_of(ova)}.sha256")
+
+
+def signature_of(sums: Path) -> Path:
+    """Returns where the signature over the sums lies."""
+    return sums.with_name(f"{sums.name}.sig")
+
+
+def beside(ova: Path, what: str) -> Path:
+    """Returns where a document of an OVA lies: its `bill`, `cdx`, `spdx` or `provenance`."""
+    return ova.with_name(f"{stem_of(ova)}.{what}.json")
+
+
+def digest(path: Path) -> str:
+    """Returns the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_key(path: Path) -> bytes:
+    """Returns what is in a file with a key or a certificate.
+
+    Raises:
+        BadInput: it can't be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read: {error.strerror}", why="a key or certificate is wanted there"
+        ) from error
+
+
+def take_out(opened: Ova, name: str, target: Path) -> None:
+    """Writes the member `name` of an OVA to the file `target`, which is there only once it is whole."""
+    draft = target.with_name(f".{target.name}")
+    with draft.open("wb") as into:
+        shutil.copyfileobj(opened.member(name), into, _PIECE)
+    draft.replace(target)
