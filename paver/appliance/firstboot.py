@@ -7,6 +7,7 @@ boot came to its end; or opens the console's form where nothing told the machine
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 import shutil
@@ -49,8 +50,8 @@ def boot(root: Path, run: Run) -> tuple[list[str], list[str]]:
     if before is None:
         wrong = [*(guestinfo.wrong(info) if has_info else ()), *said_by_cloud_init(root)]
     way = before.way if before else way_of(root)
-    found = before if way == "console" else way and _mark(root, machine, way, key)
-    form = _needs_form(machine, way, before, wrong)
+    found = _told(before, machine) if way == "console" else way and _mark(root, machine, way, key)
+    form = _needs_form(machine, way, found or None, wrong)
     if found and not (form and before is None):
         mark.write(root, found)
         # At every boot: one that was cut off in between, or a form that was filled in since, leaves them.
@@ -65,11 +66,11 @@ def boot(root: Path, run: Run) -> tuple[list[str], list[str]]:
     return [*said, *wrong], list(terminals(active)) if form else []
 
 
-def _needs_form(machine: Machine, way: str | None, before: mark.Mark | None, wrong: Sequence[str]) -> bool:
+def _needs_form(machine: Machine, way: str | None, found: mark.Mark | None, wrong: Sequence[str]) -> bool:
     if way is None:
         return True
     if way == "console":
-        return before is None or not (before.closed or machine.logged_in())
+        return found is None or not found.closed
     # Data that lets nobody in leaves a machine that only the console reaches.
     return bool(wrong) and not machine.has_login()
 
@@ -96,6 +97,13 @@ def said_by_cloud_init(root: Path) -> list[str]:
             for grade, lines in (stage.get("recoverable_errors") or {}).items():
                 found += [str(line) for line in lines if grade in {"WARNING", "ERROR", "CRITICAL"}]
     return list(dict.fromkeys(f"cloud-init: {handed.of_cloud_init(line)}" for line in found))
+
+
+def _told(before: mark.Mark | None, machine: Machine) -> mark.Mark | None:
+    """Returns the form's mark, closed once somebody has logged in: the journal, which says so, forgets in time."""
+    if before is None or before.closed or not machine.logged_in():
+        return before
+    return dataclasses.replace(before, closed=True)
 
 
 def _mark(root: Path, machine: Machine, way: str, key: str | None) -> mark.Mark:
