@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+import pytest
 
 from paver.appliance import render
 
@@ -28,3 +31,44 @@ def test_ssh_takes_keys_and_no_root_and_only_the_form_says_otherwise_before_that
     # sshd takes the first value in the order of the names; cloud-init writes `ssh_pwauth: true` where it always does.
     names = [Path(render.SSHD).name, own.name, "50-cloud-init.conf"]
     assert sorted(names) == names
+
+
+NFTABLES = (BASE / "nftables.conf").read_text()
+
+
+def rules(chain: str) -> list[str]:
+    """All lines of a chain, wherever the file adds to it."""
+    bodies = re.findall(rf"chain {chain} {{\n(.*?)\n\t}}", NFTABLES, re.DOTALL)
+    return [line.strip() for body in bodies for line in body.splitlines()]
+
+
+def test_what_is_not_listed_is_dropped_on_its_way_in_and_through() -> None:
+    head, *accepting = rules("input")
+    assert head == "type filter hook input priority filter; policy drop;"
+    assert [line for line in accepting if line.endswith("accept")] == [
+        "ct state established,related accept",
+        "iif lo accept",
+        "icmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem } accept",
+        "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, packet-too-big, echo-request } accept",
+        "tcp dport @tcp_open accept",
+        "udp dport @udp_open accept",
+    ]
+    assert rules("forward") == ["type filter hook forward priority filter; policy drop;"]
+    assert re.findall(r"elements = {(.*?)}", NFTABLES) == [" 22 "]
+
+
+@pytest.mark.parametrize("unit", ["dnsmasq.service", "chrony.service.d/paver.conf"])
+def test_a_reload_of_the_firewall_leaves_open_what_a_daemon_opened_and_a_restart_opens_it_anew(
+    unit: str,
+) -> None:
+    text = (BASE / "systemd/system" / unit).read_text()
+    opened = set(re.findall(r"ExecStartPost=\+?/usr/sbin/nft add element inet paver (.+)", text))
+    closed = set(re.findall(r"ExecStopPost=-\+?/usr/sbin/nft delete element inet paver (.+)", text))
+    assert opened == closed != set()
+    assert {"PartOf=nftables.service"} <= set(text.splitlines())
+    assert "After=nftables.service" in text
+    # Nothing but the chains is emptied.
+    assert re.findall(r"^\s*(?:delete|destroy|flush) .*", NFTABLES, re.MULTILINE) == [
+        "flush chain inet paver input",
+        "flush chain inet paver forward",
+    ]
