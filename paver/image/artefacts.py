@@ -12,13 +12,12 @@ import dataclasses
 import hashlib
 import operator
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from paver.errors import BadInput
-from paver.image import iso9660
+from paver.image import iso9660, published
 from paver.ovf import vmdk
 from paver.ovf.write import replacing
 from paver.signing import canonical, ssh
@@ -70,7 +69,7 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
         BadInput: a file can't be read, is none, changes while it is read, or its name can't be an artefact's.
     """
     with contextlib.ExitStack() as stack:
-        opened = [(path.name, stack.enter_context(_opened(path))) for path in files]
+        opened = [(path.name, stack.enter_context(published.opened(path))) for path in files]
         opened.sort(key=operator.itemgetter(0))
         sizes = [(name, os.fstat(file.fileno()).st_size) for name, file in opened]
         empty = [Artefact(name, size, "0" * 64) for name, size in sizes]
@@ -105,7 +104,7 @@ def check(disk: Path, keys: Sequence[str] = (), tell: Callable[[int, int], None]
         BadInput: it is none, or a file on it is not what the manifest says.
         SignatureError: it is not signed, or by somebody else.
     """
-    with _opened(disk, device=True) as file:
+    with published.opened(disk, device=True) as file:
         size = file.seek(0, os.SEEK_END)
         if size > 2 * iso9660.LARGEST:
             raise BadInput(f"{disk.name} has {size} bytes, more than a disk of artefacts may have")
@@ -298,15 +297,3 @@ def _linear(file: IO[bytes], name: str) -> _Whole:
     magic = file.read(4)
     file.seek(0)
     return _Whole(_Grains(file, name) if magic == b"KDMV" else _Device(file), name)
-
-
-def _opened(path: Path, *, device: bool = False) -> IO[bytes]:
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
-    mode = os.fstat(handle).st_mode
-    if not stat.S_ISREG(mode) and not (device and stat.S_ISBLK(mode)):
-        os.close(handle)
-        raise BadInput(f"{path} is not a file")
-    return os.fdopen(handle, "rb", buffering=_PIECE)

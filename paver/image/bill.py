@@ -8,6 +8,7 @@ What two images differ in is read off their bills first; the disks say the rest.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,7 +17,11 @@ from paver.image.lock import Lock
 from paver.signing import canonical
 
 FORMAT = "paver.image-bill/1"
+LONGEST = 2**20
+"""Bytes of a bill, twenty times what a real one has."""
+
 _KINDS = ("deb", "wheel", "program")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -82,13 +87,35 @@ def loads(data: bytes, name: str) -> Bill:
     document: Any = canonical.loads(data)
     try:
         if document["format"] != FORMAT:
-            raise BadInput(f"{name} is no bill of this version", seen=str(document["format"]))
-        items = tuple(Item(**item) for item in document["items"])
-        if any(item.kind not in _KINDS for item in items):
-            raise BadInput(f"{name} lists a kind that is not known")
-        return Bill(version=document["version"], disk_sha256=document["disk_sha256"], items=items)
-    except (KeyError, TypeError) as error:
-        raise BadInput(f"{name} is no bill of an image", seen=f"{type(error).__name__}: {error}") from error
+            raise BadInput(f"{name} is no bill of this version", seen=str(document["format"])[:80])
+        listed = Bill(
+            version=_text(document["version"]),
+            disk_sha256=_sha256(document["disk_sha256"]),
+            items=tuple(_item(**item) for item in document["items"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"{name} is no bill of an image", seen=f"{type(error).__name__}: {error}"[:200]
+        ) from error
+    if any(item.kind not in _KINDS for item in listed.items):
+        raise BadInput(f"{name} lists a kind that is not known")
+    return listed
+
+
+def _item(*, kind: object, name: object, version: object, sha256: object) -> Item:
+    return Item(_text(kind), _text(name), _text(version), _sha256(sha256))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"{value!r} where a text should be")
+    return value
+
+
+def _sha256(value: object) -> str:
+    if not _SHA256.fullmatch(_text(value)):
+        raise ValueError(f"{value!r} where a SHA-256 should be")
+    return _text(value)
 
 
 def changes(old: Bill, new: Bill) -> list[str]:

@@ -41,12 +41,9 @@ def diff(old: Path, new: Path) -> Difference:
     Raises:
         BadInput: one can't be read, or has not exactly one disk.
     """
-    beside = [published.beside(file, "bill") for file in (old, new)]
-    known = all(path.exists() for path in beside)
-    packages: list[str] = []
-    if known:
-        first, second = (bill.loads(path.read_bytes(), path.name) for path in beside)
-        packages = bill.changes(first, second)
+    first, second = published.bill_of(old), published.bill_of(new)
+    known = first is not None and second is not None
+    packages = bill.changes(first, second) if first and second else []
     with Ova(old) as one, Ova(new) as other:
         readers = [_reader(ova) for ova in (one, other)]
         if readers[0].capacity != readers[1].capacity:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import shutil
+import stat
 from pathlib import Path
 
 from paver.errors import BadInput
+from paver.image import bill
 from paver.ovf.ova import Ova
 
 NAMESPACE = "paver-image"
 """What a signature of an image is for, as `ssh-keygen -Y sign -n` takes it."""
+
+LONGEST = 2**22
+"""Bytes of a document for others' tools, six times what a real image's has."""
 
 _PIECE = 2**22
 
@@ -36,9 +43,53 @@ def beside(ova: Path, what: str) -> Path:
 
 
 def digest(path: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with path.open("rb") as file:
+    """Returns the SHA-256 of a file.
+
+    Raises:
+        BadInput: it can't be read, or is none.
+    """
+    with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def opened(path: Path, *, device: bool = False) -> io.BufferedReader:
+    """Opens a file; with `device`, a block device too.
+
+    Raises:
+        BadInput: it can't be opened, or is neither: a folder, or a named pipe, which would wait for somebody to write.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode) and not (device and stat.S_ISBLK(mode)):
+        os.close(handle)
+        raise BadInput(f"{path} is not a file")
+    return io.BufferedReader(io.FileIO(handle), 2**20)
+
+
+def read(path: Path, longest: int = LONGEST) -> bytes:
+    """Returns the content of a file of at most `longest` bytes.
+
+    Raises:
+        BadInput: it has more, can't be read, or is none.
+    """
+    with opened(path) as file:
+        data = file.read(longest + 1)
+    if len(data) > longest:
+        raise BadInput(f"{path.name} has more than the {longest} bytes that it may have")
+    return data
+
+
+def bill_of(ova: Path) -> bill.Bill | None:
+    """Returns the bill beside an OVA, None where there is none.
+
+    Raises:
+        BadInput: what is there is no bill.
+    """
+    path = beside(ova, "bill")
+    return bill.loads(read(path, bill.LONGEST), path.name) if path.exists() else None
 
 
 def read_key(path: Path) -> bytes:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import json
 import random
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from paver.ovf import vmdk
 from tests.support import small_image
@@ -64,6 +66,23 @@ _WORDS = (
     b"<a>" * 3000,
     b"x" * 70_000,
 )
+_KINDS: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    2**53 - 1,
+    2**64,
+    0.5,
+    "",
+    "x",
+    "a" * 64,
+    "\ud800",
+    [],
+    [[]],
+    {},
+    {"a": 1},
+)
 _TOKEN = re.compile(rb'"[^"]*"|>[^<]+<|</?[A-Za-z:]+|[0-9]+')
 
 
@@ -79,7 +98,8 @@ def mutated(random_: random.Random, name: str, files: Mapping[str, bytes], membe
     changed = dict(files)
     if random_.random() < 0.2:
         beside = random_.choice([each for each in files if each != name])
-        changed[beside] = _many(random_, changed[beside], random_.choice((_bytes, _tokens, _pieces)))
+        how = (_typed, _typed, _tokens, _bytes) if beside.endswith(".json") else (_bytes, _tokens, _pieces)
+        changed[beside] = _many(random_, changed[beside], random_.choice(how))
         return (
             _summed_up(changed)
             if random_.random() < 0.8 and not beside.endswith((".sha256", ".sig"))
@@ -253,6 +273,30 @@ def _tokens(random_: random.Random, data: bytes) -> bytes:
     if text[:1] in b'">':
         value = text[:1] + value + text[-1:]
     return data[: one.start()] + value + data[one.end() :]
+
+
+def _typed(random_: random.Random, data: bytes) -> bytes:
+    """Puts a value of any kind in place of one in a JSON document, or takes one away."""
+    try:
+        places = list(_places(document := json.loads(data)))
+    except ValueError:
+        return data
+    if not places:
+        return data
+    container, key = random_.choice(places)
+    if random_.random() < 0.2:
+        del container[key]
+    else:
+        container[key] = random_.choice(_KINDS)
+    return json.dumps(document).encode()
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields all that a document holds, by what it is in and its key there."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield value, key
+        yield from _places(value[key])
 
 
 def _vmdk(random_: random.Random, data: bytes) -> bytes:

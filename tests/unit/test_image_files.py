@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
+import os
 import re
 from pathlib import Path
 
@@ -11,10 +13,12 @@ import pytest
 
 from paver.cli import entry
 from paver.errors import BadInput, PaverError, Refused
-from paver.image import base, build, diff, host, published, stages, verify
+from paver.image import base, bill, build, diff, host, published, stages, verify
 from paver.image.lock import Lock
 from paver.ovf import certificate
+from paver.ovf.ova import Ova
 from paver.signing import ssh
+from tests.image import mutate
 from tests.support import small_image
 from tests.support.small_image import AT, GRAIN, MODULES, image, publisher
 
@@ -89,6 +93,75 @@ def test_a_document_that_changed_after_it_was_signed_is_refused(tmp_path: Path, 
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(BadInput, match=f"{what}.json is not the one of"):
         list(verify.verify(made.ova, [made.key]))
+
+
+@pytest.mark.parametrize(
+    "what", ["bill.json", "cdx.json", "spdx.json", "provenance.json", "sha256", "sha256.sig"]
+)
+@pytest.mark.parametrize("kind", ["folder", "pipe", "huge"])
+def test_what_lies_beside_an_image_and_is_no_file_to_read_is_refused_at_once(
+    tmp_path: Path, what: str, kind: str
+) -> None:
+    made = image(tmp_path / "a", b"\x01" * GRAIN)
+    path = made.ova.with_name(f"{published.stem_of(made.ova)}.{what}")
+    assert path.exists()
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        with path.open("wb") as file:
+            file.truncate(2**40)
+    if not what.startswith("sha256"):
+        published.sums_of(made.ova).unlink()
+    with pytest.raises(BadInput, match=r"is not a file|has more than the \d+ bytes"):
+        list(verify.verify(made.ova, [made.key] if what.startswith("sha256") else ()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"disk_sha256": []},
+        {"disk_sha256": ""},
+        {"disk_sha256": "A" * 64},
+        {"version": 1},
+        {"items": {"a": 1}},
+        {"items": [[]]},
+        {"items": [{"kind": "deb", "name": 1, "version": "1", "sha256": "a" * 64}]},
+        {"items": [{"kind": [], "name": "a", "version": "1", "sha256": "a" * 64}]},
+        {"items": [{"kind": "deb", "name": "a", "version": None, "sha256": "a" * 64}]},
+        {"items": [{"kind": "deb", "name": "a", "version": "1", "sha256": "a"}]},
+        {"items": [{"kind": "deb", "name": "a", "version": "1", "sha256": "a" * 64, "more": 1}]},
+        {"items": [{"kind": "cake", "name": "a", "version": "1", "sha256": "a" * 64}]},
+    ],
+)
+def test_a_bill_with_values_of_another_kind_is_refused(change: dict[str, object]) -> None:
+    good = {"disk_sha256": "a" * 64, "format": bill.FORMAT, "items": [], "version": "1"}
+    assert bill.loads(json.dumps(good).encode(), "x").version == "1"
+    with pytest.raises(BadInput, match=r"x is no bill of an image|x lists a kind"):
+        bill.loads(json.dumps(good | change).encode(), "x")
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha512"])
+def test_a_bill_is_held_to_the_disk_whatever_digests_the_manifest_has(tmp_path: Path, algorithm: str) -> None:
+    made = image(tmp_path / "a", b"\x01" * GRAIN)
+    published.sums_of(made.ova).unlink()
+    with Ova(made.ova) as ova:
+        members = {each.name: ova.member(each.name).read() for each in ova.members}
+    lines = [
+        f"{algorithm.upper()}({name})= {hashlib.new(algorithm, data).hexdigest()}\n"
+        for name, data in members.items()
+        if not name.endswith(".mf")
+    ]
+    made.ova.write_bytes(mutate.archive(members | {"paver-jumpbox.mf": "".join(lines).encode()}))
+    found = {finding.what: finding.seen for finding in verify.verify(made.ova)}
+    assert found["digests"].endswith(f"as the manifest has them ({algorithm})")
+    assert "provenance" in found
+    other = image(tmp_path / "b", b"\x02" * GRAIN)
+    published.beside(other.ova, "bill").replace(published.beside(made.ova, "bill"))
+    with pytest.raises(BadInput, match="the bill is of another image"):
+        list(verify.verify(made.ova))
 
 
 @pytest.mark.parametrize("what", ["cdx", "spdx"])

@@ -133,12 +133,11 @@ def _disk(file: Path, scratch: Path, tell: Tell) -> Path:
 
 
 def _bill(file: Path, sha256: str) -> bill.Bill | None:
-    beside = published.beside(file.with_name(f"{file.name}.ova") if file.is_dir() else file, "bill")
-    if not beside.exists():
-        return None
-    listed = bill.loads(beside.read_bytes(), beside.name)
-    if listed.disk_sha256 != sha256:
-        raise BadInput(f"{beside.name} is of another image", seen=f"the disk's sha256 is {sha256}")
+    ova = file.with_name(f"{file.name}.ova") if file.is_dir() else file
+    listed = published.bill_of(ova)
+    if listed is not None and listed.disk_sha256 != sha256:
+        name = published.beside(ova, "bill").name
+        raise BadInput(f"{name} is of another image", seen=f"the disk's sha256 is {sha256}")
     return listed
 
 
