@@ -276,6 +276,8 @@ class Ova:
         expected = {
             member.name for member in self.members if member.name.lower().rpartition(".")[2] not in loose
         }
+        # Whatever it is called: a disk is not exempt by the name of a certificate.
+        expected |= {file.href for file in self.descriptor.files}
         if missing := sorted(entries.keys() - self._by_name.keys()):
             raise BadInput(
                 f"{self.name} lacks {', '.join(missing)}, which its manifest lists", do="fetch it again"

@@ -146,9 +146,22 @@ def _raise_capacity(members: Members) -> Members:
     return _signed(members | {DISK: bytes(data)})
 
 
+def _as(members: Members, name: str) -> Members:
+    """Returns the members with the disk under a name that the manifest need not list for a file that no disk is in."""
+    renamed = {
+        OVF: members[OVF].replace(DISK.encode(), name.encode()),
+        MF: members[MF],
+        name: members[DISK],
+    }
+    lines = _signed(renamed)[MF].splitlines()
+    return renamed | {MF: b"\n".join(line for line in lines if name.encode() not in line)}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda m: _as(m, "box-disk1.cert"), "does not list box-disk1.cert"),
+        (lambda m: _as(m, "box-disk1.CERT"), "does not list box-disk1.CERT"),
         (lambda m: _flip(m, DISK), "not what its manifest promises"),
         (
             lambda m: m | {OVF: m[OVF].replace(b"virtual CPU", b"Virtual CPU")},
