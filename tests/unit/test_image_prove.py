@@ -13,8 +13,9 @@ import yaml
 from paver.appliance import guestinfo
 from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import BadInput
+from paver.image import hardening
 from paver.image.bill import Bill, Item
-from paver.image.prove import checks, firstboot, form, pave, release, report, run, ways
+from paver.image.prove import checks, firstboot, form, lynis, pave, release, report, run, ways
 from paver.image.prove.report import Line, Report, Section
 from paver.lab.qemu import acceleration, console, programs
 from paver.lab.qemu.console import Hung
@@ -281,3 +282,27 @@ def test_a_form_that_refuses_an_answer_is_told_with_what_it_said(
     with pytest.raises(console.Hung) as raised:
         form.fill_in(asked, form.steps(firstboot.wish("ssh-ed25519 AAAA")), 1, lambda: True)
     assert "10.20.0.10 is taken" in raised.value.seen
+
+
+REPORT = """\
+lynis_version=3.0.8
+suggestion[]=BOOT-5122|Set a password on GRUB|-|-|
+suggestion[]=AUTH-9999|Something that nobody looked at|-|-|
+hardening_index=64
+"""
+
+
+def test_lynis_has_to_come_to_its_end_and_each_finding_to_have_a_reason(tmp_path: Path) -> None:
+    reasons = tmp_path / hardening.FILE
+    reasons.parent.mkdir()
+    reasons.write_text("paver.hardening: 1\naccepted: {BOOT-5122: the console is behind a login}\n")
+    ended, reasoned = lynis.judge(REPORT, tmp_path)
+    assert (ended.holds, ended.seen) == (True, "hardening index 64, 2 findings")
+    assert not reasoned.holds
+    assert "AUTH-9999" in reasoned.seen
+    assert "BOOT-5122" not in reasoned.seen
+    known = REPORT.replace("suggestion[]=AUTH-9999|Something that nobody looked at|-|-|\n", "")
+    assert [line.holds for line in lynis.judge(known, tmp_path)] == [True, True]
+    (cut,) = lynis.judge(REPORT.partition("hardening")[0], tmp_path)
+    assert not cut.holds
+    assert [line.holds for line in lynis.judge(known, tmp_path / "elsewhere")] == [True, False]

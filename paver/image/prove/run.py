@@ -10,7 +10,7 @@ from pathlib import Path
 
 import paver
 from paver.errors import BadInput, PaverError
-from paver.image import bill, host, published
+from paver.image import bill, build, host, published
 from paver.image.prove import pave, ways
 from paver.image.prove.report import Line, Report, Section
 from paver.image.stages import Tell
@@ -56,7 +56,12 @@ def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
         tell("image: digesting its disk")
         sha256 = published.digest(disk)
         listed = _bill(order.file, sha256)
-        image = ways.Image(disk=disk, bill=listed, version=listed.version if listed else paver.__version__)
+        image = ways.Image(
+            disk=disk,
+            bill=listed,
+            version=listed.version if listed else paver.__version__,
+            source=build.default_source(),
+        )
         programs.provide(lambda line: tell(f"image: {line}"))
         tell("image: trying what can run it")
         runs_by = acceleration.choose()

@@ -16,7 +16,7 @@ from paver.drivers.vsphere.jumpbox import facts, first_boot
 from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot
 from paver.errors import PaverError
 from paver.image.bill import Bill
-from paver.image.prove import checks, firstboot, form, guest, release
+from paver.image.prove import checks, firstboot, form, guest, lynis, release
 from paver.image.prove.report import Line, Section
 from paver.image.stages import Tell
 from paver.lab.qemu import guestinfo, hardware, machine, plant
@@ -46,16 +46,18 @@ class Image:
         disk: the packed VMDK.
         bill: what it is made of, None where nothing says.
         version: what it calls itself.
+        source: paver's source tree, which says why findings stand.
     """
 
     disk: Path
     bill: Bill | None
     version: str
+    source: Path
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Way:
-    """A way to boot: its name, the firmware, how the machine is told who it is, in words, what is not real, and whether a release is compiled on it."""
+    """A way to boot: its name, the firmware, how the machine is told who it is, in words, what is not real, and whether a release is compiled and lynis run on it."""
 
     name: str
     firmware: str
@@ -63,6 +65,7 @@ class Way:
     how: str
     stands_in: str = ""
     compiles: bool = False
+    audits: bool = False
 
 
 WAYS = (
@@ -78,6 +81,7 @@ WAYS = (
         firmware=hardware.UEFI,
         told_by=NOCLOUD,
         how="UEFI, virtio-blk, vmxnet3; told by a NoCloud CD-ROM",
+        audits=True,
     ),
     Way(
         name="bios-guestinfo",
@@ -137,6 +141,9 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
                 tell(f"{way.name} release: compiling it")
                 lines += _compiled(asked)
                 clock.note("release")
+            if way.audits:
+                lines += _audited(asked, image, lambda text: tell(f"{way.name} {text}"))
+                clock.note("lynis")
     return Section(
         name=way.name, how=way.how, stands_in=way.stands_in, seconds=clock.seconds, lines=tuple(lines)
     )
@@ -186,6 +193,13 @@ def _looked(asked: guest.Guest, probes: Sequence[checks.Probe]) -> list[Line]:
             seen=ran.err.decode("utf-8", "replace")[-500:],
             why=str(error),
         ) from error
+
+
+def _audited(asked: guest.Guest, image: Image, tell: Tell) -> list[Line]:
+    brought = lynis.archive(tell)
+    tell("lynis: auditing")
+    asked.run(f"mkdir -p {lynis.FOLDER} && tar -xC {lynis.FOLDER}", root=True, stdin=brought)
+    return lynis.judge(asked.run(lynis.COMMAND, root=True, timeout=lynis.SECONDS).text, image.source)
 
 
 def _compiled(asked: guest.Guest) -> list[Line]:
