@@ -7,6 +7,9 @@ import hashlib
 import json
 import os
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from paver.ovf import certificate
 from paver.ovf.ova import Ova
 from paver.signing import ssh
 from tests.image import mutate
-from tests.support import small_image
+from tests.support import locks, small_image
 from tests.support.small_image import AT, GRAIN, MODULES, image, publisher
 
 LOCK = Lock(suite="trixie", content="0" * 64, epoch=1, debs=())
@@ -298,6 +301,30 @@ def test_a_stage_is_run_once_for_the_same_inputs_and_leaves_nothing_when_it_fail
     with pytest.raises(BadInput):
         stages.run(tmp_path, "base", stages.key("b"), broken, ran.append)
     assert [path.name for path in (tmp_path / "base").iterdir()] == [first.name]
+
+
+def test_of_two_builds_at_once_one_makes_a_stage_and_the_other_waits_for_it(tmp_path: Path) -> None:
+    ran: list[str] = []
+    told: list[str] = []
+    at_work = threading.Event()
+
+    def work(into: Path) -> None:
+        ran.append("work")
+        at_work.set()
+        deadline = time.monotonic() + 60
+        while len(ran) == 1 and not locks.waited_for(tmp_path / ".base.lock"):
+            assert time.monotonic() < deadline, "the second build neither works nor waits"
+            time.sleep(0.01)
+        (into / "product").write_text("made")
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(stages.run, tmp_path, "base", stages.key("a"), work, lambda _: None)
+        assert at_work.wait(60)
+        second = pool.submit(stages.run, tmp_path, "base", stages.key("a"), work, told.append)
+        assert first.result(60) == second.result(60)
+    assert ran == ["work"]
+    assert told == ["base: nothing changed"]
+    assert (first.result() / "product").read_text() == "made"
 
 
 def test_what_a_killed_build_left_is_gone_after_the_next_one(tmp_path: Path) -> None:
