@@ -12,11 +12,17 @@ paver-jumpbox-1.0.sha256.sig       a signature over them, which `ssh-keygen -Y v
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import hashlib
-from collections.abc import Mapping
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from paver.errors import BadInput
 from paver.image import bill, go_program, licences, provenance, published, sbom
 from paver.image.lock import Lock
 from paver.ovf import certificate
@@ -78,6 +84,9 @@ def publish(
 ) -> Published:
     """Packs the image into the folder `out`, with all that is published beside it.
 
+    All is made in a draft and then put in its place: until then what another build published there is as it was. A second
+    build at once waits for the first.
+
     Args:
         out: the folder, made if it is not there.
         version: of paver.
@@ -87,11 +96,23 @@ def publish(
         certify: the publisher's RSA key and certificate as PEM, for the OVF's own signature, or None.
 
     Raises:
-        BadInput: a key is none, or a part can't be read.
+        BadInput: a key is none, a part can't be read, or a folder is where a file goes.
     """
     publisher = None if certify is None else certificate.publisher(published.read_key(certify))
     key = None if sign is None else published.read_key(sign).decode(errors="replace")
     out.mkdir(parents=True, exist_ok=True)
+    with _alone(out), tempfile.TemporaryDirectory(prefix=f".{NAME}-", dir=out) as draft:
+        return _put(_made(Path(draft), version, machine, parts, key, publisher), Path(draft), out)
+
+
+def _made(
+    out: Path,
+    version: str,
+    machine: Machine,
+    parts: Parts,
+    key: str | None,
+    publisher: certificate.Publisher | None,
+) -> Published:
     ova = out / f"{NAME}-{version}.ova"
     made = make_ova(
         ova,
@@ -126,11 +147,48 @@ def publish(
     lines = sorted((named(out, path), sums[what]) for what, path in files.items())
     text = "".join(f"{digest_}  {name}\n" for name, digest_ in lines).encode()
     files["sha256"] = _written(published.sums_of(ova), text)
-    beside = published.signature_of(files["sha256"])
-    beside.unlink(missing_ok=True)
     if key is not None:
+        beside = published.signature_of(files["sha256"])
         files["signature"] = _written(beside, ssh.sign(text, key, namespace=published.NAMESPACE).encode())
     return Published(sha256=made.sha256, size=made.size, files=files)
+
+
+def _put(made: Published, draft: Path, out: Path) -> Published:
+    """Puts what was made in its place: the sums last and the old ones away first, so that they are never over a mixture."""
+    places = {what: out / path.relative_to(draft) for what, path in made.files.items()}
+    folder = places["ovf"].parent
+    old = [published.signature_of(places["sha256"]), places["sha256"]]
+    for place in (*places.values(), *old):
+        if place.is_dir():
+            raise BadInput(f"{place} is a folder, and a file of the image goes there", do="move it away")
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is no folder, and the image's files go there", do="move it away")
+    for place in old:
+        place.unlink(missing_ok=True)
+    folder.mkdir(exist_ok=True)
+    for what, place in places.items():
+        made.files[what].replace(place)
+    # Of an earlier build, such as its certificate; whatever else somebody put there is left alone.
+    for left in set(folder.glob(f"{NAME}*")) - set(places.values()):
+        if left.is_file():
+            left.unlink()
+    return dataclasses.replace(made, files=places)
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Waits until no other build publishes in `out`, and takes away what one left that was killed."""
+    handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        for stale in out.glob(f".{NAME}-*"):
+            if stale.is_dir():
+                shutil.rmtree(stale)
+            else:
+                stale.unlink()
+        yield
+    finally:
+        os.close(handle)
 
 
 def require_keys(sign: Path | None, certify: Path | None) -> None:
@@ -179,20 +237,16 @@ def named(out: Path, path: Path) -> str:
 
 def _unpacked(ova: Path, folder: Path) -> dict[str, Path]:
     """Lays the OVA's members out beside it: ESXi's own host client takes large images only so."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir()
     found = {}
     with Ova(ova) as opened:
         for member in opened.members:
             target = folder / member.name
             published.take_out(opened, member.name, target)
             found[member.name.rpartition(".")[2]] = target
-    for old in set(folder.iterdir()) - set(found.values()):
-        old.unlink()
     return found
 
 
 def _written(path: Path, data: bytes) -> Path:
-    draft = path.with_name(f".{path.name}")
-    draft.write_bytes(data)
-    draft.replace(path)
+    path.write_bytes(data)
     return path
