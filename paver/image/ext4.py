@@ -21,7 +21,7 @@ _KNOWN = _FILETYPE | _EXTENTS | _64BIT | _FLEX | _SEED
 _ROOT = 2
 _DEPTH, _LINKS = 5, 16
 _PIECE = 2**20
-_LARGEST_FOLDER = 2**24
+_LARGEST_FOLDER = 2**20
 _READ, _LISTED = 2**18, 16
 """What a read counts as at least, since a packed disk unpacks that much for it; how often a folder's byte counts."""
 
