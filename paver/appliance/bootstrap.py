@@ -22,7 +22,7 @@ from pathlib import Path
 from paver.appliance import datadisk, guestinfo, mark, render, site
 from paver.appliance.guestinfo import Guestinfo
 from paver.appliance.machine import Run, run
-from paver.errors import PaverError, Refused
+from paver.errors import PaverError, Refused, of_disk
 
 DONE = "var/lib/paver/bootstrap.done"
 LOCK = "run/paver-bootstrap.lock"
@@ -156,7 +156,7 @@ _NEXT = (
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, root: Path = Path("/"), run: Run = run) -> int:
     """Runs it; returns the process's exit code."""
     parser = argparse.ArgumentParser(
         prog="paver-bootstrap",
@@ -171,25 +171,29 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise Refused("only root may begin this", do=_COMMAND)
         entry = pwd.getpwnam(render.USER)
         owner = entry.pw_uid, entry.pw_gid
-        _own_key(owner)
-        bootstrap = Bootstrap(Path("/"), run, _as(entry), (lambda _: "yes") if yes else _asks(), _say, owner)
+        _own_key(root, owner)
+        bootstrap = Bootstrap(root, run, _as(entry), (lambda _: "yes") if yes else _asks(), _say, owner)
         return bootstrap.carry_out()
-    except PaverError as error:
-        sys.stderr.write("\n".join([*error.lines(), ""]))
-        return error.exit_code
+    except (PaverError, OSError) as error:
+        known = error if isinstance(error, PaverError) else of_disk(error)
+        if known is None:
+            raise
+        sys.stderr.write("\n".join([*known.lines(), ""]))
+        return known.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(f"\nstopped; what is done stands\n  next  {_COMMAND}  goes on\n")
         return 130
 
 
-KEY = Path("/etc/paver/site.key")
+KEY = "etc/paver/site.key"
 """What opens the sealed store, unless the site says otherwise."""
 
 
-def _own_key(owner: tuple[int, int]) -> None:
+def _own_key(root: Path, owner: tuple[int, int]) -> None:
     """Gives the key to the account that paves: it was put there by root, who may read it anyway."""
-    if KEY.is_file() and not KEY.is_symlink() and KEY.stat().st_uid == 0:
-        os.chown(KEY, *owner)
+    key = root / KEY
+    if key.is_file() and not key.is_symlink() and key.stat().st_uid == os.geteuid():
+        os.chown(key, *owner)
 
 
 def _as(entry: pwd.struct_passwd) -> Callable[[Sequence[str]], int]:
@@ -217,7 +221,15 @@ def _as(entry: pwd.struct_passwd) -> Callable[[Sequence[str]], int]:
 
 
 def _asks() -> Callable[[str], str] | None:
-    return (lambda question: input(f"{question} ")) if sys.stdin.isatty() else None
+    return _asked if sys.stdin.isatty() else None
+
+
+def _asked(question: str) -> str:
+    try:
+        return input(f"{question} ")
+    except EOFError:
+        # Ctrl-D, or the connection is gone: that is no yes.
+        return ""
 
 
 def _say(line: str) -> None:

@@ -59,6 +59,8 @@ def bring(root: Path, run: Callable[..., str], owner: tuple[int, int] | None) ->
 def _copy(source: Path, place: Path, owner: tuple[int, int] | None) -> None:
     """Copies a site: the folder is there whole, or not at all."""
     files = [path for path in sorted(source.rglob("*")) if path.is_file() and not path.is_symlink()]
+    if source / FILE not in files:
+        raise BadInput(f"paver/{FILE} is a link", do="put the file itself there: links are not followed")
     size = sum(path.stat().st_size for path in files)
     if size > LARGEST:
         raise BadInput(

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import fcntl
+import io
 import json
+import os
+import pwd
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -273,6 +279,34 @@ def test_what_somebody_is_copying_in_is_not_written_over_by_a_cd(tmp_path: Path)
     assert made.read(f"{site.PLACE}/lab-north.sealed") == "precious"
 
 
+def test_a_site_file_that_is_a_link_is_refused_and_nothing_is_kept(tmp_path: Path) -> None:
+    made = room.make(tmp_path)
+    with_cd(made, {"paver/other.yml": SITE})
+    run = made.run
+
+    def linking(*argv: str, stdin: str = "", timeout: float = 0) -> str:
+        found = run(*argv, stdin=stdin, timeout=timeout)
+        if argv[0] == "mount":
+            Path(argv[-1], "paver/site.yml").symlink_to("other.yml")
+        return found
+
+    made.run = linking  # type: ignore[method-assign]
+    with pytest.raises(BadInput, match=r"site\.yml is a link"):
+        Story(made).tells()
+    assert not (made.root / site.PLACE).exists()
+
+
+def test_what_was_brought_belongs_to_the_account_that_paves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.update({Path(path).name: (uid, gid)}))
+    made = room.make(tmp_path)
+    with_cd(made, {"paver/site.yml": SITE, "paver/trust/root.pem": "root"})
+    site.bring(made.root, made.run, (1234, 1235))
+    assert given == dict.fromkeys((".site.new", "site.yml", "trust", "root.pem"), (1234, 1235))
+
+
 def test_a_cd_with_an_iso_beside_the_site_is_refused_before_it_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,3 +338,122 @@ def test_what_is_wrong_with_a_site_in_guestinfo_is_said_without_a_piece_of_it(tm
     ) as refused:
         Story(made).tells()
     assert "Hunter2" not in str(refused.value.lines())
+
+
+PAVES = pwd.struct_passwd(("paver", "x", 1234, 1235, "", "/home/paver", "/bin/bash"))
+
+
+@dataclasses.dataclass
+class Ran:
+    """What `paver-bootstrap` ran of paver: the arguments, and as whom."""
+
+    codes: dict[str, int]
+    verbs: list[str] = dataclasses.field(default_factory=list)
+    how: list[dict[str, object]] = dataclasses.field(default_factory=list)
+
+    def __call__(self, argv: Sequence[str], **how: object) -> subprocess.CompletedProcess[str]:
+        assert argv[0] == "/usr/local/bin/paver"
+        self.verbs.append(argv[1])
+        self.how.append(how)
+        return subprocess.CompletedProcess(argv, self.codes.get(argv[1], 0))
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """The command itself, begun by root on a machine of files."""
+    found = Ran({"plan": 2})
+    monkeypatch.setattr(subprocess, "run", found)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "getgrouplist", lambda *_: [1235, 4])
+    monkeypatch.setattr(pwd, "getpwnam", {"paver": PAVES}.__getitem__)
+    return found
+
+
+def test_paver_is_run_as_the_account_and_never_as_root(
+    made: Room, ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "me")
+    assert bootstrap.main(["--yes"], made.root, made.run) == 0
+    assert ran.verbs == ["validate", "preflight", "plan", "apply"]
+    for how in ran.how:
+        assert (how["user"], how["group"], how["extra_groups"]) == (1234, 1235, [1235, 4])
+        assert how["cwd"] == "/home/paver"
+        environment = how["env"]
+        assert isinstance(environment, dict)
+        assert (environment["HOME"], environment["USER"]) == ("/home/paver", "paver")
+        assert "SUDO_USER" not in environment
+
+
+def test_the_key_that_root_put_there_is_given_to_the_account_before_anything_needs_it(
+    made: Room, ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = made.write(bootstrap.KEY, "key")
+    monkeypatch.setattr(os, "geteuid", lambda: key.stat().st_uid)
+    given: list[tuple[object, ...]] = []
+    monkeypatch.setattr(os, "chown", lambda *to: given.append(to))
+    bootstrap._own_key(made.root, (1234, 1235))
+    assert given == [(key, 1234, 1235)]
+    key.rename(key.with_name("other"))
+    key.symlink_to("other")
+    bootstrap._own_key(made.root, (1234, 1235))
+    assert len(given) == 1
+    began: list[int] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(bootstrap, "_own_key", lambda *_: began.append(len(ran.verbs)))
+    bootstrap.main(["--yes"], made.root, made.run)
+    assert began == [0]
+
+
+def test_whoever_is_not_root_is_refused(
+    made: Room, ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert bootstrap.main([], made.root, made.run) == Refused.exit_code
+    assert "sudo paver-bootstrap" in capsys.readouterr().err
+    assert ran.verbs == []
+
+
+def test_the_end_of_what_is_typed_is_no_yes(
+    made: Room, ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Closed(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Closed(""))
+    assert bootstrap.main([], made.root, made.run) not in {0, 1}
+    assert ran.verbs == ["validate", "preflight", "plan"]
+    assert "Nothing was changed." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("ran")
+def test_a_disk_that_is_full_while_the_site_is_kept_is_said_and_leaves_no_half_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = room.make(tmp_path / "other")
+    with_cd(made, {"paver/site.yml": SITE})
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/paver/.site.new/site.yml")
+
+    monkeypatch.setattr(os, "chown", lambda *_: None)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", full)
+        assert bootstrap.main(["--yes"], made.root, made.run) == 1
+    said = capsys.readouterr().err
+    assert "disk refuses: No space left on device" in said
+    assert "make room" in said
+    assert not (made.root / site.PLACE).exists()
+    assert bootstrap.main(["--yes"], made.root, made.run) == 0
+
+
+@pytest.mark.usefixtures("ran")
+def test_ctrl_c_says_that_the_same_command_goes_on(
+    made: Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", stopped)
+    assert bootstrap.main(["--yes"], made.root, made.run) == 130
+    assert "sudo paver-bootstrap  goes on" in capsys.readouterr().err
