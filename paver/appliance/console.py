@@ -23,6 +23,8 @@ from paver.errors import PaverError, Refused
 LOCK = "run/paver-console.lock"
 PROBLEMS = "run/paver-firstboot.problems"
 
+PARTLY = "Not all of it is done; the form does all of it again."
+
 _INTRO = (
     "Nothing told this machine its address, so it asks. Nothing is changed before you",
     'say "yes". Enter takes what stands in [brackets], "-" stands for none, Ctrl-C',
@@ -43,13 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("error: only root may change the machine\n  do    sudo paver-console\n")
         return Refused.exit_code
     while True:
+        form = Form(machine, on_console=on_console)
         try:
-            return Form(machine, on_console=on_console).show()
+            return form.show()
         except KeyboardInterrupt:
+            sys.stdout.write("\n" if on_console and form.left != PARTLY else f"\n{form.left}\n")
             if not on_console:
-                sys.stdout.write("\nnothing was changed\n")
                 return 130
-            sys.stdout.write("\n")
         except EOFError:
             # On a console: its line was cut, and the unit starts anew.
             return 75 if on_console else 130
@@ -67,12 +69,14 @@ class Form:
         on_console: whoever stands before it has not logged in.
         source: descriptor that is read.
         sink: descriptor that is written to.
+        left: what is said of the machine to whoever stops the form.
     """
 
     machine: Machine
     on_console: bool
     source: int = 0
     sink: int = 1
+    left: str = "Nothing was changed."
     _last: dialogue.Draft | None = None
 
     def show(self) -> int:
@@ -108,13 +112,14 @@ class Form:
             fcntl.flock(held, fcntl.LOCK_EX)
             if self._changed():
                 raise ChangedElsewhere
+            self.left = PARTLY
             try:
                 self.machine.apply(answers, lambda text: terminal.say(f"  ... {text}"))
                 terminal.say("  ... looking whether it answers")
                 looked = self.machine.settled(answers)
             except PaverError as error:
                 self._last = dialogue.again(answers)
-                terminal.say("", *error.lines(), "Not all of it is done; the form does all of it again.", "")
+                terminal.say("", *error.lines(), PARTLY, "")
                 return False
             found = mark.Mark(
                 way="console",
@@ -125,6 +130,7 @@ class Form:
                 answers=dialogue.kept(answers),
             )
             mark.write(self.machine.root, found)
+            self.left = "It is done."
         (self.machine.root / PROBLEMS).unlink(missing_ok=True)
         write_issue(self.machine, found, ())
         terminal.say(

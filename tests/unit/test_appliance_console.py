@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
+import functools
 import os
 import pty
 import select
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
-from paver.appliance import console, mark
+from paver.appliance import console, mark, terminal
 from paver.appliance.console import Form
 from paver.appliance.machine import Machine
 from paver.appliance.terminal import ChangedElsewhere
@@ -292,6 +294,103 @@ def test_what_the_other_console_did_while_yes_was_typed_is_not_written_over(made
         person.types("yes")
     assert isinstance(ended[0], ChangedElsewhere)
     assert mark.read(made.root) == other
+    assert made.ran == []
+
+
+def test_what_the_other_console_did_while_this_one_waited_for_it_is_not_written_over(
+    made: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = mark.Mark(way="console", machine=room.MACHINE, address="10.9.9.9", prefix=24, fingerprint=None)
+    taken = fcntl.flock
+
+    def waits(held: IO[str], how: int) -> None:
+        assert how == fcntl.LOCK_EX
+        mark.write(made.root, other)
+        taken(held, how)
+
+    monkeypatch.setattr(fcntl, "flock", waits)
+    # It looks at the mark no more than there: nothing else sees the other one.
+    monkeypatch.setattr(terminal, "_LOOK", 60.0)
+    with opened(machine(made)) as (person, ended):
+        person.fills_in(*TO_THE_KEY)
+        person.types(KEY)
+        person.waits_for("Apply this?")
+        person.types("yes")
+    assert isinstance(ended[0], ChangedElsewhere)
+    assert mark.read(made.root) == other
+    assert made.ran == []
+
+
+def the_command(made: Room, monkeypatch: pytest.MonkeyPatch, stops: str, *argv: str) -> tuple[int, str]:
+    """Runs `paver-console` before a person who fills it in and types Ctrl-C where `stops` is run or asked."""
+    end, sink = os.pipe()
+    screen, told = os.pipe()
+    runs = made.run
+
+    def run(*command: str, stdin: str = "", timeout: float = 0) -> str:
+        if " ".join(command).startswith(stops):
+            raise KeyboardInterrupt
+        return runs(*command, stdin=stdin, timeout=timeout)
+
+    made.run = run  # type: ignore[method-assign]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(console, "Machine", lambda: machine(made))
+    monkeypatch.setattr(console, "Form", functools.partial(Form, source=end, sink=told))
+    os.write(sink, "\n".join([*TO_THE_KEY, KEY, "yes", ""]).encode())
+    os.close(sink)
+    try:
+        code = console.main(argv)
+        return code, os.read(screen, 65536).decode()
+    finally:
+        for descriptor in (end, told, screen):
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("stops", "said"),
+    [
+        ("networkctl reload", "Not all of it is done"),
+        ("systemctl reload-or-restart ssh", "Not all of it is done"),
+        ("nothing", ""),
+    ],
+)
+def test_stopped_while_it_changes_the_machine_it_does_not_say_that_nothing_was_changed(
+    made: Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stops: str, said: str
+) -> None:
+    code, shown = the_command(made, monkeypatch, stops)
+    told = capsys.readouterr().out
+    assert (code, said in told) == (130 if said else 0, True)
+    assert "Nothing was changed" not in told
+    assert ("Done" in shown) != bool(said)
+    assert (mark.read(made.root) is None) == bool(said)
+
+
+def test_stopped_before_that_nothing_was_changed_and_it_says_so(
+    made: Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Machine, "cards", stopped)
+    assert the_command(made, monkeypatch, "nothing")[0] == 130
+    assert "Nothing was changed." in capsys.readouterr().out
+    assert made.ran == []
+
+
+def test_on_a_console_the_end_of_its_line_has_the_unit_start_anew(
+    made: Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _ = the_command(made, monkeypatch, "networkctl reload", "--on-console")
+    assert code == 75
+    assert "Not all of it is done" in capsys.readouterr().out
+
+
+def test_whoever_is_not_root_gets_no_form(
+    made: Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert console.main([]) == 4
+    assert "sudo paver-console" in capsys.readouterr().err
     assert made.ran == []
 
 
