@@ -25,10 +25,10 @@ SOURCES = {"vmware": "guestinfo", "nocloud": "nocloud"}
 """cloud-init's names of where its data came from, and ours of the way."""
 
 
-def main() -> int:
+def main(root: Path = Path("/"), run: Run = run) -> int:
     """Does what a boot does; returns the process's exit code."""
     os.umask(0o022)
-    said, form = boot(Path("/"), run)
+    said, form = boot(root, run)
     for line in said:
         sys.stderr.write(f"{line}\n")
     for terminal in form:

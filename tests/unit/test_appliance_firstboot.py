@@ -153,6 +153,23 @@ def test_with_nothing_the_form_opens_on_every_console_and_nothing_is_marked(
     assert made.began("resize2fs", "/dev/sda3")
 
 
+def test_the_command_starts_the_form_on_every_console_and_only_where_it_is_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = room.make(tmp_path / "new")
+    made.write("sys/class/tty/console/active", "ttyS0 tty0\n")
+    assert firstboot.main(made.root, made.run) == 0
+    # Not waited for: the form ends when somebody has filled it in.
+    started = [argv[3] for argv in made.ran if argv[:3] == ("systemctl", "--no-block", "start")]
+    assert started == ["paver-console@ttyS0.service", "paver-console.service"]
+    told = room.make(tmp_path / "told", cloud="nocloud")
+    told.write("run/cloud-init/status.json", json.dumps({"v1": {"init": {"errors": ["no such module"]}}}))
+    told.write("home/paver/.ssh/authorized_keys", f"{room.HOST_KEY}\n")
+    assert firstboot.main(told.root, told.run) == 0
+    assert not told.began("systemctl")
+    assert "cloud-init: no such module" in capsys.readouterr().err
+
+
 def test_a_mark_of_the_machine_that_had_the_data_disk_before_counts_as_none(tmp_path: Path) -> None:
     made = room.make(tmp_path)
     before = mark.Mark(

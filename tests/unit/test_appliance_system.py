@@ -33,6 +33,63 @@ def test_ssh_takes_keys_and_no_root_and_only_the_form_says_otherwise_before_that
     assert sorted(names) == names
 
 
+def test_the_kernel_tells_nothing_and_follows_nobodys_directions() -> None:
+    lines = (BASE / "sysctl.d/50-paver.conf").read_text().splitlines()
+    given = [line for line in lines if not line.startswith("#")]
+    found = {name: value for name, _, value in (line.partition(" = ") for line in given)}
+    assert len(found) == len(given)
+    assert {
+        "kernel.dmesg_restrict": "1",
+        "kernel.kptr_restrict": "2",
+        "kernel.sysrq": "0",
+        "kernel.unprivileged_bpf_disabled": "1",
+        "fs.suid_dumpable": "0",
+        "fs.protected_fifos": "2",
+        "fs.protected_regular": "2",
+        "net.ipv4.conf.all.rp_filter": "1",
+        "net.ipv4.conf.all.forwarding": "0",
+        "net.ipv6.conf.all.accept_ra": "0",
+    }.items() <= found.items()
+    for family in ("ipv4", "ipv6"):
+        for what in ("all.accept_redirects", "default.accept_redirects", "all.accept_source_route"):
+            assert found[f"net.{family}.conf.{what}"] == "0"
+
+
+def test_who_became_who_and_what_was_changed_of_it_is_written_down() -> None:
+    rules = (BASE / "audit/rules.d/50-paver.rules").read_text()
+    watched = set(re.findall(r"^-w (\S+) -p wa -k \w+$", rules, re.MULTILINE))
+    assert watched >= {
+        "/etc/passwd",
+        "/etc/shadow",
+        "/etc/sudoers",
+        "/etc/sudoers.d/",
+        "/etc/ssh/",
+        "/etc/systemd/system/",
+        "/etc/nftables.conf",
+        "/etc/audit/",
+        "/etc/paver/",
+        "/usr/local/bin/",
+        "/usr/local/sbin/",
+    }
+    assert "-a always,exit -F arch=b64 -S execve -F euid=0 -F auid>=1000 -F auid!=unset -k as-root" in rules
+
+
+def test_paver_itself_is_mounted_read_only_over_itself_before_anything_starts() -> None:
+    unit = (BASE / "systemd/system/usr-share-paver.mount").read_text().splitlines()
+    assert {"What=/usr/share/paver", "Where=/usr/share/paver", "Options=bind,ro,nosuid,nodev"} <= set(unit)
+    assert {"Before=local-fs.target umount.target", "WantedBy=local-fs.target"} <= set(unit)
+    enabled = (BASE / "systemd/system-preset/10-paver.preset").read_text().splitlines()
+    assert {
+        f"enable {unit}" for unit in ("usr-share-paver.mount", "nftables.service", "auditd.service")
+    } <= set(enabled)
+
+
+def test_each_machine_makes_one_host_key_of_its_own() -> None:
+    made = (BASE / "systemd/system/ssh.service.d/paver.conf").read_text()
+    assert re.findall(r"ssh-keygen .*-t (\w+)", made) == ["ed25519"]
+    assert "ssh_genkeytypes: [ ed25519 ]" in (BASE / "cloud/cloud.cfg.d/90-paver.cfg").read_text()
+
+
 NFTABLES = (BASE / "nftables.conf").read_text()
 
 
