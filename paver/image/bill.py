@@ -21,6 +21,7 @@ LONGEST = 2**20
 """Bytes of a bill, twenty times what a real one has."""
 
 _KINDS = ("deb", "wheel", "program")
+_KEYS = {"disk_sha256", "format", "items", "version"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -86,7 +87,7 @@ def loads(data: bytes, name: str) -> Bill:
     """
     document: Any = canonical.loads(data)
     try:
-        if document["format"] != FORMAT:
+        if document["format"] != FORMAT or document.keys() != _KEYS:
             raise BadInput(f"{name} is no bill of this version", seen=str(document["format"])[:80])
         listed = Bill(
             version=_text(document["version"]),

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from paver.driver import BadInput, Endpoint, ResourceId
 from paver.foundation import record
-from paver.foundation.bucc.artefact import MOST_MANIFEST_BYTES, TREES, Artefact, checked
+from paver.foundation.bucc.artefact import FORMAT, MOST_MANIFEST_BYTES, TREES, Artefact, checked
 
 DIGEST = "0" * 64
 
 
 def manifest(**changed: Any) -> dict[str, Any]:
     return {
+        "format": FORMAT,
         "files": {"bucc/bin/bucc": {"sha256": DIGEST}, "stemcell.tgz": {"sha256": DIGEST}},
         "bucc": {"tree": "bucc"},
         "stemcell": {"name": "noble", "os": "ubuntu-noble", "version": "1", "file": "stemcell.tgz"},

@@ -128,6 +128,7 @@ def checked(data: bytes) -> list[tuple[str, str]]:
     """
     try:
         manifest = json.loads(data)
+        written_as = str(manifest["format"])
         found = [(str(name), str(entry["sha256"])) for name, entry in sorted(manifest["files"].items())]
         used = [manifest["bucc"]["tree"], manifest["stemcell"]["file"]]
         used += [release["file"] for release in manifest["releases"].values() if release.get("file")]
@@ -138,6 +139,13 @@ def checked(data: bytes) -> list[tuple[str, str]]:
             seen=type(error).__name__,
             do="name the right file in bucc.artefact; docs/reference/bucc-artefact.md says what is in one",
         ) from error
+    if written_as != FORMAT:
+        raise BadInput(
+            "BUCC's artefact is of another version",
+            seen=written_as[:80],
+            why=f"this paver reads {FORMAT}",
+            do="make the artefact anew; docs/reference/bucc-artefact.md says what is in one",
+        )
     named = {str(PurePosixPath(name)) for name, _ in found}
     lacking = [name for name in used[1:] if str(PurePosixPath(str(name))) not in named]
     if lacking or not told or _leads_out(str(used[0])):
