@@ -35,6 +35,8 @@ from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservabl
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from paver.sitefile.diagnostic import Diagnostic, Severity
+
 API = 1
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "Check",
     "Connection",
     "Connector",
+    "Diagnostic",
     "Door",
     "Driver",
     "End",
@@ -73,6 +76,7 @@ __all__ = [
     "ResourceId",
     "Root",
     "Secret",
+    "Severity",
     "StoreReader",
     "StoreWriter",
     "Unobservable",
@@ -83,6 +87,15 @@ __all__ = [
     "output",
     "resource_id",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Gives a finding's parts when they are asked for: what they lie beside loads pydantic."""
+    if name in {"Diagnostic", "Severity"}:
+        from paver.sitefile import diagnostic  # noqa: PLC0415 - importing this module is cheap
+
+        return getattr(diagnostic, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class Driver(Protocol):
@@ -112,8 +125,8 @@ class Driver(Protocol):
     @property
     def kinds(self) -> tuple[type[Resource[Any]], ...]: ...
 
-    def check(self, site: Any) -> Iterable[Any]:
-        """Yields diagnostics (`paver.sitefile.Diagnostic`) that need more than one section of the site file."""
+    def check(self, site: Any) -> Iterable[Diagnostic]:
+        """Yields what is wrong that only more than one section of the site file shows."""
         ...
 
     def pave(self, site: Any) -> Paved:

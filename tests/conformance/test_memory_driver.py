@@ -52,6 +52,20 @@ def test_a_driver_needs_nothing_but_the_plugin_api(installed: Path) -> None:
     assert {name for name in modules if name.startswith("paver")} == {"paver.driver"}
 
 
+def test_what_a_driver_finds_in_a_site_file_comes_from_the_plugin_api_which_loads_no_pydantic_for_it(
+    installed: Path,
+) -> None:
+    ran = python(
+        installed,
+        "-c",
+        "import sys, paver.driver; print('pydantic' in sys.modules)\n"
+        "from paver.driver import Diagnostic, Severity\n"
+        "found = Diagnostic(file='site.yml', line=3, column=5, path='iaas.shelves', message='two of one name')\n"
+        "print(found.lines()[0], found.severity is Severity.ERROR)",
+    )
+    assert ran.stdout == "False\nerror: site.yml:3:5: iaas.shelves: two of one name True\n", ran.stderr
+
+
 def test_a_third_partys_driver_is_led_through_its_life_by_the_command(installed: Path) -> None:
     ran = python(installed, "-m", "paver", "lab", "conformance", "--driver", "memory")
     assert ran.returncode == 0, ran.stdout + ran.stderr

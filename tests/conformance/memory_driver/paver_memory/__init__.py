@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from paver.driver import (
     Connector,
+    Diagnostic,
     Endpoint,
     Facts,
     Gate,
@@ -230,7 +231,7 @@ class MemoryDriver:
     settings = Settings
     kinds = (Dial, Box)
 
-    def check(self, site: Any) -> Iterable[Any]:
+    def check(self, site: Any) -> Iterable[Diagnostic]:
         """Finds nothing."""
         del site
         return ()
