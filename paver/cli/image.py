@@ -8,7 +8,7 @@ import datetime as dt
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paver.cli import image_prove, out
 
@@ -23,6 +23,7 @@ examples:
   paver image verify somebody-elses.ova      structure, digests, every grain of its disks
   paver image diff old.ova new.ova           which packages differ, and where the disks do
   paver image prove paver-jumpbox-0.1.0.ova  boots it, and holds the running machine to what it should be
+  paver image prove FILE --only bios-nocloud in one way; without --only in all, and paves a lab with it
   paver image artefacts VMware-VCSA-all-8.0.3.iso --out artefacts.vmdk --sign operator
   paver image artefacts --verify artefacts.vmdk --key operator.pub
   paver image lock --refresh                 today's Debian packages; then look at what `git diff` says
@@ -36,10 +37,12 @@ exit codes: 0 built, or it holds, or nothing differs; 1 it does not boot, or is 
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds the subcommands."""
     verbs = parser.add_subparsers(dest="image_verb", metavar="DO", required=True)
-    lock = verbs.add_parser("lock", help="the exact Debian packages of the image")
+    lock = _sub(
+        verbs, "lock", "the exact Debian packages of the image: how many, of when; or resolve them anew"
+    )
     lock.add_argument("--refresh", action="store_true", help="resolve them anew and write ova/debs.lock")
     _add_source(lock)
-    build = verbs.add_parser("build", help="build the image")
+    build = _sub(verbs, "build", "build the image")
     build.add_argument(
         "--out", type=Path, default=Path("dist/image"), help="where it goes (default: %(default)s)"
     )
@@ -50,7 +53,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--certify", type=Path, metavar="PEM", help="sign the OVF too: RSA key and certificate in one file"
     )
     _add_source(build)
-    verify = verbs.add_parser("verify", help="hold an OVA to what it promises; reads others' OVAs too")
+    verify = _sub(verbs, "verify", "hold an OVA to what it promises; reads others' OVAs too")
     verify.add_argument("file", type=Path, metavar="FILE", help="the OVA")
     _add_key(verify)
     verify.add_argument(
@@ -60,12 +63,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="certificates, one of which has to vouch for the OVF's own signature",
     )
     verify.add_argument("--json", action="store_true", help="print what was found as JSON")
-    diff = verbs.add_parser("diff", help="what two images differ in")
-    diff.add_argument("old", type=Path, metavar="OLD")
-    diff.add_argument("new", type=Path, metavar="NEW")
+    diff = _sub(verbs, "diff", "what two images differ in")
+    diff.add_argument("old", type=Path, metavar="OLD", help="the OVA before")
+    diff.add_argument("new", type=Path, metavar="NEW", help="the OVA after")
     diff.add_argument("--json", action="store_true", help="print it as JSON")
-    image_prove.add(verbs.add_parser("prove", help="boot an image, and hold it to what it should be"))
-    artefacts = verbs.add_parser("artefacts", help="a disk of its own for what is licensed or huge")
+    image_prove.add(_sub(verbs, "prove", "boot an image, and hold it to what it should be"))
+    artefacts = _sub(
+        verbs, "artefacts", "make a disk of its own for what is licensed or huge, or read one through"
+    )
     artefacts.add_argument(
         "files", type=Path, nargs="*", metavar="FILE", help="what goes on it: an ISO, a BUCC artefact"
     )
@@ -92,6 +97,11 @@ def run(arguments: argparse.Namespace) -> int:
         "verify": _verify,
     }[arguments.image_verb]
     return does(arguments)
+
+
+def _sub(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what, allow_abbrev=False)
+    return parser
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:

@@ -15,13 +15,21 @@ if TYPE_CHECKING:
     from paver.image.prove.report import Report
 
 
+WAYS = ("bios-nocloud", "uefi-nocloud", "bios-guestinfo", "bios-console", "pave")
+"""As `--only` takes them; the last one needs a lab."""
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     parser.add_argument(
         "file", type=Path, metavar="OVA", help="the image, or the folder that it was unpacked to"
     )
     parser.add_argument(
-        "--only", action="append", default=[], metavar="WAY", help="boot it in this way only (repeatable)"
+        "--only",
+        action="append",
+        default=[],
+        metavar="WAY",
+        help=f"in this way only (repeatable): {', '.join(WAYS)}",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report there as JSON as well")
     parser.add_argument(

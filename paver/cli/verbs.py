@@ -29,7 +29,7 @@ VERBS = {
     "env": Verb("Use", "shell exports for bosh, credhub, fly, mc, govc"),
     "logs": Verb("Use", "a redacted bundle for support"),
     "lab": Verb("Lab", "a datacentre of simulators: up, down, status, shell, rehearse, conformance"),
-    "image": Verb("Image", "build, verify and compare the jumpbox's image"),
+    "image": Verb("Image", "build, verify, prove and compare the jumpbox's image"),
     "drivers": Verb("About", "the installed drivers and the kinds that they make"),
     "completion": Verb("About", "shell completion for bash, zsh or tcsh"),
     "version": Verb("About", "print the version"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import shlex
 import stat
 import sys
@@ -234,6 +235,12 @@ def test_every_shell_completes_every_verb(site: Command, shell: str) -> None:
 def test_the_reference_of_the_command_line_is_made_from_the_parsers() -> None:
     made = reference.reference()
     assert (DOCS / "cli.md").read_text() == made, "run: python -m paver.cli.reference > docs/reference/cli.md"
+
+
+def test_everything_in_the_reference_of_the_command_line_is_described() -> None:
+    text = (DOCS / "cli.md").read_text()
+    assert re.findall(r"^\|.*\|  \|$", text, re.MULTILINE) == []
+    assert re.findall(r"^#{3,4} (.*)\n\n\n", text, re.MULTILINE) == []
 
 
 def test_a_reader_that_has_had_enough_is_no_error(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:

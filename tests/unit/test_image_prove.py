@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+import paver
 from paver.appliance import guestinfo
+from paver.cli import image_prove
 from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import BadInput
 from paver.image import hardening
@@ -306,3 +308,9 @@ def test_lynis_has_to_come_to_its_end_and_each_finding_to_have_a_reason(tmp_path
     (cut,) = lynis.judge(REPORT.partition("hardening")[0], tmp_path)
     assert not cut.holds
     assert [line.holds for line in lynis.judge(known, tmp_path / "elsewhere")] == [True, False]
+
+
+def test_every_way_is_named_by_the_help_and_on_the_page() -> None:
+    assert (*(way.name for way in ways.WAYS), pave.NAME) == image_prove.WAYS
+    page = (Path(paver.__file__).parents[1] / "docs" / "howto" / "prove-image.md").read_text()
+    assert tuple(re.findall(r"^\| `([a-z-]+)` \| (?:BIOS|UEFI|as)", page, re.MULTILINE)) == image_prove.WAYS
