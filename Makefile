@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check test test-kills test-fast demo image image-prove image-check bench clean-lab
+.PHONY: help setup check test test-kills test-fast demo image image-prove image-check bench clean-lab clean-image
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -50,3 +50,6 @@ bench: setup ## paver's speed against its peers (ONLY=start, ova, properties, pl
 clean-lab: setup ## take every lab down; remove what was built and unpacked for it
 	@$(PY) -m paver lab down --all
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/paver/lab"
+
+clean-image: ## remove what builds of the image keep: stages, .debs, wheels
+	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/paver/image"
