@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from paver.appliance import render
+from paver.image.prove import shut
+from paver.image.prove.checks import Probe, judge
 
 TREE = Path(__file__).parents[2]
 BASE = TREE / "ova/base/etc"
@@ -33,26 +35,14 @@ def test_ssh_takes_keys_and_no_root_and_only_the_form_says_otherwise_before_that
     assert sorted(names) == names
 
 
-def test_the_kernel_tells_nothing_and_follows_nobodys_directions() -> None:
+def test_the_kernels_settings_are_those_that_a_booted_image_is_held_to() -> None:
     lines = (BASE / "sysctl.d/50-paver.conf").read_text().splitlines()
     given = [line for line in lines if not line.startswith("#")]
     found = {name: value for name, _, value in (line.partition(" = ") for line in given)}
     assert len(found) == len(given)
-    assert {
-        "kernel.dmesg_restrict": "1",
-        "kernel.kptr_restrict": "2",
-        "kernel.sysrq": "0",
-        "kernel.unprivileged_bpf_disabled": "1",
-        "fs.suid_dumpable": "0",
-        "fs.protected_fifos": "2",
-        "fs.protected_regular": "2",
-        "net.ipv4.conf.all.rp_filter": "1",
-        "net.ipv4.conf.all.forwarding": "0",
-        "net.ipv6.conf.all.accept_ra": "0",
-    }.items() <= found.items()
-    for family in ("ipv4", "ipv6"):
-        for what in ("all.accept_redirects", "default.accept_redirects", "all.accept_source_route"):
-            assert found[f"net.{family}.conf.{what}"] == "0"
+    # The console's, and how a core is called.
+    assert found.keys() - shut.KERNEL.keys() == {"kernel.printk", "kernel.core_uses_pid"}
+    assert shut.KERNEL.items() <= found.items()
 
 
 def test_who_became_who_and_what_was_changed_of_it_is_written_down() -> None:
@@ -72,6 +62,7 @@ def test_who_became_who_and_what_was_changed_of_it_is_written_down() -> None:
         "/usr/local/sbin/",
     }
     assert "-a always,exit -F arch=b64 -S execve -F euid=0 -F auid>=1000 -F auid!=unset -k as-root" in rules
+    assert sorted(re.findall(r" -k (\S+)$", rules, re.MULTILINE)) == list(shut.AUDITED)
 
 
 def test_paver_itself_is_mounted_read_only_over_itself_before_anything_starts() -> None:
@@ -93,9 +84,9 @@ def test_each_machine_makes_one_host_key_of_its_own() -> None:
 NFTABLES = (BASE / "nftables.conf").read_text()
 
 
-def rules(chain: str) -> list[str]:
-    """All lines of a chain, wherever the file adds to it."""
-    bodies = re.findall(rf"chain {chain} {{\n(.*?)\n\t}}", NFTABLES, re.DOTALL)
+def rules(chain: str, text: str = NFTABLES) -> list[str]:
+    """All lines of a chain, wherever the text adds to it."""
+    bodies = re.findall(rf"chain {chain} {{\n(.*?)\n\t}}", text, re.DOTALL)
     return [line.strip() for body in bodies for line in body.splitlines()]
 
 
@@ -112,6 +103,44 @@ def test_what_is_not_listed_is_dropped_on_its_way_in_and_through() -> None:
     ]
     assert rules("forward") == ["type filter hook forward priority filter; policy drop;"]
     assert re.findall(r"elements = {(.*?)}", NFTABLES) == [" 22 "]
+
+
+def test_a_booted_image_is_held_to_the_rules_of_the_file() -> None:
+    def plain(lines: list[str]) -> list[list[str]]:
+        return [sorted(re.findall(r"[\w@-]+", line)) for line in lines]
+
+    for chain in ("input", "forward"):
+        assert plain(rules(chain, shut.RULESET)) == plain(rules(chain))
+
+
+def looked(what: str) -> Probe:
+    return next(probe for probe in shut.probes() if probe.what == what)
+
+
+def test_a_chain_that_accepts_all_is_no_default_deny() -> None:
+    probe = looked("nftables lets in nothing that is not listed")
+    assert judge(probe, shut.RULESET).holds
+    for old, new in (
+        ("ct state invalid drop", "accept"),
+        ("elements = { 22 }", "elements = { 22, 8080 }"),
+        ("policy drop", "policy accept"),
+        ("\tchain forward", "\tchain more {\n\t\tjump input\n\t}\n\tchain forward"),
+    ):
+        assert not judge(probe, shut.RULESET.replace(old, new, 1)).holds, new
+
+
+def test_a_setting_a_rule_or_a_host_key_that_is_another_is_told() -> None:
+    kernel = "".join(f"{name} {value}\n" for name, value in shut.KERNEL.items())
+    probe = looked("the kernel is set as it should be")
+    assert judge(probe, kernel).holds
+    broken = judge(probe, kernel.replace("kernel.sysrq 0", "kernel.sysrq 438"))
+    assert (broken.holds, "kernel.sysrq 438" in broken.seen) == (False, True)
+    audit = looked("auditd has its rules")
+    assert judge(audit, " ".join(shut.AUDITED) + " ").holds
+    assert not judge(audit, " ".join(shut.AUDITED[1:])).holds
+    key = looked("one host key, an Ed25519 one")
+    assert judge(key, "/etc/ssh/ssh_host_ed25519_key\n" * 2).holds
+    assert not judge(key, "/etc/ssh/ssh_host_ed25519_key\n" * 2 + "/etc/ssh/ssh_host_rsa_key\n").holds
 
 
 @pytest.mark.parametrize("unit", ["dnsmasq.service", "chrony.service.d/paver.conf"])

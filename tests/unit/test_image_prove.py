@@ -17,7 +17,7 @@ from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import BadInput
 from paver.image import hardening
 from paver.image.bill import Bill, Item
-from paver.image.prove import checks, firstboot, form, lynis, pave, release, report, run, ways
+from paver.image.prove import checks, firstboot, form, lynis, pave, release, report, run, shut, ways
 from paver.image.prove.report import Line, Report, Section
 from paver.lab.qemu import acceleration, console, programs
 from paver.lab.qemu.console import Hung
@@ -143,7 +143,7 @@ def test_every_pattern_compiles_and_no_thing_is_looked_at_twice() -> None:
     probes = [
         *checks.contents(None, "1"),
         *checks.services(("open-vm-tools.service",)),
-        *checks.hardening(),
+        *shut.probes(),
         *checks.first_boot(
             hostname=told.hostname,
             domain=told.domain,

@@ -60,7 +60,7 @@ def judged(probes: Sequence[Probe], out: str) -> list[Line]:
     return [judge(probe, part) for probe, part in zip(probes, parts, strict=True)]
 
 
-CONTENTS, SERVICES, HARDENING, FIRST_BOOT = "contents", "services", "hardening", "first boot"
+CONTENTS, SERVICES, FIRST_BOOT = "contents", "services", "first boot"
 
 _TOOLS: Mapping[str, str] = {
     "cc": "cc --version | head -1",
@@ -180,54 +180,6 @@ def services(failing: Sequence[str] = ()) -> Iterable[Probe]:
         "nothing but SSH listens beyond loopback",
         r"ss -Hltnu | awk '{print $5}' | grep -vE '^(127\.|\[::1\])|^[^:]*%lo:' | sed 's/.*://' | sort -u",
         "22",
-    )
-
-
-def hardening() -> Iterable[Probe]:
-    """Yields what keeps others out."""
-    yield Probe(HARDENING, "no account has a password", "getent shadow | awk -F: '$2 !~ /^[!*]/ {print $1}'")
-    yield Probe(HARDENING, "root is locked", "passwd --status root | cut -d' ' -f2", "L")
-    for option, value in (
-        ("passwordauthentication", "no"),
-        ("permitrootlogin", "no"),
-        ("kbdinteractiveauthentication", "no"),
-        ("permitemptypasswords", "no"),
-        ("x11forwarding", "no"),
-    ):
-        command = f"sshd -T | sed -n 's/^{option} //p'"
-        yield Probe(HARDENING, f"sshd: {option} {value}", command, value)
-    yield Probe(
-        HARDENING,
-        "nftables lets in nothing that is not listed",
-        "nft list ruleset | grep -c 'hook input .* policy drop'",
-        "1",
-    )
-    yield Probe(HARDENING, "auditd records", "auditctl -s | sed -n 's/^enabled //p'", "[12]")
-    yield Probe(
-        HARDENING,
-        "files are made for their owner's group at most",
-        "su -s /bin/sh -l root -c umask",
-        "0?027",
-    )
-    yield Probe(
-        HARDENING,
-        "/usr/share/paver can't be written to",
-        "touch /usr/share/paver/x 2>&1 && rm /usr/share/paver/x",
-        ".*Read-only file system",
-        "read-only",
-    )
-    yield Probe(
-        HARDENING,
-        "no file that anybody may write to",
-        "find / -xdev -type f -perm -0002 -not -path '/proc/*' | head -5",
-    )
-    yield Probe(
-        HARDENING,
-        "set-user-id programs are the known ones",
-        r"find / -xdev -type f -perm /6000 -printf '%f\n' | sort | tr '\n' ' '",
-        r"((chage|chfn|chsh|crontab|dbus-daemon-launch-helper|expiry|gpasswd|mount|mount\.nfs|newgrp|passwd|"
-        r"pam_extrausers_chkpwd|polkit-agent-helper-1|ssh-agent|ssh-keysign|su|sudo|umount|unix_chkpwd|"
-        r"utempter|vmware-user-suid-wrapper|write|wall) ?)*",
     )
 
 

@@ -16,7 +16,7 @@ from paver.drivers.vsphere.jumpbox import facts, first_boot
 from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot
 from paver.errors import PaverError
 from paver.image.bill import Bill
-from paver.image.prove import checks, firstboot, form, guest, lynis, release
+from paver.image.prove import checks, firstboot, form, guest, lynis, release, shut
 from paver.image.prove.report import Line, Section
 from paver.image.stages import Tell
 from paver.lab.qemu import guestinfo, hardware, machine, plant
@@ -180,7 +180,7 @@ def _probes(image: Image, told: FirstBoot, failing: Sequence[str]) -> Iterable[c
     )
     yield from checks.contents(image.bill, image.version)
     yield from checks.services(failing)
-    yield from checks.hardening()
+    yield from shut.probes()
 
 
 def _looked(asked: guest.Guest, probes: Sequence[checks.Probe]) -> list[Line]:
