@@ -8,7 +8,7 @@ processors and memory of all its sizes at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml.ElementTree
@@ -19,6 +19,9 @@ from paver.ovf.model import Configuration, Descriptor, Disk, File, Item, Network
 from paver.ovf.names import href_name
 
 LONGEST = 4 * 2**20
+_MOST = 1000
+"""Files, or disks: as many as an archive of them may hold."""
+
 _UNITS: dict[str, int] = {"byte": 1, "bytes": 1} | {
     name: 2**power
     for power, names in (
@@ -58,12 +61,16 @@ def parse(data: bytes, *, where: str) -> Descriptor:
         raise BadInput(f"{where} describes no virtual machine: it has no <VirtualSystem>")
     properties = tuple(_properties(system))
     defaults = {each.key: each.value for each in properties}
-    files = tuple(_file(each, where) for each in _within(root, "References", "File"))
+    files = tuple(_file(each, where) for each in _few(_within(root, "References", "File"), "files", where))
+    by_id = {file.id: file for file in files}
     descriptor = Descriptor(
         name=_text(system, "Name") or _attribute(system, "id"),
         text=data.decode(errors="replace"),
         files=files,
-        disks=tuple(_disk(each, files, defaults, where) for each in _within(root, "DiskSection", "Disk")),
+        disks=tuple(
+            _disk(each, by_id, defaults, where)
+            for each in _few(_within(root, "DiskSection", "Disk"), "disks", where)
+        ),
         networks=tuple(
             Network(name=_attribute(each, "name"), description=_text(each, "Description"))
             for each in _within(root, "NetworkSection", "Network")
@@ -151,10 +158,10 @@ def _file(element: Element, where: str) -> File:
     )
 
 
-def _disk(element: Element, files: tuple[File, ...], defaults: dict[str, str], where: str) -> Disk:
+def _disk(element: Element, files: Mapping[str, File], defaults: Mapping[str, str], where: str) -> Disk:
     name = _attribute(element, "diskId")
     reference = _attribute(element, "fileRef")
-    file = next((each for each in files if each.id == reference), None)
+    file = files.get(reference)
     if reference and file is None:
         raise BadInput(f"{where}: the disk {name!r} refers to the file {reference!r}, which is not listed")
     capacity = _attribute(element, "capacity")
@@ -280,6 +287,13 @@ def _child(element: Element, name: str) -> Element | None:
 
 def _within(element: Element, outer: str, inner: str) -> Iterator[Element]:
     return (child for section in _children(element, outer) for child in _children(section, inner))
+
+
+def _few(elements: Iterable[Element], what: str, where: str) -> list[Element]:
+    found = list(elements)
+    if len(found) > _MOST:
+        raise BadInput(f"{where} lists {len(found)} {what}; an OVA has at most {_MOST}")
+    return found
 
 
 def _text(element: Element, name: str) -> str:

@@ -132,6 +132,23 @@ def test_a_descriptor_that_contradicts_itself_is_refused(old: str, new: str, mes
 
 
 @pytest.mark.parametrize(
+    ("after", "row", "message"),
+    [
+        ("<References>", '<File ovf:href="f{0}" ovf:id="f{0}"/>', "lists 1001 files"),
+        ("<DiskSection><Info/>", '<Disk ovf:diskId="d{0}" ovf:capacity="1"/>', "lists 1001 disks"),
+    ],
+)
+def test_more_files_or_disks_than_an_archive_holds_are_refused(after: str, row: str, message: str) -> None:
+    # Of both there are two or three in it already.
+    known = OVF.count("<File ") if "File" in row else OVF.count("<Disk ")
+    many = "".join(row.format(number) for number in range(1000 - known))
+    parsed = descriptor.parse(_changed(after, after + many), where="x.ovf")
+    assert 1000 in {len(parsed.files), len(parsed.disks)}
+    with pytest.raises(BadInput, match=message):
+        descriptor.parse(_changed(after, after + many + row.format("more")), where="x.ovf")
+
+
+@pytest.mark.parametrize(
     "prologue",
     [
         '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
