@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
+from paver.errors import BadInput
+
 _BLOCK = 512
 _PIECE = 2**20
 _XATTR = "SCHILY.xattr."
@@ -26,11 +28,13 @@ class Entry:
         path: as the module says.
         info: kind, mode, owner, target of a link.
         opened: opens a file's content.
+        file: of a hard link, what the tar says of the file that it is another name of.
     """
 
     path: str
     info: tarfile.TarInfo
     opened: Callable[[], IO[bytes]]
+    file: tarfile.TarInfo | None = None
 
 
 def merge(
@@ -64,8 +68,12 @@ def merge(
 
 def entries(archive: tarfile.TarFile, below: str = "") -> Iterator[Entry]:
     """Yields what a tar holds; `below` names the folder in which that lies in the root file system."""
+    files: dict[str, tarfile.TarInfo] = {}
     for member in archive:
-        yield Entry(name(member, below), member, _reader(archive, member))
+        if member.isreg():
+            files[name(member)] = member
+        file = files.get(_plain(member.linkname)) if member.islnk() else None
+        yield Entry(name(member, below), member, _reader(archive, member), file)
 
 
 def of_file(path: str, file: Path) -> Entry:
@@ -90,19 +98,27 @@ def replaced(entry: Entry, data: bytes) -> Entry:
 
 
 def linked(found: Iterable[Entry]) -> dict[str, Entry]:
-    """Returns entries by their paths, hard links turned round so that the file comes before what is linked to it."""
+    """Returns entries by their paths, hard links turned round so that the file comes before what is linked to it.
+
+    Where the name that the tar has as the file's is not among them, another name of it becomes the file.
+
+    Raises:
+        BadInput: a hard link leads to what is not there.
+    """
     by_path = {entry.path: entry for entry in found}
     groups: dict[str, list[str]] = {}
     for entry in by_path.values():
         if entry.info.islnk():
             groups.setdefault(_plain(entry.info.linkname), []).append(entry.path)
     for file, links in groups.items():
-        first, *others = sorted([file, *links], key=_order)
-        content = by_path[file]
-        info = _copied(content.info)
-        by_path[first] = Entry(first, info, content.opened)
+        content = by_path.get(file, by_path[links[0]])
+        told = content.file if content.info.islnk() else content.info
+        if told is None:
+            raise BadInput(f"{links[0]} is another name of {file}, which is not there")
+        first, *others = sorted([*links, file] if file in by_path else links, key=_order)
+        by_path[first] = Entry(first, _copied(told), content.opened)
         for other in others:
-            link = _copied(content.info)
+            link = _copied(told)
             link.type, link.linkname, link.size = tarfile.LNKTYPE, f"./{first}", 0
             by_path[other] = Entry(other, link, content.opened)
     return by_path

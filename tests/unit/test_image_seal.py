@@ -111,6 +111,33 @@ def test_what_is_of_the_machine_stands_as_in_the_base(tmp_path: Path, path: str)
     assert held(tmp_path / "root.tar") == held(base)
 
 
+def test_another_name_of_a_file_of_the_machine_is_a_file_of_the_image(tmp_path: Path) -> None:
+    base = tar(tmp_path / "base.tar", BASE)
+    changed = {
+        "var/cache/x": Thing(b"both", mode=0o600, uid=7),
+        "usr/z": Thing(leads="./var/cache/x", hard=True),
+        "usr/y": Thing(leads="./var/cache/x", hard=True),
+    }
+    out = taken(tmp_path / "changes.tar", [*PATHS, *changed], changed)
+    assert seal.seal(base, out, EPOCH, tmp_path / "root.tar").lines() == ["+ usr/y", "+ usr/z"]
+    with tarfile.open(tmp_path / "root.tar") as archive:
+        file, link = archive.getmember("./usr/y"), archive.getmember("./usr/z")
+        assert (file.isreg(), file.mode, file.uid) == (True, 0o600, 7)
+        assert archive.extractfile(file).read() == b"both"  # type: ignore[union-attr]
+        assert (link.islnk(), link.linkname) == (True, "./usr/y")
+        assert "./var/cache/x" not in archive.getnames()
+
+
+def test_a_hard_link_to_what_was_not_taken_out_is_refused(tmp_path: Path) -> None:
+    base = tar(tmp_path / "base.tar", BASE)
+    changed = {"usr/y": Thing(leads="./usr/none", hard=True)}
+    with pytest.raises(BadInput, match="usr/y is another name of usr/none, which is not there"):
+        seal.seal(
+            base, taken(tmp_path / "changes.tar", [*PATHS, *changed], changed), EPOCH, tmp_path / "root.tar"
+        )
+    assert not (tmp_path / "root.tar").exists()
+
+
 def test_a_file_of_the_machine_that_the_machine_deleted_is_there_again(tmp_path: Path) -> None:
     base = tar(tmp_path / "base.tar", BASE)
     out = taken(tmp_path / "changes.tar", (path for path in PATHS if path != "etc/machine-id"), {})
