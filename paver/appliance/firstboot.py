@@ -53,10 +53,10 @@ def boot(root: Path, run: Run) -> tuple[list[str], list[str]]:
     found = _told(before, machine) if way == "console" else way and _mark(root, machine, way, key)
     form = _needs_form(machine, way, found or None, wrong)
     if found and not (form and before is None):
-        mark.write(root, found)
-        # At every boot: one that was cut off in between, or a form that was filled in since, leaves them.
+        # At every boot: one that was cut off, or a form that was filled in since, leaves them. Where the mark is, it was tried.
         if has_info:
             said += _attempt(lambda: _clean(info))
+        mark.write(root, found)
     if way is None:
         said += _attempt(lambda: _grow(machine))
     console.write_issue(machine, found or None, [*said, *wrong])

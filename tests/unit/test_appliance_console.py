@@ -377,6 +377,18 @@ def test_stopped_before_that_nothing_was_changed_and_it_says_so(
     assert made.ran == []
 
 
+def test_stopped_after_that_it_says_that_it_is_done(
+    made: Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(console, "write_issue", stopped)
+    assert the_command(made, monkeypatch, "nothing")[0] == 130
+    assert mark.read(made.root) is not None
+    assert "It is done." in capsys.readouterr().out
+
+
 def test_on_a_console_the_end_of_its_line_has_the_unit_start_anew(
     made: Room, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,6 +94,24 @@ def test_data_of_others_is_cleared_after_use_at_every_boot(tmp_path: Path) -> No
         assert made.guestinfo["guestinfo.metadata"] == "instance-id: mine\n"
 
 
+def test_where_the_first_boot_is_marked_as_done_its_data_are_cleared_already(tmp_path: Path) -> None:
+    made = room.make(tmp_path, vmware=True, cloud="vmware")
+    made.guestinfo |= {
+        "guestinfo.metadata": "instance-id: mine\n",
+        "guestinfo.userdata": "#cloud-config\na: b\n",
+    }
+    run, marked = made.run, []
+
+    def looking(*argv: str, stdin: str = "", timeout: float = 0) -> str:
+        if argv[-1].startswith("info-set guestinfo.userdata "):
+            marked.append(mark.read(made.root))
+        return run(*argv, stdin=stdin, timeout=timeout)
+
+    firstboot.boot(made.root, looking)
+    assert marked == [None]
+    assert mark.read(made.root) is not None
+
+
 @pytest.mark.parametrize(
     ("key", "more"),
     [
