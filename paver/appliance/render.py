@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from paver.appliance.answers import Answers
+from paver.errors import plain
 
 NETWORK = "etc/systemd/network/10-paver-console.network"
 HOSTNAME, HOSTS = "etc/hostname", "etc/hosts"
@@ -71,5 +72,5 @@ def issue(*, name: str, address: str | None, fingerprint: str | None, way: str, 
         f"  set up    {way}",
         *(f"  !! {line}" for line in said),
     ]
-    # A backslash means something to agetty.
-    return "".join(line.replace("\\", "\\\\") + "\n" for line in lines) + "\n"
+    # A backslash means something to agetty, and a control character to the terminal.
+    return "".join(plain(line).replace("\\", "\\\\") + "\n" for line in lines) + "\n"

@@ -293,6 +293,19 @@ def test_what_cloud_init_quotes_of_the_data_is_not_repeated_and_its_log_is_named
     assert "Hunter2" not in said[0] + made.read(console.PROBLEMS) + made.read("run/issue.d/paver.issue")
 
 
+def test_what_others_wrote_steers_no_console(tmp_path: Path) -> None:
+    made = room.make(tmp_path, vmware=True, cloud="vmware")
+    made.guestinfo |= {"guestinfo.metadata": "a: 1", "guestinfo.metadata.encoding": "rot\x1b[2J13\\n"}
+    stage = {"errors": ["Unhandled type (text/\x1b]0;x\x07)"]}
+    made.write("run/cloud-init/status.json", json.dumps({"v1": {"init": stage}}))
+    firstboot.boot(made.root, made.run)
+    shown = made.read("run/issue.d/paver.issue")
+    assert "rot" in shown
+    assert "Unhandled type" in shown
+    assert [line for line in shown.splitlines() if not line.isprintable()] == []
+    assert "13\\\\n" in shown
+
+
 def test_what_cloud_init_stumbled_over_is_told_and_opens_no_form_where_somebody_can_log_in(
     tmp_path: Path,
 ) -> None:
