@@ -62,6 +62,8 @@ def test_who_became_who_and_what_was_changed_of_it_is_written_down() -> None:
         "/usr/local/sbin/",
     }
     assert "-a always,exit -F arch=b64 -S execve -F euid=0 -F auid>=1000 -F auid!=unset -k as-root" in rules
+    # auditctl takes what is not there for a file.
+    assert "\nd /etc/paver " in (BASE / "tmpfiles.d/paver.conf").read_text()
     assert sorted(re.findall(r" -k (\S+)$", rules, re.MULTILINE)) == list(shut.AUDITED)
 
 
