@@ -120,7 +120,8 @@ def _sums(text: bytes, where: str) -> Mapping[str, str]:
 
 
 def _held(listed: bill.Bill, verified: Verified) -> Finding:
-    disks = {each.digests["sha256"] for each in verified.files if each.name.endswith(".vmdk")}
+    described = {disk.file.href for disk in verified.descriptor.disks if disk.file}
+    disks = {each.digests["sha256"] for each in verified.files if each.name in described}
     if disks != {listed.disk_sha256}:
         raise BadInput("the bill is of another image", seen=f"disk sha256 {', '.join(sorted(disks))}")
     counts = {kind: sum(item.kind == kind for item in listed.items) for kind in ("deb", "wheel", "program")}

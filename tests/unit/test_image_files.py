@@ -80,6 +80,34 @@ def test_a_bill_of_another_image_is_refused(tmp_path: Path) -> None:
         list(verify.verify(made.ova))
 
 
+def test_a_bill_is_held_to_the_disk_that_the_descriptor_has_and_not_to_a_file_beside_it(
+    tmp_path: Path,
+) -> None:
+    made, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x02" * GRAIN)
+    published.sums_of(made.ova).unlink()
+    good, changed = (members(each.ova) for each in (made, other))
+    [disk] = [name for name in good if name.endswith(".vmdk")]
+    changed["paver-jumpbox.ovf"] = changed["paver-jumpbox.ovf"].replace(disk.encode(), b"disk.img")
+    sealed(made.ova, {**changed, "disk.img": changed[disk], disk: good[disk]}, "sha256")
+    with pytest.raises(BadInput, match="the bill is of another image"):
+        list(verify.verify(made.ova))
+
+
+def members(ova: Path) -> dict[str, bytes]:
+    with Ova(ova) as opened:
+        return {each.name: opened.member(each.name).read() for each in opened.members}
+
+
+def sealed(ova: Path, members: dict[str, bytes], algorithm: str) -> None:
+    """Writes an OVA of `members`, whose manifest has their digests."""
+    lines = [
+        f"{algorithm.upper()}({name})= {hashlib.new(algorithm, data).hexdigest()}\n"
+        for name, data in members.items()
+        if not name.endswith(".mf")
+    ]
+    ova.write_bytes(mutate.archive(members | {"paver-jumpbox.mf": "".join(lines).encode()}))
+
+
 def test_a_byte_of_a_disk_that_changed_is_found(tmp_path: Path) -> None:
     made = image(tmp_path / "a", bytes(range(256)) * (GRAIN // 256))
     data = bytearray(made.ova.read_bytes())
@@ -150,14 +178,7 @@ def test_a_bill_with_values_of_another_kind_is_refused(change: dict[str, object]
 def test_a_bill_is_held_to_the_disk_whatever_digests_the_manifest_has(tmp_path: Path, algorithm: str) -> None:
     made = image(tmp_path / "a", b"\x01" * GRAIN)
     published.sums_of(made.ova).unlink()
-    with Ova(made.ova) as ova:
-        members = {each.name: ova.member(each.name).read() for each in ova.members}
-    lines = [
-        f"{algorithm.upper()}({name})= {hashlib.new(algorithm, data).hexdigest()}\n"
-        for name, data in members.items()
-        if not name.endswith(".mf")
-    ]
-    made.ova.write_bytes(mutate.archive(members | {"paver-jumpbox.mf": "".join(lines).encode()}))
+    sealed(made.ova, members(made.ova), algorithm)
     found = {finding.what: finding.seen for finding in verify.verify(made.ova)}
     assert found["digests"].endswith(f"as the manifest has them ({algorithm})")
     assert "provenance" in found
