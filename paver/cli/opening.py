@@ -31,7 +31,10 @@ def add_site(parser: argparse.ArgumentParser) -> None:
     """Adds the options that name site and key."""
     add_site_file(parser)
     parser.add_argument(
-        "--key", metavar="SOURCE", help="what opens the sealed store, if not what the site file says"
+        "--key",
+        metavar="SOURCE",
+        help="what opens the sealed store, if not what the site file says: file:<path>, passphrase (asked for) or "
+        "passphrase-file:<path>",
     )
     parser.add_argument(
         "--sealed",
@@ -113,14 +116,8 @@ def key_of(site: Site, option: str | None) -> KeySource | None:
     from paver.sealed import keys  # noqa: PLC0415
 
     reference = option or site.secrets.key
-    if reference.startswith("passphrase-file:"):
-        path = Path(reference.removeprefix("passphrase-file:"))
-        return keys.Passphrase(lambda: path.read_text(encoding="utf-8").rstrip("\n"))
-    if reference in {"passphrase", "prompt"}:
-        if not sys.stdin.isatty():
-            return keys.key_source("prompt")
-        return keys.Passphrase(_once("passphrase of the sealed store: "))
-    source = keys.key_source(reference, base=site.folder)
+    ask = _once("passphrase of the sealed store: ") if sys.stdin.isatty() else None
+    source = keys.key_source(reference, ask=ask, base=site.folder)
     if isinstance(source, keys.KeyFile) and not source.path.exists():
         if option is not None:
             raise BadInput(f"there is no key file {source.path}", do="name another one with --key")

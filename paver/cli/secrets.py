@@ -52,7 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--new-key",
         required=True,
         metavar="SOURCE",
-        help="file:<path> (made if it is not there) or passphrase",
+        help="file:<path> (made if it is not there), passphrase (asked for) or passphrase-file:<path>",
     )
     making = _sub(verbs, "generate", "make a password and keep it")
     making.add_argument("name", help="of the secret")
@@ -135,13 +135,9 @@ def _new_key(reference: str, site: Site) -> KeySource:
     """Returns the source of a key for a new sealing; makes the key file where there is none."""
     from paver.sealed import keys  # noqa: PLC0415
 
-    if reference in {"passphrase", "prompt"}:
+    if reference == "passphrase":
         first = _ask_twice("passphrase of the sealed store")
         return keys.Passphrase(lambda: first)
-    if reference.startswith("passphrase-file:"):
-        found = opening.key_of(site, reference)
-        if found is not None:
-            return found
     source = keys.key_source(reference, base=site.folder)
     if isinstance(source, keys.KeyFile) and not source.path.exists():
         try:
@@ -226,11 +222,14 @@ def _generate(arguments: argparse.Namespace, vault: Vault, site: Site, driver: D
 
 
 def _rekey(arguments: argparse.Namespace, vault: Vault, site: Site) -> int:
+    from paver.sealed import keys  # noqa: PLC0415
+
     key = _new_key(arguments.new_key, site)
     vault.writer().rekey(key)
     out.line(f"{vault.path} opens with {arguments.new_key} from now on; older copies open with the old key")
-    if arguments.new_key != site.secrets.key:
-        out.line(f"  next  write it into the site file: secrets: {{key: {arguments.new_key}}}")
+    written = keys.for_site_file(arguments.new_key)
+    if written != site.secrets.key:
+        out.line(f"  next  write it into the site file: secrets: {{key: {written}}}")
     return 0
 
 

@@ -1,8 +1,10 @@
 """Where the key of a sealed store comes from.
 
-    file:/path   32 random bytes, raw or in base64, readable by nobody else: the default
-    prompt       a passphrase, stretched by scrypt (RFC 7914) with the parameters in the store's header
+    file:/path             32 random bytes, raw or in base64, readable by nobody else: the default
+    passphrase             asked for, stretched by scrypt (RFC 7914) with the parameters in the store's header
+    passphrase-file:/path  the same out of a file, where nobody can be asked: on a command line alone
 
+A site file takes the first two (`for_site_file`).
 There is no `env:`: a variable is inherited by every job that paver starts, vendors' tools included.
 """
 
@@ -59,7 +61,7 @@ class KeyFile:
         """Returns the key in the file."""
         if parameters.get("mode") != "file":
             raise WrongKeyError(
-                "this store opens with a passphrase, not with a key file", do="set secrets.key to prompt"
+                "this store opens with a passphrase, not with a key file", do="set secrets.key to passphrase"
             )
         try:
             # O_NONBLOCK: opening a fifo must not hang.
@@ -129,21 +131,24 @@ class Passphrase:
 def key_source(
     reference: str, *, ask: Callable[[], str] | None = None, base: Path | None = None
 ) -> KeySource:
-    """Returns the source that a site file's `secrets.key` names.
+    """Returns the source that `secrets.key` of a site file or `--key` names.
 
     Args:
-        reference: `file:/path` or `prompt`.
+        reference: `file:/path`, `passphrase` or `passphrase-file:/path`.
         ask: asks the user for the passphrase; None where nobody can be asked.
-        base: the folder that a relative path is relative to.
+        base: the folder that a key file's relative path is relative to.
 
     Raises:
-        BadInput: another form, or a prompt where nobody can be asked.
+        BadInput: another form, or a passphrase where nobody can be asked.
     """
-    if reference.startswith("file:") and len(reference) > len("file:"):
-        return KeyFile((base or Path()) / reference.removeprefix("file:"))
-    if reference == "prompt" and ask is not None:
+    form, _, path = reference.partition(":")
+    if form == "file" and path:
+        return KeyFile((base or Path()) / path)
+    if form == "passphrase-file" and path:
+        return Passphrase(lambda: _passphrase(Path(path)))
+    if reference == "passphrase" and ask is not None:
         return Passphrase(ask)
-    if reference == "prompt":
+    if reference == "passphrase":
         raise BadInput(
             "the sealed store's key is a passphrase, and there is no terminal to ask for it",
             do="run it on a terminal, or use a key file: secrets.key: file:/path",
@@ -154,7 +159,12 @@ def key_source(
             why="every tool that paver starts would inherit it",
             do="write it to a file of mode 0600 on tmpfs and set secrets.key to file:/path",
         )
-    raise BadInput("this is no place for the sealed store's key", do="write file:/path or prompt")
+    raise BadInput("this is no place for the sealed store's key", do="write file:/path or passphrase")
+
+
+def for_site_file(reference: str) -> str:
+    """Returns what a site file says where a command line said `reference`: there a passphrase is asked for."""
+    return "passphrase" if reference.startswith("passphrase-file:") else reference
 
 
 def new_key_file(path: Path) -> KeyFile:
@@ -176,6 +186,17 @@ def new_key_file(path: Path) -> KeyFile:
             do="an existing key is never overwritten: what it seals would be lost",
         ) from error
     return KeyFile(path)
+
+
+def _passphrase(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"no passphrase can be read from {path}",
+            why=(error.strerror or "") if isinstance(error, OSError) else "it is no text in UTF-8",
+            do="name a file with the passphrase alone, or --key passphrase to be asked",
+        ) from error
 
 
 def _key(content: bytes, path: Path) -> bytes:

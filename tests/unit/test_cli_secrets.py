@@ -118,6 +118,20 @@ def test_a_store_that_was_rekeyed_opens_with_the_new_key_alone(site: Command) ->
     site.fine("secrets", "show", "cpi", "--force", "--key", "file:new.key")
 
 
+def test_after_a_rekey_to_a_passphrase_out_of_a_file_the_site_file_as_advised_opens_the_store(
+    site: Command,
+) -> None:
+    words = "a long enough passphrase"
+    (site.folder / "words").write_text(f"{words}\n")
+    site.fine("secrets", "generate", "cpi")
+    ran = site.fine("secrets", "rekey", "--new-key", f"passphrase-file:{site.folder}/words")
+    assert "secrets: {key: passphrase}" in ran.out
+    text = site.site.read_text()
+    site.site.write_text(text.replace("secrets: {key: file:site.key}", "secrets: {key: passphrase}"))
+    site.terminal(words)
+    site.fine("secrets", "show", "cpi", "--force")
+
+
 def test_the_key_file_is_its_owners_alone_and_a_store_is_made_once(site: Command) -> None:
     assert stat.S_IMODE((site.folder / "site.key").stat().st_mode) == 0o600
     ran = site.run("secrets", "init")

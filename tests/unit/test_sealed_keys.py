@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 from paver.errors import BadInput
 from paver.sealed import keys
 from paver.sealed.errors import WrongKeyError
+from paver.sitefile import credentials
 
 FILE = {"mode": "file"}
 
@@ -102,10 +104,36 @@ def test_a_key_of_the_wrong_kind_says_which_is_wanted(tmp_path: Path) -> None:
 def test_references_of_the_site_file_name_a_source(tmp_path: Path) -> None:
     assert keys.key_source("file:/etc/paver/site.key") == keys.KeyFile(Path("/etc/paver/site.key"))
     assert keys.key_source("file:site.key", base=tmp_path) == keys.KeyFile(tmp_path / "site.key")
-    assert isinstance(keys.key_source("prompt", ask=lambda: ""), keys.Passphrase)
+    assert isinstance(keys.key_source("passphrase", ask=lambda: ""), keys.Passphrase)
 
 
-@pytest.mark.parametrize("reference", ["prompt", "env:PAVER_KEY", "file:", "hunter2", ""])
+def test_a_passphrase_may_come_out_of_a_file_that_holds_it_alone(tmp_path: Path) -> None:
+    (tmp_path / "words").write_text("correct horse battery\n")
+    source = keys.key_source(f"passphrase-file:{tmp_path}/words")
+    assert isinstance(source, keys.Passphrase)
+    assert source.ask() == "correct horse battery"
+    absent = keys.key_source(f"passphrase-file:{tmp_path}/absent")
+    with pytest.raises(BadInput, match="absent"):
+        absent.derive({"mode": "scrypt", "n": 16, "r": 8, "p": 1, "salt": "00"})
+
+
+@pytest.mark.parametrize("given", ["file:/etc/paver/site.key", "passphrase", "passphrase-file:/run/words"])
+def test_what_a_site_file_is_told_to_say_of_a_key_it_may_say(given: str) -> None:
+    model = TypeAdapter[str](credentials.KeySource)
+    assert model.validate_python(keys.for_site_file(given)) == keys.for_site_file(given)
+
+
+def test_what_is_advised_against_the_wrong_kind_of_key_a_site_file_may_say(tmp_path: Path) -> None:
+    for source, mode in ((keys.KeyFile(tmp_path / "key"), "scrypt"), (keys.Passphrase(lambda: ""), "file")):
+        with pytest.raises(WrongKeyError) as caught:
+            source.derive({"mode": mode})
+        advised = (caught.value.do or "").removeprefix("set secrets.key to ")
+        assert TypeAdapter[str](credentials.KeySource).validate_python(advised) == advised
+
+
+@pytest.mark.parametrize(
+    "reference", ["passphrase", "prompt", "env:PAVER_KEY", "file:", "passphrase-file:", "hunter2", ""]
+)
 def test_other_references_are_refused_with_what_to_do(reference: str) -> None:
     with pytest.raises(BadInput) as caught:
         keys.key_source(reference)
