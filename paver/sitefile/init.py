@@ -63,14 +63,15 @@ _EXAMPLE: dict[str, Any] = {
 
 
 def init_text(driver: SettingsProvider, name: str) -> str:
-    """Returns a commented site file that loads.
+    """Returns a commented site file. It loads, if the driver's settings carry an example that does.
 
     Args:
-        driver: the driver of the IaaS; its settings model carries an example (`json_schema_extra`).
+        driver: the driver of the IaaS. Of a settings model without an example (`examples` in its
+            `json_schema_extra`) every key stands there to be filled in.
         name: the site's name.
     """
     root = schemas.schema({driver.name: driver})
-    iaas = {"driver": driver.name} | root["$defs"][driver.name]["examples"][0]
+    iaas = {"driver": driver.name} | _settings_example(root["$defs"][driver.name])
     example = {"paver": 1, "name": name, "iaas": iaas} | _EXAMPLE
     lines = [_HEAD.format(name=name)]
     for key, node in schemas.properties(root).items():
@@ -78,6 +79,11 @@ def init_text(driver: SettingsProvider, name: str) -> str:
         lines += _key(key, choice, example.get(key), root, 0, off=False)
         lines.append("")
     return "\n".join(lines)
+
+
+def _settings_example(settings: Schema) -> dict[str, Any]:
+    examples: list[dict[str, Any]] = settings.get("examples") or [{}]
+    return examples[0]
 
 
 def _key(key: str, node: Schema, value: Any, root: Schema, indent: int, *, off: bool) -> Iterator[str]:

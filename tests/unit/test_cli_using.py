@@ -225,6 +225,17 @@ def test_init_writes_a_site_file_that_validates_and_overwrites_none(
     jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out.split("exists\n")[-1]))
 
 
+def test_init_for_a_driver_without_an_example_writes_each_of_its_keys_with_its_type(site: Command) -> None:
+    lines = site.fine("init", "--driver", "memory").out.splitlines()
+    start = lines.index("  driver: memory")
+    assert lines[start + 1 : start + 5] == [
+        "  #folder: <text>",
+        "  #shelves: {}",
+        "  #dials: {}",
+        "  #colour: grey",
+    ]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
 def test_every_shell_completes_every_verb(site: Command, shell: str) -> None:
     script = site.fine("completion", shell).out
