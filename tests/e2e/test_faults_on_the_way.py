@@ -41,6 +41,18 @@ def test_an_iso_that_is_not_the_one_of_the_site_file_is_not_unpacked(half: Place
     assert half.pending("--only", "vsphere.installer:*") == {"vsphere.installer:vcenter": "create"}
 
 
+def test_every_program_of_the_installer_can_be_run_once_it_is_unpacked(half: Place) -> None:
+    half.paver("apply", "--yes", "--only", "vsphere.installer:*")
+    [tree] = (half.jumpbox() / "var/lib/paver/installers").iterdir()
+    for name in (INSTALLER, "vcsa/ovftool/lin64/ovftool", "vcsa/ovftool/lin64/ovftool.bin"):
+        assert (tree / name).stat().st_mode & 0o111 == 0o111, name
+    (tree / "vcsa/ovftool/lin64/ovftool").chmod(0o644)
+    ran = half.paver("verify", code=None)
+    assert ran.code != 0
+    assert "the ISO has ovftool, and it can be run" in ran.told
+    (tree / "vcsa/ovftool/lin64/ovftool").chmod(0o755)
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [

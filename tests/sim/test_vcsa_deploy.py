@@ -312,6 +312,20 @@ def test_a_fault_can_be_ordered(room: Room, tmp_path: Path, fault: str, said: st
     assert said in _log(tmp_path)
 
 
+@pytest.mark.parametrize("program", ["ovftool", "ovftool.bin"])
+def test_an_ovftool_that_may_not_be_run_makes_no_machine(room: Room, tmp_path: Path, program: str) -> None:
+    tool = room.command.parents[2] / "vcsa/ovftool/lin64" / program
+    tool.chmod(0o644)
+    try:
+        code, _ = room.run(tmp_path, room.template(appliance__name="never"), EULA)
+    finally:
+        tool.chmod(0o755)
+    assert code == 1
+    assert f"lin64/{program}" in _log(tmp_path)
+    assert "Permission denied" in _log(tmp_path)
+    assert "never" not in room.machines()
+
+
 def test_without_the_eula_nothing_is_even_begun(room: Room, tmp_path: Path) -> None:
     code, output = room.run(tmp_path, room.template())
     assert code == 1
@@ -344,7 +358,10 @@ def test_the_iso_holds_the_tree_without_its_exec_bits_and_is_the_same_each_time(
         str(tmp_path / "x"),
     ]
     subprocess.run(argv, check=True, capture_output=True)
-    assert (tmp_path / "x/vcsa-cli-installer/lin64/vcsa-deploy").stat().st_mode & 0o111 == 0
+    files = [each for each in (tmp_path / "x").rglob("*") if each.is_file()]
+    names = {str(each.relative_to(tmp_path / "x")) for each in files}
+    assert names >= {"vcsa-cli-installer/lin64/vcsa-deploy", "vcsa/ovftool/lin64/ovftool"}
+    assert not [each for each in files if each.stat().st_mode & 0o111]
     (image,) = (tmp_path / "x/vcsa").glob("VMware-vCenter-Server-Appliance-8.0.3*.ova")
     with Ova(image) as ova:
         assert ova.verify().descriptor.products[0].version == "8.0.3"

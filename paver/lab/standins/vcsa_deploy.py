@@ -16,6 +16,7 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,6 +204,7 @@ class _Run:
         with self._task(
             "Deploy vCenter Server Appliance", "OvfToolTask: Deploying the appliance by OVF Tool", _FLOW
         ):
+            say(f"OVF Tool: {_ovftool()}")
             say(f"OVF Tool: Opening OVA source: {image}")
             say(f"OVF Tool: Deploying to VI: vi://{template.username}@{template.host}:443/")
             machine = host.deploy(
@@ -269,9 +271,26 @@ def _endpoint(host: str) -> tuple[str, int]:
     return address, int(port or 443)
 
 
+def _tree() -> Path:
+    """Returns the tree that the command was started from."""
+    return Path(os.environ.get("PAVER_LAB_VCSA_TREE", "."))
+
+
+def _ovftool() -> str:
+    """Starts the tree's ovftool, as the real installer does (vmware/photon#764 has its command line)."""
+    argv = [str(_tree() / "vcsa" / "ovftool" / "lin64" / "ovftool"), "--version"]
+    try:
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise InstallError(f"OVF Tool: {error.strerror}: {argv[0]}") from error
+    if ended.returncode:
+        raise InstallError(f"OVF Tool: ended with {ended.returncode}: {ended.stderr.strip()}")
+    return ended.stdout.strip()
+
+
 def _image() -> Path:
-    """Returns the appliance's OVA in the tree that the command was started from."""
-    tree = Path(os.environ.get("PAVER_LAB_VCSA_TREE", "."))
+    """Returns the appliance's OVA in that tree."""
+    tree = _tree()
     found = sorted((tree / "vcsa").glob("VMware-vCenter-Server-Appliance-*.ova"))
     if not found:
         raise InstallError(f"There is no VMware-vCenter-Server-Appliance-*.ova in {tree / 'vcsa'}.")

@@ -34,6 +34,14 @@ PAVER_LAB_VCSA_TREE="$(dirname "$(readlink -f "$0")")/../.."
 export PAVER_LAB_VCSA_TREE
 exec '{python}' -I -m paver.lab.standins.vcsa_deploy "$@"
 """
+# As the vendor's: a script beside the program that it starts. Both have to be executable.
+_OVFTOOL = """#!/bin/sh
+exec "$(dirname "$(readlink -f "$0")")/ovftool.bin" "$@"
+"""
+_OVFTOOL_PROGRAM = """#!/bin/sh
+[ "$*" = --version ] || { echo "ovftool $*: not simulated" >&2; exit 1; }
+echo 'VMware ovftool 4.6.2 (build-22220919)'
+"""
 _PROPERTIES = (
     "guestinfo.cis.appliance.net.addr.family",
     "guestinfo.cis.appliance.net.mode",
@@ -61,8 +69,12 @@ def build_tree(folder: Path, *, version: str = VERSION, python: str = sys.execut
     command = folder / "vcsa-cli-installer" / "lin64" / "vcsa-deploy"
     command.parent.mkdir(parents=True)
     command.write_text(_COMMAND.format(python=python.replace("'", "'\\''")), encoding="utf-8")
-    command.chmod(0o755)
-    (folder / "vcsa").mkdir()
+    tools = folder / "vcsa" / "ovftool" / "lin64"
+    tools.mkdir(parents=True)
+    (tools / "ovftool").write_text(_OVFTOOL, encoding="utf-8")
+    (tools / "ovftool.bin").write_text(_OVFTOOL_PROGRAM, encoding="utf-8")
+    for program in (command, *tools.iterdir()):
+        program.chmod(0o755)
     release = f"{version}.00000-{_BUILD}"
     (folder / "vcsa" / "version.txt").write_text(f"VMware-VCSA-all-{version}-{_BUILD}\n", encoding="utf-8")
     (folder / "vcsa-cli-installer" / "version.txt").write_text(f"{release}\n", encoding="utf-8")
@@ -98,8 +110,9 @@ def build_iso(path: Path, *, version: str = VERSION, python: str = sys.executabl
         raise BadInput("an ISO can't be made without xorriso", do="apt-get install xorriso")
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
         tree, draft = Path(scratch) / "tree", Path(scratch) / "iso"
-        build_tree(tree, version=version, python=python).chmod(0o644)
+        build_tree(tree, version=version, python=python)
         for each in (tree, *tree.rglob("*")):
+            each.chmod(0o755 if each.is_dir() else 0o644)
             os.utime(each, (_DATE, _DATE))
         argv = [xorriso, "-as", "mkisofs", "-quiet", "-iso-level", "3", "-V", "VMWARE_VCSA", "-r"]
         argv += ["-o", str(draft), str(tree)]

@@ -1,8 +1,9 @@
 """The vendor's installer, unpacked on the jumpbox from its ISO.
 
 The ISO is a file on the jumpbox, or lies on a datastore of the host that vCenter is to stand on: then it is
-read over the host's pinned session. xorriso drops the executable bits, so they are given back; a tree is
-complete once its marker lies in it.
+read over the host's pinned session. xorriso drops the executable bits, and vcsa-deploy starts programs all over
+the tree (ovftool lies beside the appliance's OVA), so they are given back to every file; a tree is complete once its
+marker lies in it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from paver.drivers.vsphere.endpoints import MACHINE
 TREES = PurePosixPath("/var/lib/paver/installers")
 MARKER = "paver.json"
 PROGRAM = "vcsa-cli-installer/lin64/vcsa-deploy"
+OVFTOOL = "vcsa/ovftool/lin64/ovftool"
+"""What vcsa-deploy starts to make the VM: its log in vmware/photon#764 has the whole command line."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,8 +119,7 @@ class Installer(Resource[InstallerFacts]):
         machine.run(["xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", draft], timeout=3600)
         if place is not None:
             machine.remove(iso)
-        machine.run(["chmod", "-R", "u+rwX,go+rX", draft])
-        machine.run(["chmod", "-R", "a+x", f"{draft}/vcsa-cli-installer"])
+        machine.run(["chmod", "-R", "u+w,a+rx", draft])
         mark = json.loads(marks.dumps(world.mark(complete=True)))
         marker = json.dumps({"mark": mark, "sha256": digest, "size": size, "source": self.source}).encode()
         machine.write_file(f"{draft}/{MARKER}", marker, 0o644)
@@ -140,8 +142,12 @@ class Installer(Resource[InstallerFacts]):
             world.report(f"reading {path.rpartition('/')[2]} from {host.name}", done, total, "B")
 
     def checks(self, world: Reader, facts: InstallerFacts) -> Iterable[Check]:
-        """Yields that vcsa-deploy is there."""
-        yield Check("the ISO has vcsa-deploy", world.session(MACHINE).exists(facts.program), facts.program)
+        """Yields that vcsa-deploy and its ovftool are there, and can be run."""
+        for name in (PROGRAM, OVFTOOL):
+            path = f"{facts.address['tree']}/{name}"
+            found = world.session(MACHINE).stat(path)
+            runs = found is not None and found.mode & 0o111 == 0o111
+            yield Check(f"the ISO has {name.rpartition('/')[2]}, and it can be run", runs, path)
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[InstallerFacts]:
