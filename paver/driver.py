@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from paver.engine.offer import Door, End, Finding, Grade, Part, Port, Quoted, Root
-from paver.engine.paved import Paved
+from paver.engine.paved import JUMPBOX_ENDPOINT, Paved
 from paver.engine.resource import (
     Around,
     Check,
@@ -41,6 +41,7 @@ API = 1
 
 __all__ = [
     "API",
+    "JUMPBOX_ENDPOINT",
     "STORE",
     "Around",
     "BadInput",

@@ -10,6 +10,9 @@ from paver.engine.resource import Around, Connector, Endpoint, Ground, Resource
 from paver.engine.store import Material
 from paver.engine.values import ResourceId
 
+JUMPBOX_ENDPOINT = "machine:jumpbox"
+"""The name of the jumpbox's endpoint with every driver: what stands on any IaaS keeps its records there."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Paved:
@@ -22,7 +25,7 @@ class Paved:
         connectors: by endpoint name.
         grounds: where to look for orphans, kinds in creation order.
         material: passwords, keys and certificates that these resources refer to.
-        jumpbox: the machine on which the phases after `outside` run.
+        jumpbox: the machine on which the phases after `outside` run; the endpoint is called `JUMPBOX_ENDPOINT`.
         brought: files of the site that are brought to the jumpbox, by name (`bucc`): the resources whose
             facts `sha256` and `path` say where they are.
         cpi: the name of BOSH's CPI for this IaaS.

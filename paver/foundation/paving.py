@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paver.driver import Paved
+from paver.driver import JUMPBOX_ENDPOINT, Paved
 from paver.foundation import bucc_phase, handover_phase, places, services_phase
 from paver.foundation.wish import Wish
 from paver.sitefile.site import Site
@@ -12,10 +12,13 @@ def pave(site: Site, under: Paved) -> Paved:
     """Returns the foundation of `site` on what the driver paved.
 
     Raises:
-        ValueError: if the driver names no jumpbox.
+        ValueError: if the driver names no jumpbox, or calls its endpoint something else.
     """
     if under.jumpbox is None:
         raise ValueError("the driver names no jumpbox")
+    if under.jumpbox.name != JUMPBOX_ENDPOINT:
+        msg = f"the driver calls the jumpbox's endpoint {under.jumpbox.name}, not {JUMPBOX_ENDPOINT}"
+        raise ValueError(msg)
     wish = Wish(site, under, under.jumpbox)
     bucc_phase.add(wish)
     services_phase.add(wish)

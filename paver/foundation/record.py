@@ -11,7 +11,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from paver.driver import Endpoint, Mark, PaverError, Reader, ResourceId, Secret, Writer, encode, kind_of
+from paver.driver import (
+    JUMPBOX_ENDPOINT,
+    Endpoint,
+    Mark,
+    PaverError,
+    Reader,
+    ResourceId,
+    Secret,
+    Writer,
+    encode,
+    kind_of,
+)
 from paver.signing import canonical
 from paver.signing.canonical import Json
 
@@ -27,6 +38,11 @@ class Record:
 
     mark: Mark
     wish: Mapping[str, Any]
+
+
+def jumpbox() -> Endpoint[Any, Any]:
+    """Returns where records are, for kinds that live elsewhere: the machine by its name alone."""
+    return Endpoint(JUMPBOX_ENDPOINT)
 
 
 def read(world: Reader, at: Endpoint[Any, Any], id_: ResourceId) -> Record | None:

@@ -9,6 +9,7 @@ import pytest
 
 from paver.engine.resource import Verb
 from paver.errors import BadInput
+from paver.foundation import record
 from paver.runs.compose import compose, drivers, phases
 from paver.sitefile import Site
 from paver.sitefile.load import load
@@ -40,6 +41,18 @@ def test_a_rename_to_what_the_site_does_not_have_is_refused() -> None:
     with pytest.raises(BadInput, match=r"this site has no vsphere\.ntp:esx-09") as caught:
         compose(site, installed["vsphere"])
     assert "vsphere.ntp:esx-01" in caught.value.seen
+
+
+def test_what_keeps_its_records_on_the_jumpbox_says_so_under_the_name_by_which_every_driver_connects_it() -> (
+    None
+):
+    vsphere, site = drivers()["vsphere"], site_with({})
+    wish = compose(site, vsphere)
+    assert record.jumpbox().name in wish.connectors
+    recorded = {
+        one.kind.kind for one in wish.grounds if record.jumpbox().name in {at.name for at in one.also}
+    }
+    assert recorded >= {"s3.bucket", "s3.user", "concourse.team", "concourse.pipeline"}
 
 
 def test_every_act_of_bosh_is_compared_with_what_lies_around_it() -> None:

@@ -13,7 +13,7 @@ import yaml
 from paver.driver import Endpoint, Mark, PaverError, Refused, Secret, resource_id
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.host.datastore import called
-from paver.foundation import manifests, paving, places
+from paver.foundation import manifests, paving, places, record
 from paver.foundation.bucc import operations
 from paver.foundation.concourse.team import Team
 from paver.foundation.director.deployment import Deployment, DeploymentFacts
@@ -154,14 +154,17 @@ class World:
         return secret.name
 
 
-def test_what_stands_behind_the_jumpbox_is_reached_through_the_machine_that_the_driver_names(
-    site: Site,
-) -> None:
-    under = dataclasses.replace(DRIVER.pave(site), jumpbox=Endpoint("machine:bastion"))
-    found: Mapping[str, Any] = paving.pave(site, under).connectors
+def test_what_stands_behind_the_jumpbox_is_reached_through_it(site: Site) -> None:
+    found: Mapping[str, Any] = paving.pave(site, DRIVER.pave(site)).connectors
     assert {name: connector.via for name, connector in found.items()} == dict.fromkeys(
-        ("director", "credhub", "concourse", "s3", "registry"), "machine:bastion"
+        ("director", "credhub", "concourse", "s3", "registry"), record.jumpbox().name
     )
+
+
+def test_a_driver_that_calls_the_jumpbox_something_else_is_told_so(site: Site) -> None:
+    under = dataclasses.replace(DRIVER.pave(site), jumpbox=Endpoint("machine:bastion"))
+    with pytest.raises(ValueError, match="machine:bastion, not machine:jumpbox"):
+        paving.pave(site, under)
 
 
 def test_the_directors_persistent_disk_has_the_size_that_the_site_file_says(site: Site) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from paver.driver import STORE, Connector, Endpoint, Material, ResourceId, Secret, output, resource_id
+from paver.driver import (
+    JUMPBOX_ENDPOINT,
+    STORE,
+    Connector,
+    Endpoint,
+    Material,
+    ResourceId,
+    Secret,
+    output,
+    resource_id,
+)
 from paver.drivers.vsphere import settings
 from paver.drivers.vsphere.files import Files
 from paver.drivers.vsphere.site_services import probe
@@ -22,7 +32,7 @@ VMCA: ResourceId = resource_id("vsphere.anchor", "vmca")
 FILES: Endpoint[Any, Any] = Endpoint("files")
 """The files that the site file names, where paver runs."""
 
-MACHINE: Endpoint[Any, Any] = Endpoint("machine:jumpbox", provider=JUMPBOX)
+MACHINE: Endpoint[Any, Any] = Endpoint(JUMPBOX_ENDPOINT, provider=JUMPBOX)
 VCENTER: Endpoint[Any, Any] = Endpoint("vcenter", provider=VMCA)
 
 JUMPBOX_KEY = Material(kind="ssh-key", name="jumpbox", policy="ed25519")

@@ -40,18 +40,18 @@ class Team(Resource[TeamFacts]):
     owners: frozenset[str]
 
     def read(self, world: Reader) -> TeamFacts | None:
-        found = record.read(world, _jumpbox(), self.id)
+        found = record.read(world, record.jumpbox(), self.id)
         return _team(world, self.at, self.name, found.mark if found is not None else None)
 
     def create(self, world: Writer) -> None:
-        record.write(world, _jumpbox(), self.id, {"name": self.name}, complete=False)
+        record.write(world, record.jumpbox(), self.id, {"name": self.name}, complete=False)
         # What is put replaces all: BUCC lets a group of its UAA into main, and people may have given other roles.
         kept = _found(world, self.at, self.name) or {}
         auth = dict(kept.get("auth") or {})
         groups = (auth.get("owner") or {}).get("groups") or []
         auth["owner"] = {"users": sorted(self.owners), "groups": sorted(groups)}
         world.writing(self.at).put(f"/api/v1/teams/{self.name}", call=TEAM, json={"auth": auth})
-        record.write(world, _jumpbox(), self.id, {"name": self.name}, complete=True)
+        record.write(world, record.jumpbox(), self.id, {"name": self.name}, complete=True)
 
     def update(self, world: Writer, facts: TeamFacts, fields: frozenset[str]) -> None:
         del facts, fields
@@ -59,7 +59,7 @@ class Team(Resource[TeamFacts]):
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[TeamFacts]:
-        for found in record.every(world, _jumpbox(), cls.kind):
+        for found in record.every(world, record.jumpbox(), cls.kind):
             team = _team(world, at, str(found.wish["name"]), found.mark)
             if team is not None:
                 yield team
@@ -73,7 +73,7 @@ class Team(Resource[TeamFacts]):
                 f"/api/v1/teams/{name}", call="DELETE /api/v1/teams/:team", expect=(404,)
             )
         if facts.mark is not None:
-            record.remove(world, _jumpbox(), facts.mark.id)
+            record.remove(world, record.jumpbox(), facts.mark.id)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,12 +107,12 @@ class Pipeline(Resource[PipelineFacts]):
         return f"in team {self.team}, {jobs} {'job' if jobs == 1 else 'jobs'}"
 
     def read(self, world: Reader) -> PipelineFacts | None:
-        found = record.read(world, _jumpbox(), self.id)
+        found = record.read(world, record.jumpbox(), self.id)
         return _pipeline(world, self.at, self.team, self.name, found.mark if found is not None else None)
 
     def create(self, world: Writer) -> None:
         kept = {"team": self.team, "name": self.name}
-        record.write(world, _jumpbox(), self.id, kept, complete=False)
+        record.write(world, record.jumpbox(), self.id, kept, complete=False)
         base = f"/api/v1/teams/{self.team}/pipelines/{self.name}"
         concourse = world.writing(self.at)
         there = concourse.get(f"{base}/config", expect=(404,))
@@ -127,7 +127,7 @@ class Pipeline(Resource[PipelineFacts]):
             },
         )
         concourse.put(f"{base}/{'pause' if self.paused else 'unpause'}", call=PAUSE)
-        record.write(world, _jumpbox(), self.id, kept, complete=True)
+        record.write(world, record.jumpbox(), self.id, kept, complete=True)
 
     def update(self, world: Writer, facts: PipelineFacts, fields: frozenset[str]) -> None:
         del facts, fields
@@ -135,7 +135,7 @@ class Pipeline(Resource[PipelineFacts]):
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[PipelineFacts]:
-        for found in record.every(world, _jumpbox(), cls.kind):
+        for found in record.every(world, record.jumpbox(), cls.kind):
             there = _pipeline(world, at, str(found.wish["team"]), str(found.wish["name"]), found.mark)
             if there is not None:
                 yield there
@@ -149,11 +149,7 @@ class Pipeline(Resource[PipelineFacts]):
             expect=(404,),
         )
         if facts.mark is not None:
-            record.remove(world, _jumpbox(), facts.mark.id)
-
-
-def _jumpbox() -> Endpoint[Any, Any]:
-    return Endpoint("machine:jumpbox")
+            record.remove(world, record.jumpbox(), facts.mark.id)
 
 
 def _found(world: Reader, at: Endpoint[Any, Any], name: str) -> dict[str, Any] | None:

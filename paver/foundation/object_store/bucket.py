@@ -82,7 +82,7 @@ class Bucket(Resource[BucketFacts]):
 
     def _intent(self, world: Reader) -> Mark | None:
         try:
-            kept = record.read(world, _jumpbox(), self.id)
+            kept = record.read(world, record.jumpbox(), self.id)
         except Unobservable:
             # Only a store that was there before paver is read without a jumpbox, and then nothing was begun in it.
             return None
@@ -91,20 +91,20 @@ class Bucket(Resource[BucketFacts]):
     def create(self, world: Writer) -> None:
         store = world.writing(self.at)
         if self.name not in store.buckets():
-            record.write(world, _jumpbox(), self.id, {}, complete=False)
+            record.write(world, record.jumpbox(), self.id, {}, complete=False)
             try:
                 with _explained(self.name):
                     store.create_bucket(self.name, lock=self.lock_days > 0)
             except Refused:
-                record.remove(world, _jumpbox(), self.id)
+                record.remove(world, record.jumpbox(), self.id)
                 raise
             except S3Error as error:
                 if error.code in _TAKEN:
                     # Somebody was quicker: an intent must not make a foreign bucket ours.
-                    record.remove(world, _jumpbox(), self.id)
+                    record.remove(world, record.jumpbox(), self.id)
                 raise
         self._tag(world, complete=False)
-        record.remove(world, _jumpbox(), self.id)
+        record.remove(world, record.jumpbox(), self.id)
         self._set(world)
         self._tag(world, complete=True)
 
@@ -161,11 +161,7 @@ class Bucket(Resource[BucketFacts]):
             )
         store.call("delete_bucket", Bucket=name)
         if facts.mark is not None:
-            record.remove(world, _jumpbox(), facts.mark.id)
-
-
-def _jumpbox() -> Endpoint[Any, Any]:
-    return Endpoint("machine:jumpbox")
+            record.remove(world, record.jumpbox(), facts.mark.id)
 
 
 @contextlib.contextmanager

@@ -25,14 +25,13 @@ class StoreUserFacts(Facts):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoreUser(Resource[StoreUserFacts]):
-    """A user.
+    """A user. Its record is on the jumpbox: the store cannot hold a version.
 
     Attributes:
         name: access key.
         read_: buckets that it may read.
         write: buckets that it may read and write.
         secret: its secret key.
-        jumpbox: where the record is kept: the store cannot hold a version.
     """
 
     kind: ClassVar[str] = "s3.user"
@@ -41,29 +40,28 @@ class StoreUser(Resource[StoreUserFacts]):
         Verb.UPDATE: SET | record.CALLS,
         Verb.DELETE: frozenset({"minio:user_remove", "minio:policy_remove"}) | record.REMOVE,
     }
-    unmanaged: ClassVar[frozenset[str]] = frozenset({"name", "jumpbox"})
+    unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
 
     name: str
     read_: frozenset[str]
     write: frozenset[str]
     secret: Secret
-    jumpbox: str = "machine:jumpbox"
 
     def read(self, world: Reader) -> StoreUserFacts | None:
-        found = record.read(world, _jumpbox(), self.id)
+        found = record.read(world, record.jumpbox(), self.id)
         if found is None or self.name not in _users(world, self.at):
             return None
         return _facts(found)
 
     def create(self, world: Writer) -> None:
-        record.write(world, _jumpbox(), self.id, self._kept(), complete=False)
+        record.write(world, record.jumpbox(), self.id, self._kept(), complete=False)
         store = world.writing(self.at)
         store.admin_call("user_add", self.name, self.name, world.reveal(self.secret))
         policy = f"{PREFIX}{self.name}"
         store.admin_call("policy_add", policy, policy, policy=_policy(self.read_, self.write))
         # Not "attach": only servers from 2023 on know it, and BOSH's release carries one of 2021.
         store.admin_call("policy_set", policy, policy, user=self.name)
-        record.write(world, _jumpbox(), self.id, self._kept(), complete=True)
+        record.write(world, record.jumpbox(), self.id, self._kept(), complete=True)
 
     def update(self, world: Writer, facts: StoreUserFacts, fields: frozenset[str]) -> None:
         del facts, fields
@@ -75,7 +73,7 @@ class StoreUser(Resource[StoreUserFacts]):
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[StoreUserFacts]:
         del at
-        return [_facts(found) for found in record.every(world, _jumpbox(), cls.kind)]
+        return [_facts(found) for found in record.every(world, record.jumpbox(), cls.kind)]
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: StoreUserFacts) -> None:
@@ -84,11 +82,7 @@ class StoreUser(Resource[StoreUserFacts]):
             store.admin_call("user_remove", name, name)
         store.admin_call("policy_remove", f"{PREFIX}{name}", f"{PREFIX}{name}")
         if facts.mark is not None:
-            record.remove(world, _jumpbox(), facts.mark.id)
-
-
-def _jumpbox() -> Endpoint[Any, Any]:
-    return Endpoint("machine:jumpbox")
+            record.remove(world, record.jumpbox(), facts.mark.id)
 
 
 def _users(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
