@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paver.driver import Endpoint, Ground, output, resource_id
+from paver.driver import Endpoint, Ground, Resource, output, resource_id
 from paver.foundation import manifests, places
 from paver.foundation.bucc import operations
 from paver.foundation.bucc.artefact import Artefact
@@ -12,6 +12,9 @@ from paver.foundation.bucc.bucc import Bucc
 from paver.foundation.director.configs import Config
 from paver.foundation.director.uploads import Release, Stemcell
 from paver.foundation.wish import Wish
+
+KINDS: tuple[type[Resource[Any]], ...] = (Artefact, Bucc, Stemcell, Release, Config)
+"""Every kind of this phase, in creation order."""
 
 
 def add(wish: Wish) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from paver.driver import Endpoint, Ground, ResourceId, output, resource_id
+from paver.driver import Endpoint, Ground, Resource, ResourceId, output, resource_id
 from paver.foundation import places
 from paver.foundation.handover import document
 from paver.foundation.handover.contract import Contract
 from paver.foundation.handover.proofs import ObjectStoreProof, RegistryProof
 from paver.foundation.wish import Wish
 from paver.sitefile.site import Site
+
+KINDS: tuple[type[Resource[Any]], ...] = (ObjectStoreProof, RegistryProof, Contract)
+"""Every kind of this phase, in creation order."""
 
 
 def add(wish: Wish) -> None:

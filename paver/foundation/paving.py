@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from paver.driver import JUMPBOX_ENDPOINT, Paved
+from typing import Any
+
+from paver.driver import JUMPBOX_ENDPOINT, Paved, Resource
 from paver.foundation import bucc_phase, handover_phase, places, services_phase
 from paver.foundation.wish import Wish
 from paver.sitefile.site import Site
+
+KINDS: tuple[type[Resource[Any]], ...] = (*bucc_phase.KINDS, *services_phase.KINDS, *handover_phase.KINDS)
+"""Every kind that stands on any IaaS, in creation order."""
 
 
 def pave(site: Site, under: Paved) -> Paved:

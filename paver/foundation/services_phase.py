@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paver.driver import Endpoint, Ground, Material, Secret, output, resource_id
+from paver.driver import Endpoint, Ground, Material, Resource, Secret, output, resource_id
 from paver.foundation import manifests, places, yaml_text
 from paver.foundation.concourse.team import Pipeline, Team
 from paver.foundation.credhub.entry import CredhubEntry
@@ -23,6 +23,9 @@ jobs:
       platform: linux
       run: {path: "true"}
 """
+
+KINDS: tuple[type[Resource[Any]], ...] = (CredhubEntry, Deployment, Bucket, StoreUser, Team, Pipeline)
+"""Every kind of this phase, in creation order."""
 
 
 def add(wish: Wish) -> None:

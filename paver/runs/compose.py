@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
-from paver.driver import API, Driver, Paved, Secret
+from paver.driver import API, Driver, Paved, Resource, Secret
 from paver.engine import moves
 from paver.engine.paved import merge
 from paver.engine.values import references
@@ -40,6 +40,14 @@ def drivers() -> Mapping[str, Driver]:
 def phases(driver: Driver) -> tuple[str, ...]:
     """Returns the labels of all phases, in order."""
     return (*BELOW, *driver.phases, *ABOVE)
+
+
+def with_any_driver() -> tuple[tuple[str, tuple[str, ...], tuple[type[Resource[Any]], ...]], ...]:
+    """Returns name, phases and kinds of what is paved with any driver: below its phases, and above them."""
+    from paver.foundation import paving as foundation  # noqa: PLC0415 - a session's weight, as below
+    from paver.trust import paving as trust  # noqa: PLC0415
+
+    return (("trust", BELOW, trust.KINDS), ("foundation", ABOVE, foundation.KINDS))
 
 
 def compose(site: Site, driver: Driver) -> Paved:

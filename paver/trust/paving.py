@@ -11,6 +11,9 @@ from paver.trust.material import Authority, Certificate, Password, SshKey
 PHASE = "trust"
 ROOT = Material(kind="authority", name="root", policy="rsa")
 
+KINDS: tuple[type[Resource[Any]], ...] = (Authority, Certificate, SshKey, Password)
+"""Every kind, in creation order."""
+
 
 def pave(site: Site, material: tuple[Material, ...]) -> Paved:
     """Returns the resources that make `material`, and always the site's root.
@@ -20,10 +23,9 @@ def pave(site: Site, material: tuple[Material, ...]) -> Paved:
     """
     wanted = {item.id: item for item in (ROOT, *material)}
     return Paved(
-        phases=(PHASE,),
         outside=frozenset({PHASE}),
         resources=tuple(_resource(site, item) for item in wanted.values()),
-        grounds=tuple(Ground(kind, STORE, PHASE) for kind in (Authority, Certificate, SshKey, Password)),
+        grounds=tuple(Ground(kind, STORE, PHASE) for kind in KINDS),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from paver.engine.resource import Verb
 from paver.errors import BadInput
 from paver.foundation import record
-from paver.runs.compose import compose, drivers, phases
+from paver.runs.compose import compose, drivers, phases, with_any_driver
 from paver.sitefile import Site
 from paver.sitefile.load import load
 
@@ -53,6 +53,18 @@ def test_what_keeps_its_records_on_the_jumpbox_says_so_under_the_name_by_which_e
         one.kind.kind for one in wish.grounds if record.jumpbox().name in {at.name for at in one.also}
     }
     assert recorded >= {"s3.bucket", "s3.user", "concourse.team", "concourse.pipeline"}
+
+
+def test_every_kind_that_a_site_is_made_of_is_one_of_its_drivers_or_comes_with_any() -> None:
+    vsphere = drivers()["vsphere"]
+    below, above = with_any_driver()
+    listed = (*below[2], *vsphere.kinds, *above[2])
+    assert len(set(listed)) == len(listed)
+    wish = compose(site_with({}), vsphere)
+    grounds = {ground.kind for ground in wish.grounds}
+    assert {type(one) for one in wish.resources} | grounds <= set(listed)
+    assert {*below[2], *above[2]} <= grounds
+    assert (*below[1], *vsphere.phases, *above[1]) == wish.phases
 
 
 def test_every_act_of_bosh_is_compared_with_what_lies_around_it() -> None:

@@ -38,7 +38,7 @@ class ArtefactFacts(Facts):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Artefact(Resource[ArtefactFacts]):
-    """The unpacked tree.
+    """BUCC's artefact, unpacked on the jumpbox.
 
     Attributes:
         sha256: of the artefact.

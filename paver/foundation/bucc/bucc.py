@@ -55,7 +55,7 @@ class BuccFacts(Facts):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bucc(Resource[BuccFacts]):
-    """The wish.
+    """BUCC's machine: BOSH, UAA, CredHub and Concourse.
 
     Attributes:
         artefact: SHA-256 of what is installed.

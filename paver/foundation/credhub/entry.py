@@ -25,7 +25,7 @@ class EntryFacts(Facts):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CredhubEntry(Resource[EntryFacts]):
-    """One entry.
+    """An entry of CredHub.
 
     Attributes:
         path: its name, `/…`.

@@ -21,7 +21,7 @@ class ConfigFacts(Facts):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(Resource[ConfigFacts]):
-    """A config.
+    """A cloud or runtime config of the director.
 
     Attributes:
         type_: `cloud` or `runtime`.

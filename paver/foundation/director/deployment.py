@@ -28,7 +28,7 @@ class DeploymentFacts(Facts):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Deployment(Resource[DeploymentFacts]):
-    """The wish.
+    """A BOSH deployment.
 
     Attributes:
         name: of the deployment.
