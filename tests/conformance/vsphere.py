@@ -241,7 +241,7 @@ def _drift(run: Whole) -> Iterator[Drift]:
         "vsphere.permission:north",
         "vsphere.permission:north/datastore/datastore1",
         "vsphere.permission:north/host/compute/Resources/bosh",
-        "vsphere.permission:north/host/spare/Resources",
+        "vsphere.permission:north/host/spare",
         "vsphere.permission:north/vm/BOSH_Templates",
         "vsphere.permission:north/vm/BOSH_VMs",
     )

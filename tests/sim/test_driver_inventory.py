@@ -314,7 +314,7 @@ def test_what_the_site_file_no_longer_names_goes(run: InventoryRun, there: VCent
     run.fine()
     run.site = site_of(there.hosts, tmp_path)
     assert pending(run.plan()) == {
-        "vsphere.permission:north/host/compute/Resources": "create",
+        "vsphere.permission:north/host/compute": "create",
         "vsphere.permission:north/host/compute/Resources/bosh": "delete",
         "vsphere.resource-pool:compute/bosh": "delete",
     }

@@ -254,6 +254,30 @@ def test_an_account_may_what_its_role_allows_and_no_more(site: Site) -> None:
     assert fault(lambda: where.vmFolder.CreateFolder("more")) == "NoPermission"
 
 
+def test_what_is_granted_on_a_cluster_holds_for_its_root_pool_and_reaches_no_further(site: Site) -> None:
+    made, _ = acts.managed(site)
+    vm = acts.machine(site)
+    below = made.resourcePool.CreateResourcePool("below", made.resourcePool.config)
+    assert acts.account(site, "cpi", acts.CPI_PASSWORD) is None
+    manager = site.center().authorizationManager
+    wanted = ["Resource.AssignVMToPool", "VirtualMachine.Interact.PowerOn"]
+    role = manager.AddAuthorizationRole("cpi", wanted)
+    acts.grant(site.center(), made, role, propagate=False)
+    content = site.center(acts.CPI, acts.CPI_PASSWORD)
+    granted = content.authorizationManager.HasPrivilegeOnEntities(
+        [made, made.resourcePool, below, made.host[0], vm],
+        content.sessionManager.currentSession.key,
+        wanted,
+    )
+    assert [{each.isGranted for each in one.privAvailability} for one in granted] == [
+        {True},
+        {True},
+        {False},
+        {False},
+        {False},
+    ]
+
+
 def test_the_rest_api_says_how_the_appliance_is(site: Site) -> None:
     where = (site.vcenter, vsim.PORT)
     secret = base64.b64encode(f"administrator@vsphere.local:{vsim.SSO}".encode()).decode()

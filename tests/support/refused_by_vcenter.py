@@ -120,10 +120,12 @@ def with_role(site: Site, *privileges: str) -> Any:
     return site.center(CPI, CPI_PASSWORD)
 
 
-def grant(content: Any, entity: Any, role: int, principal: str = "VSPHERE.LOCAL\\cpi") -> None:
-    """Gives a role on an entity and all below."""
+def grant(
+    content: Any, entity: Any, role: int, principal: str = "VSPHERE.LOCAL\\cpi", *, propagate: bool = True
+) -> None:
+    """Gives a role on an entity, and on all below unless told otherwise."""
     permission = vim.AuthorizationManager.Permission(
-        principal=principal, group=False, roleId=role, propagate=True
+        principal=principal, group=False, roleId=role, propagate=propagate
     )
     content.authorizationManager.SetEntityPermissions(entity, [permission])
 
@@ -245,6 +247,19 @@ def _permission_role(site: Site) -> str | None:
     return fault(lambda: grant(content, datacenter(site, content), 4711, "administrator@vsphere.local"))
 
 
+def _permission_part(site: Site) -> str | None:
+    """All parts are refused, or none is; a cluster and a datacenter's other folders are no parts."""
+    made, content = cluster(site), site.center()
+    where = datacenter(site)
+
+    def met(entity: Any) -> str | None:
+        return fault(lambda: grant(content, entity, -1, "administrator@vsphere.local"))
+
+    assert {met(whole) for whole in (where, made, where.datastoreFolder, where.networkFolder)} == {None}
+    (only,) = {met(part) for part in (made.resourcePool, where.vmFolder, where.hostFolder)}
+    return only
+
+
 def _permission_absent(site: Site) -> str | None:
     content = site.center()
     manager = content.authorizationManager
@@ -305,6 +320,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "role-in-use": _role_in_use,
         "permission-principal": _permission_principal,
         "permission-role": _permission_role,
+        "permission-part": _permission_part,
         "permission-absent": _permission_absent,
         "sso-own-login": _sso_own_login,
         "sso-token": lambda s: named_fault(sso_login(s, "")[0]),

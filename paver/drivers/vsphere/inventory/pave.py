@@ -249,7 +249,8 @@ def _scopes(site: Site) -> Iterator[tuple[str, str, bool, _Lies]]:
     """Yields path, role, whether it is inherited, and the resource that it lies on.
 
     Machines are reached through BOSH's folders only: a permission on pool or cluster that is inherited would
-    reach vCenter's own machine and the jumpbox, too.
+    reach vCenter's own machine and the jumpbox, too. A cluster's root pool can have none of its own: what stands
+    on the cluster holds for it, inherited or not (vim25 AuthorizationManager, complex entities).
     """
     inventory = settings.of(site).inventory
     place, alone = inventory.datacenter, frozenset[ResourceId]()
@@ -258,12 +259,12 @@ def _scopes(site: Site) -> Iterator[tuple[str, str, bool, _Lies]]:
     for folder in _folders(site):
         yield f"{place}/vm/{folder}", "cpi-folder", True, (folder_id(folder), alone)
     for name, cluster in inventory.clusters.items():
-        root = f"{place}/host/{name}/Resources"
+        lies = f"{place}/host/{name}"
         if cluster.resource_pool:
             pool = pool_id(name, cluster.resource_pool)
-            yield f"{root}/{cluster.resource_pool}", "cpi-folder", False, (pool, alone)
+            yield f"{lies}/Resources/{cluster.resource_pool}", "cpi-folder", False, (pool, alone)
         else:
-            yield root, "cpi-folder", False, (cluster_id(name), alone)
+            yield lies, "cpi-folder", False, (cluster_id(name), alone)
     for store, hosts in _datastores(site).items():
         yield f"{place}/datastore/{store}", "cpi-folder", False, (datacenter_id(place), hosts)
 

@@ -65,6 +65,7 @@ var Table = []Row{
 	{ID: "role-in-use", Where: "vcenter", Refuses: "removing a role that is granted, where asked to", Fault: "RemoveFailed", Source: "vim25 AuthorizationManager.RemoveAuthorizationRole"},
 	{ID: "permission-principal", Where: "vcenter", Refuses: "a permission for an account that there is not", Fault: "UserNotFound", Source: "vim25 AuthorizationManager.SetEntityPermissions"},
 	{ID: "permission-role", Where: "vcenter", Refuses: "a permission with a role that there is not", Fault: "NotFound", Source: "vim25 AuthorizationManager.SetEntityPermissions"},
+	{ID: "permission-part", Where: "vcenter", Refuses: "a permission on a part of a complex entity: a cluster's root pool, a datacenter's folders of hosts and machines", Fault: "InvalidArgument", Source: "vim25 AuthorizationManager, complex entities"},
 	{ID: "permission-absent", Where: "vcenter", Refuses: "taking away a permission that there is not", Fault: "NotFound", Source: "vim25 AuthorizationManager.RemoveEntityPermission"},
 	{ID: "sso-own-login", Where: "vcenter", Refuses: "the administration of accounts with a session of vCenter itself", Fault: "NotAuthenticated", Source: "govmomi ssoadmin.Client.Login"},
 	{ID: "sso-token", Where: "vcenter", Refuses: "a login to the administration of accounts without a token", Fault: "InvalidLogin", Source: "govmomi ssoadmin.Client.Login"},

@@ -99,18 +99,37 @@ func (a *authz) role(id int32) []string {
 	return nil
 }
 
+// part reports whether an entity is a part of a complex one, its parent: it
+// has the permissions of the whole, propagated or not, and none of its own.
+func (a *authz) part(e mo.Entity) bool {
+	parent := e.Entity().Parent
+	if parent == nil {
+		return false
+	}
+	switch ref := e.Reference(); ref.Type {
+	case "ResourcePool":
+		return parent.Type == "ClusterComputeResource" || parent.Type == "ComputeResource"
+	case "HostSystem":
+		return parent.Type == "ComputeResource"
+	case "Folder":
+		dc, ok := a.v.reg.Get(*parent).(*simulator.Datacenter)
+		return ok && (ref == dc.VmFolder || ref == dc.HostFolder)
+	}
+	return false
+}
+
 // rights are the privileges that an account has on an entity: of the nearest
 // permission upward that names the account itself, or else its groups.
 func (a *authz) rights(user string, ref types.ManagedObjectReference) []string {
 	principal := a.v.sso.principal(user)
 	groups := a.v.sso.groupsOf(user)
-	for level := 0; ; level++ {
+	for inherited := false; ; {
 		a.mu.Lock()
 		here := slices.Clone(a.permissions[ref])
 		var own, shared []string
 		named := false
 		for _, p := range here {
-			if level > 0 && !p.Propagate {
+			if inherited && !p.Propagate {
 				continue
 			}
 			switch {
@@ -132,6 +151,7 @@ func (a *authz) rights(user string, ref types.ManagedObjectReference) []string {
 		if !ok || e.Entity().Parent == nil {
 			return nil
 		}
+		inherited = inherited || !a.part(e)
 		ref = *e.Entity().Parent
 	}
 }
@@ -271,8 +291,13 @@ func (m *authorization) RemoveAuthorizationRole(ctx *simulator.Context, req *typ
 // where the simulator would replace them all.
 func (m *authorization) SetEntityPermissions(req *types.SetEntityPermissions) soap.HasFault {
 	body := new(methods.SetEntityPermissionsBody)
-	if _, ok := m.a.v.reg.Get(req.Entity).(mo.Entity); !ok {
+	entity, ok := m.a.v.reg.Get(req.Entity).(mo.Entity)
+	if !ok {
 		body.Fault_ = simulator.Fault("", &types.ManagedObjectNotFound{Obj: req.Entity})
+		return body
+	}
+	if m.a.part(entity) && m.a.v.refuse.Refuse("permission-part") {
+		body.Fault_ = simulator.Fault("", &types.InvalidArgument{InvalidProperty: "entity"})
 		return body
 	}
 	for _, p := range req.Permission {
@@ -325,10 +350,10 @@ func (m *authorization) RetrieveEntityPermissions(req *types.RetrieveEntityPermi
 	}
 	body.Res = new(types.RetrieveEntityPermissionsResponse)
 	ref := req.Entity
-	for level := 0; ; level++ {
+	for inherited := false; ; {
 		m.a.mu.Lock()
 		for _, p := range m.a.permissions[ref] {
-			if level == 0 || p.Propagate {
+			if !inherited || p.Propagate {
 				body.Res.Returnval = append(body.Res.Returnval, p)
 			}
 		}
@@ -337,6 +362,7 @@ func (m *authorization) RetrieveEntityPermissions(req *types.RetrieveEntityPermi
 		if !req.Inherited || !ok || e.Entity().Parent == nil {
 			return body
 		}
+		inherited = inherited || !m.a.part(e)
 		ref = *e.Entity().Parent
 	}
 }
