@@ -26,8 +26,6 @@ SERVERS = Path(__file__).parent / "servers"
 _TICK_SECONDS = 0.5
 # Programs of earlier sources that nobody asked for in so long are dropped from the cache.
 _UNUSED_DAYS = 30
-# What a build needs beside the program itself: modules and compiled packages, at most (minio).
-_ROOM_MEGABYTES = 2500
 
 State = Literal["toolchain", "building", "built", "cached"]
 
@@ -71,7 +69,7 @@ def estimate(names: Iterable[str], folder: Path | None = None) -> Estimate:
     wanted = tuple(names)
     go = toolchain.choose(_least(wanted), folder)
     missing = tuple(source.program for source in _sources(wanted, go, folder) if not source.binary.is_file())
-    room = (_ROOM_MEGABYTES if missing else 0) + (0 if go.fetched else go.megabytes)
+    room = sum(program.room for program in missing) + (0 if go.fetched else go.megabytes)
     return Estimate(
         missing=tuple(program.name for program in missing),
         seconds=sum(program.seconds for program in missing) + (0 if go.fetched or not missing else 20),
@@ -244,7 +242,7 @@ def _made(folder: Path) -> Path:
 
 def _require_room(folder: Path, program: Program) -> None:
     free = cache.free_bytes(folder)
-    needed = (program.megabytes * 3 + 300) * 1_000_000
+    needed = (program.megabytes * 3 + program.room) * 1_000_000
     if free < needed:
         raise PaverError(
             f"too little room to build the lab's program {program.name}",

@@ -30,6 +30,17 @@ def test_all_phases_and_one_that_nobody_knows_need_everything() -> None:
     assert programs.required() == programs.required(["teleport"]) == tuple(programs.PROGRAMS)
 
 
+def test_the_room_that_is_said_beforehand_is_that_of_the_programs_that_are_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    go = toolchain.Toolchain(tmp_path / "go", "1.26.6", fetched=True)
+    monkeypatch.setattr(toolchain, "choose", lambda *_: go)
+    first, all_ = (build.estimate(programs.required(phases), tmp_path) for phases in (["hosts"], None))
+    assert (first.missing, all_.missing) == (("vsim",), tuple(programs.PROGRAMS))
+    others = [program for name, program in programs.PROGRAMS.items() if name != "vsim"]
+    assert all_.megabytes - first.megabytes == sum(program.megabytes + program.room for program in others)
+
+
 def test_other_files_toolchains_or_flags_make_another_program() -> None:
     others = [
         key({**FILES, "main.go": b"package other"}),
