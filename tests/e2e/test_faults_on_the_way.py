@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.conftest import Life
+from tests.support import fly
 from tests.support.place import Place, edited, lines
 from tests.support.ran import refused
 
@@ -169,6 +171,26 @@ def _with_other_passwords(place: Place, name: str) -> Place:
 
 
 # Leaving --------------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_jumpbox_is_made_anew_and_nothing_that_bosh_made_behind_it_is(leaving: Place) -> None:
+    """Its records are lost with it: what Concourse has counts as foreign until somebody takes it away."""
+    before = {name for name, machine in leaving.machines().items() if machine["kind"] == "bosh-stemcell"}
+    assert len(before) == 3, "director, object store, registry"
+    leaving.govc("esx-01", "vm.power", "-off", "-force", "paver-jumpbox")
+    leaving.govc("esx-01", "vm.destroy", "paver-jumpbox")
+    whole = leaving.paver("plan", code=None)
+    refused(whole, 1, "machine:jumpbox cannot be asked yet", "why", "do", "--phase, --only")
+
+    leaving.paver("apply", "--yes", "--phase", "jumpbox", "--phase", "site-services")
+    stopped = leaving.paver("apply", "--yes", code=None)
+    refused(stopped, 4, "concourse.pipeline:main/smoke", "do", "make a new plan")
+    exported = leaving.paver("env", "fly", "--json").json["variables"]
+    leaving.run(sys.executable, fly.__file__, "main", "smoke", env=exported)
+    leaving.paver("apply", "--yes")
+    assert leaving.pending() == {}
+    after = {name for name, machine in leaving.machines().items() if machine["kind"] == "bosh-stemcell"}
+    assert after == before
 
 
 def test_destroy_deletes_nothing_that_others_put_into_a_bucket_or_beside_our_machines(leaving: Place) -> None:
