@@ -128,7 +128,9 @@ class Trust(Section):
 
     extra_roots: List[PathText] = Field(
         default=(),
-        description="PEM files of root certificates that jumpbox, director, workers and services trust as well.",
+        description="PEM files of root certificates. The director puts them on every VM that it makes, beside the "
+        "site's own root; an external object store or registry is held to them, unless it names a `ca` of its own. "
+        "The jumpbox's and the director's own lists of roots stay as they are.",
     )
     lifetimes: Lifetimes = Field(default=Lifetimes(), description="How long paver's own certificates hold.")
 

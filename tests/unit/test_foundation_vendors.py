@@ -21,6 +21,7 @@ from paver.foundation.object_store.bucket import Bucket
 from paver.foundation.object_store.user import StoreUser
 from paver.sitefile import Site
 from paver.sitefile.load import loads
+from paver.sitefile.services import ExternalRegistry, Registry
 from paver.transport.s3 import S3Error
 from tests.support.vsphere_lab import text_of
 
@@ -165,6 +166,29 @@ def test_a_driver_that_calls_the_jumpbox_something_else_is_told_so(site: Site) -
     under = dataclasses.replace(DRIVER.pave(site), jumpbox=Endpoint("machine:bastion"))
     with pytest.raises(ValueError, match="machine:bastion, not machine:jumpbox"):
         paving.pave(site, under)
+
+
+def test_roots_of_the_users_own_go_to_the_directors_vms_and_hold_an_external_registry(
+    site: Site, tmp_path: Path
+) -> None:
+    for name in ("one", "two", "own"):
+        (tmp_path / f"{name}.pem").write_text(f"the root {name}\n")
+    external = ExternalRegistry(endpoint="https://registry.example")
+    site = dataclasses.replace(
+        site,
+        trust=site.trust.model_copy(update={"extra_roots": ("one.pem", "two.pem")}),
+        services=site.services.model_copy(update={"registry": Registry(external=external)}),
+    )
+    paved = paving.pave(site, DRIVER.pave(site))
+    (bucc,) = (one for one in paved.resources if one.id == places.DIRECTOR_ID)
+    assert bucc.wish()["variables"]["extra_ca_certs"] == "the root one\nthe root two\n"
+    (trusted,) = yaml.safe_load(bucc.wish()["operators"][operations.TRUSTED])
+    assert trusted["path"] == "/instance_groups/name=bosh/properties/director/trusted_certs?"
+    assert "((extra_ca_certs))" in trusted["value"]
+    assert places.connectors(site, "via")["registry"].roots == ("the root one\n", "the root two\n")  # type: ignore[attr-defined]
+    own = Registry(external=external.model_copy(update={"ca": "own.pem"}))
+    site = dataclasses.replace(site, services=site.services.model_copy(update={"registry": own}))
+    assert places.connectors(site, "via")["registry"].roots == ("the root own\n",)  # type: ignore[attr-defined]
 
 
 def test_the_directors_persistent_disk_has_the_size_that_the_site_file_says(site: Site) -> None:
