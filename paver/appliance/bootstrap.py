@@ -35,7 +35,7 @@ _EPILOG = f"""\
 It looks for the site at /{site.PLACE}, on a CD-ROM with paver/{site.FILE}, and in guestinfo.paver.site.
 Killed, cut off or failed, the same command goes on.
 
-exit codes: those of the step that ended it; 0 the site stands, 2 it was not confirmed, 3 there is no site
+exit codes: those of the step that ended it; 0 the site stands, 3 there is no site, 4 it was not confirmed
 """
 
 
@@ -106,7 +106,7 @@ class Bootstrap:
             return self._end(code, "Nothing was changed.", [f"mend what it says, then: {_COMMAND}"])
         if code == CHANGES:
             if not self._confirmed():
-                return self._end(CHANGES, "Nothing was changed.", [f"carry it out: {_COMMAND}"])
+                return self._end(Refused.exit_code, "Nothing was changed.", [f"carry it out: {_COMMAND}"])
             code = self._step("apply", (str(plan), *here, "--yes"))
             if code:
                 return self._end(

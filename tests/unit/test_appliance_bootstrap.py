@@ -122,9 +122,11 @@ def test_where_nothing_is_to_do_nothing_is_asked_and_it_is_marked(made: Room) ->
 
 
 @pytest.mark.parametrize("typed", ["no", "", None])
-def test_without_a_yes_nothing_is_carried_out(made: Room, typed: str | None) -> None:
+def test_without_a_yes_nothing_is_carried_out_and_it_ends_as_an_apply_that_was_not_confirmed(
+    made: Room, typed: str | None
+) -> None:
     story = Story(made, typed=typed)
-    assert story.tells() == 2
+    assert story.tells() == 4
     assert story.verbs[-1] == "plan"
     assert "Nothing was changed." in story.said
     assert not (made.root / bootstrap.DONE).exists()
