@@ -153,7 +153,7 @@ def _new_key(reference: str, site: Site) -> KeySource:
 
 
 def _set(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver) -> int:
-    from paver.trust import passwords  # noqa: PLC0415
+    from paver.sealed import passwords  # noqa: PLC0415
 
     wish = _wished(site, driver, arguments.name)
     policy = arguments.policy or (wish or {}).get("policy")
@@ -202,7 +202,7 @@ def _wished(site: Site, driver: Driver, name: str) -> dict[str, str] | None:
 
 
 def _generate(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver) -> int:
-    from paver.trust import passwords  # noqa: PLC0415
+    from paver.sealed import passwords  # noqa: PLC0415
 
     wish = _wished(site, driver, arguments.name)
     policy = arguments.policy or (wish or {}).get("policy") or "generic"

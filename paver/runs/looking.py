@@ -14,11 +14,11 @@ from typing import Any
 from paver.driver import Driver, Finding, Grade, Secret
 from paver.errors import PaverError
 from paver.runs.compose import compose, given
+from paver.sealed import passwords
 from paver.sealed.index import Index
 from paver.sealed.keys import KeySource
 from paver.sitefile.site import Site
 from paver.transport.context import Station, Wire
-from paver.trust import passwords
 from paver.trust.vault import Vault
 
 WORST = (

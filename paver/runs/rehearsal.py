@@ -28,10 +28,9 @@ from paver.lab.room import disk
 from paver.lab.standins import bucc_artefact, vcsa_iso
 from paver.ovf.write import make_ova
 from paver.runs.compose import compose, given
-from paver.sealed import keys, store
+from paver.sealed import keys, passwords, store
 from paver.sitefile import tree
 from paver.sitefile.site import Site
-from paver.trust import passwords
 
 IMAGE_BYTES = 16 * 2**20
 ARTEFACT_PROGRAMS = ("bosh", "minio", "registry")

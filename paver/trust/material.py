@@ -24,9 +24,10 @@ from paver.driver import (
     Verb,
     Writer,
 )
+from paver.sealed import passwords
 from paver.sealed.secret import SecretValue
 from paver.signing.canonical import Json
-from paver.trust import authority, passwords, ssh_keys
+from paver.trust import authority, ssh_keys
 
 T = TypeVar("T")
 PUT = frozenset({"seal:put"})

@@ -1,10 +1,12 @@
 """Passwords: what is made is accepted, and what vCenter would refuse is refused with the reason."""
 
+import string
+
 import pytest
 
 from paver.errors import BadInput
+from paver.sealed import passwords
 from paver.sealed.secret import SecretValue
-from paver.trust import passwords
 
 
 @pytest.mark.parametrize("policy", passwords.POLICIES)
@@ -52,6 +54,12 @@ def test_vcenter_refuses_every_character_of_the_installers_list(character: str) 
 @pytest.mark.parametrize("character", "!#$%&+-=?@^_|")
 def test_vcenter_takes_the_other_special_characters(character: str) -> None:
     assert passwords.check("vcenter", f"Aa1aaba{character}") == []
+
+
+def test_for_vcenter_every_visible_character_is_either_taken_or_named_as_forbidden() -> None:
+    visible = string.printable.strip()
+    refused = {character for character in visible if passwords.check("vcenter", f"Aa1!aaba{character}")}
+    assert refused == set(passwords.POLICIES["vcenter"].forbidden)
 
 
 def test_all_reasons_come_at_once() -> None:

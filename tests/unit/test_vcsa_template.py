@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paver.drivers.vsphere import passwords
 from paver.drivers.vsphere.vcsa import template
 from paver.errors import BadInput
 from paver.lab.standins import vcsa_template
 from paver.lab.standins.vcsa_template import TemplateError
+from paver.sealed import passwords
 
 APPLIANCE = template.Appliance(
     host="10.20.0.11",
@@ -83,8 +83,8 @@ def test_a_vcenter_without_a_name_bears_its_address() -> None:
         ({"thumbprint": ""}, "thumbprint"),
         ({"size": "huge"}, "'huge' is none of"),
         ({"password": ""}, "blank"),
-        ({"root_password": "short"}, "password of root: it must have"),
-        ({"sso_password": "NoDigits!here"}, "password of the SSO administrator: it lacks a digit"),
+        ({"root_password": "short"}, "password of root: it has 5 characters"),
+        ({"sso_password": "NoDigits!here"}, "password of the SSO administrator: it has no digit"),
         ({"address": "10.20.0"}, "'10.20.0' is not an IPv4 address"),
         ({"prefix": 33}, "33 is not"),
         ({"dns": ()}, "DNS servers: there are none"),
@@ -116,7 +116,7 @@ _WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=24
 @given(password=_WORDS)
 @settings(max_examples=300)
 def test_a_password_that_paver_takes_is_taken_by_the_installer(password: str) -> None:
-    if passwords.faults(password):
+    if passwords.check("vcenter", password):
         return
     assert vcsa_template.password_faults(password) == []
 

@@ -15,7 +15,8 @@ import re
 from typing import get_args
 
 from paver.driver import BadInput
-from paver.drivers.vsphere import passwords, settings
+from paver.drivers.vsphere import settings
+from paver.sealed import passwords
 
 VERSION = "2.13.0"
 """Of the template; 6.7, 7.0 and 8.0 take it, and 9.0 was seen to."""
@@ -149,7 +150,7 @@ def faults(appliance: Appliance) -> tuple[str, ...]:
         ("password of root", appliance.root_password),
         ("password of the SSO administrator", appliance.sso_password),
     ):
-        found += [f"{what}: {fault}" for fault in passwords.faults(password)]
+        found += [f"{what}: {fault}" for fault in passwords.check("vcenter", password)]
     if not _FQDN.fullmatch(appliance.sso_domain):
         found.append(f"SSO domain: {appliance.sso_domain!r} is not a domain name")
     return tuple(found)
