@@ -9,10 +9,11 @@ from pathlib import Path
 
 from paver.appliance import handed
 from paver.errors import PaverError
+from paver.signing import public_line
 
 METADATA, USERDATA, VENDORDATA = "metadata", "userdata", "vendordata"
-HOST_KEYS = "paver.host-keys"
-"""Where the machine's public host keys are published: lines as in `.pub` files, base64."""
+HOST_KEYS = public_line.PUBLISHED.removeprefix("guestinfo.")
+"""Where the machine's public host keys are published."""
 
 SITE, SEALED = "paver.site", "paver.sealed"
 """A site file and its sealed store, as `paver-bootstrap` takes them."""

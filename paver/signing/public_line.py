@@ -18,6 +18,9 @@ KINDS = frozenset(
 )
 """The kinds of keys that people log in with."""
 
+PUBLISHED = "guestinfo.paver.host-keys"
+"""Where a jumpbox tells its hypervisor its public host keys, in lines like these, base64."""
+
 
 def parts(encoded: str) -> list[bytes]:
     """Returns the strings that a key's blob consists of (RFC 4253, section 6.6), or nothing if it is damaged."""

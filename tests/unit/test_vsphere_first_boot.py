@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from paver.drivers.vsphere.jumpbox import facts, first_boot
 from paver.errors import BadInput
 from paver.lab.room import cloudinit
+from paver.signing import public_line
 
 BOOT = first_boot.FirstBoot(
     hostname="jumpbox",
@@ -80,7 +81,7 @@ def test_two_sites_have_two_addresses() -> None:
 
 
 def published(text: str) -> dict[str, str]:
-    return {facts.HOST_KEYS: base64.b64encode(text.encode()).decode()}
+    return {public_line.PUBLISHED: base64.b64encode(text.encode()).decode()}
 
 
 def test_host_keys_are_taken_without_their_comments_in_one_order() -> None:
@@ -90,4 +91,4 @@ def test_host_keys_are_taken_without_their_comments_in_one_order() -> None:
 
 @pytest.mark.parametrize("value", ["", "not base64!", base64.b64encode(b"\xff\xfe").decode(), "AAAA"])
 def test_what_is_no_host_key_counts_as_none_yet(value: str) -> None:
-    assert facts.host_keys({facts.HOST_KEYS: value}) is None
+    assert facts.host_keys({public_line.PUBLISHED: value}) is None

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from paver.drivers.vsphere.jumpbox import facts, first_boot
+from paver.drivers.vsphere.jumpbox import first_boot
 from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot
 from paver.errors import PaverError
 from paver.image.bill import Bill
@@ -21,7 +21,7 @@ from paver.image.prove.report import Line, Section
 from paver.image.stages import Tell
 from paver.lab.qemu import guestinfo, hardware, machine, plant
 from paver.lab.qemu.acceleration import Acceleration
-from paver.signing import ssh
+from paver.signing import public_line, ssh
 from paver.trust import ssh_keys
 
 BOOT = 120.0
@@ -234,9 +234,9 @@ def _published(running: machine.Machine, asked: guest.Guest) -> Iterator[Line]:
 def _through_guestinfo(values: guestinfo.Guestinfo, asked: guest.Guest) -> Iterator[Line]:
     now = values.values
     try:
-        published = base64.b64decode(now.get(facts.HOST_KEYS, "")).decode()
+        published = base64.b64decode(now.get(public_line.PUBLISHED, "")).decode()
     except (binascii.Error, UnicodeDecodeError):
-        published = now[facts.HOST_KEYS]
+        published = now[public_line.PUBLISHED]
     wanted = " ".join(asked.host_key.split()[:2])
     yield Line(
         checks.FIRST_BOOT,
@@ -244,7 +244,7 @@ def _through_guestinfo(values: guestinfo.Guestinfo, asked: guest.Guest) -> Itera
         wanted in published,
         ssh.fingerprint(asked.host_key)
         if wanted in published
-        else f"{facts.HOST_KEYS} is {published[:60] or 'not set'}",
+        else f"{public_line.PUBLISHED} is {published[:60] or 'not set'}",
     )
     # Who it is stays; what may have a password in it goes.
     left = now.get(first_boot.USERDATA, "").strip("- ")

@@ -12,9 +12,7 @@ from paver.driver import Facts
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.jumpbox import first_boot, image
-
-HOST_KEYS = "guestinfo.paver.host-keys"
-"""Where the machine publishes its public host keys: lines as in `.pub` files, base64."""
+from paver.signing import public_line
 
 UPLOADED = "paver.uploaded"
 """Set once all disks are there: a VM that has it is brought to its end, one without it is made anew."""
@@ -148,7 +146,7 @@ def card_network(card: Any) -> str | None:
 def host_keys(extra: dict[str, str]) -> tuple[str, ...] | None:
     """Returns the host keys that a machine published, None where it has not, or not well."""
     try:
-        lines = base64.b64decode(extra.get(HOST_KEYS, ""), validate=True).decode().splitlines()
+        lines = base64.b64decode(extra.get(public_line.PUBLISHED, ""), validate=True).decode().splitlines()
     except (binascii.Error, UnicodeDecodeError):
         return None
     # Without the comment: it names the machine that made the key, and nothing else.
