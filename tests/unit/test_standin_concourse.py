@@ -62,7 +62,10 @@ def test_a_pipeline_is_stored_paused_and_changed_only_by_who_saw_it_last(api: Ap
     [listed] = api.ok("GET", "/api/v1/teams/platform/pipelines")
     assert (listed["name"], listed["paused"]) == ("smoke", True)
     shown = api.call("GET", CONFIG_PATH)
-    assert shown.body["config"] == PIPELINE
+    assert shown.body["config"] == {
+        "resources": [{"name": "image", "type": "registry-image", "source": {}}],
+        "jobs": [{"name": "smoke", "plan": [{"get": "image"}]}],
+    }
     version = shown.headers["x-concourse-config-version"]
     api.refused(409, "PUT", CONFIG_PATH, json.dumps(PIPELINE), x_concourse_config_version="7")
     api.ok("PUT", CONFIG_PATH, json.dumps(PIPELINE), x_concourse_config_version=version)
@@ -72,11 +75,69 @@ def test_a_pipeline_is_stored_paused_and_changed_only_by_who_saw_it_last(api: Ap
     assert api.ok("GET", "/api/v1/pipelines") == []
 
 
+def test_a_pipeline_is_shown_as_concourse_keeps_it_and_not_as_it_was_written(api: Api) -> None:
+    written = """
+shared: &shared {trigger: false, params: {}}
+resources:
+- {name: night, type: time}
+jobs:
+- name: all
+  serial: false
+  public: true
+  plan:
+  - in_parallel:
+    - {get: night, <<: *shared}
+    - try: {task: deep, config: {platform: linux, params: {DEEP: null}, run: {path: sh, dir: ""}}}
+  - in_parallel: {limit: 0, steps: [{put: night, params: {count: 3}}]}
+  - task: run
+    params: {COUNT: 3, FLAG: true, LIST: [1, 2], TEXT: "3"}
+    config: {platform: linux, caches: [], run: {path: sh, args: []}}
+    ensure: {do: [{get: night, trigger: true}]}
+"""
+    api.ok("PUT", "/api/v1/teams/main/pipelines/all/config", written)
+    assert api.ok("GET", "/api/v1/teams/main/pipelines/all/config")["config"] == {
+        "resources": [{"name": "night", "type": "time", "source": None}],
+        "jobs": [
+            {
+                "name": "all",
+                "public": True,
+                "plan": [
+                    {
+                        "in_parallel": {
+                            "steps": [
+                                {"get": "night"},
+                                {
+                                    "try": {
+                                        "task": "deep",
+                                        "config": {
+                                            "platform": "linux",
+                                            "params": {"DEEP": ""},
+                                            "run": {"path": "sh"},
+                                        },
+                                    }
+                                },
+                            ]
+                        }
+                    },
+                    {"in_parallel": {"steps": [{"put": "night", "params": {"count": 3}}]}},
+                    {
+                        "task": "run",
+                        "params": {"COUNT": "3", "FLAG": "true", "LIST": "[1,2]", "TEXT": "3"},
+                        "config": {"platform": "linux", "run": {"path": "sh"}},
+                        "ensure": {"do": [{"get": "night", "trigger": True}]},
+                    },
+                ],
+            }
+        ],
+    }
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
         ("[]", "not a mapping"),
-        ('{"job": []}', "unknown field(s): job"),
+        ('{"job": []}', "at least one job"),
+        ('{"jobs": [{"name": "a", "plan": [], "serail": true}]}', "unknown field(s): serail"),
         ('{"jobs": []}', "at least one job"),
         ('{"jobs": [{"name": "a", "plan": [{"get": "none"}]}]}', "unknown resource 'none'"),
         ('{"jobs": [{"name": "a"}]}', "needs a name and a plan"),

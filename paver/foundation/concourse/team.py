@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
+from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Verb, Writer, encode
 from paver.foundation import record, yaml_text
 from paver.foundation.documents import plain
+from paver.signing import canonical
 
 TEAM = "PUT /api/v1/teams/:team"
 CONFIG = "PUT /api/v1/teams/:team/pipelines/:pipeline/config"
+VERSION = "x-concourse-config-version"
 PAUSE = "PUT /api/v1/teams/:team/pipelines/:pipeline/(un)pause"
 
 
@@ -82,11 +84,17 @@ class PipelineFacts(Facts):
 
     config: Mapping[str, Any]
     paused: bool
+    version: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pipeline(Resource[PipelineFacts]):
-    """A pipeline of a team."""
+    """A pipeline of a team.
+
+    Concourse shows a config by its own structures, not as it was put (atc/config.go): explicit defaults vanish, short forms
+    become long ones. So the record has the digest of what was put, and the version that it got: as long as Concourse has
+    that version, nobody has set another.
+    """
 
     kind: ClassVar[str] = "concourse.pipeline"
     calls: ClassVar = {
@@ -108,7 +116,13 @@ class Pipeline(Resource[PipelineFacts]):
 
     def read(self, world: Reader) -> PipelineFacts | None:
         found = record.read(world, record.jumpbox(), self.id)
-        return _pipeline(world, self.at, self.team, self.name, found.mark if found is not None else None)
+        there = _pipeline(world, self.at, self.team, self.name, found.mark if found is not None else None)
+        if there is None or found is None:
+            return there
+        put = (there.version, canonical.digest(encode(self.config)))
+        if (found.wish.get("version"), found.wish.get("config")) == put:
+            return dataclasses.replace(there, config=self.config)
+        return there
 
     def create(self, world: Writer) -> None:
         kept = {"team": self.team, "name": self.name}
@@ -116,7 +130,7 @@ class Pipeline(Resource[PipelineFacts]):
         base = f"/api/v1/teams/{self.team}/pipelines/{self.name}"
         concourse = world.writing(self.at)
         there = concourse.get(f"{base}/config", expect=(404,))
-        version = there.headers.get("x-concourse-config-version", "") if there.status == 200 else ""
+        version = there.headers.get(VERSION, "") if there.status == 200 else ""
         concourse.put(
             f"{base}/config",
             call=CONFIG,
@@ -126,8 +140,12 @@ class Pipeline(Resource[PipelineFacts]):
                 **({"X-Concourse-Config-Version": version} if version else {}),
             },
         )
+        got = {
+            "config": canonical.digest(encode(self.config)),
+            "version": concourse.get(f"{base}/config").headers[VERSION],
+        }
         concourse.put(f"{base}/{'pause' if self.paused else 'unpause'}", call=PAUSE)
-        record.write(world, record.jumpbox(), self.id, kept, complete=True)
+        record.write(world, record.jumpbox(), self.id, {**kept, **got}, complete=True)
 
     def update(self, world: Writer, facts: PipelineFacts, fields: frozenset[str]) -> None:
         del facts, fields
@@ -178,4 +196,5 @@ def _pipeline(
         mark=mark,
         config=answer.json()["config"],
         paused=bool(state["paused"]),
+        version=answer.headers.get(VERSION, ""),
     )

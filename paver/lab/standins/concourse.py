@@ -19,16 +19,13 @@ from typing import Any
 
 import yaml
 
-from paver.lab.standins import service
+from paver.lab.standins import concourse_config, service
 from paver.lab.standins.httpd import Exchange, Refusal, Reply, Route
 
 _VERSION = "8.0.1"
 _WORKER_VERSION = "2.5"
 _VALIDITY = 86400
 _HEADER = "x-concourse-config-version"
-_SECTIONS = frozenset(
-    {"resources", "resource_types", "jobs", "groups", "var_sources", "display", "prototypes", "anchors"}
-)
 
 
 @dataclass
@@ -250,8 +247,12 @@ class Concourse:
                 )
             pipelines[name] = {
                 "id": known["id"] if known else sum(len(t["pipelines"]) for t in self.teams.values()) + 1,
-                "version": (known["version"] if known else 0) + 1,
-                "config": document,
+                # One sequence counts the configs of all pipelines.
+                "version": 1
+                + max(
+                    (p["version"] for t in self.teams.values() for p in t["pipelines"].values()), default=0
+                ),
+                "config": concourse_config.kept(document),
                 "paused": known["paused"] if known else True,
                 "public": known["public"] if known else False,
                 "updated": int(time.time()),
@@ -335,7 +336,7 @@ class Concourse:
 def _errors(document: Any) -> list[str]:
     if not isinstance(document, dict):
         return ["malformed config: not a mapping"]
-    unknown = sorted(set(document) - _SECTIONS)
+    unknown = concourse_config.unknown(document)
     if unknown:
         return [f"malformed config: unknown field(s): {', '.join(unknown)}"]
     if not document.get("jobs"):

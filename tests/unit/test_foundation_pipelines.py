@@ -1,0 +1,167 @@
+"""Pipelines that Concourse shows otherwise than they were written, and what paver takes for a change of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.driver import Endpoint, Mark, Secret, Verb, resource_id
+from paver.engine.diff import changes
+from paver.foundation import yaml_text
+from paver.foundation.concourse.team import Pipeline
+from paver.transport.http import Answer
+from tests.support.standin import Api
+from tests.unit.test_standin_concourse import concourse, login
+
+GUIDE = Path(__file__).parents[2] / "docs/howto/nightly-repave.md"
+PATH = "/api/v1/teams/main/pipelines/nightly/config"
+AT: Endpoint[Any, Any] = Endpoint("concourse")
+
+
+@dataclasses.dataclass
+class Session:
+    """The stand-in without a socket, as the transport speaks."""
+
+    api: Api
+
+    def get(self, path: str, *, expect: tuple[int, ...] = ()) -> Answer:
+        return self._call("GET", path, expect)
+
+    def put(self, path: str, *, call: str, content: bytes = b"", headers: Any = None) -> Answer:
+        assert call in Pipeline.calls[Verb.UPDATE]
+        given = {name.lower().replace("-", "_"): value for name, value in (headers or {}).items()}
+        return self._call("PUT", path, (), content.decode(), given)
+
+    def _call(
+        self, verb: str, path: str, expect: tuple[int, ...], content: Any = None, headers: Any = None
+    ) -> Answer:
+        reply = self.api.call(verb, path, content, **(headers or {}))
+        assert reply.status < 400 or reply.status in expect, reply.body
+        shown = {name.lower(): value for name, value in reply.headers.items()}
+        return Answer(reply.status, shown, json.dumps(reply.body).encode(), path)
+
+
+@dataclasses.dataclass
+class Files:
+    """The jumpbox, where the record is."""
+
+    files: dict[str, bytes] = dataclasses.field(default_factory=dict)
+
+    def read_file(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def write_file(self, path: str, data: bytes, mode: int) -> None:
+        assert mode == 0o644
+        self.files[path] = data
+
+    def mkdir(self, path: str, mode: int) -> None:
+        assert (path, mode) == ("/var/lib/paver/records/north/concourse.pipeline", 0o755)
+
+
+@dataclasses.dataclass
+class World:
+    there: Session
+    jumpbox: Files = dataclasses.field(default_factory=Files)
+    site: str = "north"
+
+    def session(self, at: Endpoint[Any, Any]) -> Any:
+        return self.there if at.name == "concourse" else self.jumpbox
+
+    writing = session
+
+    def mark(self, *, complete: bool) -> Mark:
+        return Mark(self.site, wished("{}").id, "a" * 64, complete)
+
+    def version(self, secret: Secret) -> str:
+        raise AssertionError(f"a pipeline has no secrets: {secret.name}")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Any:
+    api = Api(concourse(tmp_path).routes())
+    api.authorization = login(api, "admin", "secret")
+    return World(Session(api))
+
+
+def wished(text: str) -> Pipeline:
+    return Pipeline(
+        id=resource_id("concourse.pipeline", "main/nightly"),
+        phase="services",
+        at=AT,
+        team="main",
+        name="nightly",
+        config=yaml_text.loads(text) or {},
+        paused=True,
+    )
+
+
+def differing(world: Any, pipeline: Pipeline) -> list[str]:
+    facts = pipeline.read(world)
+    assert facts is not None
+    return [change.field for change in changes(pipeline, facts, world.version)]
+
+
+def guided() -> str:
+    (found,) = re.findall(r"```yaml\n(resources:.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    return str(found)
+
+
+def test_a_pipeline_that_concourse_shows_otherwise_than_written_has_nothing_to_do(world: Any) -> None:
+    pipeline = wished(guided())
+    pipeline.create(world)
+    facts = pipeline.read(world)
+    assert facts is not None
+    shown = world.there.get(PATH).json()["config"]
+    assert "steps" in shown["jobs"][0]["plan"][0]["in_parallel"], "it is not shown as it was written"
+    assert differing(world, pipeline) == []
+
+
+def test_a_pipeline_that_is_written_otherwise_is_set_once(world: Any) -> None:
+    wished(guided()).create(world)
+    other = wished(guided().replace("2:00 AM", "4:00 AM"))
+    facts = other.read(world)
+    assert facts is not None
+    assert differing(world, other) == ["config"]
+    other.update(world, facts, frozenset({"config"}))
+    assert differing(world, other) == []
+
+
+def test_a_pipeline_that_somebody_else_set_is_a_difference_and_set_again(world: Any) -> None:
+    pipeline = wished(guided())
+    pipeline.create(world)
+    version = world.there.get(PATH).headers["x-concourse-config-version"]
+    theirs = {"X-Concourse-Config-Version": version}
+    content = guided().replace("2:00 AM", "4:00 AM").encode()
+    world.there.put(
+        PATH, call="PUT /api/v1/teams/:team/pipelines/:pipeline/config", content=content, headers=theirs
+    )
+    facts = pipeline.read(world)
+    assert facts is not None
+    assert differing(world, pipeline) == ["config"]
+    assert facts.config["resources"][0]["source"]["start"] == "4:00 AM", "a plan shows theirs"
+    pipeline.update(world, facts, frozenset({"config"}))
+    assert differing(world, pipeline) == []
+
+
+def test_a_pipeline_whose_setting_was_cut_short_is_not_taken_for_set(world: Any) -> None:
+    wished(guided()).create(world)
+    other = wished(guided().replace("2:00 AM", "4:00 AM"))
+    put = world.there.put
+
+    def dies(path: str, **given: Any) -> Answer:
+        put(path, **given)
+        raise KeyboardInterrupt
+
+    world.there.put = dies
+    with pytest.raises(KeyboardInterrupt):
+        other.create(world)
+    facts = wished(guided()).read(world)
+    assert facts is not None
+    assert facts.mark is not None
+    assert not facts.mark.complete
+    assert differing(world, wished(guided())) == ["config"]
