@@ -109,6 +109,19 @@ def test_a_jumpbox_that_was_switched_off_is_started(run: Run, there: Hosts) -> N
     assert pending(run.plan()) == {}
 
 
+def test_on_a_datastore_that_vcenter_renamed_it_is_kept_removed_and_made_again(
+    run: Run, there: Hosts
+) -> None:
+    run.fine()
+    there.ask("/datastore", server="esx-01", name="datastore1", to="datastore1 (1)")
+    assert pending(run.plan()) == {}
+    run.fine("destroy", allow=("*",))
+    assert there.inventory("esx-01")["datastores"]["datastore1 (1)"]["files"] == {}
+    run.fine()
+    assert pending(run.plan()) == {}
+    assert vm(there)["disks"][0]["path"].startswith("[datastore1 (1)] ")
+
+
 def test_more_memory_is_given_by_a_restart(run: Run, there: Hosts) -> None:
     run.fine()
     run.site = site_of(there, run.site.folder, jumpbox=", memory_mb: 8192, cpus: 4")

@@ -125,6 +125,29 @@ def test_what_the_hosts_have_shows_in_the_vcenter(site: Site) -> None:
     assert [network.name for network in where.network] == ["VM Network"]
 
 
+def test_a_second_datastore_of_one_name_is_renamed_on_its_host_with_all_that_lies_on_it(site: Site) -> None:
+    for name in ("esx-01", "esx-02"):
+        wishes.new_vm(site.host(name), f"on-{name}", disk_kb=1024)
+    made, _ = acts.managed(site)
+    vsim.wait(made.AddHost_Task(site.connect_spec("esx-02"), True, None, None))
+    for name, store in (("esx-01", "datastore1"), ("esx-02", "datastore1 (1)")):
+        there = wishes.compute(site.host(name))
+        assert [each.name for each in there.datastore] == [store]
+        assert [each.summary.name for each in there.datastore] == [store]
+        [vm] = there.vm
+        assert vm.config.files.vmPathName.startswith(f"[{store}] ")
+        assert vm.summary.config.vmPathName.startswith(f"[{store}] ")
+        [disk] = [each for each in vm.config.hardware.device if isinstance(each, vim.vm.device.VirtualDisk)]
+        assert disk.backing.fileName.startswith(f"[{store}] ")
+        assert list(site.steer(f"/inventory?server={name}")["datastores"]) == [store]
+    [ours] = [vm for vm in acts.datacenter(site).vmFolder.childEntity if vm.name == "on-esx-02"]
+    assert ours.config.files.vmPathName.startswith("[datastore1 (1)] ")
+    vsim.wait(ours.PowerOnVM_Task(None))
+    vsim.wait(ours.PowerOffVM_Task())
+    vsim.wait(ours.Destroy_Task())
+    assert not site.steer("/inventory?server=esx-02")["datastores"]["datastore1 (1)"]["files"]
+
+
 def test_the_hosts_do_what_the_vcenter_is_asked(site: Site) -> None:
     content = site.center()
     _, host = acts.managed(site, content)

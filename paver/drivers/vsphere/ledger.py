@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from paver.driver import Endpoint, Mark, PaverError, Reader, ResourceId, Unobservable, Verb, Writer
+from paver.drivers.vsphere.host.datastore import called
 from paver.signing import canonical
 from paver.transport.faults import VsphereFault
 
@@ -228,12 +229,13 @@ def note(
         world: of the action.
         at: the host.
         entry: what is ours.
-        datastore: where a new ledger is begun.
+        datastore: where a new ledger is begun, by the name that the host came with.
         book: what this action wrote last; None reads it. One action at a time writes to a host.
     """
     book = read(world, at) if book is None else book
     entries = {**book.entries, entry.id: entry}
-    written = Ledger(world.site, book.datastore or datastore, entries)
+    place = book.datastore or called(datastore, _datastores(world.session(at))) or datastore
+    written = Ledger(world.site, place, entries)
     _write(world, at, written, new=not book.datastore)
     _drop(world, at, book)
     return written

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from paver.driver import Unobservable
+from paver.drivers.vsphere.host.datastore import called
 
 ADAPTERS = "config.network.pnic"
 AUTOSTART = "config.autoStart"
@@ -61,3 +62,8 @@ def manager(session: Any, name: str) -> Any:
     if found is None:
         raise Unobservable(f"{session.name} has no {name}", do="check the rights of the account")
     return found
+
+
+def datastore(session: Any, name: str) -> str | None:
+    """Returns what a host calls its datastore `name` by now, None if it has none; see `called`."""
+    return called(name, [values["name"] for _, values in session.objects("Datastore", ("name",))])

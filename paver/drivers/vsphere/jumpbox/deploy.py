@@ -167,11 +167,12 @@ def _dress(spec: Any, world: Writer, wish: Jumpbox) -> None:
 
 def _room(session: Any, wish: Jumpbox, verified: Verified) -> Any:
     """Returns the datastore, if what is populated of the disks fits, and a fifth more."""
+    name = reading.datastore(session, wish.datastore or "")
     free = next(
         (
             (ref, values["summary.freeSpace"])
             for ref, values in session.objects("Datastore", ("name", "summary.freeSpace"))
-            if values["name"] == wish.datastore
+            if values["name"] == name
         ),
         None,
     )
@@ -181,7 +182,7 @@ def _room(session: Any, wish: Jumpbox, verified: Verified) -> Any:
     wanted = max(populated, sum(file.size for file in verified.files)) * 6 // 5
     if free[1] is not None and free[1] < wanted:
         raise Refused(
-            f"{session.name}: [{wish.datastore}] is too full for {wish.name}",
+            f"{session.name}: [{name}] is too full for {wish.name}",
             seen=f"{_mb(free[1])} free, about {_mb(wanted)} wanted",
             do="free space on it, or name another one under jumpbox.datastore",
         )

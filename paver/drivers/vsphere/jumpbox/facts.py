@@ -103,18 +103,24 @@ def marked(session: Any, *, site: str, kind: str) -> Iterator[Found]:
         yield Found(vm, values["name"], extra, session.values(vm, *_DETAILS))
 
 
-def of(session: Any, found: Found) -> JumpboxFacts:
-    """Returns the facts of a VM."""
+def of(session: Any, found: Found, *, datastore: str | None = None) -> JumpboxFacts:
+    """Returns the facts of a VM; the datastore that is wished stands in them by the name that it is wished by."""
     boot = first_boot.read(found.extra)
     disks = [device for device in found.devices if hasattr(device, "capacityInKB")]
-    path = str(found.details["config.files.vmPathName"] or "")
+    lies = str(found.details["config.files.vmPathName"] or "")[1:].partition("]")[0] or None
+    if (
+        datastore is not None
+        and lies not in {None, datastore}
+        and lies == reading.datastore(session, datastore)
+    ):
+        lies = datastore
     return JumpboxFacts(
         address={"vm": found.vm._moId, "name": found.name},  # noqa: SLF001 (pyVmomi offers no other way)
         mark=marks.loads(found.extra.get(marks.KEY)),
         name=found.name,
         running=found.running,
         image=found.extra.get(image.KEY),
-        datastore=path[1:].partition("]")[0] or None,
+        datastore=lies,
         port_group=next((card_network(card) for card in cards(found.devices)), None),
         ip=boot.address if boot else None,
         prefix=boot.prefix if boot else None,

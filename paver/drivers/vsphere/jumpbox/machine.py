@@ -112,7 +112,7 @@ class Jumpbox(Resource[JumpboxFacts]):
         """
         session = world.session(self.at)
         found = facts.find(session, site=world.site, id_=self.id, name=self.name)
-        seen = facts.of(session, found) if found is not None else None
+        seen = facts.of(session, found, datastore=self.datastore) if found is not None else None
         if seen is None or seen.mark is None or seen.mark.site != world.site:
             self._nowhere_else(world)
         return seen

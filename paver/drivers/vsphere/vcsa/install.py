@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from paver.driver import Interrupted, PaverError, Writer
 from paver.drivers.vsphere import ledger, marks
 from paver.drivers.vsphere.endpoints import MACHINE
+from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.vcsa import progress, template
 from paver.transport import job
 
@@ -93,7 +94,8 @@ def _filled(world: Writer, wish: Appliance) -> template.Appliance:
         password=world.reveal(wish.host_password),
         thumbprint=template.thumbprint(_certificate(world, wish)),
         port_group=order.port_group,
-        datastore=order.datastore,
+        # An earlier vCenter may have renamed it.
+        datastore=reading.datastore(world.session(wish.at), order.datastore) or order.datastore,
         name=wish.name,
         size=wish.size,
         thin=order.thin,

@@ -58,6 +58,17 @@ func (f *Fleet) vcenterRoutes() {
 		h.setHA(r.On)
 		return nil, nil
 	})
+	control.Handle(f.control, "POST /datastore", func(_ *http.Request, r struct {
+		Server string `json:"server"`
+		Name   string `json:"name"`
+		To     string `json:"to"`
+	}) (any, error) {
+		h, err := f.host(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		return nil, h.renameDatastore(r.Name, r.To)
+	})
 }
 
 // setHA: in a cluster with HA the cluster starts machines, and the host's own
@@ -87,7 +98,7 @@ func (h *Host) facts() HostFacts {
 	h.mu.Lock()
 	facts.Manager = h.manager
 	h.mu.Unlock()
-	for _, d := range h.config.Datastores {
+	for _, d := range h.datastores() {
 		facts.Datastores[d.Name] = Folder{Path: d.Path, Capacity: d.CapacityBytes}
 	}
 	return facts

@@ -37,7 +37,9 @@ type Host struct {
 	// generation counts changes, so that a vCenter knows when to look again.
 	generation atomic.Uint64
 	network    atomic.Pointer[types.HostNetworkInfo]
-	space      space
+	// renamed are the datastores once a vCenter has given one another name.
+	renamed atomic.Pointer[[]DatastoreConfig]
+	space   space
 
 	mu        sync.Mutex
 	users     map[string]string

@@ -183,7 +183,7 @@ func (h *Host) machinesOf(ctx *simulator.Context) map[string]any {
 // grows by itself and is named only.
 func (h *Host) datastoresOf() map[string]any {
 	out := map[string]any{}
-	for _, d := range h.config.Datastores {
+	for _, d := range h.datastores() {
 		files := map[string]any{}
 		store.EachFile(d.Path, func(path string, _ fs.FileInfo) {
 			if len(path) > 4 && path[len(path)-4:] == ".log" {

@@ -10,6 +10,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
+const holdTimeout = 5 * time.Second
+
 // space shows how much room the datastores have. The simulator reads its
 // datastores without their lock wherever it looks for a file, so the figures
 // are changed only while no call and no task is under way.
@@ -59,6 +61,21 @@ func (s *space) refresh(h *Host) {
 		s.dirty.Store(false)
 		s.show(h)
 	}
+}
+
+// hold keeps calls and tasks away until the caller unlocks them; it gives up
+// on a host that is at work for long.
+func (s *space) hold() bool {
+	for deadline := time.Now().Add(holdTimeout); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if !s.calls.TryLock() {
+			continue
+		}
+		if s.tasks.Load() == 0 {
+			return true
+		}
+		s.calls.Unlock()
+	}
+	return false
 }
 
 // show takes the figures from the folders.

@@ -122,7 +122,7 @@ func (h *Host) file(path string) (string, bool) {
 	if !p.FromString(path) {
 		return "", false
 	}
-	for _, d := range h.config.Datastores {
+	for _, d := range h.datastores() {
 		if d.Name == p.Datastore {
 			return store.Path(d.Path, p.Path), true
 		}

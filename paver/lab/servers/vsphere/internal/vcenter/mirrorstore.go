@@ -11,7 +11,7 @@ import (
 )
 
 // mirrorDatastores: a folder that several hosts have is one shared datastore;
-// a second one of the same name gets a number, as in the real inventory.
+// a second one of the same name gets a number, here and on the host itself.
 func (v *VCenter) mirrorDatastores(ctx *simulator.Context, l *link, dc *simulator.Datacenter, datastores []mo.Datastore, facts esx.HostFacts) {
 	present := map[types.ManagedObjectReference]bool{}
 	for _, d := range datastores {
@@ -43,10 +43,18 @@ func (v *VCenter) mirrorDatastores(ctx *simulator.Context, l *link, dc *simulato
 			ours.Host = mounts
 		})
 		present[ours.Self] = true
+		theirs := d.Summary.Name
+		if theirs != ours.Name {
+			// A host that is at work keeps its name until the next look.
+			renaming := map[string]string{"server": l.server, "name": theirs, "to": ours.Name}
+			if err := v.hosts.Call("/datastore", renaming, nil); err == nil {
+				theirs = ours.Name
+			}
+		}
 		l.mu.Lock()
 		l.maps.put(ours.Self, d.Self)
 		l.maps.put(ours.Browser, d.Browser)
-		l.maps.storeHost[ours.Name] = d.Summary.Name
+		l.maps.storeHost[ours.Name] = theirs
 		l.maps.storeUs[d.Summary.Name] = ours.Name
 		l.mu.Unlock()
 	}
