@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,9 +159,9 @@ def needed_key(site: Site, option: str | None, why: str) -> KeySource:
     return key
 
 
-def station_of(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Station:
+def station_of(arguments: argparse.Namespace) -> Station:
     """Returns where this runs."""
-    named = getattr(arguments, "station", None) or environ.get("PAVER_STATION", "outside")
+    named = getattr(arguments, "station", None) or os.environ.get("PAVER_STATION", "outside")
     return "jumpbox" if named == "jumpbox" else "outside"
 
 

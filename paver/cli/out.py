@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from paver.errors import plain
@@ -46,7 +46,7 @@ def width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def colour(stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> bool:
+def colour(stream: TextIO | None = None) -> bool:
     """Tells whether to write in colour: on a terminal that can, and never with NO_COLOR (no-color.org)."""
     shown = sys.stdout if stream is None else stream
-    return shown.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+    return shown.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

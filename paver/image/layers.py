@@ -83,13 +83,6 @@ def of_file(path: str, file: Path) -> Entry:
     return Entry(path, info, lambda: file.open("rb"))
 
 
-def of_text(path: str, text: str) -> Entry:
-    """Returns the entry for a text that everybody may read, root's."""
-    info = tarfile.TarInfo(path)
-    info.mode, info.size = 0o644, len(text.encode())
-    return Entry(path, info, lambda: io.BytesIO(text.encode()))
-
-
 def replaced(entry: Entry, data: bytes) -> Entry:
     """Returns `entry` with other content."""
     info = _copied(entry.info)

@@ -117,15 +117,6 @@ def items_of(descriptor: Descriptor, configuration: str | None = None) -> tuple[
     )
 
 
-def size_of(descriptor: Descriptor, configuration: str | None = None) -> tuple[int, int]:
-    """Returns (virtual CPUs, bytes of memory) of `configuration`, chosen as in `items_of`."""
-    chosen = items_of(descriptor, configuration)
-    cpus, memory = (
-        sum(item.quantity or 0 for item in chosen if item.type == kind) for kind in (_PROCESSOR, _MEMORY)
-    )
-    return cpus, memory
-
-
 def _xml(data: bytes, where: str) -> Element:
     if len(data) > LONGEST:
         raise BadInput(f"{where} has {len(data)} bytes; a descriptor has at most {LONGEST}")

@@ -140,9 +140,9 @@ def sectors_for(size: int) -> int:
     return -(-size // (_MIB_SECTORS * SECTOR)) * _MIB_SECTORS
 
 
-def tables_for(sectors: int, grain: int = GRAIN_SECTORS, entries: int = ENTRIES) -> int:
+def tables_for(sectors: int, grain: int = GRAIN_SECTORS) -> int:
     """Returns how many grain tables a disk of `sectors` has."""
-    return -(-sectors // (grain * entries))
+    return -(-sectors // (grain * ENTRIES))
 
 
 def descriptor(sectors: int) -> bytes:

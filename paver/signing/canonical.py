@@ -52,13 +52,13 @@ def loads(data: bytes | str, *, max_bytes: int = MAX_BYTES) -> Json:
     return _ordered(_parsed(data, max_bytes), "$", 0)
 
 
-def loads_exact(data: bytes, *, max_bytes: int = MAX_BYTES) -> Json:
+def loads_exact(data: bytes) -> Json:
     """Returns the value in `data`, whose bytes must be its canonical encoding.
 
     Raises:
         CanonicalError: as `loads`, or the bytes differ from the canonical ones.
     """
-    value = loads(data, max_bytes=max_bytes)
+    value = loads(data)
     if dumps(value) != data:
         raise CanonicalError(
             "this JSON is not in its canonical form",

@@ -119,7 +119,6 @@ def handshake(
     *,
     name: str = "",
     server_name: str | None = None,
-    proxy: Proxy | None = None,
     timeout: float = 15.0,
 ) -> str:
     """Connects, verifies, hangs up, and returns the certificate that was trusted, in PEM.
@@ -130,7 +129,6 @@ def handshake(
         context: from `pinned_context` or `ca_context`.
         name: what the user calls the server.
         server_name: the name that its certificate must bear, if it's not `host`.
-        proxy: a CONNECT proxy in between.
         timeout: seconds for the connection and for each step of the handshake.
 
     Raises:
@@ -140,12 +138,12 @@ def handshake(
     called = name or f"{host}:{port}"
     try:
         with (
-            dial.tcp(host, port, proxy, timeout) as raw,
+            dial.tcp(host, port, None, timeout) as raw,
             context.wrap_socket(raw, server_hostname=server_name or host) as tls,
         ):
             return ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True) or b"")
     except ssl.SSLCertVerificationError as error:
-        seen = fetch_certificate(host, port, proxy=proxy, timeout=timeout, server_name=server_name)
+        seen = fetch_certificate(host, port, timeout=timeout, server_name=server_name)
         raise explain(error, called, seen=seen, context=context) from error
     except OSError as error:
         raise Unobservable(

@@ -55,9 +55,7 @@ class Issued:
         return facts(self.certificate)
 
 
-def new_authority(
-    common_name: str, *, now: dt.datetime, days: int, algorithm: str = "rsa", organization: str = ""
-) -> Issued:
+def new_authority(common_name: str, *, now: dt.datetime, days: int, algorithm: str = "rsa") -> Issued:
     """Returns a new self-signed root.
 
     Args:
@@ -65,14 +63,13 @@ def new_authority(
         now: with a time zone.
         days: how long it holds.
         algorithm: `rsa` (3072 bits), `rsa-2048`, `rsa-3072`, `rsa-4096` or `ec` (P-256).
-        organization: stands in its name, if given.
 
     Raises:
         BadInput: a name or an algorithm that can't be used.
     """
     _zoned(now)
     key = _new_key(algorithm)
-    name = _name(common_name, organization)
+    name = _name(common_name)
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     builder = (
         _builder(name, name, key, now - _SKEW, now + dt.timedelta(days=days))
@@ -133,7 +130,7 @@ def issue(
     begin = max(now - _SKEW, said.not_before)
     identifier = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = (
-        _builder(_name(common_name, ""), root.subject, key, begin, end)
+        _builder(_name(common_name), root.subject, key, begin, end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs=False, encrypts=isinstance(key, rsa.RSAPrivateKey)), critical=True)
         .add_extension(x509.ExtendedKeyUsage(_uses(uses)), critical=False)
@@ -208,12 +205,9 @@ def _key_usage(*, signs: bool, encrypts: bool = False) -> x509.KeyUsage:
     )
 
 
-def _name(common_name: str, organization: str) -> x509.Name:
-    parts = [(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+def _name(common_name: str) -> x509.Name:
     try:
-        return x509.Name(
-            [x509.NameAttribute(oid, text) for oid, text in [*parts, (NameOID.COMMON_NAME, common_name)]]
-        )
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     except ValueError:
         raise BadInput(
             f"{common_name[:80]!r} can't be a certificate's name",

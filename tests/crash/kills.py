@@ -24,7 +24,6 @@ from paver.runs.handoff import job_of
 from tests.crash.boundaries import SIDES
 from tests.crash.suicide import JUMPBOX, OUTSIDE
 from tests.support.place import NAME, PATIENCE, Place
-from tests.support.raised import until
 from tests.support.ran import Ran
 
 DIE = "var/lib/paver-lab/die"
@@ -206,10 +205,6 @@ class Chain:
 
     def _stands(self) -> bool:
         return any(machine["kind"] == "jumpbox" for machine in self.place.machines().values())
-
-    def settle(self) -> None:
-        """Waits until nothing of a killed run is at work on the jumpbox any more."""
-        until(lambda: not self._at_work(), "the jumpbox's run has ended", PATIENCE)
 
     def _at_work(self) -> bool:
         return bool(self._processes("--handed-off"))

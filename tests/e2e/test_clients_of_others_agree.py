@@ -12,7 +12,7 @@ from tests.support.place import HOSTS, JUMPBOX, Place
 
 pytestmark = pytest.mark.lab
 
-DIRECTOR, OBJECTS, REGISTRY = "10.30.0.10", "10.30.0.11", "10.30.0.12"
+DIRECTOR, REGISTRY = "10.30.0.10", "10.30.0.12"
 
 
 def test_govc_reaches_vcenter_and_finds_the_inventory(finished: Place) -> None:

@@ -85,13 +85,20 @@ def test_a_descriptor_is_read_as_data() -> None:
 
 def test_sizes_are_kept_apart_whether_their_attribute_has_a_prefix_or_not() -> None:
     found = descriptor.parse(OVF.encode(), where="x.ovf")
-    assert descriptor.size_of(found, "tiny") == (2, 14 * GIB)
-    assert descriptor.size_of(found, "small") == (4, 21 * GIB)
+    sizes = {
+        name: {item.type: item.quantity for item in descriptor.items_of(found, name) if item.type in {3, 4}}
+        for name in ("tiny", "small")
+    }
+    assert sizes == {"tiny": {3: 2, 4: 14 * GIB}, "small": {3: 4, 4: 21 * GIB}}
 
 
 def test_the_default_configuration_is_the_one_marked() -> None:
     found = descriptor.parse(OVF.encode(), where="x.ovf")
-    assert descriptor.size_of(found) == descriptor.size_of(found, "small")
+    assert (
+        descriptor.items_of(found)
+        == descriptor.items_of(found, "small")
+        != descriptor.items_of(found, "tiny")
+    )
 
 
 def test_an_unknown_configuration_is_refused_with_the_known_ones() -> None:

@@ -31,11 +31,6 @@ class Acceleration:
     name: str
     why: str
 
-    @property
-    def fast(self) -> bool:
-        """Returns whether the processor itself runs it."""
-        return self.name == "kvm"
-
 
 def choose(runs: Callable[[str, float], bool] | None = None) -> Acceleration:
     """Returns KVM where a PC really runs with it, and fast; else software emulation.

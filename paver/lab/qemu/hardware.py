@@ -10,7 +10,6 @@ from paver.errors import PaverError
 from paver.lab.qemu.acceleration import Acceleration
 
 BIOS, UEFI = "bios", "uefi"
-FIRMWARES = (BIOS, UEFI)
 _OVMF = tuple(
     (Path("/usr/share/OVMF", f"OVMF_CODE{kind}.fd"), Path("/usr/share/OVMF", f"OVMF_VARS{kind}.fd"))
     for kind in ("_4M", "")

@@ -65,19 +65,6 @@ class Machine:
             raise PaverError("QEMU ended", seen=said[-1500:], why=f"exit code {code}")
         return code is None
 
-    def wait_off(self, seconds: float) -> None:
-        """Waits until the machine switched itself off.
-
-        Raises:
-            Hung: it did not, in time.
-        """
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise self.console.hung(
-                "the machine did not switch itself off", f"{seconds:.0f} s went by"
-            ) from None
-
     def off(self) -> None:
         """Cuts the power."""
         with contextlib.suppress(ProcessLookupError):
@@ -95,14 +82,13 @@ class Machine:
         self.off()
 
 
-def overlay(disk: Path, kind: str, into: Path, size: int | None = None) -> Path:
+def overlay(disk: Path, kind: str, into: Path) -> Path:
     """Makes the qcow2 image `into` over the disk `disk`, which is only read.
 
     Args:
         disk: the disk.
         kind: its format, as QEMU calls it.
         into: the image.
-        size: of the new disk in bytes; None takes the old one's.
 
     Raises:
         PaverError: qemu-img is not there, or refuses.
@@ -119,8 +105,7 @@ def overlay(disk: Path, kind: str, into: Path, size: int | None = None) -> Path:
         kind,
         str(into),
     ]
-    more = [] if size is None else [str(size)]
-    done = subprocess.run([*argv, *more], capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PaverError(
             f"no disk could be made over {disk}", seen=done.stderr.strip(), why="qemu-img refused"
