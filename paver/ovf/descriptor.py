@@ -36,7 +36,7 @@ _POWER = re.compile(r"byte ?\* ?(2|10|1024) ?\^ ?([0-9]{1,2})")
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _REFERENCE = re.compile(r"\$\{([^}]{1,200})\}")
 _HOST_DISK = re.compile(r"(?:ovf:)?/disk/(.+)")
-_PROCESSOR, _MEMORY = 3, 4
+_MEMORY = 4
 
 
 def parse(data: bytes, *, where: str) -> Descriptor:

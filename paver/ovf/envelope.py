@@ -44,7 +44,6 @@ class System:
     properties: tuple[Property, ...]
     product: Product | None
     guest: str
-    firmware: str
 
 
 def check_name(name: str) -> None:
@@ -120,7 +119,7 @@ def _hardware(system: System) -> Iterator[str]:
         for key in sorted(item):
             yield f"    <rasd:{key}>{_text(str(item[key]))}</rasd:{key}>"
         yield "  </Item>"
-    yield f'  <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="{_text(system.firmware)}"/>'
+    yield '  <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="bios"/>'
     # `preset`, not `default`: ESXi answers the latter with "could not acquire HTTP NFC lease".
     yield '  <vmw:Config ovf:required="false" vmw:key="powerOpInfo.powerOffType" vmw:value="preset"/>'
     yield "</VirtualHardwareSection>"

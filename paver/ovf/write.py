@@ -51,7 +51,6 @@ def make_ova(
     properties: Sequence[Property] = (),
     product: Product | None = None,
     guest: str = "debian11_64Guest",
-    firmware: str = "bios",
     publisher: Publisher | None = None,
 ) -> Made:
     """Makes an OVA at `path` (mode 0644), replacing what is there only once it is whole.
@@ -67,7 +66,6 @@ def make_ova(
         properties: settings that whoever deploys may give, by `com.vmware.guestInfo`.
         product: name, vendor, version.
         guest: VMware's guest OS identifier.
-        firmware: `bios` or `efi`.
         publisher: signs the manifest with its certificate; None: nobody does.
 
     Raises:
@@ -82,7 +80,6 @@ def make_ova(
         properties=tuple(properties),
         product=product,
         guest=guest,
-        firmware=firmware,
     )
     disk_name = f"{name}-disk1.vmdk"
     room = len(envelope.render(system, disk_name, _LARGEST))

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import ssl
 import urllib.parse
 from collections.abc import Callable, Iterator
 
 from paver.errors import PaverError, Unobservable
 from paver.transport import bounds, tls
-from paver.transport.context import Progress
 from paver.transport.dial import HttpsConnection, Route
-from paver.transport.stream import Readable, send_stream
+from paver.transport.stream import send_stream
 
 ESX_DATACENTER = "ha-datacenter"
 
@@ -56,16 +56,14 @@ def head(route: Route, lent: Lent, cookie: str, datastore: str, path: str, datac
 
 def put(
     route: Route,
+    lent: contextlib.AbstractContextManager[HttpsConnection],
     cookie: str,
     datastore: str,
     path: str,
     datacenter: str,
-    data: Readable,
-    size: int,
-    on_progress: Progress | None = None,
-    lent: contextlib.AbstractContextManager[HttpsConnection] | None = None,
+    data: bytes,
 ) -> None:
-    """Writes a file, whole; over a connection of its own, unless one is `lent` for it.
+    """Writes a file, whole, over the connection that is `lent` for it.
 
     Raises:
         PaverError: if the server does not take it.
@@ -75,9 +73,8 @@ def put(
         "PUT",
         url_path(datastore, path, datacenter),
         {"Cookie": cookie, "Content-Type": "application/octet-stream", "Overwrite": "t"},
-        data,
-        size,
-        on_progress=on_progress,
+        io.BytesIO(data),
+        len(data),
         lent=lent,
     )
     if status not in (200, 201, 204):

@@ -118,22 +118,16 @@ class VsphereReader:
         )
         return found
 
-    def one(
-        self, type_name: str, paths: Sequence[str] = ("name",), *, name: str | None = None, root: Any = None
-    ) -> Found | None:
-        """Returns the one object of a type (of that name), None if there is none.
+    def one(self, type_name: str, paths: Sequence[str] = ("name",)) -> Found | None:
+        """Returns the one object of a type, None if there is none.
 
         Raises:
             PaverError: if there are several.
         """
-        wanted = (*paths, "name") if name is not None else tuple(paths)
-        found = [
-            item for item in self.objects(type_name, wanted, root) if name is None or item[1]["name"] == name
-        ]
+        found = self.objects(type_name, tuple(paths))
         if len(found) > 1:
             raise PaverError(
-                f"{self.name} has {len(found)} objects of type {type_name}"
-                + (f" named {name}" if name else ""),
+                f"{self.name} has {len(found)} objects of type {type_name}",
                 do="rename all but one",
                 seen=", ".join(soap_types.describe(item[0]) for item in found[:10]),
             )
@@ -203,32 +197,23 @@ class VsphereReader:
         result = self._guard(method, lambda: soap_types.method(bound, method)(**arguments))
         return self._finished(result, method) if method.endswith("_Task") else result
 
-    def datastore_get(
-        self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER
-    ) -> bytes | None:
-        """Returns the bytes of `[datastore] path`, None if it is not there. Kept until the next write or `forget`."""
-        link = self._link
+    def datastore_get(self, datastore: str, path: str) -> bytes | None:
+        """Returns the bytes of a host's `[datastore] path`, None if it is not there. Kept until the next write or `forget`."""
+        link, datacenter = self._link, folder.ESX_DATACENTER
         return link.snapshot.file(
             (datastore, path, datacenter),
             lambda: folder.get(link.route, link.stub.lent, link.session.cookie, datastore, path, datacenter),
         )
 
-    def datastore_size(
-        self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER
-    ) -> int | None:
-        """Returns the size of `[datastore] path` in bytes, None if it is not there."""
-        link = self._link
+    def datastore_size(self, datastore: str, path: str) -> int | None:
+        """Returns the size of a host's `[datastore] path` in bytes, None if it is not there."""
+        link, datacenter = self._link, folder.ESX_DATACENTER
         return folder.head(link.route, link.stub.lent, link.session.cookie, datastore, path, datacenter)
 
-    def datastore_stream(
-        self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER
-    ) -> Iterator[bytes]:
-        """Yields the bytes of `[datastore] path`, piece by piece."""
-        return folder.stream(self._link.route, self._link.session.cookie, datastore, path, datacenter)
-
-    def exists(self, datastore: str, path: str, datacenter: str = folder.ESX_DATACENTER) -> bool:
-        """Tells whether `[datastore] path` is there."""
-        return self.datastore_size(datastore, path, datacenter) is not None
+    def datastore_stream(self, datastore: str, path: str) -> Iterator[bytes]:
+        """Yields the bytes of a host's `[datastore] path`, piece by piece."""
+        link, datacenter = self._link, folder.ESX_DATACENTER
+        return folder.stream(link.route, link.session.cookie, datastore, path, datacenter)
 
     def forget(self) -> None:
         """Drops what was read; the next reading asks the server."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import ssl
 import urllib.parse
 from collections.abc import Callable
@@ -10,8 +9,7 @@ from typing import Any
 
 from paver.errors import PaverError
 from paver.transport import faults, folder, soap_gate, soap_types, tls
-from paver.transport.context import Gate, Progress
-from paver.transport.stream import Readable
+from paver.transport.context import Gate
 from paver.transport.vsphere_reader import Link, VsphereReader
 
 
@@ -65,34 +63,20 @@ class VsphereWriter(VsphereReader):
         self,
         datastore: str,
         path: str,
-        data: bytes | Readable,
-        *,
-        size: int | None = None,
-        datacenter: str = folder.ESX_DATACENTER,
-        on_progress: Progress | None = None,
+        data: bytes,
     ) -> None:
-        """Writes `[datastore] path` (call `folder:PUT`); its directory must be there."""
-        lent = None
-        if isinstance(data, bytes):
-            stream: Readable = io.BytesIO(data)
-            size = len(data)
-            lent = self._link.stub.lent()
-        else:
-            stream = data
-            if size is None:
-                raise PaverError(f"the size of [{datastore}] {path} must be said before it is uploaded")
-        self._gate("folder:PUT", f"{self.name}: [{datastore}] {path}", {"bytes": size})
+        """Writes a host's `[datastore] path` (call `folder:PUT`); its directory must be there."""
+        self._gate("folder:PUT", f"{self.name}: [{datastore}] {path}", {"bytes": len(data)})
+        link = self._link
         try:
             folder.put(
-                self._link.route,
-                self._link.session.cookie,
+                link.route,
+                link.stub.lent(),
+                link.session.cookie,
                 datastore,
                 path,
-                datacenter,
-                stream,
-                size,
-                on_progress,
-                lent,
+                folder.ESX_DATACENTER,
+                data,
             )
         finally:
             self._link.snapshot.forget_files()

@@ -406,7 +406,7 @@ def test_files_of_a_datastore_are_written_read_and_deleted(writer: VsphereWriter
     assert (esx.folder / "datastore1/paver/led ger.json").read_bytes() == content
     writer.datastore_delete("datastore1", "paver")
     writer.datastore_delete("datastore1", "paver")
-    assert not writer.exists("datastore1", "paver/led ger.json")
+    assert writer.datastore_size("datastore1", "paver/led ger.json") is None
 
 
 def test_a_task_is_waited_for_and_returns_its_result(writer: VsphereWriter) -> None:
@@ -471,9 +471,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Package]:
 
 def spec_of(writer: VsphereWriter, package: Package, **changes: Any) -> Any:
     pool, _, datastore = places(writer)
-    network = writer.one("Network", name="VM Network")
-    assert network is not None
-    options = {"name": "jumpbox", "networks": {"VM Network": network[0]}, **changes}
+    (network,) = (one for one, values in writer.objects("Network") if values["name"] == "VM Network")
+    options = {"name": "jumpbox", "networks": {"VM Network": network}, **changes}
     return nfc.import_spec(writer, package.text, pool, datastore, **options)
 
 

@@ -55,18 +55,16 @@ class Guest:
         self._shell.close()
 
 
-def await_guest(
-    machine: Machine, address: str, port: int, user: str, key: str, seconds: float = ANSWERS
-) -> Guest:
+def await_guest(machine: Machine, address: str, port: int, user: str, key: str) -> Guest:
     """Returns the guest once a login succeeds.
 
     Raises:
         Hung: it does not come to that in time.
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + ANSWERS
     found, last = Guest(address, port, user, key), "nothing was tried"
     # OpenSSH shuts out for a while who comes often and does not log in: so nobody knocks before it is up.
-    machine.console.wait(_UP, seconds, machine.runs, what="its login prompt")
+    machine.console.wait(_UP, ANSWERS, machine.runs, what="its login prompt")
     while time.monotonic() < end:
         if not machine.runs():
             raise machine.console.hung("the machine ended before SSH answered", "")
@@ -77,7 +75,7 @@ def await_guest(
             time.sleep(_TICK)
         else:
             return found
-    raise machine.console.hung("no SSH login succeeds", f"{seconds:.0f} s went by; the last attempt: {last}")
+    raise machine.console.hung("no SSH login succeeds", f"{ANSWERS:.0f} s went by; the last attempt: {last}")
 
 
 def _first(address: str, port: int, user: str, key: str) -> tuple[paramiko.SSHClient, str]:

@@ -119,9 +119,9 @@ def spawn(
     return Process(popen)
 
 
-def await_port(address: str, port: int, seconds: float = _BOOT_SECONDS) -> bool:
+def await_port(address: str, port: int) -> bool:
     """Waits until something accepts connections at the address; False where nothing does in time."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + _BOOT_SECONDS
     while time.monotonic() < end:
         try:
             with socket.create_connection((address, port), timeout=1):
