@@ -26,7 +26,7 @@ from typing import Any
 
 from paver.errors import BadInput
 from paver.lab import system
-from paver.lab.plan import Plan
+from paver.lab.plan import Host, Plan
 from paver.lab.raising import Lab
 from paver.lab.room import disk
 from paver.lab.standins import bucc_artefact, vcsa_iso
@@ -140,6 +140,28 @@ def write(lab: Lab, folder: Path, image: Path | None = None) -> Demo:
             str(key),
         ]
         subprocess.run(argv, check=True, capture_output=True)
+    digest = inputs(lab, folder, lab.plan.hosts[0], image)
+    site = folder / "site.yml"
+    operator = key.with_suffix(".pub").read_text().strip()
+    site.write_text(text(lab.plan, lab.fingerprints, operator, digest))
+    lab.name_site(site)
+    return Demo(site, key)
+
+
+def inputs(lab: Lab, folder: Path, vcenter_on: Host, image: Path | None = None) -> str:
+    """Makes what a site file names: image and artefact in `folder`, the installer's ISO on a host's datastore (`ISO`).
+
+    Without the programs that it is made of, there is no artefact.
+
+    Args:
+        lab: a lab that is up.
+        folder: the site's.
+        vcenter_on: the host that has the ISO, on its first datastore.
+        image: the jumpbox's OVA; None makes one that the lab boots without QEMU.
+
+    Returns:
+        the ISO's digest.
+    """
     _jumpbox(folder / "jumpbox.ova", image)
     interpreter = shlex.quote(sys.executable) if image is None else _either(sys.executable)
     if all(name in lab.programs for name in _ARTEFACT_PROGRAMS):
@@ -147,16 +169,11 @@ def write(lab: Lab, folder: Path, image: Path | None = None) -> Demo:
         bosh, minio, registry = (lab.programs[name] for name in _ARTEFACT_PROGRAMS)
         library = shlex.quote(system.python_path())
         bucc_artefact.build(folder / "bucc.tar", bosh, minio, registry, interpreter, library)
-    first = lab.plan.hosts[0]
-    iso = lab.folder / "hosts" / first.name / "datastores" / first.datastores[0].name / ISO
+    iso = lab.folder / "hosts" / vcenter_on.name / "datastores" / vcenter_on.datastores[0].name / ISO
     if not iso.exists():
         iso.parent.mkdir(parents=True, exist_ok=True)
         vcsa_iso.build_iso(iso, python=sys.executable if image is None else BAKED)
-    site = folder / "site.yml"
-    operator = key.with_suffix(".pub").read_text().strip()
-    site.write_text(text(lab.plan, lab.fingerprints, operator, sha256(iso)))
-    lab.name_site(site)
-    return Demo(site, key)
+    return _sha256(iso)
 
 
 def _jumpbox(target: Path, image: Path | None) -> None:
@@ -188,7 +205,7 @@ def passwords(folder: Path, name: str, hosts: int = 2) -> dict[str, str]:
     return {f"esx-{number:02d}": value for number in range(1, hosts + 1)}
 
 
-def sha256(path: Path) -> str:
+def _sha256(path: Path) -> str:
     """Returns a file's digest."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,10 +7,8 @@ passwords, the jumpbox's image, vCenter's ISO, BUCC's artefact, and every secret
 from __future__ import annotations
 
 import secrets
-import shlex
 import shutil
 import string
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,21 +18,14 @@ import yaml
 from paver.driver import Driver
 from paver.errors import BadInput
 from paver.lab import plan as plans
-from paver.lab import raising, system
+from paver.lab import raising
 from paver.lab import site as lab_site
-from paver.lab.plan import Plan
+from paver.lab.plan import Host, Plan
 from paver.lab.raising import Lab
-from paver.lab.room import disk
-from paver.lab.standins import bucc_artefact, vcsa_iso
-from paver.ovf.write import make_ova
 from paver.runs.compose import compose, given
 from paver.sealed import keys, passwords, store
 from paver.sitefile import tree
 from paver.sitefile.site import Site
-
-IMAGE_BYTES = 16 * 2**20
-ARTEFACT_PROGRAMS = ("bosh", "minio", "registry")
-
 
 _KEY_SIGNS = string.digits + "ACDEFGHJKLMNPQRTUVWXYZ"
 _MARK = ".rehearsal"
@@ -106,7 +97,6 @@ def write(site: Site, lab: Lab, folder: Path, values: dict[str, str]) -> Path:
     # Nobody is there who would import an image by hand.
     document["jumpbox"] = {**document["jumpbox"], "image": "jumpbox.ova", "placed_by": "paver"}
     document["bucc"] = {**document["bucc"], "artefact": "bucc.tar"}
-    document["iaas"] = _installer(document["iaas"], lab)
     for text in site.small_files:
         target = folder / text
         if Path(text).is_absolute() or not target.resolve().is_relative_to(folder.resolve()):
@@ -116,41 +106,21 @@ def write(site: Site, lab: Lab, folder: Path, values: dict[str, str]) -> Path:
             shutil.copyfile(site.path(text), target)
         except OSError as error:
             raise BadInput(f"{text} can't be read", why=error.strerror or "") from error
-    make_ova(
-        folder / "jumpbox.ova",
-        name="paver-jumpbox",
-        disk=disk.first_line("jumpbox"),
-        capacity=IMAGE_BYTES,
-        networks=("VM Network",),
-    )
-    _artefact(lab, folder / "bucc.tar")
+    host = next(one for one in lab.plan.hosts if one.name == document["iaas"]["vcenter"]["on"])
+    document["iaas"] = _installed_by(document["iaas"], host, lab_site.inputs(lab, folder, host))
+    artefact = folder / "bucc.tar"
+    if not artefact.exists():
+        artefact.write_text("no BUCC artefact: this rehearsal ends before the phase bucc\n")
     lab.name_site(folder / "site.yml")
     file = folder / "site.yml"
     file.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return file
 
 
-def _artefact(lab: Lab, path: Path) -> None:
-    if not all(name in lab.programs for name in ARTEFACT_PROGRAMS):
-        path.write_text("no BUCC artefact: this rehearsal ends before the phase bucc\n")
-        return
-    bosh, minio, registry = (lab.programs[name] for name in ARTEFACT_PROGRAMS)
-    interpreter, library = shlex.quote(sys.executable), shlex.quote(system.python_path())
-    bucc_artefact.build(path, bosh, minio, registry, interpreter, library)
-
-
-def _installer(iaas: dict[str, Any], lab: Lab) -> dict[str, Any]:
-    """Puts the stand-in's ISO on the datastore of the host that vCenter is placed on."""
-    host = next(one for one in lab.plan.hosts if one.name == iaas["vcenter"]["on"])
-    datastore = host.datastores[0].name
-    iso = lab.folder / "hosts" / host.name / "datastores" / datastore / lab_site.ISO
-    iso.parent.mkdir(parents=True, exist_ok=True)
-    vcsa_iso.build_iso(iso)
-    vcenter = {
-        **iaas["vcenter"],
-        "installer": {"iso": f"[{datastore}] {lab_site.ISO}", "sha256": lab_site.sha256(iso)},
-    }
-    return {**iaas, "vcenter": vcenter}
+def _installed_by(iaas: dict[str, Any], host: Host, digest: str) -> dict[str, Any]:
+    """Returns the section with the stand-in's ISO, which lies on the host that vCenter is placed on."""
+    installer = {"iso": f"[{host.datastores[0].name}] {lab_site.ISO}", "sha256": digest}
+    return {**iaas, "vcenter": {**iaas["vcenter"], "installer": installer}}
 
 
 def _seal(folder: Path, name: str, values: dict[str, str]) -> None:
