@@ -441,11 +441,12 @@ def test_boshs_account_may_do_what_its_cpi_does(run: InventoryRun) -> None:
         pool = entity(cpi, "ResourcePool", "bosh")
         vms = entity(cpi, "Folder", "BOSH_VMs")
         fields, disks = cpi.content.customFieldsManager, cpi.content.virtualDiskManager
-        cpi.call(fields, "AddCustomFieldDef", name="deployment", moType=None)
+        field = cpi.call(fields, "AddCustomFieldDef", name="deployment", moType=None)
         nested = cpi.call(vms, "CreateFolder", name="nested")
         cpi.task(nested, "Destroy_Task")
         cpi.task(vms, "CreateVM_Task", config=small("vm-1"), pool=pool)
         vm = entity(cpi, "VirtualMachine", "vm-1")
+        cpi.call(fields, "SetField", entity=vm, key=field.key, value="registry")
         cpi.task(vm, "ReconfigVM_Task", spec=new("VirtualMachineConfigSpec", numCPUs=2, memoryMB=256))
         cpi.task(vm, "PowerOnVM_Task")
         cpi.task(vm, "PowerOffVM_Task")
@@ -502,10 +503,13 @@ def test_boshs_account_may_do_nothing_else(run: InventoryRun) -> None:
         north = entity(cpi, "Datacenter", "north")
         above = cpi.value(north, "vmFolder")
         root = entity(cpi, "ResourcePool", "Resources")
+        fields = cpi.content.customFieldsManager
+        field = cpi.call(fields, "AddCustomFieldDef", name="deployment", moType=None)
         tries: list[Callable[[], object]] = [
             lambda: cpi.task(jumpbox, "PowerOnVM_Task"),
             lambda: cpi.task(jumpbox, "Destroy_Task"),
             lambda: cpi.task(jumpbox, "ReconfigVM_Task", spec=new("VirtualMachineConfigSpec", memoryMB=256)),
+            lambda: cpi.call(fields, "SetField", entity=jumpbox, key=field.key, value="ours"),
             lambda: cpi.call(above, "CreateFolder", name="elsewhere"),
             lambda: cpi.task(above, "CreateVM_Task", config=small("elsewhere"), pool=root),
             lambda: cpi.task(root, "Destroy_Task"),

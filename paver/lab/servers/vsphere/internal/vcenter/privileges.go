@@ -108,7 +108,9 @@ func (v *VCenter) needs(m *simulator.Method) []need {
 		return v.onStore(req.Datacenter, req.Name, "Datastore.FileManagement")
 	case *types.DeleteVirtualDisk_Task:
 		return v.onStore(req.Datacenter, req.Name, "Datastore.FileManagement")
-	case *types.AddCustomFieldDef, *types.RemoveCustomFieldDef, *types.RenameCustomFieldDef, *types.SetField:
+	case *types.SetField:
+		return []need{{req.Entity, "Global.SetCustomField"}}
+	case *types.AddCustomFieldDef, *types.RemoveCustomFieldDef, *types.RenameCustomFieldDef:
 		return []need{{root, "Global.ManageCustomFields"}}
 	case *types.AddAuthorizationRole, *types.UpdateAuthorizationRole, *types.RemoveAuthorizationRole:
 		return []need{{root, "Authorization.ModifyRoles"}}
