@@ -26,6 +26,8 @@ from paver.transport.vsphere_writer import VsphereWriter
 CALLS = frozenset({"ImportVApp", "nfc:POST", "nfc:PUT", "HttpNfcLeaseComplete", "HttpNfcLeaseAbort"})
 """What a kind that deploys an OVF declares."""
 
+_NO_MANIFEST = ("NotSupported", "InvalidState")
+
 TELL = 2.0
 """Seconds between two tellings of progress, as govmomi does it."""
 
@@ -130,6 +132,7 @@ def import_vapp(
     spec: Any,
     sources: Mapping[str, Source],
     on_progress: Progress | None = None,
+    on_untold: Callable[[str], None] | None = None,
 ) -> Any:
     """Deploys what `import_spec` returned and returns the VM's reference.
 
@@ -141,6 +144,7 @@ def import_vapp(
         spec: the result of `import_spec`; its `importSpec.configSpec.extraConfig` may carry the mark.
         sources: by the descriptor's file name, the files.
         on_progress: is told bytes sent and bytes in all.
+        on_untold: is told why what arrived could not be compared with what was sent, if it could not.
 
     Raises:
         BadInput: if a file that the descriptor refers to is not given.
@@ -164,7 +168,9 @@ def import_vapp(
                 tell = functools.partial(_tell, alive, on_progress, done, total)
                 sent[url.key] = (_send(writer, item, url, source, tell), source.size, bool(url.disk))
                 done += source.size
-        _compare(writer, lease, sent)
+        untold = _compare(writer, lease, sent)
+        if untold and on_untold is not None:
+            on_untold(untold)
         writer.call(lease, "HttpNfcLeaseComplete")
     except BaseException:
         # Also for Ctrl-C: an import that is neither completed nor aborted stays stuck on the host.
@@ -290,17 +296,28 @@ def _kept_alive(writer: VsphereWriter, lease: Any) -> Iterator[_Alive]:
     alive.check()
 
 
-def _compare(writer: VsphereWriter, lease: Any, sent: Mapping[str, tuple[str, int, bool]]) -> None:
-    entries = {entry.key: entry for entry in writer.query(lease, "HttpNfcLeaseGetManifest") or ()}
+def _compare(writer: VsphereWriter, lease: Any, sent: Mapping[str, tuple[str, int, bool]]) -> str:
+    """Returns why what arrived could not be compared, empty if it was.
+
+    The API's own text calls the manifest that of a download: a host that tells none of an upload breaks no promise.
+    """
+    try:
+        told = writer.query(lease, "HttpNfcLeaseGetManifest") or ()
+    except faults.VsphereFault as fault:
+        if not any(fault.is_a(name) for name in _NO_MANIFEST):
+            raise
+        return f"{writer.name} does not tell what arrived: {fault.fault}"
+    entries = {entry.key: entry for entry in told}
+    untold = []
     for key, (digest, size, disk) in sent.items():
         entry = entries.get(key)
-        if entry is None:
+        if entry is None or not entry.sha1:
             if disk:
-                raise PaverError(f"{writer.name} does not say what arrived of {key}")
-            continue
-        if entry.sha1 and entry.sha1.lower() != digest:
+                untold.append(key)
+        elif entry.sha1.lower() != digest:
             raise PaverError(
                 f"{writer.name} got {key} changed on the way",
                 seen=f"sha1 {entry.sha1}, {entry.size} bytes; wished {digest}, {size} bytes",
                 do="run the same command again: the upload starts anew",
             )
+    return f"{writer.name} does not tell what arrived of {', '.join(untold)}" if untold else ""

@@ -78,6 +78,23 @@ def test_the_host_keys_are_what_the_machine_published(run: Run) -> None:
     assert facts.host_keys == (HOST_KEY,)
 
 
+def test_an_image_whose_arrival_the_host_does_not_tell_of_is_deployed_and_the_proof_says_so(
+    run: Run, there: Hosts
+) -> None:
+    there.ask("/manifest", server="esx-01", silent=True)
+    run.fine()
+    with run.world() as world:
+        resource = next(one for one in world.paved.resources if one.id == run.id(JUMPBOX))
+        run.plan_in(world)
+        facts: Any = world.board.facts(run.id(JUMPBOX))
+        reader: Any = world
+        said = {check.name: check.seen for check in resource.checks(reader, facts)}
+    assert said["the image was sent whole; it was not compared"].startswith(
+        "esx-01 does not tell what arrived of "
+    )
+    assert pending(run.plan()) == {}
+
+
 def test_without_leave_a_jumpbox_is_not_removed(run: Run) -> None:
     run.fine()
     made = run.plan("destroy")

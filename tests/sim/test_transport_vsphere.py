@@ -497,6 +497,40 @@ def test_an_ova_is_deployed_compared_and_born_with_its_mark(
     assert set(gate.calls) <= nfc.CALLS
 
 
+@pytest.mark.parametrize("how", ["nothing", "NotSupported", "InvalidState"])
+def test_a_host_that_does_not_tell_what_arrived_gets_its_machine_and_says_so(
+    how: str, esx: Esx, connection: VsphereConnection, package: Package
+) -> None:
+    if how == "nothing":
+        control.call(esx.control, "POST", "/manifest", {"server": "esx-01", "silent": True})
+    else:
+        rule = {"server": "esx-01", "method": "HttpNfcLeaseGetManifest", "fault": how}
+        control.call(esx.control, "POST", "/fault", rule)
+    writer = connection.writer(Gate())
+    pool, folder, _ = places(writer)
+    untold: list[str] = []
+    vm = nfc.import_vapp(
+        writer, pool, folder, None, spec_of(writer, package), package.sources(), None, untold.append
+    )
+    assert writer.value(vm, "name") == "jumpbox"
+    [why] = untold
+    assert why.startswith("esx-01 does not tell what arrived")
+    assert how == "nothing" or how in why
+
+
+def test_another_fault_of_asking_what_arrived_is_none_that_is_passed_over(
+    esx: Esx, connection: VsphereConnection, package: Package
+) -> None:
+    rule = {"server": "esx-01", "method": "HttpNfcLeaseGetManifest", "fault": "HostCommunication"}
+    control.call(esx.control, "POST", "/fault", rule)
+    writer = connection.writer(Gate())
+    pool, folder, _ = places(writer)
+    with pytest.raises(VsphereFault, match="HostCommunication"):
+        nfc.import_vapp(writer, pool, folder, None, spec_of(writer, package), package.sources())
+    writer.forget()
+    assert writer.objects("VirtualMachine") == []
+
+
 @pytest.mark.parametrize(
     "how", ["cut short", "interrupted", "changed", "not as verified", "refused", "hung up"]
 )

@@ -139,8 +139,12 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
         def progress(done: int, total: int) -> None:
             world.report("uploading the image", done, total, "B")
 
-        vm = nfc.import_vapp(session, pool, folder, None, spec, sources, progress)
-    session.task(vm, "ReconfigVM_Task", spec=marks.spec({facts.UPLOADED: "true"}))
+        untold: list[str] = []
+        vm = nfc.import_vapp(session, pool, folder, None, spec, sources, progress, untold.append)
+    told = {facts.UPLOADED: "true"}
+    if untold:
+        told[facts.UNTOLD] = untold[0]
+    session.task(vm, "ReconfigVM_Task", spec=marks.spec(told))
 
 
 def _dress(spec: Any, world: Writer, wish: Jumpbox) -> None:

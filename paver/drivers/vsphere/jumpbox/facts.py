@@ -16,6 +16,8 @@ from paver.signing import public_line
 
 UPLOADED = "paver.uploaded"
 """Set once all disks are there: a VM that has it is brought to its end, one without it is made anew."""
+UNTOLD = "paver.untold"
+"""Set beside it where the host did not tell what arrived: why."""
 
 _SEARCH = ("name", "config.extraConfig")
 _DETAILS = (
@@ -34,6 +36,7 @@ class JumpboxFacts(Facts):
 
     Attributes:
         host_keys: public host keys that it published since it was switched on.
+        untold: why what arrived of the image was not compared; None where it was, or paver did not upload it.
     """
 
     name: str
@@ -54,6 +57,7 @@ class JumpboxFacts(Facts):
     disk_gb: int | None = None
     autostart: bool | None = None
     host_keys: tuple[str, ...] | None = None
+    untold: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +139,7 @@ def of(session: Any, found: Found, *, datastore: str | None = None) -> JumpboxFa
         disk_gb=int(disks[0].capacityInKB) // 2**20 if disks else None,
         autostart=_autostart(session, found.vm),
         host_keys=host_keys(found.extra) if found.running else None,
+        untold=found.extra.get(UNTOLD),
     )
 
 

@@ -151,6 +151,19 @@ func (f *Fleet) routes() {
 		}
 		return nil, h.setUplink(r.Device, r.Up)
 	})
+	control.Handle(c, "POST /manifest", func(_ *http.Request, r struct {
+		Server string `json:"server"`
+		Silent bool   `json:"silent"`
+	}) (any, error) {
+		h, err := f.host(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		h.mu.Lock()
+		h.silent = r.Silent
+		h.mu.Unlock()
+		return nil, nil
+	})
 	control.Handle(c, "POST /licence", func(_ *http.Request, r struct {
 		Server  string `json:"server"`
 		Licence string `json:"licence"`

@@ -48,6 +48,7 @@ type Host struct {
 	transfers map[string]transfer
 	ha        bool   // the host's cluster has HA
 	manager   string // the vCenter that has taken the host in
+	silent    bool   // leases do not tell what has arrived
 }
 
 // newHost builds a host's inventory and reserves its address.
