@@ -121,7 +121,6 @@ def _made(
         capacity=machine.capacity,
         memory_mb=machine.memory_mb,
         cpus=machine.cpus,
-        guest="debian12_64Guest",
         product=Product(name="paver jumpbox", vendor="paver", version=version, full_version=version),
         publisher=publisher,
     )

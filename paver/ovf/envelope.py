@@ -15,9 +15,10 @@ from paver.ovf.model import STREAM_OPTIMIZED, Network, Product, Property
 from paver.ovf.vmdk_write import Written
 
 HARDWARE = "vmx-17"
+"""That of ESXi 7.0. It has to know the guest: `debian12_64Guest`, for one, came with ESXi 8.0 (vmx-20)."""
+
 _OS_IDS = {
     "debian11_64Guest": 96,
-    "debian12_64Guest": 96,
     "other3xLinux64Guest": 101,
     "other5xLinux64Guest": 101,
 }

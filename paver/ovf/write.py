@@ -65,7 +65,7 @@ def make_ova(
         networks: one NIC (vmxnet3) each, in order.
         properties: settings that whoever deploys may give, by `com.vmware.guestInfo`.
         product: name, vendor, version.
-        guest: VMware's guest OS identifier.
+        guest: VMware's guest OS identifier, one that the virtual hardware knows.
         publisher: signs the manifest with its certificate; None: nobody does.
 
     Raises:

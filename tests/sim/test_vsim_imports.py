@@ -19,8 +19,10 @@ from typing import Any
 
 import pytest
 
+from paver.image import publish
 from paver.lab import build
-from tests.support import vsim
+from paver.ovf.ova import Ova
+from tests.support import small_image, vsim
 from tests.support import vsim_wishes as wishes
 from tests.support.vsim import Site, fault
 
@@ -182,6 +184,19 @@ def test_garbage_is_a_fault_and_the_next_call_works(site: Site) -> None:
     for garbage in ("", "no xml", "<a/>", "<Envelope/>"):
         assert fault(partial(wishes.import_spec, content, garbage)) == "InvalidArgument"
     assert not wishes.import_spec(content, wishes.ova()).error
+
+
+def test_a_host_takes_what_an_image_is_published_as(site: Site, tmp_path: Path) -> None:
+    machine = publish.Machine(capacity=64 * small_image.GRAIN, memory_mb=512, cpus=1)
+    parts = small_image.parts(tmp_path / "parts", b"\x01" * small_image.GRAIN)
+    done = publish.publish(tmp_path / "out", "1.0", machine, parts)
+    content = site.host()
+    with Ova(done.files["ova"]) as ova:
+        result = wishes.import_spec(content, ova.descriptor.text)
+    assert not result.error
+    lease = wishes.lease_of(content, result.importSpec)
+    assert (lease.state, lease.error) == ("ready", None)
+    lease.HttpNfcLeaseAbort(None)
 
 
 def test_govc_imports_the_same_ova(site: Site, tmp_path: Path) -> None:

@@ -290,6 +290,9 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "bare-vapp": _bare_vapp,
         "vm-duplicate": _vm_duplicate,
         "vm-hardware": lambda s: fault(lambda: wishes.new_vm(s.host(), version="vmx-99")),
+        "vm-guest": lambda s: fault(
+            lambda: wishes.new_vm(s.host(), version="vmx-17", guestId="debian12_64Guest")
+        ),
         "extra-config-size": _extra_config_size,
         "resize-powered-on": _resize_powered_on,
         "datastore-full": lambda s: fault(lambda: wishes.new_vm(s.host(), disk_kb=1 << 20, thin=False)),

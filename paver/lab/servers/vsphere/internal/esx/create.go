@@ -128,6 +128,15 @@ func (h *Host) vmNamed(ctx *simulator.Context, name string) *types.ManagedObject
 	return nil
 }
 
+// guestSince is the first virtual hardware that knows a guest: the hardware of
+// the ESXi release that brought it. What is not listed is older than all.
+var guestSince = map[string]int{
+	string(types.VirtualMachineGuestOsIdentifierDebian11Guest):    17,
+	string(types.VirtualMachineGuestOsIdentifierDebian11_64Guest): 17,
+	string(types.VirtualMachineGuestOsIdentifierDebian12Guest):    20,
+	string(types.VirtualMachineGuestOsIdentifierDebian12_64Guest): 20,
+}
+
 // checkConfig checks what a new machine and a change have in common.
 func (h *Host) checkConfig(ctx *simulator.Context, spec *types.VirtualMachineConfigSpec) types.BaseMethodFault {
 	for _, o := range spec.ExtraConfig {
@@ -146,6 +155,8 @@ func (h *Host) checkConfig(ctx *simulator.Context, spec *types.VirtualMachineCon
 	if version, ok := strings.CutPrefix(spec.Version, "vmx-"); ok {
 		if n, err := strconv.Atoi(version); (err != nil || n > newestHardware) && h.refuse.Refuse("vm-hardware") {
 			return &types.InvalidVmConfig{Property: "configSpec.version"}
+		} else if n < guestSince[spec.GuestId] && h.refuse.Refuse("vm-guest") {
+			return &types.InvalidArgument{InvalidProperty: "configSpec.guestId"}
 		}
 	}
 	for i, c := range spec.DeviceChange {

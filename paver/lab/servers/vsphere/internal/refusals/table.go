@@ -22,6 +22,7 @@ var Table = []Row{
 	{ID: "bare-vapp", Where: "esx", Refuses: "OVF properties on a bare host", Fault: "NotSupported", Source: "simulators: a bare ESXi has no OVF property store"},
 	{ID: "vm-duplicate", Where: "esx", Refuses: "a second machine of the same name", Fault: "DuplicateName", Source: "vim25 Folder.CreateVM_Task"},
 	{ID: "vm-hardware", Where: "esx", Refuses: "a virtual hardware newer than the host", Fault: "InvalidVmConfig", Source: "esxi-and-ovf: Unsupported hardware family"},
+	{ID: "vm-guest", Where: "esx", Refuses: "a guest that is newer than the machine's virtual hardware", Fault: "InvalidArgument", Source: "vim25 VirtualMachineGuestOsIdentifier; hashicorp/packer #9153"},
 	{ID: "extra-config-size", Where: "esx", Refuses: "an extraConfig value of more than 64 KiB", Fault: "InvalidVmConfig", Source: "simulators: first-boot data on a bare ESXi"},
 	{ID: "resize-powered-on", Where: "esx", Refuses: "more CPUs or memory for a running machine", Fault: "InvalidPowerState", Source: "vim25 VirtualMachine.ReconfigVM_Task"},
 	{ID: "datastore-full", Where: "esx", Refuses: "a thick disk larger than the datastore's room", Fault: "NoDiskSpace", Source: "vim25 NoDiskSpace"},
