@@ -192,7 +192,7 @@ def _jumpbox(target: Path, image: Path | None) -> None:
 
 def _either(here: str) -> str:
     """Returns what a shell takes for the interpreter: the image's own on a jumpbox made of it, this one in the lab."""
-    return f"$(test -x {BAKED} && echo {BAKED} || echo {shlex.quote(here)})"
+    return f'"$(test -x {BAKED} && echo {BAKED} || echo {shlex.quote(here)})"'
 
 
 def passwords(folder: Path, name: str, hosts: int = 2) -> dict[str, str]:

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from paver.errors import PaverError
 from paver.image.prove.report import Line, Section
 from paver.image.stages import Tell
 from paver.lab import plan, providing, raising, site
@@ -57,15 +58,21 @@ def prove(image: Path, folder: Path, tell: Tell) -> Section:
 
 def _paver(lab: raising.Lab, log: Path, *argv: str) -> tuple[int, str]:
     with log.open("wb") as sink:
-        done = subprocess.run(
-            lab.argv([sys.executable, "-m", "paver", *argv], lab.folder),
-            env=lab.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            check=False,
-            timeout=SECONDS,
-        )
+        try:
+            done = subprocess.run(
+                lab.argv([sys.executable, "-m", "paver", *argv], lab.folder),
+                env=lab.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            said = log.read_text(errors="replace")
+            raise PaverError(
+                f"paver {argv[0]} did not end within {SECONDS / 3600:.0f} hours", seen=_last(said)
+            ) from error
     return done.returncode, log.read_text(errors="replace")
 
 
