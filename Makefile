@@ -25,7 +25,7 @@ test-fast: setup ## unit tests only
 
 test: check ## all tests but the long lives under kills; builds the lab's servers first
 	@$(PY) -m paver.lab.demo --only-build
-	@pytest -q tests -n 2
+	@pytest -q tests -n 3
 
 test-kills: check ## runs killed at every boundary of the journal and at 40 random moments: half an hour to an hour
 	@$(PY) -m paver.lab.demo --only-build
