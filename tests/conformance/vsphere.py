@@ -19,6 +19,7 @@ from paver.ovf.write import make_ova
 from paver.runs.conformance import Drift, Subject
 from paver.sitefile.load import loads
 from paver.transport.vsphere import new
+from tests.support.left import without
 from tests.support.vcenter_lab import InventoryRun, VCenter, vcenter
 from tests.support.vsphere_lab import hosts, text_of
 
@@ -179,13 +180,7 @@ def subject(folder: Path) -> Iterator[Subject]:
         other = tuple(dataclasses.replace(one, **OTHER.get(one.id, {})) for one in wish.resources)
 
         def listing() -> Any:
-            found = {name: running.inventory(name) for name in running.ports}
-            # What vCenter leaves on a host for ever: its authority's certificate, and its agent's account.
-            bare = {
-                name: {**one, "certificate": "", "users": {*one["users"]} - {"vpxuser"}}
-                for name, one in found.items()
-            }
-            return bare, there.inventory()
+            return {name: without(running.inventory(name)) for name in running.ports}, there.inventory()
 
         def writes() -> int:
             calls = [call for name in running.ports for call in running.trace(name)]

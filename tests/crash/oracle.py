@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from tests.support.left import as_named_before
 from tests.support.place import HOSTS, Call, Place
 from tests.support.raised import until
 
@@ -124,7 +125,7 @@ def whole(place: Place) -> None:
 
 def bare(start: dict[str, Any], place: Place, residue: Iterable[str]) -> None:
     """Asserts that a destroyed site left nothing but its residue on the hosts, datastores under the names of vCenter."""
-    end = {host: _as_named_before(found) for host, found in place.inventory().items()}
+    end = {host: as_named_before(found) for host, found in place.inventory().items()}
     for host in HOSTS:
         different = {key for key in start[host] | end[host] if start[host].get(key) != end[host].get(key)}
         assert different <= set(residue), {
@@ -135,9 +136,3 @@ def bare(start: dict[str, Any], place: Place, residue: Iterable[str]) -> None:
     until(lambda: not list((place.lab.folder / "machines").iterdir()), "no machine's folder is left")
     folders = {path.name for path in place.lab.folder.glob("hosts/*/datastores/*/*")}
     assert folders <= {"iso"}, folders
-
-
-def _as_named_before(host: dict[str, Any]) -> dict[str, Any]:
-    """The state of a host, its datastores by the names before vCenter renamed those whose name it had already."""
-    names = {name: re.sub(r" \(\d+\)$", "", name) for name in host["datastores"]}
-    return {**host, "datastores": {names[name]: store for name, store in host["datastores"].items()}}

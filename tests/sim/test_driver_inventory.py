@@ -19,6 +19,7 @@ from paver.engine.world import ReadingWorld
 from paver.transport.context import Wire
 from paver.transport.tls import TrustError
 from paver.transport.vsphere import VsphereFault, describe, new
+from tests.support.left import without
 from tests.support.vcenter_lab import CPI, InventoryRun, VCenter, vcenter, with_pool
 from tests.support.vsphere_lab import Hosts, hosts, pending, site_of
 
@@ -52,11 +53,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
 
 def state(hosts: Hosts) -> Any:
     """All about the hosts but what stays when they leave vCenter: its authority's certificate, its agent's account."""
-    found = {name: hosts.inventory(name) for name in hosts.ports}
-    return {
-        name: {**one, "certificate": "", "users": {*one["users"]} - {"vpxuser"}}
-        for name, one in found.items()
-    }
+    return {name: without(hosts.inventory(name)) for name in hosts.ports}
 
 
 def machine(session: Any, name: str) -> None:
