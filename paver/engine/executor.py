@@ -180,7 +180,7 @@ class Executor:
                 self._hands.tell(Event("skipped", action))
                 return False
             # What goes may be wished for no more; then nobody knows what lies around it either.
-            told = resource or self._goes(action)
+            told = resource or self._readable(action)
             journal.write("begun", self._begun(action, facts, verdict) | self._told(action, told))
             begun = True
             self._hands.tell(Event("begun", action))
@@ -219,7 +219,8 @@ class Executor:
             "converges": verdict == "converge",
         }
 
-    def _goes(self, action: Action) -> Resource[Any] | None:
+    def _readable(self, action: Action) -> Resource[Any] | None:
+        """Returns what an action is for as far as it can be read; None where nobody wishes for it any more."""
         wished = self._graph.resources.get(action.resource)
         return substitute(wished, self._hands.board.for_reading) if wished is not None else None
 
@@ -286,9 +287,8 @@ class Executor:
     def _facts(self, action: Action, resource: Resource[Any] | None) -> Facts | None:
         if resource is not None:
             return self._reading.as_named_now(self._read(resource))
-        wished = self._graph.resources.get(action.resource)
-        if wished is not None:
-            readable: Resource[Any] = substitute(wished, self._hands.board.for_reading)
+        readable = self._readable(action)
+        if readable is not None:
             facts = self._reading.as_named_now(self._read(readable))
             return facts if facts is None or facts.mark is not None else self._unmarked(action, facts)
         ground = self._grounds[action.kind, action.endpoint]

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from paver.ovf.ova import Ova
 from paver.signing import ssh
 from tests.image import mutate
 from tests.support import locks, small_image
+from tests.support.raised import until
 from tests.support.small_image import AT, GRAIN, MODULES, image, publisher
 
 LOCK = Lock(suite="trixie", content="0" * 64, epoch=1, debs=())
@@ -332,10 +332,11 @@ def test_of_two_builds_at_once_one_makes_a_stage_and_the_other_waits_for_it(tmp_
     def work(into: Path) -> None:
         ran.append("work")
         at_work.set()
-        deadline = time.monotonic() + 60
-        while len(ran) == 1 and not locks.waited_for(tmp_path / ".base.lock"):
-            assert time.monotonic() < deadline, "the second build neither works nor waits"
-            time.sleep(0.01)
+        until(
+            lambda: len(ran) > 1 or locks.waited_for(tmp_path / ".base.lock"),
+            "the second build works or waits",
+            seconds=60,
+        )
         (into / "product").write_text("made")
 
     with ThreadPoolExecutor(2) as pool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from paver.errors import BadInput
 from paver.image import publish, published, verify
 from paver.ovf import write
 from tests.support import locks, small_image
+from tests.support.raised import until
 from tests.support.small_image import GRAIN
 
 MACHINE = publish.Machine(capacity=64 * GRAIN, memory_mb=512, cpus=1)
@@ -49,10 +49,11 @@ def test_of_two_builds_at_once_the_second_publishes_when_the_first_is_done(
         name = given["disk"].parent.name
         order.append(f"{name} packs")
         packing.set()
-        deadline = time.monotonic() + 60
-        while name == "a" and "b packs" not in order and not locks.waited_for(out):
-            assert time.monotonic() < deadline, "the second build neither packs nor waits"
-            time.sleep(0.01)
+        until(
+            lambda: name != "a" or "b packs" in order or locks.waited_for(out),
+            "the second build packs or waits",
+            seconds=60,
+        )
         return pack(path, **given)
 
     monkeypatch.setattr(publish, "make_ova", packed)
