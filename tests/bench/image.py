@@ -29,7 +29,10 @@ _PEER = (
     "    while True:\n"
     "        head = data.read(512)\n"
     "        size = int.from_bytes(head[8:12], 'little')\n"
-    "        if not size: break\n"
+    "        if not size:\n"
+    "            if not int.from_bytes(head[12:16], 'little'): break\n"  # the stream's end; others are tables
+    "            data.seek(int.from_bytes(head[:8], 'little') * 512, 1)\n"
+    "            continue\n"
     "        rest = data.read(-(-(size + 12) // 512) * 512 - 512)\n"
     "        z.decompress((head + rest)[12:12 + size])\n"
 )
