@@ -33,7 +33,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report there as JSON as well")
     parser.add_argument(
-        "--keep", type=Path, metavar="DIR", help="leave the consoles' logs there, also of a boot that hangs"
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="leave logs of consoles and pictures of screens there, also of a boot that hangs",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from paver.lab.qemu import guestinfo, hardware, machine, plant
+from paver.errors import PaverError
+from paver.lab.qemu import guestinfo, hardware, machine, monitor, plant
 from paver.lab.qemu.acceleration import Acceleration
 from paver.lab.qemu.console import Hung
 from paver.ovf import gpt
@@ -27,18 +28,18 @@ pytestmark = pytest.mark.usefixtures("qemu")
 SOFTWARE = Acceleration("tcg", "")
 
 
-def disk(folder: Path) -> Path:
-    """A packed VMDK whose boot sector speaks and then nothing more."""
+def disk(folder: Path, sector: bytes = boots.SECTOR) -> Path:
+    """A packed VMDK with a boot sector; the usual one speaks and then nothing more."""
     packed = folder / "disk.vmdk"
     with packed.open("wb") as into:
-        write_vmdk(boots.SECTOR, into, capacity=2**20)
+        write_vmdk(sector, into, capacity=2**20)
     return machine.overlay(packed, "vmdk", folder / "disk.qcow2")
 
 
-def pc(folder: Path) -> hardware.Hardware:
+def pc(folder: Path, sector: bytes = boots.SECTOR) -> hardware.Hardware:
     network = hardware.UserNetwork(port=0, cidr="10.20.0.0/24", address="10.20.0.10")
     return hardware.Hardware(
-        disk=disk(folder), network=network, mac="00:50:56:00:00:01", memory_mb=64, cpus=1
+        disk=disk(folder, sector), network=network, mac="00:50:56:00:00:01", memory_mb=64, cpus=1
     )
 
 
@@ -148,3 +149,25 @@ def test_files_are_planted_on_a_disk_without_mounting_it(tmp_path: Path) -> None
     plant.plant(raw, {"/tool": "#!/bin/sh\n"})
     seen = ["/sbin/debugfs", "-R", "stat /tool", f"{raw}?offset={offset}"]
     assert "Mode:  0755" in subprocess.run(seen, capture_output=True, text=True, check=True).stdout
+
+
+# mov dx, 0x3f8; mov al, '>'; out dx, al; again: xor ah, ah; int 0x16; out dx, al; jmp again: it says that it is there,
+# then what the keyboard has.
+ECHOES = bytes.fromhex("baf803b03eee30e4cd16eeebf9").ljust(510, b"\0") + b"\x55\xaa"
+
+
+def test_what_is_typed_on_its_keyboard_arrives_and_its_screen_is_taken(tmp_path: Path) -> None:
+    made = pc(tmp_path, ECHOES)
+    with machine.Machine(made, SOFTWARE, tmp_path) as running:
+        shown = tmp_path / "screen.png"
+        running.console.wait(">", 60, running.runs)
+        running.screen.type('Paver-1 "~"')
+        running.console.wait(r'>Paver-1 "~"', 60, running.runs)
+        running.screen.wait(r"Booting from Hard Disk\.\.\.$", 10, running.runs)
+        running.screen.picture(shown)
+    assert shown.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_monitor_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(PaverError, match="monitor does not answer"):
+        monitor.Monitor(tmp_path / "monitor.sock").type("x")

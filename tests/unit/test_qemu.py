@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from paver.errors import BadInput
-from paver.lab.qemu import acceleration, guestinfo, hardware, plant
+from paver.errors import BadInput, PaverError
+from paver.lab.qemu import acceleration, guestinfo, hardware, monitor, plant
 from paver.lab.qemu.console import Console, Hung
 
 SOFTWARE = acceleration.Acceleration("tcg", "")
@@ -118,3 +118,33 @@ def test_a_disk_without_a_root_partition_gets_no_files(tmp_path: Path) -> None:
     disk.write_bytes(bytes(4096))
     with pytest.raises(BadInput, match="no root partition"):
         plant.root_at(disk)
+
+
+def test_further_disks_hang_on_the_same_controller_as_the_first_behind_it() -> None:
+    more = (Path("data.qcow2"), Path("artefacts.qcow2"))
+    for firmware, device in ((hardware.BIOS, "scsi-hd,bus=scsi0.0"), (hardware.UEFI, "virtio-blk-pci")):
+        made = pc(firmware=firmware, disks=more)
+        places = [made.index(f"{device},drive={name}") for name in ("root", "disk1", "disk2")]
+        assert places == sorted(places)
+        assert made.count(device) == 3
+        assert "file=data.qcow2" in made
+
+
+@pytest.mark.parametrize(
+    ("text", "pressed"),
+    [
+        ("a1", [["a"], ["1"]]),
+        ("A!", [["shift", "a"], ["shift", "1"]]),
+        ('-/"\n', [["minus"], ["slash"], ["shift", "apostrophe"], ["ret"]]),
+        ("~_", [["shift", "grave_accent"], ["shift", "minus"]]),
+    ],
+)
+def test_text_is_typed_with_the_keys_of_a_us_keyboard(text: str, pressed: list[list[str]]) -> None:
+    assert list(monitor.keys(text)) == pressed
+
+
+def test_every_printable_character_has_a_key_and_nothing_else_has() -> None:
+    printable = "".join(map(chr, range(0x20, 0x7F)))
+    assert len({tuple(together) for together in monitor.keys(printable)}) == len(printable)
+    with pytest.raises(PaverError, match="no key for 'é'"):
+        list(monitor.keys("é"))

@@ -55,8 +55,8 @@ class Guest:
         self._shell.close()
 
 
-def await_guest(machine: Machine, address: str, port: int, user: str, key: str) -> Guest:
-    """Returns the guest once a login succeeds.
+def await_guest(machine: Machine, address: str, port: int, user: str, key: str, since: int = 0) -> Guest:
+    """Returns the guest once a login succeeds; `since` is the place on its console from which this boot is.
 
     Raises:
         Hung: it does not come to that in time.
@@ -64,7 +64,7 @@ def await_guest(machine: Machine, address: str, port: int, user: str, key: str) 
     end = time.monotonic() + ANSWERS
     found, last = Guest(address, port, user, key), "nothing was tried"
     # OpenSSH shuts out for a while who comes often and does not log in: so nobody knocks before it is up.
-    machine.console.wait(_UP, ANSWERS, machine.runs, what="its login prompt")
+    machine.console.wait(_UP, ANSWERS, machine.runs, what="its login prompt", since=since)
     while time.monotonic() < end:
         if not machine.runs():
             raise machine.console.hung("the machine ended before SSH answered", "")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from paver.errors import BadInput
 from paver.image import hardening
+from paver.image.prove.guest import Guest
 from paver.image.prove.report import Line
 from paver.lab import cache, debian
 
@@ -32,6 +33,18 @@ COMMAND = (
     f" >{FOLDER}/out 2>&1 </dev/null; cat {FOLDER}/report; rm -rf {FOLDER}"
 )
 """Prints the report. lynis reads its parts from the folder that it is started in."""
+
+
+def audit(asked: Guest, source: Path, tell: Callable[[str], None]) -> list[Line]:
+    """Runs lynis on the machine, and holds what it finds to the reasons in the source tree `source`.
+
+    Raises:
+        PaverError: lynis can't be had, or the machine does not answer any more.
+    """
+    brought = archive(tell)
+    tell("lynis: auditing")
+    asked.run(f"mkdir -p {FOLDER} && tar -xC {FOLDER}", root=True, stdin=brought)
+    return judge(asked.run(COMMAND, root=True, timeout=SECONDS).text, source)
 
 
 def archive(say: Callable[[str], None]) -> bytes:

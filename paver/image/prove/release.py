@@ -13,6 +13,7 @@ import tarfile
 
 import yaml
 
+from paver.image.prove.guest import Guest
 from paver.image.prove.report import Line
 from paver.lab.standins import tarballs
 from paver.lab.standins.tarballs import Job, Package, Release, Stemcell
@@ -89,6 +90,16 @@ def files() -> dict[str, bytes]:
         "stemcell.tgz": tarballs.stemcell_tarball(stemcell),
         "manifest.yml": yaml.safe_dump(_manifest(), sort_keys=False).encode(),
     }
+
+
+def compiled(asked: Guest) -> list[Line]:
+    """Has the machine compile and run the release, and returns what that proves.
+
+    Raises:
+        PaverError: the machine does not answer any more.
+    """
+    asked.run(f"mkdir -p {FOLDER} && tar -xC {FOLDER}", stdin=archive())
+    return judge(asked.run(COMMAND, timeout=SECONDS).text)
 
 
 def archive() -> bytes:

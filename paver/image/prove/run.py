@@ -147,9 +147,9 @@ def _bill(file: Path, sha256: str) -> bill.Bill | None:
 
 
 def _keep(keep: Path, folder: Path) -> Path:
-    """Copies the logs of a boot to where they stay, and returns the console's."""
+    """Copies the logs of a boot, and pictures of its screen, to where they stay; returns the console's log."""
     into = keep / folder.name
     into.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("*.log"):
+    for path in (*folder.glob("*.log"), *folder.glob("*.png")):
         shutil.copy2(path, into)
     return into / "console.log"

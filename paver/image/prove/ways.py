@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
 import dataclasses
-import json
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from paver.drivers.vsphere.jumpbox import first_boot
 from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot
-from paver.errors import PaverError
 from paver.image.bill import Bill
-from paver.image.prove import checks, firstboot, form, guest, lynis, release, shut
-from paver.image.prove.report import Line, Section
+from paver.image.prove import came, checks, disks, firstboot, form, lynis, release, shut
+from paver.image.prove.report import Section
 from paver.image.stages import Tell
 from paver.lab.qemu import guestinfo, hardware, machine, plant
 from paver.lab.qemu.acceleration import Acceleration
-from paver.signing import public_line, ssh
 from paver.trust import ssh_keys
 
 BOOT = 120.0
 """Seconds until the kernel speaks; software emulation needs 10."""
 
-FIRST_BOOT = 600.0
-"""Seconds that cloud-init may take from then on."""
-CHECKS = 900.0
-"""Seconds that all that is looked at may take together."""
-
 NOCLOUD, GUESTINFO, FORM = "nocloud", "guestinfo", "console"
-_MARK = "/etc/paver/firstboot.done"
-_AWAIT_MARK = f"for i in $(seq 300); do [ -s {_MARK} ] && break; sleep 1; done; cat {_MARK}"
 _FAILS_WITHOUT_VMWARE = ("open-vm-tools.service",)
 
 
@@ -57,7 +43,7 @@ class Image:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Way:
-    """A way to boot: its name, the firmware, how the machine is told who it is, in words, what is not real, and whether a release is compiled and lynis run on it."""
+    """A way to boot: its name, the firmware, how the machine is told who it is, in words, what is not real; and whether a release is compiled and lynis run on it, and further disks attached, with which it is booted again."""
 
     name: str
     firmware: str
@@ -66,6 +52,7 @@ class Way:
     stands_in: str = ""
     compiles: bool = False
     audits: bool = False
+    disks: bool = False
 
 
 WAYS = (
@@ -75,6 +62,7 @@ WAYS = (
         told_by=NOCLOUD,
         how="BIOS, pvscsi, vmxnet3; told by a NoCloud CD-ROM",
         compiles=True,
+        disks=True,
     ),
     Way(
         name="uefi-nocloud",
@@ -95,7 +83,8 @@ WAYS = (
         name="bios-console",
         firmware=hardware.BIOS,
         told_by=FORM,
-        how="BIOS, pvscsi, vmxnet3; told nothing, the form filled in on the serial console",
+        how="BIOS, pvscsi, vmxnet3; told nothing, the form filled in on the screen by keyboard, with a"
+        " password, then again on the serial console, with a key",
     ),
 )
 
@@ -112,7 +101,9 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
     values = guestinfo.Guestinfo(firstboot.of_another(told)) if way.told_by == GUESTINFO else None
     tell(f"{way.name} disk: making it")
     network = hardware.UserNetwork(port=_free_port(), cidr=firstboot.CIDR, address=told.address)
-    pc = _pc(image, way, told, network, folder)
+    key = pair.private_key.reveal()
+    more = disks.attach(folder, key) if way.disks else ()
+    pc = _pc(image, way, told, network, folder, more)
     clock = _Clock()
     with machine.Machine(pc, acceleration, folder) as running:
         tell(f"{way.name} boot: waiting for SSH")
@@ -120,37 +111,50 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
             values.serve(folder / "guestinfo.sock")
         running.console.wait("Linux version", BOOT, running.runs, what="its kernel")
         clock.note("kernel")
+        shown = None
         if way.told_by == FORM:
-            tell(f"{way.name} form: waiting for it, filling it in")
-            form.fill_in(running.console, form.steps(told), guest.ANSWERS, running.runs)
+            tell(f"{way.name} form: waiting for it, filling it in on the screen, then on the serial console")
+            shown = form.on_both(running, told, folder)
             clock.note("form")
-        with _guest(running, network, pair.private_key.reveal()) as asked:
+        with came.reached(running, network, key) as asked:
             clock.note("ssh")
             tell(f"{way.name} first boot: SSH answers; waiting for its end")
-            lines = [] if way.told_by == FORM else [_ended(asked)]
-            lines.append(_marked(asked, way.told_by))
+            lines = [] if way.told_by == FORM else [came.ended(asked)]
+            lines.append(came.marked(asked, way.told_by))
             clock.note("first boot")
             tell(f"{way.name} checks: looking")
-            lines += _published(running, asked)
+            lines += came.published(running, asked, shown)
+            if way.told_by == FORM:
+                lines.append(came.shut(running))
             if values is not None:
-                lines += _through_guestinfo(values, asked)
+                lines += came.through_guestinfo(values, asked)
             failing = () if values is None else _FAILS_WITHOUT_VMWARE
-            lines += _looked(asked, list(_probes(image, told, failing)))
+            lines += came.looked(asked, list(_probes(image, told, failing)))
             clock.note("checks")
             if way.compiles:
                 tell(f"{way.name} release: compiling it")
-                lines += _compiled(asked)
+                lines += release.compiled(asked)
                 clock.note("release")
             if way.audits:
-                lines += _audited(asked, image, lambda text: tell(f"{way.name} {text}"))
+                lines += lynis.audit(asked, image.source, lambda text: tell(f"{way.name} {text}"))
                 clock.note("lynis")
+            if way.disks:
+                tell(f"{way.name} disks: looking, and booting again")
+                lines += came.looked(asked, list(disks.probes(pair.public_key)))
+                lines += came.again(running, network, asked, key)
+                clock.note("second boot")
     return Section(
         name=way.name, how=way.how, stands_in=way.stands_in, seconds=clock.seconds, lines=tuple(lines)
     )
 
 
 def _pc(
-    image: Image, way: Way, told: FirstBoot, network: hardware.UserNetwork, folder: Path
+    image: Image,
+    way: Way,
+    told: FirstBoot,
+    network: hardware.UserNetwork,
+    folder: Path,
+    more: tuple[Path, ...],
 ) -> hardware.Hardware:
     if way.told_by == GUESTINFO:
         raw = plant.unpack(image.disk, folder / "disk.raw")
@@ -165,6 +169,7 @@ def _pc(
         mac=told.mac,
         firmware=way.firmware,
         cdrom=firstboot.iso(firstboot.nocloud(told), folder / "first-boot.iso") if nocloud else None,
+        disks=more,
         vmware=way.told_by == GUESTINFO,
     )
 
@@ -181,84 +186,6 @@ def _probes(image: Image, told: FirstBoot, failing: Sequence[str]) -> Iterable[c
     yield from checks.contents(image.bill, image.version)
     yield from checks.services(failing)
     yield from shut.probes()
-
-
-def _looked(asked: guest.Guest, probes: Sequence[checks.Probe]) -> list[Line]:
-    ran = asked.run("sh -s", root=True, timeout=CHECKS, stdin=checks.script(probes).encode())
-    try:
-        return checks.judged(probes, ran.text)
-    except ValueError as error:
-        raise PaverError(
-            "the checks ended before their end",
-            seen=ran.err.decode("utf-8", "replace")[-500:],
-            why=str(error),
-        ) from error
-
-
-def _audited(asked: guest.Guest, image: Image, tell: Tell) -> list[Line]:
-    brought = lynis.archive(tell)
-    tell("lynis: auditing")
-    asked.run(f"mkdir -p {lynis.FOLDER} && tar -xC {lynis.FOLDER}", root=True, stdin=brought)
-    return lynis.judge(asked.run(lynis.COMMAND, root=True, timeout=lynis.SECONDS).text, image.source)
-
-
-def _compiled(asked: guest.Guest) -> list[Line]:
-    asked.run(f"mkdir -p {release.FOLDER} && tar -xC {release.FOLDER}", stdin=release.archive())
-    return release.judge(asked.run(release.COMMAND, timeout=release.SECONDS).text)
-
-
-def _ended(asked: guest.Guest) -> Line:
-    ran = asked.run("cloud-init status --wait --long", root=True, timeout=FIRST_BOOT)
-    words = " ".join(ran.text.split())
-    return Line(checks.FIRST_BOOT, "cloud-init ended without an error", "status: done" in words, words[:300])
-
-
-def _marked(asked: guest.Guest, told_by: str) -> Line:
-    """The machine's own mark of a first boot that came to its end."""
-    ran = asked.run(_AWAIT_MARK, root=True, timeout=FIRST_BOOT)
-    try:
-        mark = json.loads(ran.text)
-        seen = f"way {mark['way']}, {mark['address']}, {mark['fingerprint']}"
-        holds = (mark["way"], mark["fingerprint"]) == (told_by, ssh.fingerprint(asked.host_key))
-    except (ValueError, KeyError, TypeError):
-        seen, holds = f"{_MARK} is {ran.text[:100] or 'not there'}", False
-    return Line(checks.FIRST_BOOT, "the first boot is marked as done in this way", holds, seen)
-
-
-def _published(running: machine.Machine, asked: guest.Guest) -> Iterator[Line]:
-    wanted = ssh.fingerprint(asked.host_key)
-    there = wanted in running.console.text()
-    yield Line(checks.FIRST_BOOT, "its host key's fingerprint is on the console", there, wanted)
-
-
-def _through_guestinfo(values: guestinfo.Guestinfo, asked: guest.Guest) -> Iterator[Line]:
-    now = values.values
-    try:
-        published = base64.b64decode(now.get(public_line.PUBLISHED, "")).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        published = now[public_line.PUBLISHED]
-    wanted = " ".join(asked.host_key.split()[:2])
-    yield Line(
-        checks.FIRST_BOOT,
-        "its host key is published by guestinfo",
-        wanted in published,
-        ssh.fingerprint(asked.host_key)
-        if wanted in published
-        else f"{public_line.PUBLISHED} is {published[:60] or 'not set'}",
-    )
-    # Who it is stays; what may have a password in it goes.
-    left = now.get(first_boot.USERDATA, "").strip("- ")
-    seen = f"{len(left)} characters are still there" if left else "cleared"
-    yield Line(checks.FIRST_BOOT, f"{first_boot.USERDATA} is cleared after use", not left, seen)
-
-
-@contextlib.contextmanager
-def _guest(running: machine.Machine, network: hardware.UserNetwork, key: str) -> Iterator[guest.Guest]:
-    found = guest.await_guest(running, "127.0.0.1", network.port, firstboot.USER, key)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 class _Clock:

@@ -22,22 +22,20 @@ class Hung(PaverError):
     """A machine did not come to where it should, in time or at all."""
 
 
-class Console:
-    """A machine's first serial port.
+class Watched:
+    """What a machine shows of itself, waited at.
 
     Args:
-        log: the file that all it says goes to.
-        port: the socket that leads to it, or None: nobody types.
+        name: what it is called.
+        more: where all that it said is, if anywhere.
     """
 
-    def __init__(self, log: Path, port: Path | None = None) -> None:
-        self.log = log
-        self._port = port
+    def __init__(self, name: str, more: str = "") -> None:
+        self._name, self._more = name, more
 
     def text(self) -> str:
-        """Returns all that it said, without what is meant for a terminal."""
-        raw = self.log.read_bytes() if self.log.exists() else b""
-        return _ESCAPES.sub("", raw.decode("utf-8", "replace")).replace("\r", "")
+        """Returns what it shows."""
+        raise NotImplementedError
 
     def last(self, lines: int = _LAST) -> str:
         """Returns its last lines that hold something."""
@@ -47,7 +45,7 @@ class Console:
     def wait(
         self, pattern: str, seconds: float, alive: Callable[[], bool], *, what: str = "", since: int = 0
     ) -> re.Match[str]:
-        """Returns the first match of `pattern` in what it says from the character `since` on.
+        """Returns the first match of `pattern` in what it shows from the character `since` on.
 
         Args:
             pattern: a regular expression; `^` and `$` match at lines.
@@ -71,14 +69,33 @@ class Console:
             time.sleep(_TICK)
 
     def hung(self, what: str, why: str) -> Hung:
-        """Returns the error that shows the console's last lines."""
+        """Returns the error that shows its last lines."""
         last = self.last()
         return Hung(
             what,
             why=why,
-            seen=f"the console's last lines:\n{last}" if last else "the console said nothing",
-            do=f"read all of it: {self.log}",
+            seen=f"{self._name}'s last lines:\n{last}" if last else f"{self._name} said nothing",
+            do=f"read all of it: {self._more}" if self._more else "",
         )
+
+
+class Console(Watched):
+    """A machine's first serial port.
+
+    Args:
+        log: the file that all it says goes to.
+        port: the socket that leads to it, or None: nobody types.
+    """
+
+    def __init__(self, log: Path, port: Path | None = None) -> None:
+        super().__init__("the console", str(log))
+        self.log = log
+        self._port = port
+
+    def text(self) -> str:
+        """Returns all that it said, without what is meant for a terminal."""
+        raw = self.log.read_bytes() if self.log.exists() else b""
+        return _ESCAPES.sub("", raw.decode("utf-8", "replace")).replace("\r", "")
 
     def type(self, text: str) -> None:
         """Types `text`.

@@ -58,6 +58,7 @@ class Hardware:
         mac: of its card.
         firmware: `bios` or `uefi`.
         cdrom: an ISO, or None.
+        disks: further qcow2 images, on the same controller.
         vmware: whether its firmware says that VMware made it, and it has a second serial port, for guestinfo.
         memory_mb: its memory in MiB.
         cpus: their number.
@@ -68,6 +69,7 @@ class Hardware:
     mac: str
     firmware: str = BIOS
     cdrom: Path | None = None
+    disks: tuple[Path, ...] = ()
     vmware: bool = False
     memory_mb: int = 2048
     cpus: int = 2
@@ -94,6 +96,7 @@ def argv(hardware: Hardware, acceleration: Acceleration, folder: Path) -> list[s
         *("-machine", "pc", "-accel", _accelerated(acceleration), "-cpu", cpu),
         *("-smp", str(hardware.cpus), "-m", str(hardware.memory_mb)),
         *("-chardev", _port(folder, "console"), "-serial", "chardev:console"),
+        *("-chardev", _port(folder, "monitor"), "-mon", "chardev=monitor,mode=control"),
         *_guestinfo(hardware, folder),
         *_firmware(hardware, folder),
         *_disk(hardware),
@@ -130,12 +133,18 @@ def _firmware(hardware: Hardware, folder: Path) -> Sequence[str]:
 
 
 def _disk(hardware: Hardware) -> Sequence[str]:
-    # What QEMU wrote is thrown away with the folder: nobody needs it on the platter.
-    drive = ("-drive", f"if=none,id=root,format=qcow2,cache=unsafe,discard=unmap,file={hardware.disk}")
-    if hardware.firmware == BIOS:
-        return (*drive, "-device", "pvscsi,id=scsi0", "-device", "scsi-hd,bus=scsi0.0,drive=root")
     # Debian's OVMF does not boot from a pvscsi controller.
-    return (*drive, "-device", "virtio-blk-pci,drive=root")
+    bios = hardware.firmware == BIOS
+    device = "scsi-hd,bus=scsi0.0" if bios else "virtio-blk-pci"
+    made = ["-device", "pvscsi,id=scsi0"] if bios else []
+    for name, file in [
+        ("root", hardware.disk),
+        *((f"disk{n}", disk) for n, disk in enumerate(hardware.disks, 1)),
+    ]:
+        # What QEMU wrote is thrown away with the folder: nobody needs it on the platter.
+        made += ["-drive", f"if=none,id={name},format=qcow2,cache=unsafe,discard=unmap,file={file}"]
+        made += ["-device", f"{device},drive={name}"]
+    return made
 
 
 def _cdrom(hardware: Hardware) -> Sequence[str]:

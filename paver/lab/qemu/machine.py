@@ -15,6 +15,8 @@ from paver.lab.qemu import programs
 from paver.lab.qemu.acceleration import Acceleration
 from paver.lab.qemu.console import Console
 from paver.lab.qemu.hardware import UEFI, Hardware
+from paver.lab.qemu.monitor import Monitor
+from paver.lab.qemu.screen import Screen
 
 
 class Machine:
@@ -34,6 +36,7 @@ class Machine:
     def __init__(self, hardware: Hardware, acceleration: Acceleration, folder: Path) -> None:
         self.hardware = hardware
         self.console = Console(folder / "console.log", folder / "console.sock")
+        self.screen = Screen(Monitor(folder / "monitor.sock"))
         self.folder = folder
         if hardware.firmware == UEFI:
             shutil.copyfile(hardwares.firmware()[1], folder / "firmware.fd")
@@ -93,21 +96,24 @@ def overlay(disk: Path, kind: str, into: Path) -> Path:
     Raises:
         PaverError: qemu-img is not there, or refuses.
     """
-    argv = [
-        programs.find(programs.IMG),
-        "create",
-        "-q",
-        "-f",
-        "qcow2",
-        "-b",
-        str(disk),
-        "-F",
-        kind,
-        str(into),
-    ]
+    _create(into, "-b", str(disk), "-F", kind, what=f"no disk could be made over {disk}")
+    return into
+
+
+def blank(size: int, into: Path) -> Path:
+    """Makes the qcow2 image `into`, a disk of `size` bytes that nothing was ever written to.
+
+    Raises:
+        PaverError: qemu-img is not there, or refuses.
+    """
+    _create(into, size=size, what="no blank disk could be made")
+    return into
+
+
+def _create(into: Path, *options: str, what: str, size: int | None = None) -> None:
+    argv = [programs.find(programs.IMG), "create", "-q", "-f", "qcow2", *options, str(into)]
+    if size is not None:
+        argv.append(str(size))
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise PaverError(
-            f"no disk could be made over {disk}", seen=done.stderr.strip(), why="qemu-img refused"
-        )
-    return into
+        raise PaverError(what, seen=done.stderr.strip(), why="qemu-img refused")
