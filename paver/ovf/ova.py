@@ -16,14 +16,17 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
-
-from cryptography import x509
+from typing import TYPE_CHECKING, Self
 
 from paver.errors import BadInput
-from paver.ovf import certificate, descriptor, manifest, tar, vmdk
+from paver.ovf import descriptor, manifest, tar, vmdk
 from paver.ovf.model import Descriptor, Disk, File
 from paver.ovf.names import href_name
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from paver.ovf import certificate
 
 _CHUNK = 4 * 2**20
 _USUAL, _SOON = 0.005, 0.0005
@@ -215,6 +218,9 @@ class Ova:
             raise BadInput(f"{self.name} holds {len(certificates)} certificates; one is right")
         if not certificates:
             return None
+        # Most images have none, and what reads certificates takes a fifth of what a deployment needs to start.
+        from paver.ovf import certificate  # noqa: PLC0415
+
         data = self._small(certificates[0], certificate.LONGEST)
         name = self._manifest_member().name
         manifest_ = self._small(self._by_name[name], manifest.LONGEST)

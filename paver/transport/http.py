@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paver.errors import PaverError, Refused, Unobservable
-from paver.transport import dial, tls
+from paver.transport import dial, lean, tls
 from paver.transport.context import Gate, Progress, Wire
 from paver.transport.http_auth import (
     Auth,
@@ -128,6 +128,7 @@ class Line:
         self._credentials: Credentials | None = None
 
     def _open(self) -> tuple[httpx.Client, Credentials]:
+        lean.load("httpx")
         import httpx  # noqa: PLC0415
 
         with self._lock:
@@ -158,6 +159,7 @@ class Line:
             Unobservable: if nothing answers.
             HttpError: for a status that is neither 2xx nor expected.
         """
+        lean.load("httpx")
         import httpx  # noqa: PLC0415
 
         client, credentials = self._open()

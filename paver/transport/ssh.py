@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from paver.errors import BadInput, Refused, Unobservable
-from paver.transport import dial
+from paver.transport import dial, lean
 from paver.transport.shell import Input, Output, Ran, late, quoted
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def private_key(text: str) -> paramiko.PKey:
     Raises:
         BadInput: if it is none, or has a passphrase.
     """
+    lean.load("paramiko")
     import paramiko  # noqa: PLC0415
 
     for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
@@ -96,6 +97,7 @@ def connect(
         Unobservable: if nothing answers or the login is refused.
         HostKeyError: if the host key is another one.
     """
+    lean.load("paramiko")
     import paramiko  # noqa: PLC0415
 
     if not host_keys:
@@ -193,6 +195,7 @@ class SshShell:
         self, argv: Sequence[str], *, stdin: Input = b"", timeout: float, on_output: Output | None = None
     ) -> Ran:
         """Runs `argv`; see `Shell.run`."""
+        lean.load("paramiko")
         import paramiko  # noqa: PLC0415
 
         with self._free:

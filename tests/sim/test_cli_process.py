@@ -50,6 +50,23 @@ def test_a_command_that_only_tells_loads_few_modules(option: str, most: int) -> 
     assert len(found) <= most, found
 
 
+@pytest.mark.parametrize(("library", "left_out"), [("paramiko", {"invoke"}), ("httpx", {"click", "rich"})])
+def test_a_library_comes_without_what_only_its_command_line_needs(library: str, left_out: set[str]) -> None:
+    code = (
+        "import sys\n"
+        "from paver.transport import lean\n"
+        f"lean.load({library!r})\n"
+        "before = set(sys.modules)\n"
+        f"import {library}\n"
+        "print(*sorted({name.partition('.')[0] for name in before}))\n"
+        "import invoke, httpx._main\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    found = set(ran.stdout.split())
+    assert library in found
+    assert not found & left_out
+
+
 def test_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     ran = subprocess.Popen(
         [sys.executable, "-m", "paver", "schema"],
