@@ -18,6 +18,9 @@ Wants = Mapping[str, Iterable[str]]
 File = tuple[str, str, str]
 """A datastore's name, a path in it, and the datacenter's name."""
 
+ATTRIBUTES = frozenset({"availableField", "customValue", "field", "value"})
+"""Paths that show custom attributes: of an entity, and of their manager."""
+
 
 def view_filter(view: Any, wants: Mapping[Any, frozenset[str]]) -> Any:
     """Returns the filter that collects `wants` (paths by class) from everything in a container view."""
@@ -115,6 +118,16 @@ class Snapshot:
             self._files.clear()
             for key in [key for key in self._found if key[0] == "Datastore"]:
                 del self._found[key], self._paths[key]
+
+    def forget_attributes(self) -> None:
+        """Drops what changes when custom attributes are defined and set: their definitions and values."""
+        with self._lock:
+            self._age += 1
+            for place in [place for place, paths in self._paths.items() if paths & ATTRIBUTES]:
+                del self._found[place], self._paths[place]
+            # New ones: whoever reads just now holds the old ones.
+            for key, values in self._values.items():
+                self._values[key] = {path: values[path] for path in values.keys() - ATTRIBUTES}
 
     def expect(self, wants: Wants) -> None:
         """Adds to what the next reading fetches in its one call."""

@@ -143,8 +143,11 @@ class VsphereWriter(VsphereReader):
 
     def _wrote(self, managed: Any) -> None:
         """Drops what a call on `managed` may have changed."""
-        if soap_types.name_of(type(managed)) == "FileManager":
+        kind = soap_types.name_of(type(managed))
+        if kind == "FileManager":
             self._link.snapshot.forget_files()
+        elif kind == "CustomFieldsManager":
+            self._link.snapshot.forget_attributes()
         else:
             self.forget()
 

@@ -359,6 +359,22 @@ def test_what_was_read_before_somebody_wrote_is_not_kept_after_it() -> None:
     assert snapshot.file(place, lambda: b"newer") == b"new"
 
 
+def test_setting_an_attribute_drops_attributes_and_nothing_else() -> None:
+    collector = Collector({"Folder:1": {"name": "vm", "customValue": ["a"]}, "Datastore:1": {"name": "d"}})
+    snapshot, root = snapshot_of(collector), soap_types.ref("Folder", "1")
+    snapshot.expect({"Folder": ["name", "customValue"], "Datastore": ["name"]})
+    snapshot.objects("Datastore", ["name"])
+    snapshot.values(root, ["name", "customValue"])
+    collector.asked.clear()
+    snapshot.forget_attributes()
+    snapshot.objects("Datastore", ["name"])
+    snapshot.values(root, ["name"])
+    assert not collector.asked
+    snapshot.values(root, ["name", "customValue"])
+    snapshot.objects("Folder", ["name"])
+    assert collector.asked == [{"customValue"}, {"name", "customValue"}]
+
+
 def test_a_subclass_is_found_under_its_base_too() -> None:
     collector = Collector({"ClusterComputeResource:1": {"name": "compute"}})
     snapshot = snapshot_of(collector)
