@@ -38,11 +38,14 @@ class Graph:
         return found
 
 
-def data_edges(resource: Resource[Any], connector: object = None) -> frozenset[ResourceId]:
-    """Returns whose outputs and generated secrets a wish uses, those of its endpoint's connector included."""
+def data_edges(resource: Resource[Any]) -> frozenset[ResourceId]:
+    """Returns whose outputs and generated secrets a wish uses."""
+    return _used(value for name, value in resource.wish().items() if name not in META_FIELDS)
+
+
+def _used(values: Iterable[object]) -> frozenset[ResourceId]:
     used: set[ResourceId] = set()
-    fields = [value for name, value in resource.wish().items() if name not in META_FIELDS]
-    for value in (*fields, connector):
+    for value in values:
         for reference in references(value):
             if isinstance(reference, Output):
                 used.add(reference.of)
@@ -70,9 +73,11 @@ def build(
     rank = {phase: number for number, phase in enumerate(phases)}
     needs: dict[ResourceId, frozenset[ResourceId]] = {}
     holders: dict[ResourceId, frozenset[ResourceId]] = {}
+    # Once an endpoint, not once a resource: a host's connector lists all that is read of it.
+    reaching = {name: _used([connector]) for name, connector in (connectors or {}).items()}
     for id_, resource in by_id.items():
         holding = {one for one in (resource.within, resource.at.provider) if one is not None and one != id_}
-        used = data_edges(resource, (connectors or {}).get(resource.at.name))
+        used = data_edges(resource) | reaching.get(resource.at.name, frozenset())
         needed = frozenset((holding | resource.after | used) - {id_})
         for one in needed:
             if one not in by_id:

@@ -112,6 +112,8 @@ def in_use(value: object) -> Iterator[InUse]:
 
 
 def _inside(value: object, wanted: tuple[type, ...]) -> Iterator[Any]:
+    if value is None or isinstance(value, str | int):
+        return
     if isinstance(value, wanted):
         yield value
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -129,7 +131,7 @@ def substitute(value: Any, known: Callable[[Output], Any]) -> Any:
     """Returns `value` with each `Output` replaced by what `known` returns for it (it may return `Unknown`)."""
     if isinstance(value, Output):
         return known(value)
-    if isinstance(value, Secret | type):
+    if value is None or isinstance(value, str | int | Secret | type):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {

@@ -39,6 +39,11 @@ class Connections:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._open: dict[str, Connection[Any, Any]] = {}
+        self._used_at: dict[ResourceId, list[str]] = {}
+        for name, connector in connectors.items():
+            sources = {one.versions.of for one in in_use(connector) if isinstance(one.versions, Output)}
+            for of in sources:
+                self._used_at.setdefault(of, []).append(name)
 
     def get(self, name: str) -> Connection[Any, Any]:
         """Returns the connection of endpoint `name`.
@@ -72,12 +77,8 @@ class Connections:
 
     def renew(self, of: ResourceId) -> None:
         """Closes the connections whose secrets `of` has in another version now: the next `get` logs in anew."""
-        for name in list(self._open):
-            if any(
-                isinstance(one.versions, Output) and one.versions.of == of
-                for one in in_use(self._connectors[name])
-            ):
-                self.drop(name)
+        for name in self._used_at.get(of, ()):
+            self.drop(name)
 
     def forget(self, name: str) -> None:
         """Drops what was read from one endpoint."""
