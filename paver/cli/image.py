@@ -24,8 +24,8 @@ examples:
   paver image diff old.ova new.ova           which packages differ, and where the disks do
   paver image prove paver-jumpbox-0.1.0.ova  boots it, and holds the running machine to what it should be
   paver image prove FILE --only bios-nocloud in one way; without --only in all, and paves a lab with it
-  paver image artefacts VMware-VCSA-all-8.0.3.iso --out artefacts.vmdk --sign operator
-  paver image artefacts --verify artefacts.vmdk --key operator.pub
+  paver image artefacts VMware-VCSA-all-8.0.3.iso --sign operator
+  paver image artefacts --verify artefacts.iso --key operator.pub
   paver image lock --refresh                 today's Debian packages; then look at what `git diff` says
 
 `build` and `lock` run in paver's source tree, on Debian; `prove` where QEMU is; `verify` and `diff` anywhere.
@@ -75,13 +75,16 @@ def add(parser: argparse.ArgumentParser) -> None:
         "files", type=Path, nargs="*", metavar="FILE", help="what goes on it: an ISO, a BUCC artefact"
     )
     artefacts.add_argument(
-        "--out", type=Path, default=Path("artefacts.vmdk"), help="the disk to make (default: %(default)s)"
+        "--out",
+        type=Path,
+        default=Path("artefacts.iso"),
+        help="the disk to make: an .iso to attach as a CD-ROM, or a .vmdk to import (default: %(default)s)",
     )
     artefacts.add_argument(
         "--sign", type=Path, metavar="KEY", help="sign its manifest with this private SSH key (Ed25519)"
     )
     artefacts.add_argument(
-        "--verify", type=Path, metavar="DISK", help="read this one through: a VMDK, or a device"
+        "--verify", type=Path, metavar="DISK", help="read this one through: an ISO, a VMDK, or a device"
     )
     _add_key(artefacts)
 

@@ -1,7 +1,8 @@
 """A disk for what is licensed or huge, and never baked in: vCenter's installer ISO, the BUCC artefact.
 
-A streamOptimized VMDK with a read-only file system. It is written in one pass, and each file is read once: what is
-digested is what was packed. At its end lie MANIFEST.json (`paver.artefacts/1`: names, sizes, SHA-256) and, where somebody
+A read-only file system, as an ISO, which a host attaches as a CD-ROM as it is, or in a streamOptimized VMDK, which has to be
+imported: no host powers a machine on with one that was merely uploaded. It is written in one pass, and each file is read
+once: what is digested is what was packed. At its end lie MANIFEST.json (`paver.artefacts/1`: names, sizes, SHA-256) and, where somebody
 signed, MANIFEST.json.sig.
 """
 
@@ -42,7 +43,7 @@ class Artefact:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Disk:
-    """A disk as it was made or verified; `size` of the VMDK in bytes, `signer` the fingerprint of who signed, or empty."""
+    """A disk as it was made or verified; `size` of its file in bytes, `signer` the fingerprint of who signed, or empty."""
 
     size: int
     artefacts: tuple[Artefact, ...]
@@ -60,13 +61,14 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
     """Makes the disk `out` of `files`, replacing what is there only once it is whole.
 
     Args:
-        out: the VMDK.
+        out: the disk: an ISO where its name ends so, else a VMDK.
         files: what goes on it, under their own names.
         tell: told how many bytes of how many are packed.
         sign: a private SSH key (Ed25519), or None.
 
     Raises:
-        BadInput: a file can't be read, is none, changes while it is read, or its name can't be an artefact's.
+        BadInput: a file can't be read, is none, changes while it is read, or its name can't be an artefact's; or the
+            disk would take the place of one of them.
     """
     with contextlib.ExitStack() as stack:
         opened = [(path.name, stack.enter_context(published.opened(path))) for path in files]
@@ -80,13 +82,21 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
             raise BadInput(
                 "a disk of artefacts is made of at least one file, none of them called MANIFEST.json"
             )
+        if any(out.exists() and out.samefile(path) for path in files):
+            raise BadInput(
+                f"{out} goes on the disk, and would be replaced by it", do="name another disk with --out"
+            )
         planned = iso9660.plan([*sizes, *tail])
         found: list[Artefact] = []
         into = stack.enter_context(replacing(out))
         pieces = _pieces(planned, [file for _, file in opened], found, sign, tell)
-        written = vmdk.write_vmdk(pieces, into, capacity=planned.size)
+        if out.suffix.lower() == ".iso":
+            into.writelines(pieces)
+            size = planned.size
+        else:
+            size = vmdk.write_vmdk(pieces, into, capacity=planned.size).size
     return Disk(
-        size=written.size,
+        size=size,
         artefacts=tuple(found),
         signer="" if sign is None else ssh.fingerprint(ssh.public(sign)),
     )
@@ -96,7 +106,7 @@ def check(disk: Path, keys: Sequence[str] = (), tell: Callable[[int, int], None]
     """Reads a disk from front to end, and returns what is on it.
 
     Args:
-        disk: the VMDK, or the device that it became.
+        disk: the ISO, the VMDK, or the device that it became.
         keys: public SSH keys of those who may have signed it; with none, a signature is not asked for.
         tell: told how many bytes of how many are read.
 

@@ -71,6 +71,28 @@ def test_the_device_that_a_disk_became_is_read_as_well(tmp_path: Path) -> None:
     assert artefacts.check(tmp_path / "device").artefacts == artefacts.check(disk).artefacts
 
 
+def test_an_iso_holds_byte_for_byte_what_the_vmdk_unpacks_to_and_is_verified_as_it_is(tmp_path: Path) -> None:
+    private, public = key()
+    disk = made(tmp_path, private)
+    with disk.open("rb") as packed:
+        vmdk.decode(packed, tmp_path / "device")
+    made_of = artefacts.make(tmp_path / "disk.ISO", [tmp_path / name for name in FILES], quiet, sign=private)
+    iso = (tmp_path / "disk.ISO").read_bytes()
+    assert len(iso) == made_of.size
+    assert iso == (tmp_path / "device").read_bytes()[: len(iso)]
+    assert artefacts.check(tmp_path / "disk.ISO", [public]) == made_of
+
+
+def test_a_disk_never_takes_the_place_of_what_goes_on_it(tmp_path: Path) -> None:
+    installer = tmp_path / "VMware-VCSA-all-8.0.3.iso"
+    installer.write_bytes(b"installer")
+    (tmp_path / "link.iso").symlink_to(installer)
+    for out in (installer, tmp_path / "link.iso"):
+        with pytest.raises(BadInput, match="would be replaced by it"):
+            artefacts.make(out, [installer], quiet)
+    assert installer.read_bytes() == b"installer"
+
+
 def test_the_same_files_give_the_same_disk_wherever_they_lie(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
