@@ -94,14 +94,21 @@ def plain(text: str) -> str:
 
 
 def of_disk(error: BaseException, doing: str = "") -> PaverError | None:
-    """Returns what a disk that is full, broken or read-only did as an error of the user's machine, None for others."""
-    disk = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
-    if not isinstance(error, OSError) or error.errno not in disk:
+    """Returns what a disk did that is full, broken, read-only or not this account's; None for other errors."""
+    if not isinstance(error, OSError):
+        return None
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+    # Without a path it is a socket, or something else that is no matter of a disk.
+    closed = error.errno == errno.EROFS or (isinstance(error, PermissionError) and bool(error.filename))
+    if not full and not closed:
         return None
     return PaverError(
         f"{doing and f'{doing}: '}this machine's disk refuses: {error.strerror}",
         seen=str(error.filename or ""),
-        do="make room on that file system, or mend it, then run the same command again",
+        do="make room on that file system, or mend it, then run the same command again"
+        if full
+        else "allow it there, or name another place: the command's own option, or HOME, XDG_CACHE_HOME, XDG_STATE_HOME or "
+        "PAVER_STATE",
     )
 
 

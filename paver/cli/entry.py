@@ -10,6 +10,8 @@ from paver.cli.verbs import VERBS, overview
 
 def main(argv: list[str]) -> int:
     """Runs the command line `argv` and returns the exit code."""
+    if argv[:1] == ["help"] and len(argv) > 1:
+        argv = [*argv[1:], "--help"]
     if not argv or argv[0] in {"-h", "--help", "help"}:
         sys.stdout.write(overview())
         return 0 if argv else 3
@@ -22,10 +24,10 @@ def main(argv: list[str]) -> int:
 
     module = parsers.module_of(name)
     try:
-        arguments = parsers.of(name, module).parse_args(rest)
-    except SystemExit as stop:
-        return 3 if stop.code else 0
-    try:
+        try:
+            arguments = parsers.of(name, module).parse_args(rest)
+        except SystemExit:  # after --help
+            return 0
         code: int = module.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -9,8 +9,9 @@ from paver.cli import out
 
 EXAMPLES = """\
 examples:
-  paver init > site.yml                 a commented file; fill it in, then `paver validate`
-  paver init site.yml --name lab-north  the same, into a file that must not exist yet
+  paver init site.yml --name lab-north  a commented file, that must not exist yet;
+                                        fill it in, then `paver validate`
+  paver init > site.yml                 the same, to standard output
 """
 
 
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     driver = driver_of(arguments.driver, compose.drivers())
     text = init.init_text(driver, _name(arguments.name))
-    if arguments.file is None:
+    if arguments.file is None or arguments.file == Path("-"):
         out.line(text.rstrip("\n"))
         return 0
     _write(arguments.file, text)
@@ -50,10 +51,12 @@ def _name(name: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    from paver.errors import BadInput, Refused  # noqa: PLC0415
+    from paver.errors import BadInput, Refused, of_disk  # noqa: PLC0415
 
+    made = False
     try:
         with path.open("x", encoding="utf-8") as file:
+            made = True
             file.write(text)
     except FileExistsError:
         raise Refused(
@@ -62,4 +65,7 @@ def _write(path: Path, text: str) -> None:
             do="name another file, or move it away",
         ) from None
     except OSError as error:
-        raise BadInput(f"{path} can't be written", why=error.strerror or "") from error
+        if made:
+            path.unlink()
+        what = f"{path} can't be written"
+        raise of_disk(error, what) or BadInput(what, why=error.strerror or "") from error

@@ -4,10 +4,47 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
+from collections.abc import Iterable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from paver.cli.verbs import VERBS
+from paver.errors import BadInput
+
+_CHOICE = re.compile(r"argument (?P<of>\S+): invalid choice: '(?P<given>.*?)' \(choose from (?P<known>.*)\)")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong as every other error of paver is said, with what is near to it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises what argparse would print.
+
+        Raises:
+            BadInput: always.
+        """
+        import difflib  # noqa: PLC0415 - only for this message
+
+        known: Iterable[str] = ()
+        wrong = what = f"{self.prog}: {message}"
+        if message.startswith("unrecognized arguments: "):
+            known, wrong = _options(self), message.removeprefix("unrecognized arguments: ").split()[0]
+        elif chosen := _CHOICE.fullmatch(message):
+            known, wrong = re.findall(r"[\w.-]+", chosen["known"]), chosen["given"]
+            what = f"{self.prog} has no {wrong!r}" if chosen["of"] == "DO" else what
+        near = difflib.get_close_matches(wrong, known, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise BadInput(what, do=f"{hint}`{self.prog} --help` lists what there is")
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yields the options of a parser, and of those below it, which leave what they do not know to it."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to them
+        yield from (option for option in action.option_strings if option.startswith("--"))
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - same
+            for below in action.choices.values():
+                yield from _options(below)
 
 
 def module_of(name: str) -> ModuleType:
@@ -17,7 +54,7 @@ def module_of(name: str) -> ModuleType:
 
 def of(name: str, module: ModuleType) -> argparse.ArgumentParser:
     """Returns a verb's parser."""
-    parser = argparse.ArgumentParser(prog=f"paver {name}", **_form(name, module))
+    parser = Parser(prog=f"paver {name}", **_form(name, module))
     module.add(parser)
     return parser
 

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _write(path: Path, data: bytes) -> None:
-    from paver.errors import BadInput  # noqa: PLC0415
+    from paver.errors import BadInput, of_disk  # noqa: PLC0415
 
     draft = path.with_name(f".{path.name}.new")
     try:
@@ -97,7 +97,8 @@ def _write(path: Path, data: bytes) -> None:
         draft.write_bytes(data)
         draft.replace(path)
     except OSError as error:
-        raise BadInput(f"the plan can't be written to {path}", why=error.strerror or "") from error
+        what = f"the plan can't be written to {path}"
+        raise of_disk(error, what) or BadInput(what, why=error.strerror or "") from error
     finally:
         draft.unlink(missing_ok=True)
 

@@ -28,7 +28,7 @@ VERBS = {
     "contract": Verb("Use", "print the contract between paving and what is deployed on top"),
     "env": Verb("Use", "shell exports for bosh, credhub, fly, mc, govc"),
     "logs": Verb("Use", "a redacted bundle for support"),
-    "lab": Verb("Lab", "a datacentre of simulators: up, down, status, shell, rehearse, conformance"),
+    "lab": Verb("Lab", "simulators of a datacentre: raise it, enter it, rehearse a site"),
     "image": Verb("Image", "build, verify, prove and compare the jumpbox's image"),
     "drivers": Verb("About", "the installed drivers and the kinds that they make"),
     "completion": Verb("About", "shell completion for bash, zsh or tcsh"),
@@ -39,18 +39,22 @@ HEAD = """\
 usage: paver VERB [OPTIONS]
 
 From bare hosts to a platform that can be automated: planned, approved, proven.
+
 """
 
 TAIL = """
 A first time:
-  paver init > site.yml           then fill it in
-  paver secrets set esx-root      for each secret that the site file refers to
+  paver init site.yml             then fill it in
+  paver validate                  what is wrong with it
+  paver secrets init              a key, and an empty store for what is secret
+  paver secrets set esx-root      for each such secret that exists already
   paver preflight                 what stands in the way
   paver plan --out site.plan      what would happen; nothing is written
   paver apply site.plan           exactly that
 
 `paver VERB --help` has the options and examples of each.
-Exit codes: 0 done, 1 failed, 2 changes pending or drift, 3 bad input, 4 refused, 5 partly done, 130 stopped.
+Exit codes: 0 done, 1 failed, 2 changes pending or drift, 3 bad input,
+4 refused, 5 partly done, 130 stopped.
 """
 
 

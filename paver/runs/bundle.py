@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from paver.errors import BadInput
+from paver.errors import BadInput, of_disk
 from paver.runs.folder import SiteFolder
 from paver.sealed.redact import Redactor
 
@@ -78,11 +78,14 @@ def write(path: Path, folder: str, files: Iterable[Content]) -> list[str]:
     """Writes the bundle (0600) and returns the names in it; the same content gives the same bytes.
 
     Raises:
-        BadInput: if it can't be written, or is there already.
+        BadInput: if it can't be written there, or is there already.
+        PaverError: the disk is full.
     """
     names = []
+    made = False
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        made = True
         with (
             os.fdopen(descriptor, "wb") as raw,
             gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed,
@@ -95,9 +98,10 @@ def write(path: Path, folder: str, files: Iterable[Content]) -> list[str]:
                 archive.addfile(member, io.BytesIO(data))
                 names.append(file.name)
     except OSError as error:
-        raise BadInput(
-            f"the bundle can't be written to {path}",
-            why=error.strerror or "",
-            do="name another file with --out",
+        if made:
+            path.unlink()
+        what = f"the bundle can't be written to {path}"
+        raise of_disk(error, what) or BadInput(
+            what, why=error.strerror or "", do="name another file with --out"
         ) from error
     return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,42 @@ def test_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     assert ran.stderr.read() == b""
     ran.stderr.close()
     assert ran.wait(timeout=60) in {0, 1}
+
+
+@pytest.mark.parametrize(
+    "argv", [("init", "new.yml"), ("plan", "--offline", "--out", "new.plan"), ("logs", "--out", "new.tgz")]
+)
+def test_a_file_that_could_not_be_written_whole_is_not_left(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    subprocess.run([sys.executable, "-m", "paver", "init", "site.yml"], cwd=tmp_path, check=True, timeout=60)
+    before = {path.name for path in tmp_path.iterdir()}
+    ran = subprocess.run(
+        [sys.executable, "-m", "paver", *argv],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)),
+    )
+    assert "can't be written" in ran.stderr
+    assert "File too large" in ran.stderr
+    assert {path.name for path in tmp_path.iterdir()} - {".paver"} == before
+
+
+def test_a_place_that_is_not_this_accounts_to_write_to_is_no_fault_of_pavers(tmp_path: Path) -> None:
+    """Root without its rights, since tests may be run by it: the folder is somebody else's."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o555)
+    if os.geteuid() == 0:
+        os.chown(theirs, 65534, 65534)
+    (tmp_path / "bucc.tar").write_bytes(b"x")
+    argv = [sys.executable, "-m", "paver", "image", "artefacts", "bucc.tar", "--out", str(theirs / "a.iso")]
+    rightless = ["setpriv", "--bounding-set=-all", *argv] if os.geteuid() == 0 else argv
+    ran = subprocess.run(rightless, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 1
+    assert (
+        ran.stderr.partition("error: ")[2].splitlines()[0] == "this machine's disk refuses: Permission denied"
+    )
+    assert str(theirs) in ran.stderr
+    assert "name another place" in ran.stderr

@@ -41,8 +41,41 @@ def test_no_verb_is_bad_input_and_a_near_one_is_suggested(site: Command) -> None
     assert "did you mean `paver apply`?" in ran.err
 
 
-def test_an_unknown_option_is_bad_input(site: Command) -> None:
-    assert site.run("plan", "--nonsense").code == 3
+def test_the_overview_fits_a_terminal_and_begins_with_what_makes_a_store(site: Command) -> None:
+    shown = site.fine("--help").out
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    recipe = [
+        line.split()[1:3] for line in shown.partition("A first time:\n")[2].splitlines() if "  paver" in line
+    ]
+    assert recipe.index(["secrets", "init"]) < recipe.index(["secrets", "set"])
+
+
+def test_help_of_a_verb_is_had_both_ways(site: Command) -> None:
+    assert site.fine("help", "plan").out == site.fine("plan", "--help").out
+    assert site.fine("help").out == site.fine("--help").out
+
+
+@pytest.mark.parametrize(
+    ("argv", "said", "near"),
+    [
+        (("plan", "--ofline"), "paver plan: unrecognized arguments: --ofline", "--offline"),
+        (("image", "verfy", "x.ova"), "paver image has no 'verfy'", "verify"),
+        (("image", "artefacts", "--sgn", "key", "x"), "paver image: unrecognized arguments: --sgn", "--sign"),
+        (("apply", "--progress", "liv"), "paver apply: argument --progress: invalid choice: 'liv'", "live"),
+        (("plan", "--nonsense"), "paver plan: unrecognized arguments: --nonsense", ""),
+        (("image", "diff", "a.ova"), "paver image diff: the following arguments are required: NEW", ""),
+        (("plan", "--out"), "paver plan: argument -o/--out: expected one argument", ""),
+    ],
+)
+def test_what_is_misspelt_is_bad_input_told_as_any_error_with_what_is_near(
+    site: Command, argv: tuple[str, ...], said: str, near: str
+) -> None:
+    ran = site.run(*argv)
+    assert ran.code == 3
+    lines = ran.err.splitlines()
+    assert lines[0].startswith(f"error: {said}")
+    assert lines[1].startswith(f"  do    did you mean {near}? `paver" if near else "  do    `paver")
+    assert lines[2:] == ["  exit  3"]
 
 
 def test_a_site_that_is_right_is_told_in_one_line(site: Command) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
+import os
 import re
 import shlex
 import stat
@@ -219,6 +221,9 @@ def test_init_writes_a_site_file_that_validates_and_overwrites_none(
     assert entry.main(["validate"]) == 0
     assert "ok: site.yml" in capsys.readouterr().out
     assert entry.main(["init", "site.yml"]) == 4
+    assert entry.main(["init", "-", "--name", "delta"]) == 0
+    assert "\nname: delta\n" in capsys.readouterr().out
+    assert not Path("-").exists()
     assert entry.main(["init", "--name", "North!"]) == 3
     assert entry.main(["init", "--driver", "none"]) == 3
     assert entry.main(["schema"]) == 0
@@ -234,6 +239,29 @@ def test_init_for_a_driver_without_an_example_writes_each_of_its_keys_with_its_t
         "  #dials: {}",
         "  #colour: grey",
     ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "what", "where", "writes"),
+    [
+        (("init", "new.yml", "--driver", "memory"), "new.yml", Path, "open"),
+        (("plan", "--offline", "--out", "new.plan"), "the plan", Path, "write_bytes"),
+        (("logs", "--out", "new.tgz"), "the bundle", tarfile, "open"),
+    ],
+)
+def test_a_full_disk_ends_what_writes_a_file_with_1_and_says_to_make_room(
+    site: Command, argv: tuple[str, ...], what: str, where: Any, writes: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with site.patch.context() as patch:
+        patch.setattr(where, writes, full)
+        ran = site.run(*argv)
+    assert ran.code == 1
+    assert ran.err.splitlines()[0].startswith(f"error: {what} can't be written")
+    assert "do    make room on that file system" in ran.err
+    assert not list(site.folder.glob("new.*"))
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
