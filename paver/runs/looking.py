@@ -45,7 +45,7 @@ def look(
     """Yields every finding: sealed store, secrets, files, then what the driver sees."""
     yield from _store(site, vault, key)
     yield from _secrets(site, driver, vault, key)
-    yield from _files(site)
+    yield from _files(site, station)
     offered = getattr(driver, "preflight", None)
     if offered is not None:
         yield from offered(site, _wire(vault, station))
@@ -136,8 +136,8 @@ def _policies(
             )
 
 
-def _files(site: Site) -> Iterator[Finding]:
-    yield _digested(site, "BUCC artefact", site.bucc.artefact)
+def _files(site: Site, station: Station) -> Iterator[Finding]:
+    yield _digested(site, "BUCC artefact", site.bucc.artefact, station)
     for check, texts in (
         ("trusted root", site.trust.extra_roots),
         ("operators", site.bucc.operators),
@@ -152,8 +152,17 @@ def _pipelines(site: Site) -> list[str]:
     return [pipeline.file for team in teams for pipeline in team.pipelines.values() if pipeline.file]
 
 
-def _digested(site: Site, check: str, text: str) -> Finding:
+def _digested(site: Site, check: str, text: str, station: Station) -> Finding:
     if not site.path(text).is_file():
+        if station == "jumpbox":
+            return Finding(
+                subject=FILES,
+                check=check,
+                grade=Grade.WARNING,
+                seen=f"no {text} beside the site file",
+                why="the plan takes what was brought to the jumpbox before, and refuses where nothing was",
+                do="nothing, if it was brought; else put it there",
+            )
         return Finding(
             subject=FILES,
             check=check,

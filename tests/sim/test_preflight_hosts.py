@@ -13,7 +13,7 @@ from paver.driver import BadInput, Finding, Grade
 from paver.drivers.vsphere import DRIVER, endpoints
 from paver.ovf.write import make_ova
 from paver.sitefile import Site
-from paver.transport.context import Wire
+from paver.transport.context import Station, Wire
 from paver.transport.vsphere import VsphereConnector
 from tests.support.vsphere_lab import ADDRESS, PASSWORD, Hosts, hosts, site_of
 
@@ -47,8 +47,10 @@ def site_with_image(there: Hosts, folder: Path, **changes: str) -> Site:
     return site_of(there, folder, **changes)
 
 
-def looked_at(site: Site, password: str = PASSWORD) -> dict[tuple[str, str], Finding]:
-    found = DRIVER.preflight(site, Wire(reveal=lambda _: password))
+def looked_at(
+    site: Site, password: str = PASSWORD, station: Station = "outside"
+) -> dict[tuple[str, str], Finding]:
+    found = DRIVER.preflight(site, Wire(station=station, reveal=lambda _: password))
     return {(one.subject, one.check): one for one in found}
 
 
@@ -81,6 +83,15 @@ def test_every_trouble_is_told_at_once(there: Hosts, tmp_path: Path) -> None:
         "esx-02 uplink vmnic0": Grade.WARNING,
     }
     assert "iaas.hosts.esx-01.licence" in found["esx-01", "licence"].do
+
+
+def test_at_the_jumpbox_the_image_that_it_was_made_from_is_not_asked_for(
+    there: Hosts, tmp_path: Path
+) -> None:
+    site = site_with_image(there, tmp_path)
+    (tmp_path / "jumpbox.ova").unlink()
+    assert grades(looked_at(site)) == {"files jumpbox image": Grade.INPUT}
+    assert grades(looked_at(site, station="jumpbox")) == {}
 
 
 def test_a_wrong_pin_is_told_with_what_was_seen_and_no_password_leaves(there: Hosts, tmp_path: Path) -> None:

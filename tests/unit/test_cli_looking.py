@@ -273,6 +273,17 @@ def test_preflight_shows_pins_whole_only_when_asked(site: Command, monkeypatch: 
     assert f"esx-01: {{fingerprint: {pin}}}" in site.run("preflight", "--show-pins").out
 
 
+def test_at_the_jumpbox_what_was_brought_there_before_is_not_asked_for_beside_the_site_file(
+    site: Command,
+) -> None:
+    found = {item["check"]: item for item in site.run("preflight", "--json").json["findings"]}
+    assert found["BUCC artefact"]["grade"] == "input"
+    ran = site.run("preflight", "--station", "jumpbox", "--json")
+    found = {item["check"]: item for item in ran.json["findings"]}
+    assert found["BUCC artefact"]["grade"] == "warning"
+    assert ran.code == 2
+
+
 def test_preflight_names_everything_that_is_missing_at_once(site: Command) -> None:
     (site.folder / "site.key").unlink()
     ran = site.run("preflight", "--json")
