@@ -166,17 +166,32 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from paver.image import published, verify  # noqa: PLC0415 - `--help` does without it
+    from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
+    from paver.image import published, verify  # noqa: PLC0415 - likewise
     from paver.ovf import certificate  # noqa: PLC0415 - likewise
 
+    if arguments.file.is_dir():
+        raise BadInput(
+            f"{arguments.file} is a folder",
+            why="an OVA is read, one file",
+            do="name the OVA; what it was unpacked to is checked by `sha256sum --check FILE.sha256`",
+        )
     vouching = (
         certificate.authorities(published.read_key(arguments.ca), str(arguments.ca)) if arguments.ca else ()
     )
     found = []
-    for finding in verify.verify(arguments.file, _keys(arguments.key), vouching):
-        found.append(finding)
-        if not arguments.json:
-            out.lines([f"✓ {finding.what:<12} {finding.seen}"])
+    waiting = _waiting(quiet=arguments.json)
+    waiting("reading it")
+    try:
+        for finding in verify.verify(arguments.file, _keys(arguments.key), vouching):
+            waiting("")
+            found.append(finding)
+            if not arguments.json:
+                what, _, which = finding.what.partition(" ")
+                out.lines([f"✓ {what:<12} {which and f'{which}: '}{finding.seen}"])
+            waiting(f"{len(found)} things hold, reading on")
+    finally:
+        waiting("")
     if arguments.json:
         shown = [dataclasses.asdict(finding) for finding in found]
         out.document({"schema": "paver.image-verify/1", "file": str(arguments.file), "holds": shown})
@@ -189,20 +204,25 @@ def _artefacts(arguments: argparse.Namespace) -> int:
 
     if bool(arguments.files) == bool(arguments.verify):
         raise BadInput("name the files that go on the disk, or --verify with a disk")
-    tell = _teller()
+    from paver.report import words  # noqa: PLC0415 - likewise
+
+    tell, began = _teller(), time.monotonic()
 
     def told(done: int, total: int) -> None:
-        tell(f"artefacts: {done / 1e9:.1f} of {total / 1e9:.1f} GB")
+        tell(f"artefacts: {words.part(done, total, 'B')}")
 
     if arguments.verify:
         disk = artefacts.check(arguments.verify, _keys(arguments.key), told)
     else:
-        key = published.read_key(arguments.sign).decode(errors="replace") if arguments.sign else None
+        key = published.signing_key(arguments.sign) if arguments.sign else None
         disk = artefacts.make(arguments.out, arguments.files, told, sign=key)
-    tell(f"artefacts: done in {disk.size / 1e6:.0f} MB")
+    tell(f"artefacts: done in {words.span(time.monotonic() - began)}")
     out.lines([f"{each.sha256}  {each.name}  {each.size} bytes" for each in disk.artefacts])
-    signed = f"signed by {disk.signer}" if disk.signer else "nobody's signature was asked for"
-    out.lines([f"{arguments.verify or arguments.out}: {disk.size / 1e6:.0f} MB, {signed}"])
+    unsigned = (
+        "no --key was given, so no signature was looked at" if arguments.verify else "not signed (--sign)"
+    )
+    signed = f"signed by {disk.signer}" if disk.signer else unsigned
+    out.lines([f"{arguments.verify or arguments.out}: {words.size(disk.size)}, {signed}"])
     return 0
 
 
@@ -214,6 +234,8 @@ def _keys(paths: list[Path]) -> list[str]:
     for path in paths:
         text = published.read_key(path).decode(errors="replace")
         found = [line for line in text.splitlines() if line.strip()]
+        if "PRIVATE KEY" in text:
+            raise BadInput(f"{path} is a private key", do=f"name the public one: {path}.pub")
         if not found:
             raise BadInput(f"{path} holds no public key", why="without one no signature would be asked for")
         keys += found
@@ -240,6 +262,17 @@ def _diff(arguments: argparse.Namespace) -> int:
             ]
         )
     return 0 if found.same else 2
+
+
+def _waiting(*, quiet: bool) -> Callable[[str], None]:
+    """Returns what shows on a terminal what is being waited for, and takes it away again."""
+
+    def show(text: str) -> None:
+        if sys.stderr.isatty() and not quiet:
+            sys.stderr.write(f"\r\x1b[K{text and f'  {text} …'}")
+            sys.stderr.flush()
+
+    return show
 
 
 def _teller() -> Callable[[str], None]:

@@ -106,7 +106,9 @@ def _folder(arguments: argparse.Namespace) -> Path:
     there = raising.standing()
     if len(there) > 1:
         raise BadInput(
-            f"{len(there)} labs are up", seen="\n".join(map(str, there)), do="name one of them with --dir"
+            f"{len(there)} labs are up",
+            seen="\n".join(map(str, there)),
+            do=f"name one of them: --dir {there[0]}",
         )
     return there[0] if there else raising.default_folder()
 
@@ -129,7 +131,7 @@ def _up(arguments: argparse.Namespace) -> int:
     out.line(f"the lab is up in {folder}: {', '.join(host.name for host in lab.plan.hosts)}")
     if not lab.isolated:
         out.lines(raising.without_namespaces(namespace.refusal() or ""))
-    named = f" --dir {folder}" if arguments.dir is not None else ""
+    named = "" if raising.standing() == (lab.folder,) else f" --dir {folder}"
     out.line(f"  site  {demo.site}, which PAVER_SITE names inside of it")
     out.line(f"  next  paver lab shell{named} -- paver apply")
     return 0
@@ -184,7 +186,14 @@ def _shell(arguments: argparse.Namespace) -> int:
     argv = _asking(lab, command or [os.environ.get("SHELL", "/bin/sh")])
     from paver.lab import foreground  # noqa: PLC0415 - `--help` does without it
 
+    if not command and sys.stdin.isatty():
+        out.note(f"inside the lab in {lab.folder}; `exit` leaves it, and it stays up")
+        out.note(f"  next  paver status, paver plan, paver --help{_named(lab)}")
     return foreground.run(lab, argv, cwd=Path.cwd())
+
+
+def _named(lab: Lab) -> str:
+    return "" if lab.site is None else "; PAVER_SITE names the site file"
 
 
 def _asking(lab: Lab, argv: list[str]) -> list[str]:
@@ -241,7 +250,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         out.line(f"{site.name} is rehearsed in {folder}")
         return _pave(lab, file, arguments.phase)
     finally:
-        named = "" if folder == place else f" --dir {folder}"
+        named = "" if raising.standing() == (lab.folder,) else f" --dir {folder}"
         if arguments.keep:
             out.line(f"  plan, journal and report lie in {folder / 'site'}")
             out.line(f"  next  `paver lab shell{named}` enters the lab, `paver lab down{named}` ends it")

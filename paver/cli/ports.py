@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         writer.writerow(HEADINGS)
         writer.writerows(rows)
     else:
-        out.lines(table(HEADINGS, rows, colour=out.colour()))
+        out.lines(table(HEADINGS, rows, colour=out.colour(), width=out.width()))
     return 0
 
 

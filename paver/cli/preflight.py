@@ -65,7 +65,7 @@ def _text(findings: Sequence[Finding], *, pins: bool, colour: bool) -> Iterator[
         subject = one.subject if one.subject != before else ""
         before = one.subject
         rows.append((subject, sign, one.check, _pin(one.seen, whole=pins), _pin(wanted, whole=pins)))
-    lines = table(("", "", "looked at", "seen", "wanted"), rows, colour=colour)
+    lines = table(("", "", "looked at", "seen", "wanted"), rows, colour=colour, width=out.width())
     yield next(lines)
     for line, one in zip(lines, findings, strict=True):
         sign = SIGNS[one.grade.value]

@@ -286,7 +286,9 @@ def _list(arguments: argparse.Namespace, site: Site) -> int:
         out.line("there is no sealed store yet: `paver secrets init` makes one")
         return 0
     rows = [(one.name, one.what, one.version[:12], one.made, one.ends) for one in held]
-    out.lines(table(("name", "what", "version", "made by", "ends"), rows, colour=out.colour()))
+    out.lines(
+        table(("name", "what", "version", "made by", "ends"), rows, colour=out.colour(), width=out.width())
+    )
     return 0
 
 

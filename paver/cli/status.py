@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         out.document(found.document())
     else:
-        out.lines(standing_text(found, colour=out.colour()))
+        out.lines(standing_text(found, colour=out.colour(), width=out.width()))
     return code
 
 

@@ -76,7 +76,7 @@ def _text(proofs: Sequence[Proof], *, every: bool, colour: bool) -> Iterator[str
             )
             for proof in shown
         ]
-        lines = table(("phase", "", "", "what", "proof", "seen"), rows, colour=colour)
+        lines = table(("phase", "", "", "what", "proof", "seen"), rows, colour=colour, width=out.width())
         yield next(lines)
         for line, proof in zip(lines, shown, strict=True):
             sign = SIGNS[proof.state]

@@ -99,7 +99,7 @@ def publish(
         BadInput: a key is none, a part can't be read, or a folder is where a file goes.
     """
     publisher = None if certify is None else certificate.publisher(published.read_key(certify))
-    key = None if sign is None else published.read_key(sign).decode(errors="replace")
+    key = None if sign is None else published.signing_key(sign)
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out), tempfile.TemporaryDirectory(prefix=f".{NAME}-", dir=out) as draft:
         return _put(_made(Path(draft), version, machine, parts, key, publisher), Path(draft), out)
@@ -199,7 +199,7 @@ def require_keys(sign: Path | None, certify: Path | None) -> None:
     if certify is not None:
         certificate.publisher(published.read_key(certify))
     if sign is not None:
-        ssh.sign(b"", published.read_key(sign).decode(errors="replace"), namespace=published.NAMESPACE)
+        published.signing_key(sign)
 
 
 def described(version: str, parts: Parts, disk_sha256: str) -> tuple[bill.Bill, sbom.Details]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from paver.errors import BadInput
 from paver.image import bill
 from paver.ovf.ova import Ova
+from paver.signing import ssh
 
 NAMESPACE = "paver-image"
 """What a signature of an image is for, as `ssh-keygen -Y sign -n` takes it."""
@@ -104,6 +105,24 @@ def read_key(path: Path) -> bytes:
         raise BadInput(
             f"{path} cannot be read: {error.strerror}", why="a key or certificate is wanted there"
         ) from error
+
+
+def signing_key(path: Path) -> str:
+    """Returns the private SSH key in a file.
+
+    Raises:
+        BadInput: it can't be read, or signs nothing: a public key, one with a passphrase, or of another kind.
+    """
+    key = read_key(path).decode(errors="replace")
+    try:
+        ssh.sign(b"", key, namespace=NAMESPACE)
+    except ssh.SignatureError as error:
+        raise BadInput(
+            f"{path} is no key to sign with",
+            why=error.what,
+            do="name the file of a private key, as `ssh-keygen -t ed25519 -N '' -f FILE` makes one",
+        ) from None
+    return key
 
 
 def take_out(opened: Ova, name: str, target: Path) -> None:

@@ -184,7 +184,7 @@ def _foot(state: State, *, stopping: bool) -> Text:
         again = "Ctrl-C again leaves at once"
         parts.append(f"stopping ({again}){f', waits for {names}' if names else ''}")
     else:
-        parts.append("Ctrl-C stops; the same command goes on")
+        parts.append("Ctrl-C stops; run again to go on")
     return Text(" " + " · ".join(parts), "yellow" if stopping else "dim")
 
 

@@ -21,8 +21,8 @@ VERBS = {
 }
 
 
-def standing_text(standing: Standing, *, colour: bool = False) -> Iterator[str]:
-    """Yields the lines that tell how a site stands."""
+def standing_text(standing: Standing, *, colour: bool = False, width: int | None = None) -> Iterator[str]:
+    """Yields the lines that tell how a site stands, for a terminal of `width`."""
     yield f"site {standing.site}"
     yield f"  running   {_holder(standing)}"
     yield f"  last run  {_last(standing)}"
@@ -47,7 +47,7 @@ def standing_text(standing: Standing, *, colour: bool = False) -> Iterator[str]:
         (f"  {door.name}", door.at, door.user, _opener(door), "last resort" if door.last else "")
         for door in standing.doors
     ]
-    yield from table(("  to", "at", "as", "secret", ""), doors, colour=colour)
+    yield from table(("  to", "at", "as", "secret", ""), doors, colour=colour, width=width)
 
 
 def _opener(door: Door) -> str:

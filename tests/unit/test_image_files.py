@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,11 +16,12 @@ import pytest
 
 from paver.cli import entry
 from paver.errors import BadInput, PaverError, Refused
-from paver.image import base, bill, build, diff, host, published, stages, verify
+from paver.image import base, bill, build, diff, host, publish, published, stages, verify
 from paver.image.lock import Lock
 from paver.ovf import certificate
 from paver.ovf.ova import Ova
 from paver.signing import ssh
+from paver.trust import ssh_keys
 from tests.image import mutate
 from tests.support import locks, small_image
 from tests.support.raised import until
@@ -252,6 +254,61 @@ def test_a_file_without_a_key_is_refused_and_no_signature_is_forgone(
     code = entry.main(["image", "verify", str(made.ova), "--key", str(tmp_path / "empty.pub")])
     assert code == BadInput.exit_code
     assert "empty.pub holds no public key" in capsys.readouterr().err
+
+
+def test_a_key_of_the_other_kind_is_named_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    private, public = tmp_path / "operator", tmp_path / "operator.pub"
+    pair = ssh_keys.new_key_pair()
+    private.write_text(pair.private_key.reveal())
+    public.write_text(pair.public_key)
+    absent, out = str(tmp_path / "none.ova"), str(tmp_path / "a.iso")
+    assert entry.main(["image", "verify", absent, "--key", str(private)]) == BadInput.exit_code
+    assert f"{private} is a private key\n  do    name the public one: {public}\n" in capsys.readouterr().err
+    assert (
+        entry.main(["image", "artefacts", absent, "--out", out, "--sign", str(public)]) == BadInput.exit_code
+    )
+    assert capsys.readouterr().err.startswith(f"error: {public} is no key to sign with\n")
+    with pytest.raises(BadInput, match="is no key to sign with"):
+        publish.require_keys(public, None)
+
+
+def test_a_folder_is_no_ova_and_its_own_way_to_be_checked_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry.main(["image", "verify", str(tmp_path)]) == BadInput.exit_code
+    assert "sha256sum --check" in capsys.readouterr().err
+
+
+def test_a_terminal_shows_that_an_image_is_still_being_read_and_nothing_of_it_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = image(tmp_path / "a", b"\x01" * GRAIN)
+    assert entry.main(["image", "verify", str(made.ova)]) == 0
+    piped = capsys.readouterr()
+    assert piped.err == ""
+    assert re.search(r"^✓ disk {9}\S+\.vmdk: 0 GiB, \d+ grains", piped.out, re.MULTILINE)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert entry.main(["image", "verify", str(made.ova)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == piped.out
+    assert "reading it …" in shown.err
+    assert "2 things hold, reading on …" in shown.err
+    assert shown.err.endswith("\r\x1b[K")
+
+
+def test_a_disk_of_artefacts_says_whether_it_is_signed_or_was_not_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bucc.tar").write_bytes(b"x" * 5_000_000)
+    disk = str(tmp_path / "a.iso")
+    assert entry.main(["image", "artefacts", str(tmp_path / "bucc.tar"), "--out", disk]) == 0
+    made = capsys.readouterr()
+    assert made.out.endswith("a.iso: 5.0 MB, not signed (--sign)\n")
+    assert "5.0 MB" in made.err
+    assert entry.main(["image", "artefacts", "--verify", disk]) == 0
+    assert capsys.readouterr().out.endswith("no --key was given, so no signature was looked at\n")
 
 
 def test_an_ovf_signed_by_a_certificate_names_its_publisher(tmp_path: Path) -> None:

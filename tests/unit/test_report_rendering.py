@@ -220,7 +220,7 @@ FRAME = """\
    + appliance vcenter  Uploading disk-1.vmdk  412/612 MB  100 MB/s  2.0 s left
  · inventory  ────────────────────────  0/6  ≈ 3 s
  · services   ────────────────────────  0/1
- 4.0 s · about ≈ 22 min left · Ctrl-C stops; the same command goes on"""
+ 4.0 s · about ≈ 22 min left · Ctrl-C stops; run again to go on"""
 
 
 def test_a_run_shows_a_line_a_phase_and_what_each_action_does_now(running: tuple[Progress, Clock]) -> None:
@@ -478,3 +478,24 @@ def test_a_span_is_as_short_as_it_is_true(seconds: float, shown: str) -> None:
 )
 def test_an_amount_has_the_unit_of_the_whole(done: int, total: int, unit: str, shown: str) -> None:
     assert words.part(done, total, unit) == shown
+
+
+DOORS = [
+    ("esx-01", "https://10.20.0.11/ui", "root", "esx-root", "last resort"),
+    ("vCenter", "https://vcsa.north.example", "administrator@vsphere.local", "vcenter-administrator", ""),
+]
+
+
+def test_a_row_without_the_room_goes_on_below_with_no_cell_broken() -> None:
+    lines = list(table(("to", "at", "as", "secret", ""), DOORS, width=60))
+    assert lines == [
+        "to       at                          as\n         secret",
+        "esx-01   https://10.20.0.11/ui       root\n         esx-root  last resort",
+        "vCenter  https://vcsa.north.example\n         administrator@vsphere.local  vcenter-administrator",
+    ]
+
+
+def test_a_table_with_the_room_is_the_one_of_a_pipe() -> None:
+    headings = ("to", "at", "as", "secret", "")
+    assert list(table(headings, DOORS, width=200)) == list(table(headings, DOORS))
+    assert {line.count("\n") for line in table(headings, DOORS)} == {0}

@@ -1,0 +1,49 @@
+"""`paver lab` where no lab has to be raised: which one is meant, and what its shell says."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+
+from paver.cli import entry, lab
+from paver.lab import foreground, raising
+
+
+@dataclasses.dataclass
+class Standing:
+    """A lab that is up, as far as its shell asks."""
+
+    folder: Path
+    site: Path | None = None
+    isolated: bool = False
+
+
+def test_of_several_labs_none_is_guessed_and_the_option_can_be_copied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raising, "standing", lambda: (tmp_path / "demo" / "lab", tmp_path / "lab"))
+    assert entry.main(["lab", "status"]) == 3
+    said = capsys.readouterr().err
+    assert "error: 2 labs are up" in said
+    assert f"--dir {tmp_path / 'demo' / 'lab'}" in said
+
+
+@pytest.mark.parametrize(
+    ("terminal", "command", "told"), [(True, [], True), (False, [], False), (True, ["--", "true"], False)]
+)
+def test_a_shell_inside_says_where_one_is_but_a_command_only_runs(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+    command: list[str],
+    told: bool,
+) -> None:
+    monkeypatch.setattr(lab, "_there", lambda _: Standing(tmp_path))
+    monkeypatch.setattr(foreground, "run", lambda *_, **__: 0)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: terminal)
+    assert entry.main(["lab", "shell", *command]) == 0
+    assert (f"inside the lab in {tmp_path}" in capsys.readouterr().err) is told
