@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paver.cli import image_prove, out
+from paver.cli import image_prove, out, parsers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,8 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _sub(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what, allow_abbrev=False)
-    return parser
+    return parsers.below(verbs, "paver image", name, what, EXAMPLES)
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paver.cli import opening, out
+from paver.cli import opening, out, parsers
 from paver.errors import BadInput, PaverError, Refused
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ _PLACES = {
 
 
 def _sub(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what, allow_abbrev=False)
+    parser = parsers.below(verbs, "paver lab", name, what, EXAMPLES)
     if name != "conformance":
         parser.add_argument(
             "--dir",

@@ -38,6 +38,28 @@ class Parser(argparse.ArgumentParser):
         raise BadInput(what, do=f"{hint}`{self.prog} --help` lists what there is")
 
 
+def below(verbs: Any, command: str, name: str, what: str, examples: str) -> argparse.ArgumentParser:
+    """Adds a parser below a verb's, with those of the verb's examples that are of it.
+
+    Args:
+        verbs: where it is added.
+        command: the verb, `paver image`.
+        name: its own.
+        what: it does, in a line.
+        examples: the verb's.
+    """
+    own = [line for line in examples.splitlines() if re.search(rf"\b{command} {name}( |$)", line)]
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=what,
+        description=what,
+        epilog="\n".join(["examples:", *own]) if own else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    return parser
+
+
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
     """Yields the options of a parser, and of those below it, which leave what they do not know to it."""
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to them

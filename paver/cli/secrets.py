@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paver.cli import opening, out
+from paver.cli import opening, out, parsers
 from paver.errors import BadInput, Refused
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _sub(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what, allow_abbrev=False)
+    parser = parsers.below(verbs, "paver secrets", name, what, EXAMPLES)
     opening.add_site(parser)
     return parser
 

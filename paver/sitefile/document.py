@@ -31,7 +31,7 @@ ResourceName = Annotated[str, BeforeValidator(_resource)]
 class Document(Section):
     """What a site is to be: hosts and what is made of them."""
 
-    paver: Literal[1] = Field(description="The format of this file.")
+    paver: Literal[1] = Field(description="The format of this file; there is none but 1.")
     name: Label = Field(description="The site's name; every mark, plan and report bears it.")
     iaas: dict[str, Any] = Field(description="All that is of one IaaS.")
     networks: Annotated[Map[Label, models.Network], Field(min_length=1), ALIKE] = Field(

@@ -34,6 +34,16 @@ def test_every_verb_has_help_with_examples(site: Command) -> None:
         assert f"paver {verb}" in shown
 
 
+@pytest.mark.parametrize("verb", ["image", "lab", "secrets"])
+def test_help_below_a_verb_has_the_examples_that_are_of_it(site: Command, verb: str) -> None:
+    examples = site.fine(verb, "--help").out.partition("examples:\n")[2].partition("\n\n")[0].splitlines()
+    named = {words[words.index(verb) + 1] for words in map(str.split, examples)}
+    assert len(named) >= 5
+    for name in named:
+        own = [line for line in examples if f"paver {verb} {name}" in line]
+        assert site.fine(verb, name, "--help").out.endswith("\n".join(["examples:", *own, ""]))
+
+
 def test_no_verb_is_bad_input_and_a_near_one_is_suggested(site: Command) -> None:
     assert site.run().code == 3
     ran = site.run("aply")
