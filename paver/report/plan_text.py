@@ -191,7 +191,7 @@ def _more(action: Action, look: Look) -> Iterator[str]:
         yield f"blocked: {action.reason}"
         yield f"id       {action.resource}"
     if action.verb in {Verb.DELETE, Verb.REPLACE} and action.lost:
-        yield f"lost with it: {_cut(', '.join(action.lost), 100)}"
+        yield f"lost with it: {', '.join(action.lost)}"
     if look.opaque and action.opaque is not None:
         argv, effects = action.opaque["argv"], action.opaque["effects"]
         yield f"runs    {' '.join(map(str, argv if isinstance(argv, list) else []))}"
@@ -269,7 +269,7 @@ def _where(plan: Plan) -> Iterator[str]:
         name for action in acts for name in (action.endpoint, *action.also) if name not in {"store", "files"}
     )
     if touched:
-        yield f" touches {_cut(', '.join(_place(name) for name in touched), 100)}; nothing else is written to"
+        yield f" touches {', '.join(_place(name) for name in touched)}; nothing else is written to"
     by_station: dict[str, list[str]] = {}
     for action in acts:
         phases = by_station.setdefault(action.station, [])

@@ -124,6 +124,16 @@ SHOWN = """\
 """
 
 
+def test_a_plan_names_all_that_it_touches_and_all_that_is_lost_with_what_it_takes_away() -> None:
+    hosts = [f"esx-{number:02}" for number in range(40)]
+    machines = tuple(f"machine-{number:02}" for number in range(40))
+    acts = [action("vsphere.folder:vms", Verb.DELETE, "inventory", "vcenter", lost=machines)]
+    acts += [action(f"vsphere.ntp:{host}", Verb.UPDATE, "hosts", f"host:{host}") for host in hosts]
+    text = "\n".join(plan_text(dataclasses.replace(PLAN, actions=tuple(acts))))
+    assert f"touches vcenter, {', '.join(hosts)}; nothing else is written to" in text
+    assert f"lost with it: {', '.join(machines)}" in text
+
+
 def test_a_plan_is_read_by_phase_host_and_thing() -> None:
     heading, *rest = plan_text(PLAN, read="read 12 resources in 1.9 s, wrote nothing")
     assert heading == (
