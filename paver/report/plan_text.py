@@ -125,7 +125,9 @@ def plan_text(
 def _phase(phase: str, actions: list[Action], look: Look) -> Iterator[_Line]:
     groups: dict[tuple[str, Verb, int], list[Action]] = {}
     for number, action in enumerate(actions):
-        alone = look.every or look.ids or action.verb not in FOLDED or action.opaque is not None
+        alone = look.every or look.ids or action.verb not in FOLDED
+        # What acts by itself, and what takes something away that no plan made, is never one of many.
+        alone = alone or action.opaque is not None or bool(action.lost)
         groups.setdefault((action.endpoint, action.verb, number + 1 if alone else 0), []).append(action)
     label = phase
     for group in groups.values():

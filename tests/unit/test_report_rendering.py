@@ -128,6 +128,7 @@ def test_a_plan_names_all_that_it_touches_and_all_that_is_lost_with_what_it_take
     hosts = [f"esx-{number:02}" for number in range(40)]
     machines = tuple(f"machine-{number:02}" for number in range(40))
     acts = [action("vsphere.folder:vms", Verb.DELETE, "inventory", "vcenter", lost=machines)]
+    acts += [action(f"vsphere.folder:empty-{n}", Verb.DELETE, "inventory", "vcenter") for n in range(9)]
     acts += [action(f"vsphere.ntp:{host}", Verb.UPDATE, "hosts", f"host:{host}") for host in hosts]
     text = "\n".join(plan_text(dataclasses.replace(PLAN, actions=tuple(acts))))
     assert f"touches vcenter, {', '.join(hosts)}; nothing else is written to" in text
