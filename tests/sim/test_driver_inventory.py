@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from paver.driver import Facts, PaverError, Refused, Secret
+from paver.drivers.vsphere.endpoints import shown_certificate
 from paver.drivers.vsphere.inventory import surroundings
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.drivers.vsphere.inventory.entity import every
@@ -21,6 +23,7 @@ from paver.transport.tls import TrustError
 from paver.transport.vsphere import VsphereFault, describe, new
 from tests.support.left import without
 from tests.support.vcenter_lab import CPI, InventoryRun, VCenter, vcenter, with_pool
+from tests.support.vsphere_lab import ADDRESS as HOSTS_AT
 from tests.support.vsphere_lab import Hosts, hosts, pending, site_of
 
 pytestmark = pytest.mark.lab
@@ -105,6 +108,36 @@ def test_an_inventory_is_made_kept_and_taken_back_to_the_start(run: InventoryRun
     after = state(there.hosts)
     assert after["esx-01"]["virtual_machines"] == bare["esx-01"]["virtual_machines"]
     assert after == bare
+
+
+def _anew(run: InventoryRun, there: VCenter) -> None:
+    """Puts another vCenter in the place of the one that the hosts have left."""
+    run.vcenter = there
+    run.anchors["vmca"] = there.root
+
+
+def test_hosts_that_have_left_are_taken_in_by_the_vcenter_that_stands_anew_and_by_no_stranger(
+    tmp_path: Path,
+) -> None:
+    again = tmp_path / "again"
+    again.mkdir()
+    with hosts(tmp_path, "esx-01", "esx-02") as running:
+        with vcenter(tmp_path, running) as first:
+            run = InventoryRun(with_pool(site_of(running, tmp_path)), first, tmp_path)
+            run.fine()
+            run.fine("destroy")
+        for name, port in running.ports.items():
+            run.anchors[shown_certificate(name)] = ssl.get_server_certificate((HOSTS_AT, port))
+        with run.someone_else("esx-01") as session:
+            assert session.one("HostSystem", ("summary.managementServerIp",))[1]["summary.managementServerIp"]
+        with vcenter(again, running) as second:
+            _anew(run, second)
+            run.changed[HOST] = {"vcenter": "10.20.0.99"}
+            failed = dict(run.apply().failed)
+            assert "another vCenter manages the host" in str(getattr(failed[run.id(HOST)], "why", ""))
+            run.changed.clear()
+            run.fine()
+            assert second.inventory()["entities"]["/north/host/compute/esx-01.north.example"]
 
 
 def _renamed(type_name: str, name: str) -> Callable[[Any], None]:

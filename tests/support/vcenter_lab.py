@@ -179,7 +179,9 @@ class InventoryRun(Run):
             return resource
         changed = dataclasses.replace(resource, at=Endpoint(resource.at.name))
         if isinstance(changed, ClusterHost):
-            changed = dataclasses.replace(changed, port=self.vcenter.hosts.ports[changed.host])
+            changed = dataclasses.replace(
+                changed, port=self.vcenter.hosts.ports[changed.host], vcenter=ADDRESS
+            )
         return dataclasses.replace(changed, **self.changed.get(changed.id, {}))
 
     @contextlib.contextmanager

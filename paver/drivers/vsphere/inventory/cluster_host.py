@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from paver.driver import Check, Facts, PaverError, Reader, Secret, Unobservable, Writer, resource_id
+from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.inventory import attributes, cluster, retreat
 from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
 from paver.drivers.vsphere.inventory.noted import key_of
@@ -29,7 +30,11 @@ _TOLD: tuple[tuple[str, str, str], ...] = (
         "vCenter sees another certificate under that name than paver sees at the host's address",
         "check the name in the DNS that vCenter asks: it must lead to the host",
     ),
-    ("AlreadyBeingManaged", "another vCenter manages the host", "take it out there first"),
+    (
+        "AlreadyBeingManaged",
+        "another vCenter manages the host",
+        "take it out there first; if there is no such vCenter any more, disconnect the host from it in its own client",
+    ),
     ("AlreadyConnected", "vCenter has the host already, elsewhere", "take it out there first"),
     ("DuplicateName", "vCenter has the host already, elsewhere", "take it out there first"),
     ("NotSupportedHost", "vCenter does not manage hosts of that version", "use a vCenter that is not older"),
@@ -77,6 +82,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
         port: HTTPS of the host.
         user: an account of the host.
         password: its password.
+        vcenter: the site's own vCenter, by its address.
         connected: vCenter is to reach it.
     """
 
@@ -84,7 +90,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
     type_name = "HostSystem"
     facts_type = ClusterHostFacts
     paths = ("runtime.connectionState",)
-    unmanaged = frozenset({"name", "host", "datacenter", "port", "user", "password"})
+    unmanaged = frozenset({"name", "host", "datacenter", "port", "user", "password", "vcenter"})
     replaces = frozenset({"cluster"})
     calls = declared(
         create=("AddHost_Task", "ReconnectHost_Task"),
@@ -98,6 +104,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
     port: int = 443
     user: str
     password: Secret
+    vcenter: str = ""
     connected: bool = True
 
     def lies_in(self, session: Any) -> Any:
@@ -152,6 +159,9 @@ class ClusterHost(Entity[ClusterHostFacts]):
             raise self._explained(fault, session) from fault
 
     def _spec(self, world: Writer) -> Any:
+        # A host that left while it was disconnected goes on naming the vCenter that it had. One that stands anew at
+        # the same address may take it back; from anybody else's it is not taken.
+        manager = reading.of(world.session(self.also[0]), "summary.managementServerIp")
         return new(
             "HostConnectSpec",
             hostName=self.name,
@@ -159,7 +169,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
             sslThumbprint=tls.thumbprint(shown(world.session(self.also[0]), self.host)),
             userName=self.user,
             password=world.reveal(self.password),
-            force=False,
+            force=not manager or manager == self.vcenter,
         )
 
     def _explained(self, fault: VsphereFault, session: Any) -> PaverError:
@@ -183,7 +193,11 @@ class ClusterHost(Entity[ClusterHostFacts]):
 
     @classmethod
     def remove(cls, world: Writer, session: Any, found: Found) -> None:
-        """Takes the host out; its VMs run on, and it stays usable by itself."""
+        """Takes the host out; its VMs run on, and it stays usable by itself.
+
+        What runs on it (vCenter's own machine may) is why it is disconnected and not put into maintenance; so the agent,
+        its account and the cluster's resource pools stay on it ("Remove a Host from a Cluster", vSphere 8).
+        """
         retreat.retreat(world, session, found.ref, found.values["parent"])
         if found.values["runtime.connectionState"] == _CONNECTED:
             session.task(found.ref, "DisconnectHost_Task")

@@ -40,7 +40,8 @@ class HostCertificate(Resource[HostCertificateFacts]):
     }
     unmanaged = frozenset({"name", "host"})
     stays = (
-        "the host keeps the certificate that vCenter's authority issued; it is trusted by this from now on"
+        "the host keeps the certificate that vCenter's authority issued; it is trusted by this from now on. "
+        "It keeps vCenter's agent, that one's account and the cluster's resource pools as well"
     )
 
     name: str

@@ -291,6 +291,7 @@ def _hosts(site: Site, cluster: str) -> Iterator[Resource[Any]]:
             cluster=cluster,
             user=host.login.user,
             password=endpoints.secret(host.login.password),
+            vcenter=str(wished.vcenter.address),
         )
         yield HostCertificate(
             id=resource_id(HostCertificate.kind, name),

@@ -15,6 +15,7 @@ type HostFacts struct {
 	UUID       string            `json:"uuid"`
 	Hostname   string            `json:"hostname"`
 	Manager    string            `json:"manager"`
+	Address    string            `json:"address"`
 	Generation uint64            `json:"generation"`
 	Datastores map[string]Folder `json:"datastores"`
 }
@@ -38,6 +39,7 @@ func (f *Fleet) vcenterRoutes() {
 	control.Handle(f.control, "POST /manager", func(_ *http.Request, r struct {
 		Server   string `json:"server"`
 		Manager  string `json:"manager"`
+		Address  string `json:"address"`
 		Password string `json:"password"`
 		Force    bool   `json:"force"`
 	}) (any, error) {
@@ -45,7 +47,7 @@ func (f *Fleet) vcenterRoutes() {
 		if err != nil {
 			return nil, err
 		}
-		return nil, h.manage(r.Manager, r.Password, r.Force)
+		return nil, h.manage(r.Manager, r.Address, r.Password, r.Force)
 	})
 	control.Handle(f.control, "POST /ha", func(_ *http.Request, r struct {
 		Server string `json:"server"`
@@ -96,7 +98,7 @@ func (h *Host) facts() HostFacts {
 		Datastores: map[string]Folder{},
 	}
 	h.mu.Lock()
-	facts.Manager = h.manager
+	facts.Manager, facts.Address = h.manager, h.host().Summary.ManagementServerIp
 	h.mu.Unlock()
 	for _, d := range h.datastores() {
 		facts.Datastores[d.Name] = Folder{Path: d.Path, Capacity: d.CapacityBytes}
@@ -106,12 +108,15 @@ func (h *Host) facts() HostFacts {
 
 // manage gives the host to a vCenter (and its agent an account), or takes it
 // back. The agent's account stays, as it does on a real host.
-func (h *Host) manage(manager, password string, force bool) error {
+func (h *Host) manage(manager, address, password string, force bool) error {
+	ctx := h.front.NewContext()
+	host := h.host()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if manager != "" && h.manager != "" && h.manager != manager && !force {
 		return &control.Error{Status: http.StatusConflict, Text: errHeld.Error()}
 	}
+	ctx.WithLock(host, func() { host.Summary.ManagementServerIp = address })
 	h.manager = manager
 	if password != "" {
 		h.users[AgentUser] = password

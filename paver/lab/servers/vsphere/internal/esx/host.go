@@ -47,7 +47,7 @@ type Host struct {
 	leases    map[string]*lease
 	transfers map[string]transfer
 	ha        bool   // the host's cluster has HA
-	manager   string // the vCenter that has taken the host in
+	manager   string // the vCenter that has taken the host in, by its instance
 	silent    bool   // leases do not tell what has arrived
 }
 

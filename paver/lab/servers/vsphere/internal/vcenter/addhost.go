@@ -62,8 +62,8 @@ func (v *VCenter) addHost(into types.ManagedObjectReference, spec types.HostConn
 		if f.UUID != uuid {
 			continue
 		}
-		if f.Manager != "" && f.Manager != v.config.Name && !spec.Force && v.refuse.Refuse("addhost-managed") {
-			return nil, &types.AlreadyBeingManaged{IpAddress: f.Manager}
+		if f.Manager != "" && f.Manager != v.instance && !spec.Force && v.refuse.Refuse("addhost-managed") {
+			return nil, &types.AlreadyBeingManaged{IpAddress: f.Address}
 		}
 		return v.takeIn(into, spec, port, f.Server, uuid, []string{spec.HostName, f.Hostname})
 	}
@@ -134,7 +134,7 @@ func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConne
 	var secret [24]byte
 	_, _ = rand.Read(secret[:])
 	l := &link{server: server, uuid: uuid, name: spec.HostName, port: port, password: hex.EncodeToString(secret[:]), connected: true, maps: newRefMap()}
-	manager := map[string]any{"server": server, "manager": v.config.Name, "password": l.password, "force": true}
+	manager := map[string]any{"server": server, "manager": v.instance, "address": v.front.Addr().IP.String(), "password": l.password, "force": true}
 	if err := v.hosts.Call("/manager", manager, nil); err != nil {
 		return nil, &types.AlreadyBeingManaged{IpAddress: spec.HostName}
 	}
@@ -314,7 +314,10 @@ func (v *VCenter) removeHost(h *simulator.HostSystem, clustered bool) types.Base
 	v.syncMu.Lock()
 	defer v.syncMu.Unlock()
 	_ = v.hosts.Call("/ha", map[string]any{"server": l.server, "on": false}, nil)
-	_ = v.hosts.Call("/manager", map[string]any{"server": l.server}, nil)
+	if l.isConnected() {
+		// One that is disconnected is not told: its agent goes on believing that it is managed.
+		_ = v.hosts.Call("/manager", map[string]any{"server": l.server}, nil)
+	}
 	v.mu.Lock()
 	delete(v.links, l.ref)
 	v.mu.Unlock()

@@ -35,6 +35,10 @@ type VCenter struct {
 	rest     http.Handler
 	authz    *authz
 
+	// instance is who this vCenter is: one that is deployed anew is another,
+	// also under the same name and address.
+	instance string
+
 	// syncMu is held while what the hosts have is brought over; nobody who
 	// holds a lock of the simulator may wait for it.
 	syncMu sync.Mutex
@@ -73,7 +77,8 @@ func Start(c *Config, refuse *refusals.Switches) (*VCenter, error) {
 	}
 	ctx, instance := simulator.NewServiceInstance(simulator.NewContext(), serviceContent(c.Version), vpx.RootFolder)
 	v := &VCenter{
-		config: c, service: simulator.New(ctx, instance), reg: ctx.Map, refuse: refuse, vmca: authority,
+		instance: instance.Content.About.InstanceUuid,
+		config:   c, service: simulator.New(ctx, instance), reg: ctx.Map, refuse: refuse, vmca: authority,
 		resolver: newResolver(c.DNS), hosts: control.Dial(c.HostsControl),
 		links: map[types.ManagedObjectReference]*link{}, stores: map[string]types.ManagedObjectReference{},
 		placements: map[string]placement{}, leases: map[string]*lease{}, done: make(chan struct{}),
