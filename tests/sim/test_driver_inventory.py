@@ -477,6 +477,20 @@ def test_boshs_account_may_do_what_its_cpi_does(run: InventoryRun) -> None:
         cpi.task(vms, "CreateVM_Task", config=small("vm-1"), pool=pool)
         vm = entity(cpi, "VirtualMachine", "vm-1")
         cpi.call(fields, "SetField", entity=vm, key=field.key, value="registry")
+        # As the CPI does for the attribute by which it groups VMs for DRS.
+        tags = {
+            f"{verb.lower()}Privilege": f"InventoryService.Tagging.{verb}Tag" for verb in ("Create", "Delete")
+        }
+        policy = new(
+            "PrivilegePolicyDef",
+            readPrivilege="System.Read",
+            updatePrivilege="InventoryService.Tagging.EditTag",
+            **tags,
+        )
+        rules = cpi.call(
+            fields, "AddCustomFieldDef", name="drs", moType=None, fieldDefPolicy=policy, fieldPolicy=policy
+        )
+        cpi.call(fields, "SetField", entity=vm, key=rules.key, value="apart")
         cpi.task(vm, "ReconfigVM_Task", spec=new("VirtualMachineConfigSpec", numCPUs=2, memoryMB=256))
         cpi.task(vm, "PowerOnVM_Task")
         cpi.task(vm, "PowerOffVM_Task")

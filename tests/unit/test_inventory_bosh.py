@@ -131,11 +131,12 @@ def test_no_role_reaches_machines_outside_of_boshs_folders(site: Site) -> None:
 
 
 def test_roles_hold_the_vendors_privileges_and_none_that_every_role_has() -> None:
-    assert len(privileges.FOLDER) == 64
+    assert len(privileges.FOLDER) == 68
     assert not any(
         one.startswith(privileges.SYSTEM) for granted in privileges.SCOPES.values() for one in granted
     )
     assert {"Global.ManageCustomFields", "Extension.Register"} <= privileges.SCOPES["cpi-root"]
+    assert "Datastore.UpdateVirtualMachineFiles" in privileges.SCOPES["cpi-folder"]
     assert privileges.SCOPES["cpi-datacenter"] == {"Datastore.FileManagement", "Network.Assign"}
 
 

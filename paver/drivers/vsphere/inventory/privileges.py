@@ -44,8 +44,10 @@ DATACENTER = frozenset({"Datastore.FileManagement", "Network.Assign"})
 
 FOLDER = frozenset(
     {
-        *_all("Datastore", "AllocateSpace Browse DeleteFile"),
+        *_all("Datastore", "AllocateSpace Browse DeleteFile UpdateVirtualMachineFiles"),
         *_all("Folder", "Create Delete Move Rename"),
+        # The CPI's attribute for DRS rules is written by who may edit tags: its policy says so.
+        *_all("InventoryService.Tagging", "CreateTag DeleteTag EditTag"),
         *_all("Resource", "AssignVMToPool ColdMigrate HotMigrate"),
         *_all("VApp", "Import ApplicationConfig"),
         *(one for group, names in _MACHINE.items() for one in _all(f"VirtualMachine.{group}", names)),

@@ -109,7 +109,7 @@ func (v *VCenter) needs(m *simulator.Method) []need {
 	case *types.DeleteVirtualDisk_Task:
 		return v.onStore(req.Datacenter, req.Name, "Datastore.FileManagement")
 	case *types.SetField:
-		return []need{{req.Entity, "Global.SetCustomField"}}
+		return []need{{req.Entity, v.fieldNeeds(req.Key)}}
 	case *types.AddCustomFieldDef, *types.RemoveCustomFieldDef, *types.RenameCustomFieldDef:
 		return []need{{root, "Global.ManageCustomFields"}}
 	case *types.AddAuthorizationRole, *types.UpdateAuthorizationRole, *types.RemoveAuthorizationRole:
@@ -137,6 +137,20 @@ func (v *VCenter) needs(m *simulator.Method) []need {
 
 func (v *VCenter) rootFolder() types.ManagedObjectReference {
 	return types.ManagedObjectReference{Type: "Folder", Value: "group-d1"}
+}
+
+// fieldNeeds is the privilege that writing an attribute takes: the one that
+// its policy names, if whoever made it gave it one.
+func (v *VCenter) fieldNeeds(key int32) string {
+	manager, privilege := v.reg.CustomFieldsManager(), "Global.SetCustomField"
+	v.front.NewContext().WithLock(manager, func() {
+		for _, field := range manager.Field {
+			if p := field.FieldInstancePrivileges; field.Key == key && p != nil {
+				privilege = p.UpdatePrivilege
+			}
+		}
+	})
+	return privilege
 }
 
 // onStore is a privilege on the datastore that a path names.
