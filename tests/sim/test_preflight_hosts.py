@@ -14,8 +14,8 @@ from paver.drivers.vsphere import DRIVER, endpoints
 from paver.ovf.write import make_ova
 from paver.sitefile import Site
 from paver.transport.context import Station, Wire
-from paver.transport.vsphere import VsphereConnector
-from tests.support.vsphere_lab import ADDRESS, PASSWORD, Hosts, hosts, site_of
+from paver.transport.vsphere import VsphereConnector, VsphereFault, new
+from tests.support.vsphere_lab import ADDRESS, PASSWORD, Hosts, Run, hosts, site_of
 
 pytestmark = pytest.mark.lab
 
@@ -66,6 +66,8 @@ def test_hosts_that_are_ready_have_no_finding_against_them_and_are_only_read(
     assert grades(found) == {}
     assert found["esx-01", "licence"].seen.startswith("Evaluation")
     assert found["esx-01", "version"].seen.startswith("ESXi 8.0.3")
+    assert found["esx-01", "jumpbox hardware"].seen == "vmx-17, known to ESXi 8.0.3"
+    assert ("esx-02", "jumpbox hardware") not in found
     assert found["esx-01", "port group bosh"].seen == "absent, will be made"
     assert {name: there.inventory(name) for name in there.ports} == before
     assert not [call for name in there.ports for call in there.trace(name) if call["write"]]
@@ -132,6 +134,31 @@ def test_a_host_that_is_down_hides_no_other(
     found = looked_at(site_with_image(there, tmp_path))
     assert grades(found) == {"esx-01 certificate": Grade.UNREACHABLE}
     assert found["esx-02", "login"].grade is Grade.OK
+
+
+def test_a_host_that_lacks_the_images_virtual_hardware_is_refused_before_the_image_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hosts(tmp_path, "esx-01", "esx-02", version="6.7.0") as old:
+        dial(old, monkeypatch)
+        site = site_with_image(old, tmp_path)
+        found = looked_at(site)
+        with Run(site, old, tmp_path).someone_else("esx-01") as session:
+            folder = session.one("Datacenter", ("vmFolder",))[1]["vmFolder"]
+            spec = new(
+                "VirtualMachineConfigSpec",
+                name="jumpbox",
+                version="vmx-17",
+                files=new("VirtualMachineFileInfo", vmPathName="[datastore1]"),
+            )
+            pool = session.one("ResourcePool")[0]
+            with pytest.raises(VsphereFault, match="InvalidVmConfig"):
+                session.task(folder, "CreateVM_Task", config=spec, pool=pool)
+    assert grades(found) == {"esx-01 jumpbox hardware": Grade.REFUSED}
+    refused = found["esx-01", "jumpbox hardware"]
+    assert (refused.seen, refused.wanted) == ("ESXi 6.7.0", "7.0 or later")
+    assert "vmx-17" in refused.why
+    assert found["esx-02", "version"].grade is Grade.OK
 
 
 def test_too_little_room_is_refused_before_anything_is_placed(

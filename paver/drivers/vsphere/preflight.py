@@ -7,6 +7,7 @@ looked at side by side; what one refuses does not hide what another one shows.
 from __future__ import annotations
 
 import concurrent.futures
+import re
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -25,8 +26,22 @@ MOST_AT_ONCE = 16
 OLDEST = (6, 7)
 """vCenter 8 manages hosts from ESXi 6.7 on (VMware KB 86165; the installer's target host likewise)."""
 
+_SINCE = {
+    14: (6, 7),
+    15: (6, 7),
+    17: (7, 0),
+    18: (7, 0, 1),
+    19: (7, 0, 2),
+    20: (8, 0),
+    21: (8, 0, 2),
+    22: (9, 0),
+}
+"""By virtual hardware: the first ESXi that has it (Broadcom KB 315655). Older hardware every host has that may be
+managed; 6.7 U2, which vmx-15 needs, does not tell itself from 6.7."""
+
 FILES = "files"
 IMAGE = "jumpbox image"
+HARDWARE = "jumpbox hardware"
 
 
 def preflight(site: Site, wire: Wire) -> Iterator[Finding]:
@@ -153,6 +168,8 @@ def _inside(site: Site, name: str, session: Any) -> Iterator[Finding]:
     host = settings.of(site).hosts[name]
     yield _licence(name, host, session)
     yield _version(name, session)
+    if name == site.jumpbox.on and site.jumpbox.placed_by != "hand":
+        yield from _hardware(site, name, session)
     yield from preflight_room.room(site, name, host, session)
     yield from _network(name, host, session)
 
@@ -186,8 +203,7 @@ def _version(name: str, session: Any) -> Finding:
             wanted="a host",
             do="this is the address of a vCenter",
         )
-    numbers = tuple(int(part) for part in str(about.version).split(".")[:2] if part.isdigit())
-    if numbers < OLDEST:
+    if _numbers(about.version) < OLDEST:
         return Finding(
             subject=name,
             check="version",
@@ -197,6 +213,38 @@ def _version(name: str, session: Any) -> Finding:
             do="upgrade the host",
         )
     return Finding(subject=name, check="version", seen=shown)
+
+
+def _hardware(site: Site, name: str, session: Any) -> Iterator[Finding]:
+    """Yields whether the jumpbox's host has the virtual hardware that its image was made for."""
+    try:
+        with Ova(site.path(site.jumpbox.image)) as image:
+            families = image.descriptor.hardware
+    except (BadInput, OSError):
+        return  # what is wrong with the image, its own finding says
+    asked = [int(one.removeprefix("vmx-")) for one in families if re.fullmatch(r"vmx-[0-9]{1,3}", one)]
+    since = _SINCE.get(min(asked, default=0))
+    if since is None:
+        return
+    about = session.content.about
+    seen = f"{about.name.removeprefix('VMware ')} {about.version}"
+    wanted = f"{'.'.join(str(part) for part in since)} or later"
+    if _numbers(about.version) >= since:
+        yield Finding(subject=name, check=HARDWARE, seen=f"vmx-{min(asked)}, known to {seen}")
+        return
+    yield Finding(
+        subject=name,
+        check=HARDWARE,
+        grade=Grade.REFUSED,
+        seen=seen,
+        wanted=wanted,
+        why=f"the jumpbox's image is made for vmx-{min(asked)}",
+        do="upgrade the host, or place the jumpbox on another one (jumpbox.on)",
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(version).split(".") if part.isdigit())
 
 
 def _network(name: str, host: Host, session: Any) -> Iterator[Finding]:

@@ -16,13 +16,12 @@ import (
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
+
+	"paver.lab/vsphere/internal/ovfspec"
 )
 
-const (
-	// maxExtraConfigValue is what one value in a VMX may hold.
-	maxExtraConfigValue = 64 << 10
-	newestHardware      = 21
-)
+// maxExtraConfigValue is what one value in a VMX may hold.
+const maxExtraConfigValue = 64 << 10
 
 // folder answers for Folder: the VM folder is where machines are made.
 type folder struct {
@@ -153,7 +152,7 @@ func (h *Host) checkConfig(ctx *simulator.Context, spec *types.VirtualMachineCon
 		return new(types.NotSupported)
 	}
 	if version, ok := strings.CutPrefix(spec.Version, "vmx-"); ok {
-		if n, err := strconv.Atoi(version); (err != nil || n > newestHardware) && h.refuse.Refuse("vm-hardware") {
+		if n, err := strconv.Atoi(version); (err != nil || n > ovfspec.NewestHardware(h.config.Version)) && h.refuse.Refuse("vm-hardware") {
 			return &types.InvalidVmConfig{Property: "configSpec.version"}
 		} else if n < guestSince[spec.GuestId] && h.refuse.Refuse("vm-guest") {
 			return &types.InvalidArgument{InvalidProperty: "configSpec.guestId"}

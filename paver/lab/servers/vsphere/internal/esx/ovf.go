@@ -30,7 +30,7 @@ func (m *ovfManager) CreateImportSpec(ctx *simulator.Context, req *types.CreateI
 	}
 	result, fault := ovfspec.Build(ovfspec.Params{
 		Descriptor: req.OvfDescriptor, Options: options, Pool: req.ResourcePool, Datastore: ds.Summary.Name,
-		Refuse: m.host.refuse,
+		Refuse: m.host.refuse, Newest: ovfspec.NewestHardware(m.host.config.Version),
 		Backing: func(ref types.ManagedObjectReference) types.BaseVirtualDeviceBackingInfo {
 			if dc := m.host.datacenter(); ref.Value == "" && len(dc.Network) > 0 {
 				ref = dc.Network[0]

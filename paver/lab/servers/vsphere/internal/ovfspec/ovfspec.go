@@ -17,8 +17,18 @@ import (
 	"paver.lab/vsphere/internal/refusals"
 )
 
-// newestHardware is the newest virtual hardware of an ESXi 8.
-const newestHardware = 21
+// NewestHardware is the newest virtual hardware of a product's version: that of
+// the last update that brought one; of a release that is not known, an ESXi 8's.
+func NewestHardware(product string) int {
+	var major, minor, update int
+	_, _ = fmt.Sscanf(product, "%d.%d.%d", &major, &minor, &update)
+	for ; update >= 0; update-- {
+		if version, err := types.ParseESXiVersion(fmt.Sprintf("%d.%d.%d", major, minor, update)); err == nil {
+			return int(version.HardwareVersion())
+		}
+	}
+	return int(types.VMX21)
+}
 
 // Params is where and how the descriptor is to be deployed.
 type Params struct {
@@ -32,7 +42,9 @@ type Params struct {
 	// Properties says whether there is a store of OVF properties: a vCenter
 	// has one, a bare host doesn't.
 	Properties bool
-	Refuse     *refusals.Switches
+	// Newest is the newest virtual hardware that there is.
+	Newest int
+	Refuse *refusals.Switches
 }
 
 // builder carries one conversion.
@@ -134,7 +146,7 @@ func (b *builder) system(hardware ovf.VirtualHardwareSection) {
 	if hardware.System != nil && hardware.System.VirtualSystemType != nil {
 		family, _, _ := strings.Cut(*hardware.System.VirtualSystemType, ",")
 		version, err := strconv.Atoi(strings.TrimPrefix(strings.TrimSpace(family), "vmx-"))
-		if (err != nil || version > newestHardware) && b.Refuse.Refuse("ovf-hardware") {
+		if (err != nil || version > b.Newest) && b.Refuse.Refuse("ovf-hardware") {
 			b.fail(&types.OvfNoSupportedHardwareFamily{Version: family}, "Unsupported hardware family '%s'.", family)
 		} else if err == nil {
 			b.spec.Version = strings.TrimSpace(family)

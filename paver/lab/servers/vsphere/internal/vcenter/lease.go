@@ -44,7 +44,7 @@ func (m *ovfManager) CreateImportSpec(ctx *simulator.Context, req *types.CreateI
 	}
 	result, fault := ovfspec.Build(ovfspec.Params{
 		Descriptor: req.OvfDescriptor, Options: options, Pool: req.ResourcePool, Datastore: ds.Name,
-		Properties: true, Refuse: m.v.refuse,
+		Properties: true, Refuse: m.v.refuse, Newest: ovfspec.NewestHardware(m.v.config.Version),
 		Backing: func(ref types.ManagedObjectReference) types.BaseVirtualDeviceBackingInfo {
 			if ref.Value == "" && len(networks) > 0 {
 				ref = networks[0]
