@@ -140,6 +140,14 @@ def test_hosts_that_have_left_are_taken_in_by_the_vcenter_that_stands_anew_and_b
             assert second.inventory()["entities"]["/north/host/compute/esx-01.north.example"]
 
 
+def test_a_vcenter_9_takes_hosts_in_by_their_certificates(tmp_path: Path) -> None:
+    with hosts(tmp_path, "esx-01", "esx-02") as running, vcenter(tmp_path, running, "9.0.0") as newer:
+        run = InventoryRun(with_pool(site_of(running, tmp_path)), newer, tmp_path)
+        run.fine()
+        assert newer.writes().count("AddHost_Task") == len(running.ports)
+        assert pending(run.plan()) == {}
+
+
 def _renamed(type_name: str, name: str) -> Callable[[Any], None]:
     def act(session: Any) -> None:
         session.task(entity(session, type_name, name), "Rename_Task", newName="another")

@@ -84,7 +84,7 @@ class VCenter:
 
 
 @contextlib.contextmanager
-def vcenter(folder: Path, hosts: Hosts) -> Iterator[VCenter]:
+def vcenter(folder: Path, hosts: Hosts, version: str = "8.0.3") -> Iterator[VCenter]:
     """Starts an empty vCenter on loopback and stops it."""
     authority = pki.vmca("vsphere.local", FQDN)
     machine = pki.machine(FQDN, authority)
@@ -102,7 +102,7 @@ def vcenter(folder: Path, hosts: Hosts) -> Iterator[VCenter]:
         "vmca": {"certificate": str(root), "key": str(root_key)},
         "sso": {"user": "administrator@vsphere.local", "password": ADMINISTRATOR},
         "dns": [names.where],
-        "version": "8.0.3",
+        "version": version,
         "trace": str(folder / "vcsa.jsonl"),
         "control": str(folder / "vcsa.sock"),
         "room": "",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import ssl
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from paver.driver import PaverError, Secret
 from paver.drivers.vsphere import endpoints
 from paver.drivers.vsphere.inventory import pave as inventory
 from paver.drivers.vsphere.inventory import retreat
-from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
-from paver.transport import faults
+from paver.drivers.vsphere.inventory.cluster_host import ClusterHost, _pinned
+from paver.lab import pki
+from paver.transport import faults, tls
 from paver.transport.vsphere import new, ref
 
 WISH = ClusterHost(
@@ -28,6 +31,10 @@ WISH = ClusterHost(
     cluster="compute",
     user="root",
     password=Secret("esx-root"),
+)
+
+PEM = ssl.DER_cert_to_PEM_cert(
+    pki.host("esx-01.north.example", "10.20.0.11").certificate.public_bytes(serialization.Encoding.DER)
 )
 
 TOLD = {
@@ -89,6 +96,11 @@ def test_a_refusal_to_add_a_host_says_which_of_its_causes_it_was(fault: str) -> 
     assert TOLD[fault] in told.why
     assert told.do
     assert fault in told.seen
+
+
+def test_vcenter_knows_a_host_by_its_certificate_where_its_api_takes_one_else_by_a_sha1_of_it() -> None:
+    assert _pinned(PEM, "9.0.0.0") == {"sslCertificate": PEM}
+    assert _pinned(PEM, "8.0.3.0") == {"sslThumbprint": tls.thumbprint(PEM)}
 
 
 def test_any_other_refusal_is_told_as_it_came() -> None:

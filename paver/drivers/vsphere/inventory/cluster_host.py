@@ -23,6 +23,9 @@ from paver.transport.vsphere import VsphereFault, new
 _CONNECTED = "connected"
 
 _ELSEWHERE = frozenset({"AlreadyConnected", "DuplicateName"})
+_CERTIFICATE_SINCE = 9
+"""The major version of the API whose HostConnectSpec takes a certificate."""
+
 _TOLD: tuple[tuple[str, str, str], ...] = (
     ("InvalidLogin", "the host refuses user or password", "check the host's `login` in the site file"),
     (
@@ -162,11 +165,12 @@ class ClusterHost(Entity[ClusterHostFacts]):
         # A host that left while it was disconnected goes on naming the vCenter that it had. One that stands anew at
         # the same address may take it back; from anybody else's it is not taken.
         manager = reading.of(world.session(self.also[0]), "summary.managementServerIp")
+        pem = shown(world.session(self.also[0]), self.host)
         return new(
             "HostConnectSpec",
             hostName=self.name,
             port=self.port,
-            sslThumbprint=tls.thumbprint(shown(world.session(self.also[0]), self.host)),
+            **_pinned(pem, str(world.session(self.at).content.about.apiVersion)),
             userName=self.user,
             password=world.reveal(self.password),
             force=not manager or manager == self.vcenter,
@@ -210,6 +214,17 @@ class ClusterHost(Entity[ClusterHostFacts]):
     def estimate(self) -> int:
         """Returns about how many seconds adding it takes."""
         return 40
+
+
+def _pinned(pem: str, api: str) -> dict[str, str]:
+    """Returns by what vCenter knows the host: its certificate from API 9.0 on, before that a SHA-1 of it alone.
+
+    Both together are not to be sent (vim25 HostConnectSpec.sslCertificate).
+    """
+    major = api.partition(".")[0]
+    if major.isdigit() and int(major) >= _CERTIFICATE_SINCE:
+        return {"sslCertificate": pem}
+    return {"sslThumbprint": tls.thumbprint(pem)}
 
 
 def shown(session: Any, name: str) -> str:

@@ -39,7 +39,7 @@ func (v *VCenter) addHost(into types.ManagedObjectReference, spec types.HostConn
 	if err != nil {
 		return nil, &types.NoHost{Name: spec.HostName}
 	}
-	trusted := seen.chained || spec.SslThumbprint != "" && seen.matches(spec.SslThumbprint)
+	trusted := seen.chained || spec.SslThumbprint != "" && seen.matches(spec.SslThumbprint) || seen.is(spec.SslCertificate)
 	if !trusted && v.refuse.Refuse("addhost-thumbprint") {
 		return nil, &types.SSLVerifyFault{SelfSigned: true, Thumbprint: seen.thumbprint()}
 	}

@@ -1,11 +1,13 @@
 package vcenter
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1" //nolint:gosec // vSphere's thumbprints are of SHA-1
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -102,6 +104,12 @@ func (s *shown) matches(thumbprint string) bool {
 	plain := strings.ToUpper(strings.NewReplacer(":", "", " ", "").Replace(thumbprint))
 	one, two := sha1.Sum(s.leaf), sha256.Sum256(s.leaf) //nolint:gosec // see above
 	return plain == fmt.Sprintf("%X", one) || plain == fmt.Sprintf("%X", two)
+}
+
+// is says whether a certificate in PEM is the one that was shown.
+func (s *shown) is(certificate string) bool {
+	block, _ := pem.Decode([]byte(certificate))
+	return block != nil && bytes.Equal(block.Bytes, s.leaf)
 }
 
 func (s *shown) thumbprint() string { return esx.Thumbprint(s.leaf) }
