@@ -145,7 +145,7 @@ def _folded(group: list[Action]) -> _Line:
     if len(kinds) == 1:
         (kind,) = kinds
         name = words.plural(len(group), words.kind(kind))
-        says = ", ".join(_key(action) for action in group)
+        says = _some([_key(action) for action in group], WIDEST_SAYING + 12)
     else:
         name = f"{len(group)} resources"
         says = ", ".join(words.plural(len(ids), words.kind(kind)) for kind, ids in kinds.items())
@@ -155,7 +155,7 @@ def _folded(group: list[Action]) -> _Line:
         words.place(first.resource, first.endpoint),
         SIGNS[first.verb],
         name,
-        _cut(says, WIDEST_SAYING + 12) + (f"  ({unknown} not known yet)" if unknown else ""),
+        says + (f"  ({unknown} not known yet)" if unknown else ""),
         words.expected(sum(action.estimate for action in group)),
     )
 
@@ -203,9 +203,14 @@ def _more(action: Action, look: Look) -> Iterator[str]:
             yield f"{name:<7} {digest}"
 
 
-def _cut(text: str, width: int) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= width else f"{flat[: width - 1]}…"
+def _some(names: list[str], width: int) -> str:
+    """Returns as many of the names as have room, at least one, and how many more there are."""
+    shown = ", ".join(names)
+    fewer = len(names)
+    while len(shown) > width and fewer > 1:
+        fewer -= 1
+        shown = f"{', '.join(names[:fewer])} and {len(names) - fewer} more"
+    return shown
 
 
 def _table(lines: list[_Line], look: Look) -> Iterator[str]:

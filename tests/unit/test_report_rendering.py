@@ -135,6 +135,15 @@ def test_a_plan_names_all_that_it_touches_and_all_that_is_lost_with_what_it_take
     assert f"lost with it: {', '.join(machines)}" in text
 
 
+def test_of_many_things_some_are_named_whole_and_every_kind_is_counted() -> None:
+    kinds = [f"bosh.{kind}" for kind in "abcdefghijklmnopqrst"]
+    acts = [action(f"s3.bucket:backups-of-{n}", Verb.CREATE, "services", "s3") for n in range(7)]
+    acts += [action(f"{kind}:x", Verb.CREATE, "jumpbox", "bosh") for kind in kinds]
+    text = "\n".join(plan_text(dataclasses.replace(PLAN, actions=tuple(acts))))
+    assert "+ 7 S3 buckets  backups-of-0, backups-of-1, backups-of-2 and 4 more\n" in text
+    assert ", ".join(f"1 {words.kind(kind)}" for kind in kinds) in text
+
+
 def test_a_plan_is_read_by_phase_host_and_thing() -> None:
     heading, *rest = plan_text(PLAN, read="read 12 resources in 1.9 s, wrote nothing")
     assert heading == (
