@@ -24,6 +24,10 @@ from paver.sealed import keys, store
 
 SHORTEST = 12
 """Shorter pieces of a secret would be found anywhere."""
+ELLIPTIC_LINES = 3
+"""Lines of a P-256 key in PKCS #8: 26 bytes of names and lengths, 32 of the secret, 70 with the public point."""
+LARGEST = 512 << 20
+"""Bytes of a file that is looked into."""
 CREDENTIALS = "bucc-creds"
 # Looks after which a process that is not in the lab's network is taken for a stranger.
 SETTLED = 20
@@ -121,7 +125,8 @@ def _pieces(value: str) -> Iterator[bytes]:
         yield value.strip().encode()
         return
     lines = [line for line in value.splitlines() if line and not line.startswith("-----")]
-    for line in lines[max(1, len(lines) // 3) :]:
+    # An elliptic key of three lines begins with what is secret, and ends with its public part; others the other way.
+    for line in lines[:2] if len(lines) == ELLIPTIC_LINES else lines[max(1, len(lines) // 3) :]:
         if len(line) >= 2 * SHORTEST:
             yield line.encode()
 
@@ -148,7 +153,8 @@ def matching(found: Mapping[str, set[str]], path: str) -> dict[str, set[str]]:
 
 
 def _below(roots: Iterable[Path], newer: Path | None) -> list[Path]:
-    # find is quicker than Python by far where a home has a hundred thousand files.
+    # find is quicker than Python by far where a home has a hundred thousand files. What is larger is a disk, whose one
+    # line of gigabytes grep would take into memory.
     since = [] if newer is None else ["-newer", str(newer)]
     argv = [
         "find",
@@ -160,6 +166,8 @@ def _below(roots: Iterable[Path], newer: Path | None) -> list[Path]:
         "-o",
         "-type",
         "f",
+        "-size",
+        f"-{LARGEST >> 20}M",
         *since,
         "-print0",
     ]
