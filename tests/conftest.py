@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
@@ -22,8 +24,13 @@ class ByLab(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return ONE_LIFE if file.startswith(ONE_LIFE) and file != OWN_LAB else file
+        return ONE_LIFE if is_of_the_life(nodeid) else nodeid.partition("::")[0]
+
+
+def is_of_the_life(nodeid: str) -> bool:
+    """Returns whether a test is one of those that lead one site through its life."""
+    file = nodeid.partition("::")[0]
+    return file.startswith(ONE_LIFE) and file != OWN_LAB
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -31,6 +38,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByLab:
     """In the order of collection: the life, which takes longest, begins first."""
     config.option.loadscopereorder = False
     return ByLab(config, log)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Lets the life, which takes longest and can't be shared out, go before all else that wants the processors."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not is_of_the_life(item.nodeid) and os.nice(0) == 0:
+        os.nice(5)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -639,7 +639,7 @@ def test_wherever_it_is_killed_the_next_run_ends_the_same(run: InventoryRun, the
         run.fine("destroy")
         assert there.inventory() == start
         writes = deaths.seen if deaths.seen < at else writes
-        at += 7
+        at += 17
 
 
 def test_facts_that_are_read_hold_no_password(run: InventoryRun) -> None:
