@@ -176,6 +176,25 @@ def store_root_password() -> Material:
     return Material(kind="password", name="object-store-root", policy="s3")
 
 
+def user_secret(site: Site, name: str) -> Secret:
+    """Returns the reference to the secret key of an account of the object store."""
+    given = site.store_users[name].secret
+    return Secret(given.name) if given else user_password(name).secret
+
+
+def user_password(name: str) -> Material:
+    """The secret key of an account of the object store, where paver makes it."""
+    return Material(kind="password", name=f"object-store-{name}", policy="s3")
+
+
+def team_login(site: Site, team: str) -> tuple[str, Secret] | None:
+    """Returns access key and secret key that a team's pipelines get; None where there is nothing to reach with it."""
+    user, external = site.team_user(team), site.services.object_store.external
+    if user is not None:
+        return user, user_secret(site, user)
+    return (external.login.user, Secret(external.login.password.name)) if external else None
+
+
 def registry_password() -> Material:
     """The registry's administrator's password."""
     return Material(kind="password", name="registry-admin")

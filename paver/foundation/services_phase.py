@@ -145,9 +145,9 @@ def _buckets(wish: Wish) -> None:
             lock_days=bucket.lock.days if bucket.lock else 0,
         )
     wish.add(*made.values())
-    for name, user in sorted(wanted.users.items()):
-        item = Material(kind="password", name=f"object-store-{name}", policy="s3")
-        secret = Secret(user.secret.name) if user.secret else wish.need(item).secret
+    for name, user in sorted(site.store_users.items()):
+        if user.secret is None:
+            wish.need(places.user_password(name))
         buckets = {*user.read, *user.write}
         wish.add(
             StoreUser(
@@ -159,7 +159,7 @@ def _buckets(wish: Wish) -> None:
                 name=name,
                 read_=frozenset(user.read),
                 write=frozenset(user.write),
-                secret=secret,
+                secret=places.user_secret(site, name),
             )
         )
 
@@ -193,16 +193,17 @@ def _concourse(wish: Wish) -> None:
                     paused=pipeline.paused,
                 )
             )
-        base = f"/concourse/{name}"
-        _shared(wish, base)
+        _shared(wish, name)
 
 
-def _shared(wish: Wish, base: str) -> None:
+def _shared(wish: Wish, team: str) -> None:
     """Gives a team's pipelines what they reach the services with, deployed or there already."""
-    site = wish.site
-    external = site.services.object_store.external
-    key = Secret(external.login.password.name) if external else places.store_root_password().secret
-    _entry(wish, f"{base}/object_store_secret_key", "password", {"value": key})
+    site, base = wish.site, f"/concourse/{team}"
+    login = places.team_login(site, team)
+    if login is not None:
+        user, key = login
+        _entry(wish, f"{base}/object_store_access_key", "value", {"value": user})
+        _entry(wish, f"{base}/object_store_secret_key", "password", {"value": key})
     password = places.registry_secret(site)
     if password is not None:
         _entry(wish, f"{base}/registry_password", "password", {"value": password})

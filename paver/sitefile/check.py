@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from paver.sitefile import tree
 from paver.sitefile.diagnostic import Diagnostic, Severity
 from paver.sitefile.models import JUMPBOX, Network
+from paver.sitefile.services import is_access_key
 from paver.sitefile.site import Machine, Site
 from paver.sitefile.values import shown
 
@@ -22,6 +23,7 @@ def check(site: Site) -> Iterator[Diagnostic]:
     yield from _placed_by_bosh(site)
     yield from unique(site, site.machines())
     yield from _store_users(site)
+    yield from _team_users(site)
     yield from _lifetimes(site)
     yield from _moved(site)
     if site.site_services.dns != JUMPBOX and site.site_services.forwarders:
@@ -238,6 +240,25 @@ def _store_users(site: Site) -> Iterator[Diagnostic]:
         if not user.read and not user.write:
             advice = "Name buckets under `read` or `write`."
             yield site.source.at((*path, name), "this user may do nothing", advice, key=True)
+
+
+def _team_users(site: Site) -> Iterator[Diagnostic]:
+    path = ("services", "concourse", "teams")
+    for name, team in site.services.concourse.teams.items():
+        users = site.services.object_store.users
+        if team.store_user is not None:
+            yield from known(
+                site,
+                (*path, name, "store_user"),
+                team.store_user,
+                users,
+                "services.object_store.users",
+                plural="accounts",
+            )
+        elif (user := site.team_user(name)) and not is_access_key(user):
+            advice = "Name one of services.object_store.users as its `store_user`."
+            told = f"{shown(user)} is too long for the name of its account in the object store"
+            yield site.source.at((*path, name), told, advice, key=True)
 
 
 def _lifetimes(site: Site) -> Iterator[Diagnostic]:

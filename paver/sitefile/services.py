@@ -30,10 +30,14 @@ BucketName = Annotated[str, BeforeValidator(_bucket)]
 _ACCESS_KEY_ADVICE = "An account's name is its access key: 3 to 20 lower-case letters, digits and hyphens."
 
 
-def _access_key(value: object) -> object:
+def is_access_key(text: str) -> bool:
+    """Returns whether `text` may be an account's name."""
     # MinIO's limits (minio/internal/auth/credentials.go); longer ones would pass S3, but not the store we deploy.
-    text = value if isinstance(value, str) else ""
-    if not 3 <= len(text) <= 20 or not values.is_label(text):
+    return 3 <= len(text) <= 20 and values.is_label(text)
+
+
+def _access_key(value: object) -> object:
+    if not is_access_key(value if isinstance(value, str) else ""):
         raise wrong(f"{values.shown(value)} is not an account's name", _ACCESS_KEY_ADVICE)
     return value
 
@@ -158,6 +162,10 @@ class Pipeline(Section):
 class Team(Section):
     """A team of Concourse."""
 
+    store_user: AccessKey | None = Field(
+        default=None,
+        description="The account of the object store, of `object_store.users`, whose key its pipelines get. If left out: `team-<name>`, made by paver with all buckets to write; where the store is external, that one's login.",
+    )
     pipelines: Map[Label, Pipeline] = Field(default={}, description="First pipelines, by name.")
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from paver.signing import canonical
 from paver.sitefile import models
 from paver.sitefile.diagnostic import Diagnostic
-from paver.sitefile.services import Services
+from paver.sitefile.services import Services, StoreUser
 from paver.sitefile.source import Source
 
 
@@ -137,6 +137,22 @@ class Site:
     def network_dns(self, network: str) -> tuple[IPv4Address, ...]:
         """Returns the DNS servers of the machines in `network`."""
         return self.networks[network].dns or self.dns
+
+    def team_user(self, team: str) -> str | None:
+        """Returns the account of the object store whose key a team's pipelines get.
+
+        None where they get the external store's own login, or where there is no bucket that they could use.
+        """
+        store, named = self.services.object_store, self.services.concourse.teams[team].store_user
+        return named or (f"team-{team}" if store.buckets and store.external is None else None)
+
+    @property
+    def store_users(self) -> dict[str, StoreUser]:
+        """The accounts of the object store: those that are declared, and one for each team that names none."""
+        store = self.services.object_store
+        teams = (self.team_user(team) for team in self.services.concourse.teams)
+        every = StoreUser(write=tuple(sorted(store.buckets)))
+        return {**{user: every for user in teams if user}, **store.users}
 
     def path(self, text: str) -> pathlib.Path:
         """Returns a path of the site file, absolute: relative ones start at the site file's folder."""

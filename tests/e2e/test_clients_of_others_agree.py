@@ -77,6 +77,25 @@ def test_mc_finds_the_buckets_as_the_site_file_has_them(finished: Place) -> None
     assert lock["validity"].upper() in {"30DAYS", "30D"}
 
 
+def test_a_teams_key_writes_to_the_buckets_and_is_refused_all_that_the_administrator_may(
+    finished: Place,
+) -> None:
+    store = finished.paver("contract").json["object_store"]
+    assert store["cred_ref"] == "credhub:/concourse/main/object_store_secret_key"
+    key = finished.reveal("object-store-team-main")
+    roots = finished.paver("env", "mc", "--json").json["variables"]["MC_CONFIG_DIR"]
+    script = (
+        'export MC_CONFIG_DIR="$1"; read -r key; export MC_HOST_team="https://$2:$key@${3#https://}"; '
+        "printf ours | mc pipe -q team/bundles/of-the-team && mc cat team/bundles/of-the-team "
+        "&& mc rm -q --force --versions team/bundles/of-the-team && mc admin user ls team"
+    )
+    said = (roots, store["access_key"], store["endpoint"])
+    tried = finished.tool("sh", "-c", script, "sh", *said, stdin=f"{key}\n", check=False)
+    assert "ours" in tried.out
+    assert tried.code != 0
+    assert "Access Denied" in tried.told
+
+
 def test_crane_logs_in_to_the_registry_and_finds_what_was_pushed_for_the_proof_only(finished: Place) -> None:
     root = _root(finished)
     password = finished.reveal("registry-admin")

@@ -9,10 +9,16 @@ import pytest
 
 from paver.engine.resource import Verb
 from paver.errors import BadInput
-from paver.foundation import record
+from paver.foundation import places, record
+from paver.foundation.credhub.entry import CredhubEntry
+from paver.foundation.handover.contract import Contract
+from paver.foundation.object_store.user import StoreUser
 from paver.runs.compose import compose, drivers, phases, with_any_driver
 from paver.sitefile import Site
 from paver.sitefile.load import load
+from paver.sitefile.services import Bucket as BucketSection
+from paver.sitefile.services import StoreUser as StoreUserSection
+from paver.sitefile.services import Team
 
 GOOD = Path(__file__).parents[1] / "cases" / "sitefile" / "good" / "lab-north.yml"
 
@@ -77,3 +83,47 @@ def test_every_act_of_bosh_is_compared_with_what_lies_around_it() -> None:
             assert opaque is not None
             assert resource.around is not None
             assert opaque.makes == resource.around.makes != ()
+
+
+def test_no_teams_pipelines_get_the_object_stores_administrators_key() -> None:
+    wish = compose(site_with({}), drivers()["vsphere"])
+    given = {
+        one.path: one.parts["value"]
+        for one in wish.resources
+        if isinstance(one, CredhubEntry) and one.path.startswith("/concourse/main/object_store")
+    }
+    assert given == {
+        "/concourse/main/object_store_access_key": "team-main",
+        "/concourse/main/object_store_secret_key": places.user_password("team-main").secret,
+    }
+    [user] = [one for one in wish.resources if isinstance(one, StoreUser)]
+    assert user.write == {"bundles", "state"}
+    assert (user.name, user.read_) == ("team-main", frozenset())
+
+
+def test_a_team_that_names_an_account_gets_that_ones_key_and_none_is_made_for_it() -> None:
+    site = with_store(
+        users={"ops": StoreUserSection(read=("bundles",))}, team=Team(store_user="ops"), buckets=("bundles",)
+    )
+    assert places.team_login(site, "main") == ("ops", places.user_password("ops").secret)
+    assert set(site.store_users) == {"ops"}
+
+
+def test_a_store_without_buckets_gives_no_team_a_key_and_the_contract_says_so() -> None:
+    site = with_store(users={}, team=Team(), buckets=())
+    wish = compose(site, drivers()["vsphere"])
+    assert not [one for one in wish.resources if isinstance(one, StoreUser)]
+    [contract] = [one for one in wish.resources if isinstance(one, Contract)]
+    assert contract.document["object_store"]["cred_ref"] == ""
+    assert "access_key" not in contract.document["object_store"]
+
+
+def with_store(*, users: dict[str, StoreUserSection], team: Team, buckets: tuple[str, ...]) -> Site:
+    site = site_with({})
+    services = site.services
+    store = services.object_store.model_copy(
+        update={"users": users, "buckets": {name: BucketSection() for name in buckets}}
+    )
+    concourse = services.concourse.model_copy(update={"teams": {"main": team}})
+    changed = services.model_copy(update={"object_store": store, "concourse": concourse})
+    return dataclasses.replace(site, services=changed)

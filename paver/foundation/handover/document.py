@@ -9,7 +9,7 @@ from paver.foundation import places
 from paver.foundation.handover.contract import SCHEMA
 from paver.sitefile.site import Site
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 
 
 def contract(site: Site, under: Paved) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def contract(site: Site, under: Paved) -> dict[str, Any]:
             "endpoint": places.object_store_url(site),
             "ca": root if site.services.object_store.external is None else "",
             "buckets": sorted(site.services.object_store.buckets),
-            "cred_ref": f"{_team(site)}/object_store_secret_key",
+            **_store_login(site),
         },
         "registry": {
             "url": places.registry_url(site),
@@ -78,10 +78,22 @@ def contract(site: Site, under: Paved) -> dict[str, Any]:
     }
 
 
+def _store_login(site: Site) -> dict[str, str]:
+    team = _first_team(site)
+    login = places.team_login(site, team) if team else None
+    if login is None:
+        return {"cred_ref": ""}
+    return {"access_key": login[0], "cred_ref": f"{_team(site)}/object_store_secret_key"}
+
+
+def _first_team(site: Site) -> str | None:
+    return min(site.services.concourse.teams, key=lambda name: (name != "main", name), default=None)
+
+
 def _team(site: Site) -> str:
     """Returns where CredHub holds what the first team's pipelines use."""
-    teams = sorted(site.services.concourse.teams, key=lambda name: (name != "main", name))
-    return f"credhub:/concourse/{teams[0]}" if teams else f"credhub:/{site.name}"
+    team = _first_team(site)
+    return f"credhub:/concourse/{team}" if team else f"credhub:/{site.name}"
 
 
 def _host_keys(under: Paved) -> str:
