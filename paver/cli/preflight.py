@@ -64,7 +64,7 @@ def _text(findings: Sequence[Finding], *, pins: bool, colour: bool) -> Iterator[
         wanted = one.wanted if one.grade.value != "ok" or not one.seen else ""
         subject = one.subject if one.subject != before else ""
         before = one.subject
-        rows.append((subject, sign, one.check, _pin(one.seen, whole=pins), _pin(wanted, whole=pins)))
+        rows.append((subject, sign, one.check, _pin(one.seen), _pin(wanted)))
     lines = table(("", "", "looked at", "seen", "wanted"), rows, colour=colour, width=out.width())
     yield next(lines)
     for line, one in zip(lines, findings, strict=True):
@@ -73,7 +73,7 @@ def _text(findings: Sequence[Finding], *, pins: bool, colour: bool) -> Iterator[
     troubles = [one for one in findings if one.grade.value != "ok" and (one.why or one.do)]
     for one in troubles:
         yield ""
-        yield f"{SIGNS[one.grade.value]} {one.subject}: {one.check}: {_pin(one.seen, whole=pins)}"
+        yield f"{SIGNS[one.grade.value]} {one.subject}: {one.check}: {_pin(one.seen)}"
         yield from _labelled("why", one.why)
         yield from _labelled("do", one.do)
     if pins:
@@ -97,10 +97,8 @@ def _pins(findings: Sequence[Finding]) -> Iterator[str]:
             yield f"  {one.subject}: {{fingerprint: {one.seen.partition(',')[0]}}}"
 
 
-def _pin(text: str, *, whole: bool) -> str:
-    """Returns a fingerprint or digest in short, where the whole of it is not asked for."""
-    if whole:
-        return text
+def _pin(text: str) -> str:
+    """Returns a fingerprint or digest in short: `--show-pins` lists the whole of them below."""
     if text.startswith("sha256:") and len(text) > 40:
         pin, comma, rest = text.partition(",")
         return f"{pin[:25]}…{pin[-5:]}{comma}{rest}"

@@ -280,7 +280,9 @@ def test_preflight_shows_pins_whole_only_when_asked(site: Command, monkeypatch: 
     finding = Finding(subject="esx-01", check="certificate", grade=Grade.INPUT, seen=pin, wanted="sha256:00")
     monkeypatch.setattr(memory.MemoryDriver, "preflight", lambda *_: iter([finding]), raising=False)
     assert pin not in site.run("preflight").out
-    assert f"esx-01: {{fingerprint: {pin}}}" in site.run("preflight", "--show-pins").out
+    shown = site.run("preflight", "--show-pins").out
+    assert f"esx-01: {{fingerprint: {pin}}}" in shown
+    assert shown.count(pin) == 1, "the whole of it stands where it is copied from, and nowhere else"
 
 
 def test_at_the_jumpbox_what_was_brought_there_before_is_not_asked_for_beside_the_site_file(
