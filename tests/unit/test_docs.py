@@ -118,8 +118,8 @@ def test_a_verb_in_the_docs_exists() -> None:
         for page in PAGES
         for verb in re.findall(r"(?:`|\$ )paver ([a-z][a-z-]+)", page.read_text(encoding="utf-8"))
     }
-    # `paver itself failed` is a message.
-    assert sorted(one for one in told if one[1] not in {*VERBS, "itself"}) == []
+    # `paver itself failed` is a message, `paver help VERB` the help of a verb.
+    assert sorted(one for one in told if one[1] not in {*VERBS, "itself", "help"}) == []
 
 
 def locked(name: str) -> set[str]:
