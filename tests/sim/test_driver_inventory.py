@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,19 +13,22 @@ from typing import Any
 import pytest
 
 from paver.driver import Facts, PaverError, Refused, Secret
+from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.endpoints import shown_certificate
-from paver.drivers.vsphere.inventory import surroundings
+from paver.drivers.vsphere.inventory import bosh, surroundings
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.drivers.vsphere.inventory.entity import every
 from paver.engine.resource import Gate
 from paver.engine.world import ReadingWorld
+from paver.sitefile import Site
+from paver.sitefile.load import loads
 from paver.transport.context import Wire
 from paver.transport.tls import TrustError
 from paver.transport.vsphere import VsphereFault, describe, new
 from tests.support.left import without
 from tests.support.vcenter_lab import CPI, InventoryRun, VCenter, vcenter, with_pool
 from tests.support.vsphere_lab import ADDRESS as HOSTS_AT
-from tests.support.vsphere_lab import Hosts, hosts, pending, site_of
+from tests.support.vsphere_lab import Hosts, hosts, pending, site_of, text_of
 
 pytestmark = pytest.mark.lab
 
@@ -243,7 +247,7 @@ DRIFT: dict[str, tuple[Callable[[Any], None], dict[str, str]]] = {
     ),
     "the folder of disks is gone": (
         _disks_gone,
-        {"vsphere.disk-folder:north/datastore1/BOSH_Disks": "create"},
+        {"vsphere.disk-folder:north/datastore1/BOSH_Disks": "update"},
     ),
     "a role has other rights": (_fewer_rights, {"vsphere.role:cpi-root": "update"}),
     "a permission is inherited": (_everywhere, {"vsphere.permission:/": "update"}),
@@ -507,6 +511,79 @@ def test_boshs_account_may_do_what_its_cpi_does(run: InventoryRun) -> None:
         disk = "[datastore1] BOSH_Disks/disk-1.vmdk"
         cpi.task(disks, "CreateVirtualDisk_Task", name=disk, datacenter=north, spec=spec)
         cpi.task(disks, "DeleteVirtualDisk_Task", name=disk, datacenter=north)
+
+
+def in_two_zones(there: VCenter, folder: Path) -> Site:
+    """A site of two zones, each a cluster of one host with a local datastore; both are called as ESXi calls them."""
+    text = text_of(list(there.hosts.pins.values()))
+    text = text.replace(
+        "{compute: {hosts: [esx-01, esx-02]}}",
+        "{first: {hosts: [esx-01], azs: [z1]}, second: {hosts: [esx-02], azs: [z2]}}",
+    )
+    second = "{cidr: 10.31.0.0/24, gateway: 10.31.0.1, port_group: bosh, az: z2}"
+    text = text.replace("site_services:", f"  bosh-2: {second}\nsite_services:", 1)
+    return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=folder)
+
+
+def test_bosh_may_place_vms_and_disks_in_each_zone_where_every_host_has_a_datastore_of_its_own(
+    there: VCenter, tmp_path: Path
+) -> None:
+    site = in_two_zones(there, tmp_path)
+    run = InventoryRun(site, there, tmp_path)
+    run.secrets[CPI] = "Paver-Cpi-1!"
+    bare = state(there.hosts)
+    run.fine()
+    assert pending(run.plan()) == {}
+    pattern = re.compile(bosh.cpi_values(site)["vcenter_ds"].replace(r"\z", r"\Z"))
+    used = []
+    with run.account("bosh-cpi@vsphere.local", "Paver-Cpi-1!") as cpi:
+        vms, north = entity(cpi, "Folder", "BOSH_VMs"), entity(cpi, "Datacenter", "north")
+        disks = cpi.content.virtualDiskManager
+        names = {describe(one.ref): one.values["name"] for one in every(cpi, "Datastore")}
+        for zone in every(cpi, "ClusterComputeResource", ("datastore", "resourcePool")):
+            reached = [names[describe(one)] for one in zone.values["datastore"]]
+            (store,) = [name for name in reached if pattern.search(name)]
+            used.append(store)
+            vm = small(f"vm-{zone.values['name']}")
+            vm.files.vmPathName = f"[{store}]"
+            cpi.task(vms, "CreateVM_Task", config=vm, pool=zone.values["resourcePool"])
+            cpi.task(entity(cpi, "VirtualMachine", vm.name), "Destroy_Task")
+            disk = f"[{store}] BOSH_Disks/disk-1.vmdk"
+            spec = new("FileBackedVirtualDiskSpec", diskType="thin", adapterType="lsiLogic", capacityKb=1024)
+            cpi.task(disks, "CreateVirtualDisk_Task", name=disk, datacenter=north, spec=spec)
+    assert sorted(used) == ["datastore1", "datastore1 (1)"]
+    errors = [error for _, error in run.apply("destroy").failed]
+    assert any(isinstance(error, Refused) and "BOSH's persistent disks" in error.why for error in errors)
+    run.fine()
+    with run.account("bosh-cpi@vsphere.local", "Paver-Cpi-1!") as cpi:
+        north = entity(cpi, "Datacenter", "north")
+        for store in used:
+            disk = f"[{store}] BOSH_Disks/disk-1.vmdk"
+            cpi.task(cpi.content.virtualDiskManager, "DeleteVirtualDisk_Task", name=disk, datacenter=north)
+    run.fine("destroy")
+    assert state(there.hosts) == bare
+
+
+def test_a_host_that_is_added_later_gets_what_bosh_needs_on_its_datastore(
+    there: VCenter, tmp_path: Path
+) -> None:
+    run = InventoryRun(site_of(there.hosts, tmp_path), there, tmp_path)
+    whole = run.site
+    iaas: Any = whole.iaas
+    alone = iaas.inventory.clusters["compute"].model_copy(update={"hosts": ("esx-01",)})
+    smaller = iaas.inventory.model_copy(update={"clusters": {"compute": alone}})
+    run.site = dataclasses.replace(whole, iaas=iaas.model_copy(update={"inventory": smaller}))
+    run.fine()
+    assert pending(run.plan()) == {}
+    run.site = whole
+    planned = pending(run.plan())
+    assert planned["vsphere.disk-folder:north/datastore1/BOSH_Disks"] == "update"
+    assert planned["vsphere.permission:north/datastore/datastore1"] == "update"
+    run.fine()
+    assert pending(run.plan()) == {}
+    with run.administrator() as session:
+        north = entity(session, "Datacenter", "north")
+        session.datastore_delete("datastore1 (1)", "BOSH_Disks", north)
 
 
 def test_what_bosh_may_make_lies_below_its_folders_and_all_else_is_seen_around_it(

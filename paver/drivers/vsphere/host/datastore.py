@@ -81,5 +81,10 @@ def called(name: str, names: Iterable[str]) -> str | None:
     known = list(names)
     if name in known:
         return name
-    renamed = [one for one in known if re.fullmatch(rf"{re.escape(name)} \(\d+\)", one)]
+    renamed = [one for one in known if may_be(name, one)]
     return renamed[0] if len(renamed) == 1 else None
+
+
+def may_be(name: str, seen: str) -> bool:
+    """Tells whether a datastore that is called `seen` may have been `name` before a vCenter renamed it."""
+    return seen == name or bool(re.fullmatch(rf"{re.escape(name)} \(\d+\)", seen))

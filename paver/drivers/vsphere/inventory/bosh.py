@@ -31,12 +31,20 @@ def cluster(site: Site) -> str:
     return settings.of(site).clusters_of(site.bucc.az)[0]
 
 
-def datastores(site: Site, name: str) -> tuple[str, ...]:
-    """Returns the names of the datastores that the hosts of a cluster were given, the first host's first."""
+def hosts(site: Site) -> tuple[str, ...]:
+    """Returns the hosts of all clusters that carry an availability zone, by zone."""
     wished = settings.of(site)
-    return tuple(
-        dict.fromkeys(wished.hosts[host].datastore for host in wished.inventory.clusters[name].hosts)
-    )
+    clusters = dict.fromkeys(name for az in site.azs for name in wished.clusters_of(az))
+    return tuple(dict.fromkeys(host for name in clusters for host in wished.inventory.clusters[name].hosts))
+
+
+def datastores(site: Site) -> tuple[str, ...]:
+    """Returns what BOSH's hosts call the datastores that they were given: the CPI has one pattern for all zones.
+
+    In each it takes those that hosts of the zone's clusters reach.
+    """
+    wished = settings.of(site)
+    return tuple(dict.fromkeys(wished.hosts[host].datastore for host in hosts(site)))
 
 
 def cpi_values(site: Site) -> dict[str, Any]:
@@ -54,7 +62,7 @@ def cpi_values(site: Site) -> dict[str, Any]:
         "vcenter_ca_cert": output(endpoints.VMCA, "pem", str),
         "vcenter_dc": wished.inventory.datacenter,
         "vcenter_cluster": name,
-        "vcenter_ds": pattern(datastores(site, name)),
+        "vcenter_ds": pattern(datastores(site)),
         "vcenter_disks": folders.disks,
         "vcenter_templates": folders.templates,
         "vcenter_vms": folders.vms,
@@ -88,9 +96,13 @@ def cpi_operators() -> dict[str, str]:
 
 
 def pattern(names: tuple[str, ...]) -> str:
-    r"""Returns Ruby's regular expression for exactly these names: `\Adatastore1\z`."""
+    r"""Returns Ruby's regular expression for these names, and for what vCenter makes of one that it has already.
+
+    `\Adatastore1(?: \(\d+\))?\z`: the second host's `datastore1` is `datastore1 (1)`.
+    """
     escaped = [re.sub(r"([^\w\s-])", r"\\\1", name) for name in names]
-    return rf"\A{escaped[0]}\z" if len(escaped) == 1 else rf"\A(?:{'|'.join(escaped)})\z"
+    either = escaped[0] if len(escaped) == 1 else f"(?:{'|'.join(escaped)})"
+    return rf"\A{either}(?: \(\d+\))?\z"
 
 
 def azs(site: Site) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""BOSH's folder for persistent disks: a directory of a datastore."""
+"""BOSH's folder for persistent disks: a directory of each datastore that its hosts call by one name."""
 
 from __future__ import annotations
 
@@ -7,89 +7,135 @@ from collections.abc import Mapping
 from typing import Any
 
 from paver.driver import Facts, PaverError, Reader, Refused, ResourceId, Writer
-from paver.drivers.vsphere.inventory import attributes, datacenter
-from paver.drivers.vsphere.inventory.entity import declared, same
+from paver.drivers.vsphere.inventory import attributes, datacenter, stores
+from paver.drivers.vsphere.inventory.entity import Found, declared, same
 from paver.drivers.vsphere.inventory.noted import Noted, Seen, key_of
 from paver.transport.vsphere import VsphereFault, describe
 
 _HIDDEN = ("HostNotConnected", "HostCommunication", "InvalidState")
 """Faults that say that no host shows the datastore at the moment."""
+_AND = "\n"
+"""Between the names of several datastores: no name has it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DiskFolderFacts(Facts):
-    """A directory; it has no values but its name."""
+    """A directory; `whole` where it is on all datastores that are meant."""
+
+    whole: bool = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DiskFolder(Noted[DiskFolderFacts]):
-    """A directory. The key of its id is `<datacenter>/<datastore>/<directory>`."""
+    """A directory. The key of its id is `<datacenter>/<datastore>/<directory>`.
+
+    Attributes:
+        hosts: whose datastore it is, as vCenter names them; several may share it, or have one each.
+        whole: it is to be on all of theirs.
+    """
 
     kind = "vsphere.disk-folder"
     facts = DiskFolderFacts
-    calls = declared(create=("MakeDirectory",), delete=("DeleteDatastoreFile_Task",))
+    unmanaged = frozenset({"hosts"})
+    calls = declared(
+        create=("MakeDirectory",), update=("MakeDirectory",), delete=("DeleteDatastoreFile_Task",)
+    )
+
+    hosts: frozenset[str]
+    whole: bool = True
 
     @classmethod
     def look(cls, world: Reader, session: Any, id_: ResourceId) -> Seen | None:
-        """Returns the directory.
-
-        While its hosts are not connected, which a plan tells of them, nobody can look: then what the ledger names
-        counts as there, and nothing else does.
-        """
+        """Returns the directory, on whatever datastores of that name it is."""
         del world
-        place, name, path = key_of(id_).split("/", 2)
+        place, name, _ = key_of(id_).split("/", 2)
         found = datacenter.find(session, place)
-        browser = _browser(session, found, name)
-        if found is None or browser is None:
+        return _seen(session, id_, found, stores.named(session, found, name)) if found is not None else None
+
+    def seen(self, world: Reader, session: Any) -> Seen | None:
+        """Returns the directory on its hosts' datastores; it is not whole where one lacks it, or a host is not there."""
+        del world
+        place, name, _ = key_of(self.id).split("/", 2)
+        found = datacenter.find(session, place)
+        if found is None:
             return None
-        try:
-            there = _content(session, browser, name, path) is not None
-        except VsphereFault as fault:
-            if not any(fault.is_a(hidden) for hidden in _HIDDEN):
-                raise
-            there = attributes.ledger(session).get(id_) is not None
-        seen = Seen({"datacenter": describe(found.ref), "datastore": name, "path": path}, {})
-        return seen if there else None
+        theirs = stores.of_hosts(session, found, name, self.hosts)
+        return _seen(
+            session, self.id, found, stores.distinct(theirs.values()), whole=None not in theirs.values()
+        )
 
     def make(self, world: Writer, session: Any, seen: Seen | None) -> None:
-        """Makes the directory.
+        """Makes the directory where it is not.
 
         Raises:
-            PaverError: if vCenter has no datastore of that name.
+            PaverError: if a host brings no datastore of that name along.
         """
-        del world
-        if seen is not None:
-            return
+        del world, seen
         place, name, path = key_of(self.id).split("/", 2)
         found = datacenter.find(session, place)
-        if found is None or _browser(session, found, name) is None:
+        theirs = stores.of_hosts(session, found, name, self.hosts) if found is not None else {}
+        without = [host for host, store in theirs.items() if store is None]
+        if found is None or without:
             raise PaverError(
-                f"vCenter has no datastore {name} in {place}", do="see what its hosts bring along"
+                f"vCenter has no datastore {name} of {', '.join(without) or place}",
+                do="see what its hosts bring along",
             )
-        session.datastore_mkdir(name, path, found.ref)
+        for store in stores.distinct(theirs.values()):
+            if _content(session, store.values["browser"], store.values["name"], path) is None:
+                session.datastore_mkdir(store.values["name"], path, found.ref)
 
     @classmethod
     def remove(cls, session: Any, address: Mapping[str, str]) -> None:
-        """Removes the directory.
+        """Removes the directory, from all datastores or from none.
 
         Raises:
             Refused: if something lies in it.
         """
         type_name, _, moid = address["datacenter"].partition(":")
         place = session.ref(type_name, moid)
-        name, path = address["datastore"], address["path"]
+        path = address["path"]
         found = next((one for one in datacenter.all_of(session) if same(one.ref, place)), None)
-        browser = _browser(session, found, name)
-        inside = _content(session, browser, name, path) if browser is not None else None
-        if inside:
-            raise Refused(
-                f"[{name}] {path} is not empty",
-                seen=", ".join(inside[:10]),
-                why="BOSH's persistent disks lie there",
-                do="delete them by BOSH (`bosh clean-up --all`), or move them away, then run the same command again",
-            )
-        if inside is not None:
+        empty = []
+        for name in address["datastore"].split(_AND):
+            browser = _browser(session, found, name)
+            inside = _content(session, browser, name, path) if browser is not None else None
+            if inside:
+                raise Refused(
+                    f"[{name}] {path} is not empty",
+                    seen=", ".join(inside[:10]),
+                    why="BOSH's persistent disks lie there",
+                    do="delete them by BOSH (`bosh clean-up --all`), or move them away, then run the same command again",
+                )
+            if inside is not None:
+                empty.append(name)
+        for name in empty:
             session.datastore_delete(name, path, place)
+
+
+def _seen(
+    session: Any, id_: ResourceId, place: Found, looked: list[Found], *, whole: bool = True
+) -> Seen | None:
+    """Returns the directory on those of the datastores that have it, None if none has."""
+    path = key_of(id_).split("/", 2)[2]
+    there = [store.values["name"] for store in looked if _is_there(session, id_, store, path)]
+    if not there:
+        return None
+    address = {"datacenter": describe(place.ref), "datastore": _AND.join(there), "path": path}
+    return Seen(address, {"whole": whole and len(there) == len(looked)})
+
+
+def _is_there(session: Any, id_: ResourceId, store: Found, path: str) -> bool:
+    """Tells whether a datastore has the directory.
+
+    While its hosts are not connected, which a plan tells of them, nobody can look: then what the ledger names counts
+    as there, and nothing else does.
+    """
+    try:
+        return _content(session, store.values["browser"], store.values["name"], path) is not None
+    except VsphereFault as fault:
+        if not any(fault.is_a(hidden) for hidden in _HIDDEN):
+            raise
+        return attributes.ledger(session).get(id_) is not None
 
 
 def _browser(session: Any, place: Any, name: str) -> Any:

@@ -53,7 +53,7 @@ _ENTITY = ("name", "parent", "customValue")
 WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Datacenter", (*_ENTITY, *FOLDERS)),
     ("ClusterComputeResource", (*_ENTITY, "configurationEx", "host", "resourcePool")),
-    ("HostSystem", (*_ENTITY, "runtime.connectionState")),
+    ("HostSystem", (*_ENTITY, "runtime.connectionState", "datastore")),
     ("Folder", _ENTITY),
     ("ResourcePool", _ENTITY),
     ("Datastore", ("name", "parent", "browser")),
@@ -195,7 +195,8 @@ def resources(site: Site) -> Iterator[Resource[Any]]:
             phase=PHASE,
             at=at,
             within=datacenter_id(place),
-            after=hosts,
+            after=frozenset(host_id(name) for name in hosts),
+            hosts=frozenset(site.fqdn(name) for name in hosts),
         )
     yield from _rights(site)
 
@@ -205,14 +206,13 @@ def _folders(site: Site) -> tuple[str, ...]:
     return tuple(dict.fromkeys((folders.vms, folders.templates)))
 
 
-def _datastores(site: Site) -> dict[str, frozenset[ResourceId]]:
-    """Returns the datastores that BOSH uses, and the members that bring each along."""
+def _datastores(site: Site) -> dict[str, frozenset[str]]:
+    """Returns the datastores that BOSH uses by the hosts' names for them, and the hosts that bring each along."""
     wished = settings.of(site)
-    found: dict[str, frozenset[ResourceId]] = {}
-    for cluster in wished.inventory.clusters.values():
-        for name in cluster.hosts:
-            store = wished.hosts[name].datastore
-            found[store] = found.get(store, frozenset()) | {host_id(name)}
+    found: dict[str, frozenset[str]] = {}
+    for name in bosh.hosts(site):
+        store = wished.hosts[name].datastore
+        found[store] = found.get(store, frozenset()) | {name}
     return found
 
 
@@ -240,6 +240,18 @@ def _rights(site: Site) -> Iterator[Resource[Any]]:
             role=role.name(site.name, key),
             propagate=propagate,
         )
+    for store, hosts in _datastores(site).items():
+        yield Permission(
+            id=resource_id(Permission.kind, f"{wished.inventory.datacenter}/datastore/{store}"),
+            phase=PHASE,
+            at=at,
+            within=datacenter_id(wished.inventory.datacenter),
+            after=frozenset({ACCOUNT, role_id("cpi-folder"), *(host_id(name) for name in hosts)}),
+            principal=wished.cpi_account(),
+            role=role.name(site.name, "cpi-folder"),
+            propagate=False,
+            hosts=frozenset(site.fqdn(name) for name in hosts),
+        )
 
 
 _Lies = tuple[ResourceId | None, frozenset[ResourceId]]
@@ -265,8 +277,6 @@ def _scopes(site: Site) -> Iterator[tuple[str, str, bool, _Lies]]:
             yield f"{lies}/Resources/{cluster.resource_pool}", "cpi-folder", False, (pool, alone)
         else:
             yield lies, "cpi-folder", False, (cluster_id(name), alone)
-    for store, hosts in _datastores(site).items():
-        yield f"{place}/datastore/{store}", "cpi-folder", False, (datacenter_id(place), hosts)
 
 
 def _hosts(site: Site, cluster: str) -> Iterator[Resource[Any]]:
