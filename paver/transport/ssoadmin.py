@@ -121,7 +121,12 @@ class Line:
                     do=f"check secret:{self.settings.password.name}; a newer one has to be set there first, paver does not bring it",
                 )
             content = sso_soap.child(self._ask("SsoAdminServiceInstance", _INSTANCE, {}), "returnval")
-            names = ("sessionManager", "principalDiscoveryService", "principalManagementService")
+            names = (
+                "sessionManager",
+                "principalDiscoveryService",
+                "principalManagementService",
+                "passwordPolicyService",
+            )
             self._managers = {name: sso_soap.reference(content, name) for name in names}
             request = sso_soap.login(self._managers["sessionManager"], token, _now())
             self._checked("Login", self._post(self._admin, request, sso_soap.ADMIN))
@@ -202,7 +207,7 @@ class Line:
 
 
 class SsoReader:
-    """Finds accounts."""
+    """Finds accounts, and what their passwords are held to."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -226,6 +231,12 @@ class SsoReader:
         }
         answer = self._line.call("principalDiscoveryService", "FindPersonUsers", arguments)
         return tuple(sorted(_users(answer), key=lambda one: one.name))
+
+    def password_days(self) -> int | None:
+        """Returns for how many days a password of the domain holds, None if it does not expire."""
+        answer = self._line.call("passwordPolicyService", "GetLocalPasswordPolicy", {})
+        text = sso_soap.text_of(sso_soap.child(answer, "returnval"), "passwordLifetimeDays")
+        return int(text) or None if text else None
 
     def admits(self, name: str, password: str) -> bool:
         """Tells whether an account can log in; a wrong password counts towards its lock."""

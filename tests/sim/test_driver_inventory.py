@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import json
 import re
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from paver.driver import Facts, PaverError, Refused, Secret
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.endpoints import shown_certificate
 from paver.drivers.vsphere.inventory import bosh, surroundings
+from paver.drivers.vsphere.inventory.account import Account, AccountFacts
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.drivers.vsphere.inventory.entity import every
 from paver.engine.resource import Gate
@@ -511,6 +514,19 @@ def test_boshs_account_may_do_what_its_cpi_does(run: InventoryRun) -> None:
         disk = "[datastore1] BOSH_Disks/disk-1.vmdk"
         cpi.task(disks, "CreateVirtualDisk_Task", name=disk, datacenter=north, spec=spec)
         cpi.task(disks, "DeleteVirtualDisk_Task", name=disk, datacenter=north)
+
+
+def test_vcenter_tells_until_when_boshs_password_holds(run: InventoryRun) -> None:
+    run.fine()
+    with run.sso() as session:
+        assert session.password_days() == 90
+        (wish,) = (one for one in run.paved().resources if isinstance(one, Account))
+        found = session.user(wish.user)
+        world: Any = SimpleNamespace(session=lambda _: session)
+        (check,) = wish.checks(world, AccountFacts())
+    today = json.loads(found.description)["since"]
+    assert check.ok
+    assert check.seen.endswith(f"(90 days from {today})")
 
 
 def in_two_zones(there: VCenter, folder: Path) -> Site:

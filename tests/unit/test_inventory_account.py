@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Endpoint, Gate, Ground, Paved, PaverError, Secret, resource_id
-from paver.drivers.vsphere.inventory.account import Account
+from paver.driver import Check, Endpoint, Gate, Ground, Paved, PaverError, Secret, resource_id
+from paver.drivers.vsphere.inventory import account as module
+from paver.drivers.vsphere.inventory.account import Account, AccountFacts
 from paver.engine.board import Board
 from paver.engine.executor import Executor, Hands
 from paver.engine.journal import Journal
@@ -33,6 +35,7 @@ class SingleSignOn:
     passwords: dict[str, str] = dataclasses.field(default_factory=dict)
     descriptions: dict[str, str] = dataclasses.field(default_factory=dict)
     locked: bool = False
+    days: int | None = 90
     calls: list[str] = dataclasses.field(default_factory=list)
 
     def connect(self, context: Any) -> Any:
@@ -63,6 +66,9 @@ class Session:
 
     def admits(self, name: str, password: str) -> bool:
         return not self.there.locked and self.there.passwords.get(name) == password
+
+    def password_days(self) -> int | None:
+        return self.there.days
 
     def _pass(self, call: str) -> None:
         assert self.gate is not None
@@ -139,6 +145,38 @@ def test_an_account_is_made_kept_and_deleted(site: Site) -> None:
     assert site.verbs(WISH) == ["keep"]
     assert site.apply(WISH, mode="destroy") == []
     assert site.there.passwords == {}
+
+
+def _proof(site: Site) -> Check:
+    world: Any = SimpleNamespace(session=lambda _: Session(site.there))
+    (check,) = WISH.checks(world, AccountFacts())
+    return check
+
+
+def test_until_when_the_password_holds_is_proven_and_in_its_last_two_weeks_how_to_renew_it_is_said(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_today", lambda: dt.date(2026, 1, 1))
+    site.apply(WISH)
+    assert _proof(site).seen == "holds until 2026-04-01 (90 days from 2026-01-01)"
+    for day, ok in (
+        (dt.date(2026, 3, 17), True),
+        (dt.date(2026, 3, 18), False),
+        (dt.date(2027, 1, 1), False),
+    ):
+        monkeypatch.setattr(module, "_today", lambda day=day: day)
+        assert _proof(site).ok is ok
+    assert "paver secrets generate cpi --replace" in _proof(site).seen
+    site.there.days = None
+    assert _proof(site) == Check(
+        "bosh-cpi's password is far from its end", ok=True, seen="it does not expire"
+    )
+
+
+def test_a_password_of_a_short_life_is_fresh_when_it_is_set(site: Site) -> None:
+    site.there.days = 10
+    site.apply(WISH)
+    assert _proof(site).ok
 
 
 def test_neither_mark_nor_journal_holds_the_password(site: Site) -> None:

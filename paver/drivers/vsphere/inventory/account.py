@@ -1,20 +1,24 @@
 """An account of vCenter's single sign-on: the one by which BOSH acts. Its description carries the mark.
 
-The password's version stands beside the mark, so that a plan compares without knowing the password.
+The password's version stands beside the mark, so that a plan compares without knowing the password; and the day on
+which it was set, since vCenter lets it expire ("90 days by default", vSphere Authentication, password policy).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from paver.driver import Endpoint, Facts, Mark, PaverError, Reader, Resource, Secret, Verb, Writer
+from paver.driver import Check, Endpoint, Facts, Mark, PaverError, Reader, Resource, Secret, Verb, Writer
 from paver.drivers.vsphere import marks
 from paver.signing import canonical
 from paver.transport.ssoadmin import SsoUser
 
+_SOON = 14
+"""Days before a password expires on which its proof begins to fail: time to bring another one there."""
 _CHANGE = frozenset({"UpdateLocalPersonUserDetails", "ResetLocalPersonUserPassword"})
 
 
@@ -77,6 +81,14 @@ class Account(Resource[AccountFacts]):
         del facts, fields
         self.create(world)
 
+    def checks(self, world: Reader, facts: AccountFacts) -> Iterable[Check]:
+        """Yields that the password goes on holding: once it has expired, BOSH loses vCenter."""
+        del facts
+        session = world.session(self.at)
+        found, days = session.user(self.user), session.password_days()
+        since = _document(found.description).get("since") if found is not None else None
+        yield _holds(self, since, days)
+
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[AccountFacts]:
         """Yields the accounts that bear the site's mark."""
@@ -102,9 +114,32 @@ def _facts(found: SsoUser) -> AccountFacts:
 
 
 def _version(description: str) -> str | None:
-    document: Any = json.loads(description)
-    version = document.get("password")
+    version = _document(description).get("password")
     return version if isinstance(version, str) and version else None
+
+
+def _document(description: str) -> Mapping[str, Any]:
+    return dict(json.loads(description)) if marks.loads(description) is not None else {}
+
+
+def _holds(wish: Account, since: Any, days: int | None) -> Check:
+    name = f"{wish.user}'s password is far from its end"
+    if days is None:
+        return Check(name, ok=True, seen="it does not expire")
+    if not isinstance(since, str):
+        return Check(name, ok=True, seen=f"it holds for {days} days, from when is not known")
+    until = dt.date.fromisoformat(since) + dt.timedelta(days=days)
+    left = (until - _today()).days
+    seen = f"holds until {until} ({days} days from {since})"
+    # A lifetime may be shorter than what is soon otherwise.
+    if left > min(_SOON, days // 4):
+        return Check(name, ok=True, seen=seen)
+    renewed = f"paver secrets generate {wish.password.name} --replace"
+    return Check(name, ok=False, seen=f"{seen}; set another one: `{renewed}`, then `paver apply`")
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()
 
 
 def _description(mark: Mark, version: str) -> str:
@@ -113,6 +148,7 @@ def _description(mark: Mark, version: str) -> str:
         "complete": mark.complete,
         "id": mark.id,
         "password": version,
+        "since": _today().isoformat(),
         "site": mark.site,
     }
     return canonical.dumps(document).decode()

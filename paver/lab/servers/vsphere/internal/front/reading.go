@@ -11,7 +11,7 @@ var reads = []string{
 	"CreateCollectorForEvents", "CreateCollectorForTasks", "CreateFilter", "CreateImportSpec", "CreateInventoryView",
 	"CreateListView", "CreateListViewFromView", "CreatePropertyCollector", "CurrentTime", "DestroyCollector",
 	"DestroyPropertyCollector", "DestroyPropertyFilter", "DestroyView", "GetAlarm", "GetAlarmState", "GetCustomizationSpec",
-	"GetManifest", "HttpNfcLeaseGetManifest", "HttpNfcLeaseProgress", "InitiateFileTransferFromGuest", "Login",
+	"GetLocalPasswordPolicy", "GetManifest", "HttpNfcLeaseGetManifest", "HttpNfcLeaseProgress", "InitiateFileTransferFromGuest", "Login",
 	"LoginByToken", "Logout", "ModifyListView", "OpenInventoryViewFolder", "ParseDescriptor", "QueryConfigOption",
 	"RefreshDatastore", "RefreshDatastoreStorageInfo", "RefreshDateTimeSystem", "RefreshFirewall", "RefreshNetworkSystem",
 	"RefreshServices", "RefreshStorageInfo", "RefreshStorageSystem", "ResetListView", "ResetListViewFromView",

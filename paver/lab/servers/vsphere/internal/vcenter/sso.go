@@ -67,6 +67,9 @@ func (v *VCenter) startSSO() {
 	s.people.AddUsersToLocalGroup(nil, &ssotypes.AddUsersToLocalGroup{
 		GroupName: administrators, UserIds: []ssotypes.PrincipalId{{Name: name, Domain: domain}},
 	})
+	s.registry.Put(&passwordPolicy{
+		Self: types.ManagedObjectReference{Type: "SsoAdminPasswordPolicyService", Value: "passwordPolicyService"},
+	})
 	s.registry.Handler = s.face
 	// The appliance's own settings (config.vpxd.sso.admin.uri) name the path with the domain in it.
 	v.service.RegisterSDK(s.registry, ssoadmin.SystemPath, ssoadmin.Path+"/"+domain)
@@ -81,6 +84,25 @@ func (v *VCenter) startSSO() {
 	}
 	v.front.Answer = s.contents
 	v.sso = s
+}
+
+// passwordDays is how long a password holds in a vCenter that nobody told
+// otherwise.
+const passwordDays = 90
+
+// passwordPolicy answers for what passwords of the domain are held to.
+type passwordPolicy struct {
+	Self types.ManagedObjectReference
+}
+
+// Reference is what it is known by.
+func (p *passwordPolicy) Reference() types.ManagedObjectReference { return p.Self }
+
+// GetLocalPasswordPolicy tells the lifetime.
+func (p *passwordPolicy) GetLocalPasswordPolicy(*simulator.Context, *ssotypes.GetLocalPasswordPolicy) soap.HasFault {
+	return &ssomethods.GetLocalPasswordPolicyBody{Res: &ssotypes.GetLocalPasswordPolicyResponse{
+		Returnval: ssotypes.AdminPasswordPolicy{PasswordLifetimeDays: passwordDays},
+	}}
 }
 
 // contents are what a client asks for before it can log in.
