@@ -127,7 +127,8 @@ def _up(arguments: argparse.Namespace) -> int:
     shutil.rmtree(site_folder, ignore_errors=True)
     wanted = plan.demo(site.passwords(site_folder, "lab-north", arguments.hosts), hosts=arguments.hosts)
     lab = raising.up(wanted, folder, programs=programs, tools=tools)
-    demo = site.write(lab, site_folder)
+    with raising.or_down(lab):
+        demo = site.write(lab, site_folder)
     out.line(f"the lab is up in {folder}: {', '.join(host.name for host in lab.plan.hosts)}")
     if not lab.isolated:
         out.lines(raising.without_namespaces(namespace.refusal() or ""))

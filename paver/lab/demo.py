@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from paver.errors import BadInput, PaverError
+from paver.errors import BadInput, PaverError, of_disk
 from paver.lab import foreground, namespace, plan, providing, raising, site
 
 DEMO_FOLDER = "demo"
@@ -41,9 +41,12 @@ def main(argv: list[str] | None = None) -> int:
             providing.provide(phases or None, _say, live=sys.stdout.isatty())
             return 0
         return _run(arguments.folder.absolute(), phases, arguments.image)
-    except PaverError as error:
-        sys.stderr.write("\n".join(error.lines()) + "\n")
-        return error.exit_code
+    except (PaverError, OSError) as error:
+        known = error if isinstance(error, PaverError) else of_disk(error)
+        if known is None:
+            raise
+        sys.stderr.write("\n".join(known.lines()) + "\n")
+        return known.exit_code
 
 
 def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
@@ -64,10 +67,11 @@ def _run(folder: Path, phases: tuple[str, ...], image: Path | None) -> int:
     wanted = plan.demo(root)
     isolated = refused is None
     lab = raising.up(wanted, folder / "lab", programs=found, tools=tools, isolated=isolated)
-    demo = site.write(lab, site_folder, image)
-    artefact = site_folder / "bucc.tar"
-    if not artefact.exists():
-        artefact.write_text("no BUCC artefact: this demo ends before the phase bucc\n")
+    with raising.or_down(lab):
+        demo = site.write(lab, site_folder, image)
+        artefact = site_folder / "bucc.tar"
+        if not artefact.exists():
+            artefact.write_text("no BUCC artefact: this demo ends before the phase bucc\n")
     _say(f"The site file is {demo.site}")
     argv = [sys.executable, "-m", "paver", "apply", "--site", str(demo.site), "--yes"]
     for phase in (TRUST, *phases) if phases else ():

@@ -189,6 +189,16 @@ def up(
     return there
 
 
+@contextlib.contextmanager
+def or_down(lab: Lab) -> Iterator[None]:
+    """Takes the lab down again if what comes right after it fails: one without its site is of no use to anybody."""
+    try:
+        yield
+    except BaseException:
+        down(lab.folder)
+        raise
+
+
 def down(folder: Path) -> bool:
     """Takes down the lab in `folder`, with all that runs in it; returns whether there was one.
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from paver.cli import entry, lab
-from paver.lab import foreground, raising
+from paver.lab import demo, foreground, namespace, plan, providing, raising, site
 
 
 @dataclasses.dataclass
@@ -47,3 +50,42 @@ def test_a_shell_inside_says_where_one_is_but_a_command_only_runs(
     monkeypatch.setattr(sys.stdin, "isatty", lambda: terminal)
     assert entry.main(["lab", "shell", *command]) == 0
     assert (f"inside the lab in {tmp_path}" in capsys.readouterr().err) is told
+
+
+@pytest.mark.parametrize(
+    "raises",
+    [
+        lambda folder: entry.main(["lab", "up", "--dir", str(folder / "lab")]),
+        lambda folder: demo.main(["--folder", str(folder)]),
+    ],
+    ids=["lab up", "make demo"],
+)
+def test_a_lab_whose_site_the_disk_refuses_is_taken_down_again(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    raises: Callable[[Path], int],
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    up: set[Path] = set()
+
+    def raised(_: object, folder: Path, **__: object) -> Standing:
+        up.add(folder)
+        return Standing(folder)
+
+    def taken_down(folder: Path) -> bool:
+        there = folder in up
+        up.discard(folder)
+        return there
+
+    monkeypatch.setattr(namespace, "refusal", lambda: None)
+    monkeypatch.setattr(providing, "provide", lambda *_, **__: ({}, {}))
+    monkeypatch.setattr(plan, "demo", lambda *_, **__: None)
+    monkeypatch.setattr(raising, "up", raised)
+    monkeypatch.setattr(raising, "down", taken_down)
+    monkeypatch.setattr(site, "write", full)
+    assert raises(tmp_path) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert up == set()
