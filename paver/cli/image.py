@@ -30,7 +30,8 @@ examples:
 
 `build` and `lock` run in paver's source tree, on Debian; `prove` where QEMU is; `verify` and `diff` anywhere.
 
-exit codes: 0 built, or it holds, or nothing differs; 1 it does not boot, or is not what it should be; 2 something differs; 3 the OVA is broken; 4 its signature is
+exit codes: 0 built, or it holds, or nothing differs; 1 it does not boot, or is not what it should be;
+2 something differs; 3 the OVA is broken, or what was given is wrong; 4 its signature is
 """
 
 
