@@ -52,19 +52,6 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Judgement:
-    """A report against the reasons.
-
-    Attributes:
-        unexplained: findings without a reason.
-        stale: reasons for what is not found any more.
-    """
-
-    unexplained: tuple[Finding, ...]
-    stale: tuple[str, ...]
-
-
 def loads(text: str) -> Report:
     """Returns what stands in a `lynis-report.dat`.
 
@@ -93,65 +80,52 @@ def loads(text: str) -> Report:
     return Report(index, values.get("lynis_version", "?"), tuple(sorted(set(findings))))
 
 
-def reasons(text: str) -> Mapping[str, str]:
-    """Returns the reasons in `ova/hardening.yml`, by `TEST` or `TEST details`.
+@dataclasses.dataclass(frozen=True)
+class Reasons:
+    """What stands in `ova/hardening.yml`: why findings stand, by `TEST` or `TEST details`; why tests are not run, by `TEST`."""
+
+    accepted: Mapping[str, str]
+    skipped: Mapping[str, str]
+
+
+def reasons(text: str) -> Reasons:
+    """Returns the reasons in `ova/hardening.yml`.
 
     Raises:
-        BadInput: it is not what it should be, or a finding has no reason.
+        BadInput: it is not what it should be, or something has no reason.
     """
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise BadInput(f"{FILE} can't be read", why=" ".join(str(error).split())) from error
+    parts = {"accepted", "skipped"}
     if (
         not isinstance(found, dict)
         or found.get("paver.hardening") != 1
-        or set(found) != {"paver.hardening", "accepted"}
+        or set(found) != {"paver.hardening", *parts}
     ):
-        raise BadInput(f"{FILE} is not of the form paver.hardening: 1, accepted: {{TEST: reason}}")
-    accepted = found["accepted"]
-    if not isinstance(accepted, dict):
-        raise BadInput(f"{FILE}: accepted is no mapping")
-    for test, reason in accepted.items():
-        if not isinstance(reason, str) or len(reason.split()) < 3:
-            raise BadInput(f"{FILE}: {test} has no reason", do="say in a sentence why the finding stands")
-    return {str(test): reason for test, reason in accepted.items()}
-
-
-def judge(report: Report, accepted: Mapping[str, str]) -> Judgement:
-    """Holds a report to the reasons: one without details explains every finding of its test."""
-    used = set()
-    unexplained = []
-    for finding in report.findings:
-        names = [f"{finding.test} {finding.details}", finding.test]
-        name = next((name for name in names if name in accepted), None)
-        if name is None:
-            unexplained.append(finding)
-        else:
-            used.add(name)
-    return Judgement(tuple(unexplained), tuple(sorted(set(accepted) - used)))
-
-
-def require(report: Report, accepted: Mapping[str, str]) -> None:
-    """Does nothing if every finding has a reason.
-
-    Raises:
-        BadInput: one has none.
-    """
-    found = judge(report, accepted)
-    if found.unexplained:
         raise BadInput(
-            f"lynis {report.version} finds {len(found.unexplained)} things in the image that have no reason",
-            seen="\n".join(map(str, found.unexplained)),
-            do=f"mend them, or say in {FILE} why they stand",
+            f"{FILE} is not of the form paver.hardening: 1, accepted: {{TEST: reason}}, skipped: {{TEST: reason}}"
         )
+    for part in sorted(parts):
+        if not isinstance(found[part], dict):
+            raise BadInput(f"{FILE}: {part} is no mapping")
+        for test, reason in found[part].items():
+            if not isinstance(reason, str) or len(reason.split()) < 3:
+                raise BadInput(f"{FILE}: {test} has no reason", do="say in a sentence why")
+    return Reasons(*({str(test): reason for test, reason in found[part].items()} for part in sorted(parts)))
 
 
-def table(report: Report, accepted: Mapping[str, str]) -> Sequence[tuple[str, str, str]]:
-    """Returns a row for each finding: test, what it says, why it stands."""
+def table(report: Report, accepted: Mapping[str, str]) -> Sequence[tuple[Finding, str]]:
+    """Returns each finding with its reason, or nothing where it has none; one without details explains all of its test."""
     rows = []
     for finding in report.findings:
-        why = accepted.get(f"{finding.test} {finding.details}") or accepted.get(finding.test) or "no reason"
-        said = f"{finding.text}{f' ({finding.details})' if finding.details else ''}"
-        rows.append((finding.test, said, why))
+        why = accepted.get(f"{finding.test} {finding.details}") or accepted.get(finding.test) or ""
+        rows.append((finding, why))
     return rows
+
+
+def stale(report: Report, accepted: Mapping[str, str]) -> Sequence[str]:
+    """Returns what reasons are given for and is not found any more."""
+    found = {name for each in report.findings for name in (each.test, f"{each.test} {each.details}")}
+    return sorted(set(accepted) - found)

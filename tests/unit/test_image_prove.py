@@ -14,8 +14,7 @@ import paver
 from paver.appliance import guestinfo
 from paver.cli import image_prove
 from paver.drivers.vsphere.jumpbox import first_boot
-from paver.errors import BadInput
-from paver.image import hardening
+from paver.errors import BadInput, PaverError
 from paver.image.bill import Bill, Item
 from paver.image.prove import checks, firstboot, form, lynis, pave, release, report, run, shut, ways
 from paver.image.prove.report import Line, Report, Section
@@ -294,20 +293,48 @@ hardening_index=64
 """
 
 
-def test_lynis_has_to_come_to_its_end_and_each_finding_to_have_a_reason(tmp_path: Path) -> None:
-    reasons = tmp_path / hardening.FILE
-    reasons.parent.mkdir()
-    reasons.write_text("paver.hardening: 1\naccepted: {BOOT-5122: the console is behind a login}\n")
-    ended, reasoned = lynis.judge(REPORT, tmp_path)
-    assert (ended.holds, ended.seen) == (True, "hardening index 64, 2 findings")
-    assert not reasoned.holds
-    assert "AUTH-9999" in reasoned.seen
-    assert "BOOT-5122" not in reasoned.seen
-    known = REPORT.replace("suggestion[]=AUTH-9999|Something that nobody looked at|-|-|\n", "")
-    assert [line.holds for line in lynis.judge(known, tmp_path)] == [True, True]
-    (cut,) = lynis.judge(REPORT.partition("hardening")[0], tmp_path)
+def test_each_finding_of_lynis_is_a_line_that_holds_where_it_has_a_reason() -> None:
+    accepted = {"BOOT-5122": "the console is behind a login"}
+    ended, unknown, explained = lynis.judge(REPORT, accepted)
+    assert (ended.holds, ended.seen) == (True, "hardening index 64, 2 findings, lynis 3.0.8")
+    assert (unknown.what, unknown.holds) == ("AUTH-9999 has a reason", False)
+    assert (explained.what, explained.holds) == ("BOOT-5122 has a reason", True)
+    assert explained.seen.endswith("the console is behind a login")
+
+
+def test_a_reason_of_what_lynis_does_not_find_any_more_is_named() -> None:
+    *_, old = lynis.judge(REPORT, {"FIRE-4512": "there was a rule missing"})
+    assert (old.what, old.seen) == ("reasons of what is not found here", "FIRE-4512")
+
+
+def test_a_run_of_lynis_that_was_cut_does_not_hold() -> None:
+    (cut,) = lynis.judge(REPORT.partition("hardening")[0], {})
     assert not cut.holds
-    assert [line.holds for line in lynis.judge(known, tmp_path / "elsewhere")] == [True, False]
+
+
+PROFILE = """\
+# a comment
+quick=yes
+plugin=debian
+upload=no
+config-data=sysctl;net.inet.ip.forwarding;0;1;no packet goes on;-;category:security;
+config-data=sysctl;net.ipv4.conf.all.rp_filter;1;1;spoofing;-;category:security;
+"""
+
+
+def test_lynis_is_given_a_profile_of_what_a_linux_has_without_the_tests_that_are_left_out() -> None:
+    assert lynis.profile(PROFILE, ["CRYP-7902", "php"]).splitlines() == [
+        "quick=yes",
+        "config-data=sysctl;net.ipv4.conf.all.rp_filter;1;1;spoofing;-;category:security;",
+        "skip-test=CRYP-7902",
+    ]
+
+
+def test_lynis_is_asked_for_all_groups_but_those_that_are_left_out() -> None:
+    script = 'x=1\nINCLUDE_TESTS="boot_services kernel \\\n     php squid"\n'
+    assert lynis.groups(script, ["php", "CRYP-7902"]) == ["boot_services", "kernel", "squid"]
+    with pytest.raises(PaverError, match="which groups"):
+        lynis.groups("", [])
 
 
 def test_every_way_is_named_by_the_help_and_on_the_page() -> None:

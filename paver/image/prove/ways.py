@@ -136,7 +136,7 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
                 lines += release.compiled(asked)
                 clock.note("release")
             if way.audits:
-                lines += lynis.audit(asked, image.source, lambda text: tell(f"{way.name} {text}"))
+                lines += lynis.audit(asked, image.source, folder, lambda text: tell(f"{way.name} {text}"))
                 clock.note("lynis")
             if way.disks:
                 tell(f"{way.name} disks: looking, and booting again")
