@@ -142,16 +142,16 @@ class Snapshot:
             if root is None:
                 self._asked[type_name] = self._asked.get(type_name, frozenset()) | frozenset(paths)
             if not self._holds(key, frozenset(paths)):
-                known = self._paths.get(key, frozenset())
-                wants = {type_name: known | frozenset(paths)}
+                wants = {type_name: frozenset(paths)}
                 if root is None:
                     self.expect(wants)
-                    wants = {
-                        name: wanted
-                        for name, wanted in self._wants.items()
-                        if not self._holds((name, ""), wanted)
-                    }
-                self._fetch(key[1], root, wants)
+                    wants = self._wants
+                lacking = {
+                    name: wanted - self._paths.get((name, key[1]), frozenset())
+                    for name, wanted in wants.items()
+                    if not self._holds((name, key[1]), wanted)
+                }
+                self._fetch(key[1], root, lacking)
             found = self._found[key]
             return [
                 (managed, {path: values.get(path) for path in paths}) for managed, values in found.values()
@@ -170,10 +170,24 @@ class Snapshot:
             for type_ in classes
         }
         found = self._through_view(root_name, root, merged)
+        outdated: dict[str, frozenset[str]] = {}
         for type_, name in classes.items():
             key = (name, root_name)
-            self._found[key] = {item[0]._moId: item for item in found if isinstance(item[0], type_)}  # noqa: SLF001
-            self._paths[key] = frozenset(wants[name])
+            new = {item[0]._moId: item for item in found if isinstance(item[0], type_)}  # noqa: SLF001
+            kept = self._found.get(key)
+            if kept is None:
+                self._found[key] = new
+                self._paths[key] = frozenset(wants[name])
+            elif kept.keys() == new.keys():
+                # What is known of them is not read again.
+                self._found[key] = {id_: (ref, {**kept[id_][1], **more}) for id_, (ref, more) in new.items()}
+                self._paths[key] |= wants[name]
+            else:
+                # Something came or went since.
+                outdated[name] = self._paths.pop(key) | wants[name]
+                del self._found[key]
+        if outdated:
+            self._fetch(root_name, root, outdated)
 
     def _through_view(self, root_name: str, root: Any, wants: Mapping[Any, frozenset[str]]) -> list[Found]:
         # A view follows the inventory as long as the session lives; a new session needs a new one.

@@ -359,6 +359,25 @@ def test_what_was_read_before_somebody_wrote_is_not_kept_after_it() -> None:
     assert snapshot.file(place, lambda: b"newer") == b"new"
 
 
+def test_what_is_known_of_objects_is_not_read_again_with_what_is_not() -> None:
+    collector = Collector({"VirtualMachine:1": {"name": "a", "guest.ipAddress": "x"}})
+    snapshot = snapshot_of(collector)
+    snapshot.objects("VirtualMachine", ["name"])
+    ((_, values),) = snapshot.objects("VirtualMachine", ["name", "guest.ipAddress", "guest.hostName"])
+    assert values == {"name": "a", "guest.ipAddress": "x", "guest.hostName": None}
+    assert collector.asked == [{"name"}, {"guest.ipAddress", "guest.hostName"}]
+
+
+def test_where_objects_came_meanwhile_all_is_read_again() -> None:
+    there: dict[str, Mapping[str, Any]] = {"VirtualMachine:1": {"name": "a", "guest.ipAddress": "x"}}
+    collector = Collector(there)
+    snapshot = snapshot_of(collector)
+    snapshot.objects("VirtualMachine", ["name"])
+    there["VirtualMachine:2"] = {"name": "b", "guest.ipAddress": "y"}
+    found = [values for _, values in snapshot.objects("VirtualMachine", ["guest.ipAddress", "name"])]
+    assert found == [{"name": "a", "guest.ipAddress": "x"}, {"name": "b", "guest.ipAddress": "y"}]
+
+
 def test_setting_an_attribute_drops_attributes_and_nothing_else() -> None:
     collector = Collector({"Folder:1": {"name": "vm", "customValue": ["a"]}, "Datastore:1": {"name": "d"}})
     snapshot, root = snapshot_of(collector), soap_types.ref("Folder", "1")

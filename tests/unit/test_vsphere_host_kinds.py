@@ -108,6 +108,9 @@ class Session:
         }
         return [(ref("Datastore", "ds"), {path: values[path] for path in paths})]
 
+    def snapshot(self, wants: Any) -> None:
+        assert set(wants) == {"HostSystem"}
+
     def one(self, type_name: str, paths: Any) -> Any:
         assert type_name == "HostSystem"
         host = self._host
@@ -629,3 +632,25 @@ def test_a_rename_that_was_cut_short_goes_on(site: Site) -> None:
             "complete": True,
         }
     }
+
+
+def test_what_time_servers_need_is_said_before_it_is_read_so_that_one_call_fetches_it() -> None:
+    class Listening(Session):
+        def __init__(self) -> None:
+            super().__init__(Host())
+            self.said: set[str] = set()
+            self.read: list[set[str]] = []
+
+        def snapshot(self, wants: Any) -> None:
+            assert not self.read
+            self.said |= set(wants["HostSystem"])
+
+        def one(self, type_name: str, paths: Any) -> Any:
+            self.read.append({path for path in paths if path.startswith("config.")})
+            return super().one(type_name, paths)
+
+    session = Listening()
+    Ntp.look(session, {})
+    assert set[str]().union(*session.read) == session.said
+    first = dict(endpoints.HOST_WANTS)["HostSystem"]
+    assert not session.said & set(first), "who asks for hosts alone does not decode these"

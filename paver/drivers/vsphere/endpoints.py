@@ -44,14 +44,11 @@ HOST_WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "name",
             "config.autoStart",
-            "config.dateTimeInfo",
-            "config.firewall.ruleset",
             "config.network.dnsConfig",
             "config.network.pnic",
             "config.network.portgroup",
             "config.network.vnic",
             "config.network.vswitch",
-            "config.service.service",
             "configManager.autoStartManager",
             "configManager.dateTimeSystem",
             "configManager.firewallSystem",
@@ -62,7 +59,7 @@ HOST_WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Datastore", ("name", "browser", "summary.accessible", "summary.freeSpace", "summary.type")),
     ("VirtualMachine", ("name", "config.extraConfig", "config.files.vmPathName", "runtime.powerState")),
 )
-"""What reading a host fetches in one call."""
+"""What reading a host fetches in one call; its time, firewall and services follow where somebody asks for them."""
 
 
 def host(name: str) -> Endpoint[Any, Any]:

@@ -53,6 +53,7 @@ class Ntp(HostSetting[NtpFacts]):
     def look(cls, session: Any, address: Mapping[str, str]) -> Values:
         """Returns servers, daemon and firewall as they are."""
         del address
+        session.snapshot({"HostSystem": (reading.NTP, reading.RULESETS, reading.SERVICES)})
         info = reading.of(session, reading.NTP)
         servers = (
             tuple(info.ntpConfig.server or ()) if info is not None and info.ntpConfig is not None else ()
