@@ -191,6 +191,56 @@ def test_the_kernel_counts_what_was_passed_on() -> None:
     assert (found["ForwDatagrams"], found["InReceives"], found["InAddrErrors"]) == (0, 900, 7)
 
 
+BOOTSTRAPPED = """\
+paver-bootstrap: the site of /var/lib/paver/site
+
+--- paver apply
+lab-north: done in 76 s
+  made      47 created
+  journal   /var/lib/paver/site/.paver/lab-north/runs/1/journal.jsonl
+
+The site stands.
+  next  paver status          how it stands, the ways in, the passwords
+        paver verify          prove it all again
+"""
+SAID_BY_SCRIPT = {
+    "bootstrap": (0, BOOTSTRAPPED),
+    "mark": (0, '{"at": "2026-11-28T18:00:00+00:00", "schema": "paver.bootstrap/1", "site": "12"}'),
+    "again": (0, "This site was paved, and site.yml is the same since.\n  next  paver status\n"),
+}
+
+
+def test_the_script_paves_marks_itself_done_and_finds_all_done_when_it_is_run_again() -> None:
+    ran = []
+
+    def run(name: str, command: str) -> tuple[int, str]:
+        ran.append(command)
+        return SAID_BY_SCRIPT[name]
+
+    lines = pave.bootstrapped(run)
+    assert [line.holds for line in lines] == [True] * 5
+    assert lines[1].seen == "made      47 created"
+    assert ran[0] == "sudo /usr/local/sbin/paver-bootstrap --yes"
+    assert ran[2] == "sudo /usr/local/sbin/paver-bootstrap"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said", "holds"),
+    [
+        ("bootstrap", 3, "error: there is no site to pave\n", [False, False, False, True, True]),
+        ("bootstrap", 0, BOOTSTRAPPED.replace("47 created", "nothing"), [True, False, True, True, True]),
+        ("bootstrap", 0, BOOTSTRAPPED.replace("The site stands.", ""), [True, True, False, True, True]),
+        ("mark", 1, "cat: no such file", [True, True, True, False, True]),
+        ("again", 0, "--- paver apply\nThis site was paved", [True, True, True, True, False]),
+    ],
+)
+def test_a_script_that_did_not_do_all_of_it_is_told(
+    name: str, code: int, said: str, holds: list[bool]
+) -> None:
+    answers = {**SAID_BY_SCRIPT, name: (code, said)}
+    assert [line.holds for line in pave.bootstrapped(lambda asked, _: answers[asked])] == holds
+
+
 def test_that_only_an_ova_is_deployed_is_said_before_anything_is_booted(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a folder"):
         run.prove(run.Order(file=tmp_path), lambda _: None, lambda _: None)
