@@ -35,9 +35,14 @@ def is_of_the_life(nodeid: str) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByLab:
-    """In the order of collection: the life, which takes longest, begins first."""
+    """In the order of collection: the life, which takes longest, was put to its beginning."""
     config.option.loadscopereorder = False
     return ByLab(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the life first, so that its worker has run nothing else before it."""
+    items.sort(key=lambda item: not is_of_the_life(item.nodeid))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
