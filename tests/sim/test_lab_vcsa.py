@@ -75,7 +75,7 @@ def test_what_kills_a_real_first_boot_kills_this_one(
 ) -> None:
     name, told = boot(site_lab, settings(**changes))
     assert told["state"] == "failed"
-    assert words in site_lab.console(name)
+    until(lambda: words in site_lab.console(name), "the console has its words")
     assert json.loads((site_lab.lab.folder / "machines" / name / "progress.json").read_text()) == told
 
 

@@ -163,7 +163,8 @@ def test_what_is_typed_on_its_keyboard_arrives_and_its_screen_is_taken(tmp_path:
         running.console.wait(">", 60, running.runs)
         running.screen.type('Paver-1 "~"')
         running.console.wait(r'>Paver-1 "~"', 60, running.runs)
-        running.screen.wait(r"Booting from Hard Disk\.\.\.$", 10, running.runs)
+        # The firmware's own font is drawn a little otherwise: of one version's an F is read as a P.
+        running.screen.wait(r"Booting .rom Hard Disk\.\.\.$", 10, running.runs)
         running.screen.picture(shown)
     assert shown.read_bytes().startswith(b"\x89PNG")
 
