@@ -17,6 +17,9 @@ def main() -> int:
     # Modules and their types live to the end: looking through them for garbage, while they are loaded and once
     # more at the end, takes a quarter of what a command needs to start.
     gc.set_threshold(50_000)
+    # Threads that decode what hosts say pass the interpreter on four times less often than by default: with 64 hosts
+    # that alone took a sixth of the time.
+    sys.setswitchinterval(0.02)
     from paver.cli import entry  # noqa: PLC0415 - after the quick way out
 
     try:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from paver.ovf import certificate
 
 _CHUNK = 4 * 2**20
-_USUAL, _SOON = 0.005, 0.0005
+_USUAL, _SOON = sys.getswitchinterval(), 0.0005
 """Seconds after which a thread that computes gives the interpreter to one that waits: Python's own, and while digesting."""
 _GIB = 2**30
 
