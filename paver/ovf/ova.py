@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 4 * 2**20
 _USUAL, _SOON = sys.getswitchinterval(), 0.0005
-"""Seconds after which a thread that computes gives the interpreter to one that waits: Python's own, and while digesting."""
+"""Seconds after which a thread that computes gives the interpreter to one that waits: as this process began, and while digesting."""
 _GIB = 2**30
 
 
