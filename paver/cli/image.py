@@ -15,13 +15,15 @@ from paver.cli import image_prove, out, parsers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SHOWN_FILES = 40
+"""Files that a comparison of two images names on a terminal."""
 EXAMPLES = """\
 examples:
   paver image build                          the jumpbox's OVA, into dist/image
   paver image build --sign operator          and sign it with this SSH key
   paver image verify paver-jumpbox-0.1.0.ova --key publisher.pub
   paver image verify somebody-elses.ova      structure, digests, every grain of its disks
-  paver image diff old.ova new.ova           which packages differ, and where the disks do
+  paver image diff old.ova new.ova           which packages and files differ, and where the disks do
   paver image prove paver-jumpbox-0.1.0.ova  boots it, and holds the running machine to what it should be
   paver image prove FILE --only bios-nocloud in one way; without --only in all, and paves a lab with it
   paver image artefacts VMware-VCSA-all-8.0.3.iso --sign operator
@@ -64,7 +66,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="certificates, one of which has to vouch for the OVF's own signature",
     )
     verify.add_argument("--json", action="store_true", help="print what was found as JSON")
-    diff = _sub(verbs, "diff", "what two images differ in")
+    diff = _sub(verbs, "diff", "what two images differ in: packages, files, places on the disk")
     diff.add_argument("old", type=Path, metavar="OLD", help="the OVA before")
     diff.add_argument("new", type=Path, metavar="NEW", help="the OVA after")
     diff.add_argument("--json", action="store_true", help="print it as JSON")
@@ -258,10 +260,18 @@ def _diff(arguments: argparse.Namespace) -> int:
             [
                 *found.packages,
                 *([] if found.bills else ["the bills are not both there: packages were not compared"]),
+                *_some(found.files),
                 f"the disks differ in {len(found.regions)} places, {size / 1e6:.1f} MB in all",
             ]
         )
     return 0 if found.same else 2
+
+
+def _some(files: tuple[str, ...] | None) -> list[str]:
+    if files is None:
+        return ["what files they have cannot be read: they were not compared"]
+    rest = len(files) - SHOWN_FILES
+    return [*files[:SHOWN_FILES], *([f"… and {rest} files more (`--json` has them all)"] if rest > 0 else [])]
 
 
 def _waiting(*, quiet: bool) -> Callable[[str], None]:

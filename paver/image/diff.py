@@ -1,18 +1,24 @@
-"""Two images beside each other: the packages in which they differ, and where their disks do."""
+"""Two images beside each other: the packages in which they differ, the files, and where their disks do."""
 
 from __future__ import annotations
 
 import dataclasses
 import heapq
 import itertools
+import stat
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
 
 from paver.errors import BadInput
-from paver.image import bill, published
+from paver.image import bill, inside, published
+from paver.image.ext4 import Ext4, Node
 from paver.ovf import vmdk
-from paver.ovf.ova import Ova
+from paver.ovf.ova import Ova, Window
+from paver.ovf.vmdk_random import Disk
+
+_MOST = 2**35
+"""Bytes of a root file system that are read to compare it: thirty images' worth."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +27,14 @@ class Difference:
 
     Attributes:
         packages: of the bills, a line each.
+        files: of the root file systems, a line each; None where a disk has none that paver reads. Those that are the
+            same may still lie elsewhere.
         regions: of the disks, as (first byte, bytes).
         bills: whether both bills were there to be compared.
     """
 
     packages: tuple[str, ...]
+    files: tuple[str, ...] | None
     regions: tuple[tuple[int, int], ...]
     bills: bool
 
@@ -52,14 +61,66 @@ def diff(old: Path, new: Path) -> Difference:
                 seen=" and ".join(f"{each.capacity} bytes" for each in readers),
             )
         regions = tuple(_joined(_different(readers[0].grains(), readers[1].grains())))
-    return Difference(tuple(packages), regions, known)
+        changed = _in_files(one, other) if regions else ()
+    return Difference(tuple(packages), changed, regions, known)
+
+
+def files(old: Ext4, new: Ext4) -> Iterator[str]:
+    """Yields the files, by path, that one file system has and the other not (`-`, `+`), or otherwise (`~`)."""
+    before, after = dict(old.files()), dict(new.files())
+    for path in sorted(before.keys() | after.keys()):
+        if path not in after or path not in before:
+            yield f"{'-' if path in before else '+'} {path}"
+        elif told := list(_otherwise(old, before[path], new, after[path])):
+            yield f"~ {path}  {', '.join(told)}"
+
+
+def _otherwise(old: Ext4, before: Node, new: Ext4, after: Node) -> Iterator[str]:
+    if stat.S_IFMT(before.mode) != stat.S_IFMT(after.mode):
+        yield "kind"
+        return
+    if before.size != after.size or any(
+        one != other
+        for one, other in itertools.zip_longest(_even(old.content(before)), _even(new.content(after)))
+    ):
+        yield "content"
+    if before.mode != after.mode:
+        yield f"mode {stat.filemode(before.mode)} → {stat.filemode(after.mode)}"
+    if before.owner != after.owner:
+        yield f"owner {before.owner[0]}:{before.owner[1]} → {after.owner[0]}:{after.owner[1]}"
+    if before.changed != after.changed:
+        yield f"time {before.changed} → {after.changed}"
+
+
+def _even(pieces: Iterable[bytes], size: int = 2**20) -> Iterator[bytes]:
+    """Yields the same bytes in pieces of one size: a file may lie in other pieces on the other disk."""
+    held = b""
+    for piece in pieces:
+        held += piece
+        while len(held) >= size:
+            yield held[:size]
+            held = held[size:]
+    if held:
+        yield held
+
+
+def _in_files(old: Ova, new: Ova) -> tuple[str, ...] | None:
+    try:
+        systems = [inside.root(Disk(_disk(ova)), ova.name, _MOST) for ova in (old, new)]
+        return tuple(files(*systems))
+    except BadInput:  # an image of others: where its disk differs is all that is told of it
+        return None
 
 
 def _reader(ova: Ova) -> vmdk.Reader:
-    files = [disk.file for disk in ova.descriptor.disks if disk.file]
-    if len(files) != 1:
-        raise BadInput(f"{ova.name} has {len(files)} disks", do="compare images of one disk")
-    return vmdk.Reader(ova.member(files[0].href), name=f"{ova.name}: {files[0].href}")
+    return vmdk.Reader(_disk(ova), name=f"{ova.name}: its disk")
+
+
+def _disk(ova: Ova) -> Window:
+    found = [disk.file for disk in ova.descriptor.disks if disk.file]
+    if len(found) != 1:
+        raise BadInput(f"{ova.name} has {len(found)} disks", do="compare images of one disk")
+    return ova.member(found[0].href)
 
 
 def _different(

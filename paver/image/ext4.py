@@ -37,10 +37,12 @@ class Bytes(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Node:
-    """An inode: its `mode`, `size` in bytes, and where its content is told."""
+    """An inode: its `mode`, `owner` (user, group), when it was `changed` (seconds since 1970), `size` in bytes, its content."""
 
     number: int
     mode: int
+    owner: tuple[int, int]
+    changed: int
     size: int
     flags: int
     block: bytes
@@ -108,7 +110,7 @@ class Ext4:
 
     def pieces(self, path: str) -> Iterator[bytes]:
         """Yields the content of the file `path`."""
-        return self._content(self.node(path))
+        return self.content(self.node(path))
 
     def files(self, path: str = "/") -> Iterator[tuple[str, Node]]:
         """Yields every file below the folder `path`, by its path; a file of several names each time."""
@@ -144,9 +146,7 @@ class Ext4:
         return place, node
 
     def _target(self, node: Node) -> str:
-        short = node.size < 60 and not node.flags & _EXTENTS_FLAG
-        data = node.block[: node.size] if short else b"".join(self._content(node))
-        return data.decode(errors="replace")
+        return b"".join(self.content(node)).decode(errors="replace")
 
     def _entries(self, node: Node) -> Iterator[tuple[str, int]]:
         if not stat.S_ISDIR(node.mode) or node.size > _LARGEST_FOLDER:
@@ -173,7 +173,26 @@ class Ext4:
         data = self._at(table * self._block + index * self._inode, 128)
         low, high = struct.unpack_from("<I", data, 4)[0], struct.unpack_from("<I", data, 0x6C)[0]
         mode, flags = struct.unpack_from("<H", data, 0)[0], struct.unpack_from("<I", data, 0x20)[0]
-        return Node(number=number, mode=mode, size=low | high << 32, flags=flags, block=data[0x28:0x64])
+        owner = tuple(
+            struct.unpack_from("<H", data, low_at)[0] | struct.unpack_from("<H", data, high_at)[0] << 16
+            for low_at, high_at in ((2, 0x78), (0x18, 0x7A))
+        )
+        return Node(
+            number=number,
+            mode=mode,
+            owner=(owner[0], owner[1]),
+            changed=struct.unpack_from("<I", data, 0x10)[0],
+            size=low | high << 32,
+            flags=flags,
+            block=data[0x28:0x64],
+        )
+
+    def content(self, node: Node) -> Iterator[bytes]:
+        """Yields the content of an inode: of a link, where it leads."""
+        if stat.S_ISLNK(node.mode) and node.size < 60 and not node.flags & _EXTENTS_FLAG:
+            yield node.block[: node.size]
+        else:
+            yield from self._content(node)
 
     def _content(self, node: Node) -> Iterator[bytes]:
         if not node.flags & _EXTENTS_FLAG:

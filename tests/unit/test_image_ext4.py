@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from paver.errors import BadInput
-from paver.image import ext4, inside
+from paver.image import diff, ext4, inside
 from paver.image.ext4 import Ext4
 from paver.ovf.vmdk import write_vmdk
 from paver.ovf.vmdk_random import Disk
@@ -196,3 +196,39 @@ def test_a_disk_without_a_root_partition_is_refused() -> None:
     without[1024:2048] = bytes(1024)
     with pytest.raises(BadInput, match="no partition with a root"):
         inside.root(Memory(bytes(without)), "x")
+
+
+def compared(data: bytes, changed: bytes) -> list[str]:
+    return list(diff.files(Ext4(Memory(data), 0, name="x"), Ext4(Memory(changed), 0, name="y")))
+
+
+def test_files_of_the_same_bytes_and_rights_do_not_differ(data: bytes) -> None:
+    assert compared(data, data) == []
+
+
+def test_a_file_that_only_one_of_two_has_is_named(data: bytes) -> None:
+    assert compared(data, data.replace(b"holes", b"moles")) == ["- /holes", "+ /moles"]
+
+
+def test_a_file_of_other_content_is_named(data: bytes) -> None:
+    changed = data.replace(b"end" + bytes(500), b"END" + bytes(500))
+    assert changed != data
+    assert compared(data, changed) == ["~ /holes  content"]
+
+
+def test_of_a_file_that_has_another_mode_owner_or_time_that_is_told(data: bytes, system: Ext4) -> None:
+    holes = system.node("/holes")
+    inode = data.index(holes.block) - 0x28
+    changed = bytearray(data)
+    struct.pack_into("<HH", changed, inode, stat.S_IFREG | 0o640, 7)
+    struct.pack_into("<I", changed, inode + 0x10, holes.changed + 60)
+    before = stat.filemode(holes.mode)
+    assert compared(data, bytes(changed)) == [
+        f"~ /holes  mode {before} → -rw-r-----, owner 0:0 → 7:0, time {holes.changed} → {holes.changed + 60}"
+    ]
+
+
+def test_where_a_link_leads_is_its_content(data: bytes) -> None:
+    assert compared(data, data.replace(b"../usr/local/bin", b"../usr/LOCAL/bin")) == [
+        "~ /etc/relative  content"
+    ]
