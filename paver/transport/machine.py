@@ -351,7 +351,8 @@ class MachineConnector:
             becomes_root = () if os.geteuid() == 0 else becomes_root
         else:
             shell = ssh.SshShell(self.name, functools.partial(self._dial, context))
-            _ = shell.client
+            # As any read: cloud-init restarts a fresh machine's sshd once more after the first boot has said who it is.
+            context.repeated(self.name, "logging in by SSH", lambda: shell.client)
         host = Host(
             name=self.name,
             shell=shell,

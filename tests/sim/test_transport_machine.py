@@ -29,7 +29,7 @@ from paver.errors import PaverError, Refused, Unobservable
 from paver.lab import system
 from paver.transport import dial, job, job_runner, transfer
 from paver.transport import machine as machines
-from paver.transport.context import Wire
+from paver.transport.context import Retry, Wire
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
 from paver.transport.shell import LocalShell
 from paver.transport.ssh import HostKeyError, SshShell
@@ -418,6 +418,35 @@ def test_a_wrong_key_and_a_dead_port_are_unobservable(server: Server) -> None:
         server.connector().connect(server.wire(reveal=lambda _: other))
     with pytest.raises(Unobservable, match="does not answer"):
         server.connector(port=free_port()).connect(server.wire())
+
+
+def test_a_machine_whose_sshd_is_not_there_for_a_moment_is_asked_again(server: Server) -> None:
+    """As cloud-init's restart of it, on a machine that has just booted."""
+    port, held = free_port(), contextlib.ExitStack()
+    told: list[str] = []
+
+    def lead(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := one.recv(65536):
+                other.sendall(piece)
+
+    def serve(listening: socket.socket) -> None:
+        near, _ = listening.accept()
+        far = held.enter_context(socket.create_connection((ADDRESS, server.port)))
+        held.enter_context(near)
+        threading.Thread(target=lead, args=(far, near), daemon=True).start()
+        lead(near, far)
+
+    def is_there_again(retry: Retry) -> None:
+        told.append(retry.doing)
+        if len(told) == 1:
+            listening = held.enter_context(socket.create_server((ADDRESS, port)))
+            threading.Thread(target=serve, args=(listening,), daemon=True).start()
+
+    with held:
+        connection = server.connector(port=port).connect(server.wire(on_retry=is_there_again))
+        connection.close()
+    assert told == ["logging in by SSH"]
 
 
 def test_the_tunnel_reaches_what_lies_behind_and_says_why_when_it_cannot(server: Server) -> None:
