@@ -13,7 +13,10 @@ def main() -> int:
         print(f"paver {__version__}")  # noqa: T201
         return 0
     import gc  # noqa: PLC0415 - same
+    import signal  # noqa: PLC0415 - same
 
+    # What a command began is ended also where a CI that gives up on it, or a service, asks it to go.
+    signal.signal(signal.SIGTERM, _stopped)
     # Modules and their types live to the end: looking through them for garbage, while they are loaded and once
     # more at the end, takes a quarter of what a command needs to start.
     gc.set_threshold(50_000)
@@ -26,6 +29,11 @@ def main() -> int:
         return entry.main(sys.argv[1:])
     finally:
         gc.freeze()
+
+
+def _stopped(number: int, frame: object) -> None:
+    del number, frame
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

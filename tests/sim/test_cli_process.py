@@ -121,3 +121,31 @@ def test_a_place_that_is_not_this_accounts_to_write_to_is_no_fault_of_pavers(tmp
     )
     assert str(theirs) in ran.stderr
     assert "name another place" in ran.stderr
+
+
+def test_a_command_that_is_asked_to_go_ends_what_it_began() -> None:
+    code = (
+        "import sys, time\n"
+        "from paver import __main__\n"
+        "from types import SimpleNamespace\n"
+        "from paver.cli import parsers\n"
+        "def run(arguments):\n"
+        "    try:\n"
+        "        print('begun', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        print('ended', flush=True)\n"
+        "parsers.module_of = lambda name: SimpleNamespace(run=run)\n"
+        "parsers.of = lambda name, module: SimpleNamespace(parse_args=lambda rest: None)\n"
+        "sys.argv = ['paver', 'status']\n"
+        "sys.exit(__main__.main())\n"
+    )
+    argv = [sys.executable, "-c", code]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "begun\n"
+        running.terminate()
+        told, errors = running.communicate(timeout=20)
+    assert told == "ended\n"
+    assert "stopped: the same command goes on from here" in errors
+    assert running.returncode == 130
