@@ -7,6 +7,7 @@ or has features that this does not know, is refused. The layout is that of the k
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import stat
 import struct
 from collections.abc import Iterator
@@ -112,6 +113,13 @@ class Ext4:
         """Yields the content of the file `path`."""
         return self.content(self.node(path))
 
+    def sha256(self, node: Node) -> str:
+        """Returns the digest of an inode's content."""
+        total = hashlib.sha256()
+        for piece in self.content(node):
+            total.update(piece)
+        return total.hexdigest()
+
     def files(self, path: str = "/") -> Iterator[tuple[str, Node]]:
         """Yields every file below the folder `path`, by its path; a file of several names each time."""
         todo = [(path.rstrip("/"), self.node(path))]
@@ -173,14 +181,13 @@ class Ext4:
         data = self._at(table * self._block + index * self._inode, 128)
         low, high = struct.unpack_from("<I", data, 4)[0], struct.unpack_from("<I", data, 0x6C)[0]
         mode, flags = struct.unpack_from("<H", data, 0)[0], struct.unpack_from("<I", data, 0x20)[0]
-        owner = tuple(
-            struct.unpack_from("<H", data, low_at)[0] | struct.unpack_from("<H", data, high_at)[0] << 16
-            for low_at, high_at in ((2, 0x78), (0x18, 0x7A))
-        )
+        # Two bytes of each lie elsewhere, as systems had it that knew no larger numbers.
+        user = int.from_bytes(data[2:4] + data[0x78:0x7A], "little")
+        group_of = int.from_bytes(data[0x18:0x1A] + data[0x7A:0x7C], "little")
         return Node(
             number=number,
             mode=mode,
-            owner=(owner[0], owner[1]),
+            owner=(user, group_of),
             changed=struct.unpack_from("<I", data, 0x10)[0],
             size=low | high << 32,
             flags=flags,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
 from collections.abc import Iterator
@@ -86,13 +85,10 @@ def _wheels(system: Ext4) -> Iterator[tuple[str, str]]:
 
 
 def _digest(system: Ext4, path: str) -> str:
-    total = hashlib.sha256()
     try:
-        for piece in system.pieces(path):
-            total.update(piece)
+        return system.sha256(system.node(path))
     except FileNotFoundError:
         return ""
-    return total.hexdigest()
 
 
 def _normal(name: str) -> str:
