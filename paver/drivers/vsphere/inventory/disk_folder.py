@@ -95,9 +95,13 @@ class DiskFolder(Noted[DiskFolderFacts]):
         place = session.ref(type_name, moid)
         path = address["path"]
         found = next((one for one in datacenter.all_of(session) if same(one.ref, place)), None)
+        browsers = {
+            store.values["name"]: store.values["browser"]
+            for store in (stores.all_of(session, found) if found is not None else ())
+        }
         empty = []
         for name in address["datastore"].split(_AND):
-            browser = _browser(session, found, name)
+            browser = browsers.get(name)
             inside = _content(session, browser, name, path) if browser is not None else None
             if inside:
                 raise Refused(
@@ -136,16 +140,6 @@ def _is_there(session: Any, id_: ResourceId, store: Found, path: str) -> bool:
         if not any(fault.is_a(hidden) for hidden in _HIDDEN):
             raise
         return attributes.ledger(session).get(id_) is not None
-
-
-def _browser(session: Any, place: Any, name: str) -> Any:
-    """Returns the browser of a datacenter's datastore, None if there is none of that name."""
-    if place is None:
-        return None
-    for _, values in session.objects("Datastore", ("name", "parent", "browser")):
-        if values["name"] == name and same(values["parent"], place.values["datastoreFolder"]):
-            return values["browser"]
-    return None
 
 
 def _content(session: Any, browser: Any, name: str, path: str) -> list[str] | None:

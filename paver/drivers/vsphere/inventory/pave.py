@@ -17,7 +17,7 @@ from paver.driver import (
     resource_id,
 )
 from paver.drivers.vsphere import endpoints, settings
-from paver.drivers.vsphere.inventory import bosh, privileges, role, surroundings
+from paver.drivers.vsphere.inventory import bosh, privileges, role, stores, surroundings
 from paver.drivers.vsphere.inventory.account import Account
 from paver.drivers.vsphere.inventory.cluster import Cluster
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
@@ -56,7 +56,7 @@ WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("HostSystem", (*_ENTITY, "runtime.connectionState", "datastore")),
     ("Folder", _ENTITY),
     ("ResourcePool", _ENTITY),
-    ("Datastore", ("name", "parent", "browser")),
+    ("Datastore", stores.PATHS),
 )
 """What reading vCenter fetches in one call."""
 

@@ -18,7 +18,7 @@ PATHS = ("name", "parent", "browser")
 
 def of_hosts(session: Any, datacenter: Found, name: str, hosts: Iterable[str]) -> dict[str, Found | None]:
     """Returns by host, as vCenter names it, what it calls `name`; None where it has none, or is not there itself."""
-    stores = {describe(one.ref): one for one in _of(session, datacenter)}
+    stores = {describe(one.ref): one for one in all_of(session, datacenter)}
     mounted = {
         values["name"]: [
             stores[describe(one)] for one in values["datastore"] or () if describe(one) in stores
@@ -40,10 +40,11 @@ def distinct(stores: Iterable[Found | None]) -> list[Found]:
 
 def named(session: Any, datacenter: Found, name: str) -> list[Found]:
     """Returns all datastores of a datacenter that `name` may mean, whoever has them."""
-    return distinct(store for store in _of(session, datacenter) if may_be(name, store.values["name"]))
+    return distinct(store for store in all_of(session, datacenter) if may_be(name, store.values["name"]))
 
 
-def _of(session: Any, datacenter: Found) -> list[Found]:
+def all_of(session: Any, datacenter: Found) -> list[Found]:
+    """Returns the datastores of a datacenter."""
     return [
         Found(ref, values)
         for ref, values in session.objects("Datastore", PATHS)
