@@ -93,6 +93,11 @@ def plain(text: str) -> str:
     )
 
 
+def unwritten(error: OSError, what: str, do: str = "") -> PaverError:
+    """Returns why somebody's file could not be written: this machine's disk, or the place that was named."""
+    return of_disk(error, what) or BadInput(what, why=error.strerror or "", do=do)
+
+
 def of_disk(error: BaseException, doing: str = "") -> PaverError | None:
     """Returns what a disk did that is full, broken, read-only or not this account's; None for other errors."""
     if not isinstance(error, OSError):

@@ -51,7 +51,7 @@ def _name(name: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    from paver.errors import BadInput, Refused, of_disk  # noqa: PLC0415
+    from paver.errors import Refused, unwritten  # noqa: PLC0415
 
     made = False
     try:
@@ -67,5 +67,4 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         if made:
             path.unlink()
-        what = f"{path} can't be written"
-        raise of_disk(error, what) or BadInput(what, why=error.strerror or "") from error
+        raise unwritten(error, f"{path} can't be written") from error

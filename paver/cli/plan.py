@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _write(path: Path, data: bytes) -> None:
-    from paver.errors import BadInput, of_disk  # noqa: PLC0415
+    from paver.errors import BadInput, unwritten  # noqa: PLC0415
 
     draft = path.with_name(f".{path.name}.new")
     try:
@@ -97,8 +97,7 @@ def _write(path: Path, data: bytes) -> None:
         draft.write_bytes(data)
         draft.replace(path)
     except OSError as error:
-        what = f"the plan can't be written to {path}"
-        raise of_disk(error, what) or BadInput(what, why=error.strerror or "") from error
+        raise unwritten(error, f"the plan can't be written to {path}") from error
     finally:
         draft.unlink(missing_ok=True)
 

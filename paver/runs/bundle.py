@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from paver.errors import BadInput, of_disk
+from paver.errors import unwritten
 from paver.runs.folder import SiteFolder
 from paver.sealed.redact import Redactor
 
@@ -100,8 +100,7 @@ def write(path: Path, folder: str, files: Iterable[Content]) -> list[str]:
     except OSError as error:
         if made:
             path.unlink()
-        what = f"the bundle can't be written to {path}"
-        raise of_disk(error, what) or BadInput(
-            what, why=error.strerror or "", do="name another file with --out"
+        raise unwritten(
+            error, f"the bundle can't be written to {path}", do="name another file with --out"
         ) from error
     return names

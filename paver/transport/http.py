@@ -159,10 +159,9 @@ class Line:
             Unobservable: if nothing answers.
             HttpError: for a status that is neither 2xx nor expected.
         """
-        lean.load("httpx")
-        import httpx  # noqa: PLC0415
-
         client, credentials = self._open()
+        import httpx  # noqa: PLC0415 - leanly loaded by now
+
         extensions = {"sni_hostname": self._connector.server_name} if self._connector.server_name else {}
         given = options.pop("headers", None) or {}
         body = options.pop("body", None)
