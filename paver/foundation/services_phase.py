@@ -45,9 +45,9 @@ def grounds(site: Site, jumpbox: Endpoint[Any, Any]) -> tuple[Ground, ...]:
         Ground(CredhubEntry, places.credhub(), "services"),
         Ground(Deployment, director, "services"),
         Ground(Bucket, store, "services", also=(jumpbox,)),
-        Ground(StoreUser, store, "services", also=(jumpbox,)),
-        Ground(Team, places.concourse(), "services", also=(jumpbox,)),
-        Ground(Pipeline, places.concourse(), "services", also=(jumpbox,)),
+        Ground(StoreUser, store, "services"),
+        Ground(Team, places.concourse(), "services", also=(director,)),
+        Ground(Pipeline, places.concourse(), "services", also=(director,)),
     )
 
 
@@ -154,10 +154,10 @@ def _buckets(wish: Wish) -> None:
                 id=resource_id("s3.user", name),
                 phase="services",
                 at=at,
-                also=(wish.jumpbox,),
                 after=frozenset(made[bucket].id for bucket in buckets),
                 name=name,
-                read_=frozenset(user.read),
+                # Who may write may read.
+                read_=frozenset(user.read) - frozenset(user.write),
                 write=frozenset(user.write),
                 secret=places.user_secret(site, name),
             )
@@ -171,7 +171,7 @@ def _concourse(wish: Wish) -> None:
             id=resource_id("concourse.team", name),
             phase="services",
             at=at,
-            also=(wish.jumpbox,),
+            also=(places.director(),),
             within=places.DIRECTOR_ID,
             adopt=name == "main",
             name=name,
@@ -185,7 +185,7 @@ def _concourse(wish: Wish) -> None:
                     id=resource_id("concourse.pipeline", f"{name}/{label}"),
                     phase="services",
                     at=at,
-                    also=(wish.jumpbox,),
+                    also=(places.director(),),
                     within=made.id,
                     team=name,
                     name=label,

@@ -18,6 +18,7 @@ from tests.support.ran import refused
 pytestmark = pytest.mark.lab
 
 INSTALLER = "vcsa-cli-installer/lin64/vcsa-deploy"
+PLATFORM = "  concourse: {teams: {main: {pipelines: {smoke: {}}}, platform: {pipelines: {smoke: {}}}}}\n"
 WITH_FAULT = '#!/bin/sh\nPAVER_LAB_VCSA_FAULT=$(cat "{file}" 2>/dev/null) exec "$0.own" "$@"\n'
 
 
@@ -173,24 +174,51 @@ def _with_other_passwords(place: Place, name: str) -> Place:
 # Leaving --------------------------------------------------------------------------------------------------------
 
 
-def test_a_lost_jumpbox_is_made_anew_and_nothing_that_bosh_made_behind_it_is(leaving: Place) -> None:
-    """Its records are lost with it: what Concourse has counts as foreign until somebody takes it away."""
+def test_a_lost_jumpbox_is_made_anew_and_what_stands_behind_it_is_known_again(leaving: Place) -> None:
+    """Nothing behind it is made twice, what somebody changed there meanwhile is repaired, and what is ours can still go."""
+    leaving.paver("apply", "--yes", file=edited(leaving, "secrets: {store", f"{PLATFORM}secrets: {{store"))
     before = {name for name, machine in leaving.machines().items() if machine["kind"] == "bosh-stemcell"}
     assert len(before) == 3, "director, object store, registry"
+    _fly(leaving, "pause-pipeline", "main", "smoke")
+    _fly(leaving, "set-pipeline", "main", "theirs")
     leaving.govc("esx-01", "vm.power", "-off", "-force", "paver-jumpbox")
     leaving.govc("esx-01", "vm.destroy", "paver-jumpbox")
     whole = leaving.paver("plan", code=None)
     refused(whole, 1, "machine:jumpbox cannot be asked yet", "why", "do", "--phase, --only")
 
     leaving.paver("apply", "--yes", "--phase", "jumpbox", "--phase", "site-services")
-    stopped = leaving.paver("apply", "--yes", code=None)
-    refused(stopped, 4, "concourse.pipeline:main/smoke", "do", "make a new plan")
-    exported = leaving.paver("env", "fly", "--json").json["variables"]
-    leaving.run(sys.executable, fly.__file__, "main", "smoke", env=exported)
+    planned = leaving.paver("plan", code=2)
+    assert lines(planned.out, "+ director bucc", "its state comes back out of the sealed store"), planned.out
+    destroyed = leaving.paver("destroy", "--allow", "*", "--only", "bucc.director:*", "--yes", code=None)
+    refused(destroyed, 4, "this jumpbox cannot delete the director", "seen", "why", "do", "paver apply")
+    trace = leaving.trace()
+    leaving.paver("apply", "--yes")
+    written = {
+        call.method for call in trace.writes() if "/pipelines/" in call.method or "/teams/" in call.method
+    }
+    smoke = "PUT /api/v1/teams/main/pipelines/smoke"
+    assert written == {f"{smoke}/config", f"{smoke}/unpause"}, "repaired, and all else was as it is wished"
+    # It has a team and an account that the site file does not wish for: ours, though the jumpbox knew of nothing.
+    gone = leaving.pending()
+    assert gone == {
+        "concourse.pipeline:platform/smoke": "delete",
+        "concourse.team:platform": "delete",
+        "s3.user:team-platform": "delete",
+        **{
+            f"credhub.entry:concourse/platform/{name}": "delete"
+            for name in ("object_store_access_key", "object_store_secret_key", "registry_password", "root_ca")
+        },
+    }
     leaving.paver("apply", "--yes")
     assert leaving.pending() == {}
+    _fly(leaving, "pause-pipeline", "main", "theirs")
     after = {name for name, machine in leaving.machines().items() if machine["kind"] == "bosh-stemcell"}
     assert after == before
+
+
+def _fly(place: Place, *argv: str) -> None:
+    exported = place.paver("env", "fly", "--json").json["variables"]
+    place.run(sys.executable, fly.__file__, *argv, env=exported)
 
 
 def test_destroy_deletes_nothing_that_others_put_into_a_bucket_or_beside_our_machines(leaving: Place) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from paver.driver import Endpoint, ResourceId, Verb
+from paver.driver import Endpoint, Mark, ResourceId, Verb
 from paver.drivers.vsphere import ledger, marks
 from paver.engine import plan as plans
 from paver.errors import BadInput, PaverError
 from paver.foundation import record
 from paver.foundation.director import ledger as director_ledger
+from paver.foundation.object_store import user
 from paver.sealed.seen import Seen
 from paver.signing import canonical, chain
 
@@ -91,6 +92,7 @@ def test_a_stored_ledger_of_a_host_reads_and_is_the_same_bytes_when_written_agai
 
 LEDGER = HERE / "ledger-1" / "esx-01.json"
 RECORD = HERE / "record-1" / "push.json"
+POLICY = HERE / "policy-mark-1" / "paver-team-main.json"
 DIRECTORS = HERE / "director-ledger-1" / "lab-north.json"
 WRONG = ["a float", "a key twice", "an unknown key", "an unknown key inside", "another version"]
 
@@ -111,6 +113,16 @@ def test_a_ledger_that_is_not_what_was_written_is_refused(old: str, new: str) ->
     assert old in text
     with pytest.raises(PaverError, match="the sample"):
         ledger.loads(text.replace(old, new, 1).encode(), datastore="datastore1", where="the sample")
+
+
+def test_the_mark_in_a_stored_policy_reads() -> None:
+    found = user.mark_of(json.loads(POLICY.read_text()))
+    assert found == Mark(
+        "lab-north",
+        ResourceId("s3.user:team-main"),
+        "344f9b71ccac63aa01fc536674a53067b8ad509b69dfb7d27c9ce537f65daefe",
+        complete=True,
+    )
 
 
 def test_a_stored_ledger_of_a_director_reads() -> None:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import serialization
 from paver.driver import Endpoint, Mark, Secret, resource_id
 from paver.errors import Refused, Unobservable
 from paver.foundation.handover.proofs import KEY, ObjectStoreProof, ProofFacts
-from paver.foundation.object_store.user import StoreUser
+from paver.foundation.object_store.user import StoreUser, StoreUserFacts
 from paver.lab import build, pki
 from paver.transport import http_auth, tls
 from paver.transport.context import Retry, Timeouts, Wire
@@ -469,6 +469,9 @@ class Site:
     store: S3Writer
     site: str = "north"
 
+    def session(self, _: Endpoint[Any, Any]) -> S3Writer:
+        return self.store
+
     def writing(self, at: Endpoint[Any, Any]) -> Any:
         nothing = SimpleNamespace(remove=lambda _: None, mkdir=lambda *_: None, write_file=lambda *_: None)
         return nothing if at.name == "machine:jumpbox" else self.store
@@ -557,6 +560,100 @@ def test_a_user_reads_a_versioned_bucket_by_its_versions_and_no_other_bucket(min
     with pytest.raises(S3Error):
         own.writer(Gate()).call("put_object", Bucket="versioned", Key="b", Body=b"x")
     own.close()
+    connection.close()
+
+
+def store_user(name: str, write: str) -> StoreUser:
+    return StoreUser(
+        id=resource_id("s3.user", "ci"),
+        phase="services",
+        at=Endpoint("s3"),
+        name=name,
+        read_=frozenset({"artefacts"}),
+        write=frozenset({write}),
+        secret=Secret("ci"),
+    )
+
+
+def test_whose_an_account_is_stands_in_the_store_itself_and_another_of_its_name_stays_foreign(
+    minio: Minio,
+) -> None:
+    connection = minio.connector().connect(minio.wire())
+    site: Any = Site(connection.writer(Gate()))
+    user, theirs = store_user("ours", "state"), store_user("theirs", "state")
+    assert user.read(site) is None
+    user.create(site)
+    mark = Mark("north", resource_id("s3.user", "ci"), "a" * 64, complete=True)
+    assert user.read(site) == StoreUserFacts(
+        address={"name": "ours"}, mark=mark, read_=user.read_, write=user.write, secret="v1"
+    )
+    site.store.admin_call("user_add", "theirs", "theirs", "verygeheim")
+    foreign = theirs.read(site)
+    assert foreign is not None
+    assert foreign.mark is None
+    (found,) = [one for one in StoreUser.discover(site, user.at) if one.address["name"] in {"ours", "theirs"}]
+    assert found == user.read(site)
+    StoreUser.delete(site, user.at, found)
+    assert user.read(site) is None
+    assert theirs.read(site) == foreign
+    assert "paver-ours" not in site.store.admin("policy_list")
+    connection.close()
+
+
+def test_what_somebody_let_an_account_do_or_took_from_it_is_seen_and_put_back(minio: Minio) -> None:
+    connection = minio.connector().connect(minio.wire())
+    site: Any = Site(connection.writer(Gate()))
+    user = store_user("shifted", "state")
+    user.create(site)
+    wished = user.read(site)
+    assert wished is not None
+    more = {**site.store.admin("policy_list")["paver-shifted"]}
+    everything = {"Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["arn:aws:s3:::bundles/*"]}
+    site.store.admin_call(
+        "policy_add",
+        "paver-shifted",
+        "paver-shifted",
+        policy={**more, "Statement": [*more["Statement"], everything]},
+    )
+    found = user.read(site)
+    assert found is not None
+    assert found.write == {"state", "bundles"}
+    user.update(site, found, frozenset({"write"}))
+    assert user.read(site) == wished
+    site.store.admin_call("policy_set", "readwrite", "readwrite", user="shifted")
+    found = user.read(site)
+    assert found is not None
+    assert not found.write
+    assert not found.read_
+    user.update(site, found, frozenset({"read_", "write"}))
+    assert user.read(site) == wished
+    connection.close()
+
+
+def test_an_account_whose_run_was_killed_is_known_again_and_goes_whole(minio: Minio) -> None:
+    connection = minio.connector().connect(minio.wire())
+    site: Any = Site(connection.writer(Gate()))
+    user = store_user("begun", "state")
+    call, killed_at = site.store.admin_call, ["user_add", "policy_set"]
+
+    def dies(name: str, *arguments: Any, **named: Any) -> Any:
+        if name == killed_at[0]:
+            raise KeyboardInterrupt
+        return call(name, *arguments, **named)
+
+    while killed_at:
+        site.store.admin_call = dies
+        with pytest.raises(KeyboardInterrupt):
+            user.create(site)
+        site.store.admin_call = call
+        killed_at.pop(0)
+        (found,) = [one for one in StoreUser.discover(site, user.at) if one.address["name"] == "begun"]
+        assert found.mark is not None
+        assert not found.mark.complete
+    assert user.read(site) == found
+    StoreUser.delete(site, user.at, found)
+    assert user.read(site) is None
+    assert not [one for one in StoreUser.discover(site, user.at) if one.address["name"] == "begun"]
     connection.close()
 
 

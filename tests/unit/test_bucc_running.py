@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from paver.driver import STORE, Endpoint, Interrupted, Mark, PaverError, Refused, ResourceId, Unobservable
+from paver.driver import (
+    STORE,
+    Endpoint,
+    Entry,
+    Interrupted,
+    Mark,
+    PaverError,
+    Refused,
+    ResourceId,
+    Unobservable,
+)
 from paver.foundation.bucc import bucc
 from paver.foundation.bucc.bucc import Bucc, BuccFacts
 from paver.transport import job
@@ -49,8 +59,9 @@ class Store:
     def __init__(self) -> None:
         self.held: dict[str, str] = {}
 
-    def entry(self, name: str) -> str | None:
-        return self.held.get(name)
+    def entry(self, name: str) -> Entry | None:
+        mark = Mark("north", ID, "sealed", complete=True)
+        return Entry(name, "v1", {}, mark) if name in self.held else None
 
     def value(self, name: str) -> str:
         return self.held[name]
@@ -176,6 +187,29 @@ def test_a_bucc_that_a_killed_run_left_is_waited_for_before_anything_is_written(
     wish().create(World(machine, store, "a2"))
     assert machine.done[0] == "ended bucc-north"
     assert "start up" in machine.done
+
+
+def test_a_director_whose_jumpbox_was_lost_is_there_and_is_not_forgotten_by_a_destroy(
+    machine: Machine,
+) -> None:
+    """Without its record it counted as absent: a destroy left its VM behind, and dropped its state."""
+    store = Store()
+    world = World(machine, store, "d1")
+    assert wish().read(world) is None
+    store.held = {bucc.STATE: "{}"}
+    found = wish().read(world)
+    assert found is not None
+    assert found.mark == Mark("north", ID, "sealed", complete=False)
+    assert "out of the sealed store" in wish().foresees(world, found)
+    with pytest.raises(Refused, match="another one made it"):
+        Bucc.delete(world, MACHINE, found)
+    assert (machine.done, store.held) == ([], {bucc.STATE: "{}"})
+    wish().create(World(machine, store, "a1"))
+    found = wish().read(world)
+    assert found is not None
+    assert found.mark == Mark("north", ID, "a1", complete=True)
+    assert machine.files[f"{STATE}/state.json"] == b"{}"
+    assert not wish().foresees(world, found)
 
 
 def test_a_destroy_waits_for_the_bucc_that_is_at_work(machine: Machine) -> None:

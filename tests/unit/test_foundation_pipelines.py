@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Endpoint, Mark, Secret, Verb, resource_id
+from paver.driver import Endpoint, Mark, ResourceId, Secret, Verb, resource_id
 from paver.engine.diff import changes
 from paver.foundation import yaml_text
-from paver.foundation.concourse.team import Pipeline
+from paver.foundation.concourse.team import CONFIG, TEAM, Pipeline, Team
 from paver.transport.http import Answer
+from tests.support.ledger import Director
 from tests.support.standin import Api
 from tests.unit.test_standin_concourse import concourse, login
 
 GUIDE = Path(__file__).parents[2] / "docs/howto/nightly-repave.md"
 PATH = "/api/v1/teams/main/pipelines/nightly/config"
 AT: Endpoint[Any, Any] = Endpoint("concourse")
+NIGHTLY = resource_id("concourse.pipeline", "main/nightly")
 
 
 @dataclasses.dataclass
@@ -32,10 +34,16 @@ class Session:
     def get(self, path: str, *, expect: tuple[int, ...] = ()) -> Answer:
         return self._call("GET", path, expect)
 
-    def put(self, path: str, *, call: str, content: bytes = b"", headers: Any = None) -> Answer:
-        assert call in Pipeline.calls[Verb.UPDATE]
+    def put(
+        self, path: str, *, call: str, content: bytes = b"", headers: Any = None, json: Any = None
+    ) -> Answer:
+        assert call in Pipeline.calls[Verb.UPDATE] | Team.calls[Verb.UPDATE]
         given = {name.lower().replace("-", "_"): value for name, value in (headers or {}).items()}
-        return self._call("PUT", path, (), content.decode(), given)
+        return self._call("PUT", path, (), content.decode() if json is None else json, given)
+
+    def delete(self, path: str, *, call: str, expect: tuple[int, ...]) -> Answer:
+        assert call in Pipeline.calls[Verb.DELETE] | Team.calls[Verb.DELETE]
+        return self._call("DELETE", path, expect)
 
     def _call(
         self, verb: str, path: str, expect: tuple[int, ...], content: Any = None, headers: Any = None
@@ -47,35 +55,21 @@ class Session:
 
 
 @dataclasses.dataclass
-class Files:
-    """The jumpbox, where the record is."""
-
-    files: dict[str, bytes] = dataclasses.field(default_factory=dict)
-
-    def read_file(self, path: str) -> bytes | None:
-        return self.files.get(path)
-
-    def write_file(self, path: str, data: bytes, mode: int) -> None:
-        assert mode == 0o644
-        self.files[path] = data
-
-    def mkdir(self, path: str, mode: int) -> None:
-        assert (path, mode) == ("/var/lib/paver/records/north/concourse.pipeline", 0o755)
-
-
-@dataclasses.dataclass
 class World:
+    """Concourse, and the director that keeps the ledger; there is no jumpbox."""
+
     there: Session
-    jumpbox: Files = dataclasses.field(default_factory=Files)
+    director: Director = dataclasses.field(default_factory=Director)
     site: str = "north"
+    acting: ResourceId = NIGHTLY
 
     def session(self, at: Endpoint[Any, Any]) -> Any:
-        return self.there if at.name == "concourse" else self.jumpbox
+        return {"concourse": self.there, "director": self.director}[at.name]
 
     writing = session
 
     def mark(self, *, complete: bool) -> Mark:
-        return Mark(self.site, wished("{}").id, "a" * 64, complete)
+        return Mark(self.site, self.acting, "a" * 64, complete)
 
     def version(self, secret: Secret) -> str:
         raise AssertionError(f"a pipeline has no secrets: {secret.name}")
@@ -90,7 +84,7 @@ def world(tmp_path: Path) -> Any:
 
 def wished(text: str) -> Pipeline:
     return Pipeline(
-        id=resource_id("concourse.pipeline", "main/nightly"),
+        id=NIGHTLY,
         phase="services",
         at=AT,
         team="main",
@@ -165,3 +159,49 @@ def test_a_pipeline_whose_setting_was_cut_short_is_not_taken_for_set(world: Any)
     assert facts.mark is not None
     assert not facts.mark.complete
     assert differing(world, wished(guided())) == ["config"]
+
+
+def platform() -> Team:
+    return Team(
+        id=resource_id("concourse.team", "platform"),
+        phase="services",
+        at=AT,
+        name="platform",
+        owners=frozenset({"local:admin"}),
+    )
+
+
+def test_whose_a_team_or_a_pipeline_is_stands_on_the_director_and_what_others_made_stays_foreign(
+    world: Any,
+) -> None:
+    """Nothing of it is on a jumpbox that may be lost: this world has none."""
+    team, pipeline = platform(), wished(guided())
+    world.there.put("/api/v1/teams/theirs", call=TEAM, json={"auth": {"owner": {"users": ["local:dev"]}}})
+    world.there.put(PATH.replace("nightly", "theirs"), call=CONFIG, content=guided().encode())
+    world.acting = team.id
+    team.create(world)
+    world.acting = pipeline.id
+    pipeline.create(world)
+
+    others = dataclasses.replace(team, name="theirs", id=resource_id("concourse.team", "theirs")).read(world)
+    assert others is not None
+    assert others.mark is None
+    foreign = dataclasses.replace(
+        pipeline, name="theirs", id=resource_id("concourse.pipeline", "main/theirs")
+    )
+    there = foreign.read(world)
+    assert there is not None
+    assert there.mark is None
+    ours, set_ = [*Team.discover(world, AT)], [*Pipeline.discover(world, AT)]
+    assert ours == [team.read(world)]
+    assert [one.address for one in set_] == [{"name": "nightly", "team": "main"}]
+    assert [one.mark for one in (*ours, *set_)] == [
+        Mark("north", team.id, "a" * 64, complete=True),
+        Mark("north", pipeline.id, "a" * 64, complete=True),
+    ]
+
+    Pipeline.delete(world, AT, set_[0])
+    Team.delete(world, AT, ours[0])
+    assert (team.read(world), pipeline.read(world)) == (None, None)
+    assert not world.director.configs, "the last entry takes the ledger with it"
+    assert foreign.read(world) == there

@@ -1,7 +1,8 @@
 """The director: one VM with BOSH, UAA, CredHub and Concourse, made by `bucc up` as a job on the jumpbox.
 
 BUCC's `state.json` and `creds.yml` are sealed and copied off after every `up`, successful or not; a new
-jumpbox gets them back before its first `up`, and then there is nothing to do.
+jumpbox gets them back before its first `up`, and then there is nothing to do. Until then the director counts as begun:
+it is there, and the jumpbox can neither change nor delete it.
 """
 
 from __future__ import annotations
@@ -112,7 +113,12 @@ class Bucc(Resource[BuccFacts]):
 
     def read(self, world: Reader) -> BuccFacts | None:
         found = record.read(world, self.at, self.id)
-        return None if found is None else _facts(found)
+        return _deserted_by_its_jumpbox(world) if found is None else _facts(found)
+
+    def foresees(self, world: Reader, facts: BuccFacts | None) -> str:
+        del world
+        lost = facts is not None and not facts.address["tree"]
+        return "this jumpbox does not know it; its state comes back out of the sealed store" if lost else ""
 
     def create(self, world: Writer) -> None:
         self._up(world)
@@ -171,6 +177,13 @@ class Bucc(Resource[BuccFacts]):
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: BuccFacts) -> None:
+        if not facts.address["tree"]:
+            raise Refused(
+                "this jumpbox cannot delete the director: another one made it",
+                seen=f"{STATE} in the sealed store, and nothing of it on the jumpbox",
+                why="BUCC deletes by its tree and its state, which went with the jumpbox that was lost",
+                do="`paver apply` puts both back; then run the same command again",
+            )
         project = PurePosixPath(facts.address["project"])
         machine = world.writing(at)
         running.await_earlier(world, machine)
@@ -190,6 +203,24 @@ class Bucc(Resource[BuccFacts]):
                 world.writing(STORE).remove(name)
         if facts.mark is not None:
             record.remove(world, at, facts.mark.id)
+
+
+def _deserted_by_its_jumpbox(world: Reader) -> BuccFacts | None:
+    """Returns a director whose state is sealed and whose record went with the jumpbox; all that is known is that it is."""
+    sealed = world.session(STORE).entry(STATE)
+    if sealed is None or sealed.mark is None:
+        return None
+    return BuccFacts(
+        address={"project": str(HOME / world.site), "tree": ""},
+        mark=dataclasses.replace(sealed.mark, complete=False),
+        artefact="",
+        cpi="",
+        ip="",
+        variables={},
+        seeds={},
+        operators={},
+        flags=(),
+    )
 
 
 def _deserted(world: Writer) -> None:

@@ -1,4 +1,4 @@
-"""Teams and pipelines of Concourse. It keeps no marks: their records are on the jumpbox."""
+"""Teams and pipelines of Concourse. It keeps no marks: they stand in the director's ledger, on the same machine and disk."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Verb, Writer, encode
-from paver.foundation import record, yaml_text
+from paver.foundation import places, yaml_text
+from paver.foundation.director import ledger
 from paver.foundation.documents import plain
 from paver.signing import canonical
+from paver.signing.canonical import Json
 
 TEAM = "PUT /api/v1/teams/:team"
 CONFIG = "PUT /api/v1/teams/:team/pipelines/:pipeline/config"
@@ -30,10 +32,10 @@ class Team(Resource[TeamFacts]):
 
     kind: ClassVar[str] = "concourse.team"
     calls: ClassVar = {
-        Verb.CREATE: record.CALLS | {TEAM},
-        Verb.UPDATE: record.CALLS | {TEAM},
-        Verb.ADOPT: record.CALLS | {TEAM},
-        Verb.DELETE: record.REMOVE | {"DELETE /api/v1/teams/:team"},
+        Verb.CREATE: ledger.CALLS | {TEAM},
+        Verb.UPDATE: ledger.CALLS | {TEAM},
+        Verb.ADOPT: ledger.CALLS | {TEAM},
+        Verb.DELETE: ledger.CALLS | {"DELETE /api/v1/teams/:team"},
     }
     unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
     dies_with_parent: ClassVar[bool] = True
@@ -42,18 +44,19 @@ class Team(Resource[TeamFacts]):
     owners: frozenset[str]
 
     def read(self, world: Reader) -> TeamFacts | None:
-        found = record.read(world, record.jumpbox(), self.id)
-        return _team(world, self.at, self.name, found.mark if found is not None else None)
+        entry = _entries(world).get(self.id)
+        return _team(world, self.at, self.name, ledger.mark(world.site, self.id, entry))
 
     def create(self, world: Writer) -> None:
-        record.write(world, record.jumpbox(), self.id, {"name": self.name}, complete=False)
+        address = {"name": self.name}
+        _note(world, address, complete=False)
         # What is put replaces all: BUCC lets a group of its UAA into main, and people may have given other roles.
         kept = _found(world, self.at, self.name) or {}
         auth = dict(kept.get("auth") or {})
         groups = (auth.get("owner") or {}).get("groups") or []
         auth["owner"] = {"users": sorted(self.owners), "groups": sorted(groups)}
         world.writing(self.at).put(f"/api/v1/teams/{self.name}", call=TEAM, json={"auth": auth})
-        record.write(world, record.jumpbox(), self.id, {"name": self.name}, complete=True)
+        _note(world, address, complete=True)
 
     def update(self, world: Writer, facts: TeamFacts, fields: frozenset[str]) -> None:
         del facts, fields
@@ -61,21 +64,22 @@ class Team(Resource[TeamFacts]):
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[TeamFacts]:
-        for found in record.every(world, record.jumpbox(), cls.kind):
-            team = _team(world, at, str(found.wish["name"]), found.mark)
-            if team is not None:
-                yield team
+        for id_, entry in _entries(world).items():
+            if id_.startswith(f"{cls.kind}:"):
+                team = _team(world, at, entry["address"]["name"], ledger.mark(world.site, id_, entry))
+                if team is not None:
+                    yield team
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: TeamFacts) -> None:
         name = facts.address["name"]
-        # The main team is Concourse's own and cannot be deleted; only our record goes.
+        # The main team is Concourse's own and cannot be deleted; only our entry goes.
         if name != "main":
             world.writing(at).delete(
                 f"/api/v1/teams/{name}", call="DELETE /api/v1/teams/:team", expect=(404,)
             )
         if facts.mark is not None:
-            record.remove(world, record.jumpbox(), facts.mark.id)
+            ledger.strike(world, places.director(), facts.mark.id)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,15 +96,15 @@ class Pipeline(Resource[PipelineFacts]):
     """A pipeline of a team.
 
     Concourse shows a config by its own structures, not as it was put (atc/config.go): explicit defaults vanish, short forms
-    become long ones. So the record has the digest of what was put, and the version that it got: as long as Concourse has
+    become long ones. So the ledger has the digest of what was put, and the version that it got: as long as Concourse has
     that version, nobody has set another.
     """
 
     kind: ClassVar[str] = "concourse.pipeline"
     calls: ClassVar = {
-        Verb.CREATE: record.CALLS | {CONFIG, PAUSE},
-        Verb.UPDATE: record.CALLS | {CONFIG, PAUSE},
-        Verb.DELETE: record.REMOVE | {"DELETE /api/v1/teams/:team/pipelines/:pipeline"},
+        Verb.CREATE: ledger.CALLS | {CONFIG, PAUSE},
+        Verb.UPDATE: ledger.CALLS | {CONFIG, PAUSE},
+        Verb.DELETE: ledger.CALLS | {"DELETE /api/v1/teams/:team/pipelines/:pipeline"},
     }
     unmanaged: ClassVar[frozenset[str]] = frozenset({"team", "name"})
     dies_with_parent: ClassVar[bool] = True
@@ -115,18 +119,18 @@ class Pipeline(Resource[PipelineFacts]):
         return f"in team {self.team}, {jobs} {'job' if jobs == 1 else 'jobs'}"
 
     def read(self, world: Reader) -> PipelineFacts | None:
-        found = record.read(world, record.jumpbox(), self.id)
-        there = _pipeline(world, self.at, self.team, self.name, found.mark if found is not None else None)
-        if there is None or found is None:
+        entry = _entries(world).get(self.id)
+        mark = ledger.mark(world.site, self.id, entry)
+        there = _pipeline(world, self.at, self._address(), mark)
+        if there is None or entry is None:
             return there
-        put = (there.version, canonical.digest(encode(self.config)))
-        if (found.wish.get("version"), found.wish.get("config")) == put:
+        put = {"config": canonical.digest(encode(self.config)), "version": there.version}
+        if entry["holds"] == put:
             return dataclasses.replace(there, config=self.config)
         return there
 
     def create(self, world: Writer) -> None:
-        kept = {"team": self.team, "name": self.name}
-        record.write(world, record.jumpbox(), self.id, kept, complete=False)
+        _note(world, self._address(), complete=False)
         base = f"/api/v1/teams/{self.team}/pipelines/{self.name}"
         concourse = world.writing(self.at)
         there = concourse.get(f"{base}/config", expect=(404,))
@@ -145,7 +149,10 @@ class Pipeline(Resource[PipelineFacts]):
             "version": concourse.get(f"{base}/config").headers[VERSION],
         }
         concourse.put(f"{base}/{'pause' if self.paused else 'unpause'}", call=PAUSE)
-        record.write(world, record.jumpbox(), self.id, {**kept, **got}, complete=True)
+        _note(world, self._address(), complete=True, holds=got)
+
+    def _address(self) -> Mapping[str, str]:
+        return {"name": self.name, "team": self.team}
 
     def update(self, world: Writer, facts: PipelineFacts, fields: frozenset[str]) -> None:
         del facts, fields
@@ -153,10 +160,11 @@ class Pipeline(Resource[PipelineFacts]):
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[PipelineFacts]:
-        for found in record.every(world, record.jumpbox(), cls.kind):
-            there = _pipeline(world, at, str(found.wish["team"]), str(found.wish["name"]), found.mark)
-            if there is not None:
-                yield there
+        for id_, entry in _entries(world).items():
+            if id_.startswith(f"{cls.kind}:"):
+                there = _pipeline(world, at, entry["address"], ledger.mark(world.site, id_, entry))
+                if there is not None:
+                    yield there
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: PipelineFacts) -> None:
@@ -167,7 +175,17 @@ class Pipeline(Resource[PipelineFacts]):
             expect=(404,),
         )
         if facts.mark is not None:
-            record.remove(world, record.jumpbox(), facts.mark.id)
+            ledger.strike(world, places.director(), facts.mark.id)
+
+
+def _entries(world: Reader) -> dict[str, Any]:
+    return ledger.read(world, places.director())
+
+
+def _note(
+    world: Writer, address: Mapping[str, str], *, complete: bool, holds: Mapping[str, Json] | None = None
+) -> None:
+    ledger.note(world, places.director(), complete=complete, address=address, holds=holds)
 
 
 def _found(world: Reader, at: Endpoint[Any, Any], name: str) -> dict[str, Any] | None:
@@ -184,15 +202,15 @@ def _team(world: Reader, at: Endpoint[Any, Any], name: str, mark: Mark | None) -
 
 
 def _pipeline(
-    world: Reader, at: Endpoint[Any, Any], team: str, name: str, mark: Mark | None
+    world: Reader, at: Endpoint[Any, Any], address: Mapping[str, str], mark: Mark | None
 ) -> PipelineFacts | None:
-    base = f"/api/v1/teams/{team}/pipelines/{name}"
+    base = f"/api/v1/teams/{address['team']}/pipelines/{address['name']}"
     answer = world.session(at).get(f"{base}/config", expect=(404,))
     if answer.status == 404:
         return None
     state: Any = world.session(at).get(base).json()
     return PipelineFacts(
-        address={"team": team, "name": name},
+        address=dict(address),
         mark=mark,
         config=answer.json()["config"],
         paused=bool(state["paused"]),

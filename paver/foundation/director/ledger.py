@@ -1,7 +1,7 @@
-"""Whose is what on a director: its objects carry no marks, so a config of type `paver` does.
+"""Whose is what on a director and in the Concourse beside it: neither's objects carry marks, so a config of type `paver` does.
 
 One config a site, named like the site: resource id → {action, complete, holds}. `holds` are digests and
-versions that the director itself cannot show.
+versions that the director or Concourse cannot show. It outlives the jumpbox, as what it speaks of does.
 """
 
 from __future__ import annotations

@@ -1,22 +1,26 @@
-"""Accounts of the object store with least rights: a user and the policy of the same name (MinIO's admin API)."""
+"""Accounts of the object store with least rights: a user and the policy of the same name (MinIO's admin API).
+
+A user has no room for a mark, its policy has: the ID, which MinIO keeps and never reads. So whose an account is stands
+where it is, and outlives the jumpbox.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from paver.driver import Endpoint, Facts, Reader, Resource, Secret, Verb, Writer
-from paver.foundation import record
+from paver.driver import Endpoint, Facts, Mark, Reader, Resource, ResourceId, Secret, Verb, Writer
+from paver.signing import canonical
 
-PREFIX = "paver-"
+PREFIX, ARN = "paver-", "arn:aws:s3:::"
 SET = frozenset({"minio:policy_add", "minio:user_add", "minio:policy_set"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoreUserFacts(Facts):
-    """What stands there; the version of its key in the record on the jumpbox."""
+    """What its policy lets it do, if that is the one that it has; and the version of its key."""
 
     read_: frozenset[str]
     write: frozenset[str]
@@ -25,7 +29,7 @@ class StoreUserFacts(Facts):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoreUser(Resource[StoreUserFacts]):
-    """A user. Its record is on the jumpbox: the store cannot hold a version.
+    """A user.
 
     Attributes:
         name: access key.
@@ -36,9 +40,9 @@ class StoreUser(Resource[StoreUserFacts]):
 
     kind: ClassVar[str] = "s3.user"
     calls: ClassVar = {
-        Verb.CREATE: SET | record.CALLS,
-        Verb.UPDATE: SET | record.CALLS,
-        Verb.DELETE: frozenset({"minio:user_remove", "minio:policy_remove"}) | record.REMOVE,
+        Verb.CREATE: SET,
+        Verb.UPDATE: SET,
+        Verb.DELETE: frozenset({"minio:user_remove", "minio:policy_remove"}),
     }
     unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
 
@@ -48,32 +52,44 @@ class StoreUser(Resource[StoreUserFacts]):
     secret: Secret
 
     def read(self, world: Reader) -> StoreUserFacts | None:
-        found = record.read(world, record.jumpbox(), self.id)
-        if found is None or self.name not in _users(world, self.at):
+        users, policies = _users(world, self.at), _policies(world, self.at)
+        if self.name not in users:
             return None
-        return _facts(found)
+        return _facts(self.name, users[self.name], policies.get(f"{PREFIX}{self.name}"))
 
     def create(self, world: Writer) -> None:
-        record.write(world, record.jumpbox(), self.id, self._kept(), complete=False)
-        store = world.writing(self.at)
+        store, policy = world.writing(self.at), f"{PREFIX}{self.name}"
+        self._mark(world, complete=False)
         store.admin_call("user_add", self.name, self.name, world.reveal(self.secret))
-        policy = f"{PREFIX}{self.name}"
-        store.admin_call("policy_add", policy, policy, policy=_policy(self.read_, self.write))
         # Not "attach": only servers from 2023 on know it, and BOSH's release carries one of 2021.
         store.admin_call("policy_set", policy, policy, user=self.name)
-        record.write(world, record.jumpbox(), self.id, self._kept(), complete=True)
+        self._mark(world, complete=True)
+
+    def _mark(self, world: Writer, *, complete: bool) -> None:
+        """Writes the policy: who made the account stands in it from before the account does."""
+        mark, policy = world.mark(complete=complete), f"{PREFIX}{self.name}"
+        bearing = {
+            "action": mark.action,
+            "complete": complete,
+            "id": mark.id,
+            "secret": world.version(self.secret),
+            "site": mark.site,
+        }
+        document = {"ID": canonical.dumps(bearing).decode(), **_policy(self.read_, self.write)}
+        world.writing(self.at).admin_call("policy_add", policy, policy, policy=document)
 
     def update(self, world: Writer, facts: StoreUserFacts, fields: frozenset[str]) -> None:
         del facts, fields
         self.create(world)
 
-    def _kept(self) -> dict[str, Any]:
-        return {"name": self.name, "read_": self.read_, "write": self.write, "secret": self.secret}
-
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[StoreUserFacts]:
-        del at
-        return [_facts(found) for found in record.every(world, record.jumpbox(), cls.kind)]
+        users = _users(world, at)
+        for policy, document in _policies(world, at).items():
+            name = policy.removeprefix(PREFIX)
+            found = _facts(name, users.get(name, {}), document)
+            if policy.startswith(PREFIX) and found.mark is not None:
+                yield found
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: StoreUserFacts) -> None:
@@ -81,14 +97,66 @@ class StoreUser(Resource[StoreUserFacts]):
         if name in _users(world, at):
             store.admin_call("user_remove", name, name)
         store.admin_call("policy_remove", f"{PREFIX}{name}", f"{PREFIX}{name}")
-        if facts.mark is not None:
-            record.remove(world, record.jumpbox(), facts.mark.id)
 
 
 def _users(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
-    found = world.session(at).admin("user_list")
+    return _listed(world.session(at).admin("user_list"))
+
+
+def _policies(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
+    return _listed(world.session(at).admin("policy_list"))
+
+
+def _listed(found: Any) -> dict[str, Any]:
     listed: dict[str, Any] = json.loads(found) if isinstance(found, str | bytes) else found
     return listed
+
+
+def _facts(name: str, user: Mapping[str, Any], policy: Mapping[str, Any] | None) -> StoreUserFacts:
+    has = (user.get("policyName") or "").split(",")
+    reading, writing = _granted(policy or {}) if f"{PREFIX}{name}" in has else (frozenset(), frozenset())
+    return StoreUserFacts(
+        address={"name": name},
+        mark=mark_of(policy or {}),
+        read_=reading - writing,
+        write=writing,
+        secret=_bearing(policy or {}).get("secret") or "",
+    )
+
+
+def mark_of(policy: Mapping[str, Any]) -> Mark | None:
+    """Returns the mark that a policy bears, None where it is another's."""
+    found = _bearing(policy)
+    if not found:
+        return None
+    return Mark(found["site"], ResourceId(found["id"]), found["action"], found["complete"])
+
+
+def _bearing(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what paver wrote into a policy's ID, nothing where it is another's."""
+    try:
+        found: Any = canonical.loads(policy.get("ID", ""))
+    except canonical.CanonicalError:
+        return {}
+    match found:
+        case {"action": str(), "complete": bool(), "id": str(), "secret": str() | None, "site": str()}:
+            return dict(found)
+        case _:
+            return {}
+
+
+def _granted(policy: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """Returns the buckets whose objects a policy lets be read, and be put."""
+
+    def buckets(action: str) -> frozenset[str]:
+        return frozenset(
+            resource.removeprefix(ARN).removesuffix("/*")
+            for statement in policy.get("Statement", ())
+            if statement.get("Effect") == "Allow" and action in statement.get("Action", ())
+            for resource in statement.get("Resource", ())
+        )
+
+    return buckets("s3:GetObject"), buckets("s3:PutObject")
 
 
 def _policy(read: frozenset[str], write: frozenset[str]) -> dict[str, Any]:
@@ -114,15 +182,5 @@ def _statement(buckets: list[str], actions: list[str], tail: str) -> dict[str, A
     return {
         "Effect": "Allow",
         "Action": actions,
-        "Resource": [f"arn:aws:s3:::{bucket}{tail}" for bucket in buckets],
+        "Resource": [f"{ARN}{bucket}{tail}" for bucket in buckets],
     }
-
-
-def _facts(found: record.Record) -> StoreUserFacts:
-    return StoreUserFacts(
-        address={"name": str(found.wish["name"])},
-        mark=found.mark,
-        read_=frozenset(found.wish["read_"]),
-        write=frozenset(found.wish["write"]),
-        secret=str(found.wish["secret"]),
-    )
