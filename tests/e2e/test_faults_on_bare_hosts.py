@@ -121,6 +121,20 @@ def test_a_foreign_port_group_of_the_same_name_blocks_the_plan_and_stays_as_it_i
         bare.govc("esx-01", "host.portgroup.remove", "mgmt")
 
 
+def test_machines_of_others_on_our_port_group_stop_a_destroy_and_are_named(bare: Place) -> None:
+    bare.paver("apply", "--yes", *HOSTS_ONLY)
+    made = ["-on=false", "-c=1", "-m=64", "-g=otherGuest", "-ds=datastore1", "-net=bosh", "theirs"]
+    bare.govc("esx-02", "vm.create", *made)
+    ran = bare.paver("destroy", "--allow", "*", "--yes", code=None)
+    refused(ran, 4, "the port group bosh of esx-02 is in use", "seen", "the machine theirs", "why", "do")
+    left = bare.inventory()["esx-02"]
+    assert "theirs" in left["virtual_machines"]
+    assert "bosh" in left["port_groups"]
+    bare.govc("esx-02", "vm.destroy", "theirs")
+    bare.paver("destroy", "--allow", "*", "--yes")
+    assert "bosh" not in bare.inventory()["esx-02"]["port_groups"]
+
+
 # Plans --------------------------------------------------------------------------------------------------------
 
 

@@ -518,6 +518,21 @@ def test_a_port_group_moves_to_another_switch_by_replacement(site: Site, host: H
     assert host.groups["mgmt"].vswitchName == "vSwitch1"
 
 
+def test_a_switch_with_port_groups_of_others_stays_and_they_are_named(site: Site, host: Host) -> None:
+    """A host takes those that nobody uses along without a word."""
+    on_it = port_group(switch="vSwitch1")
+    fine(site.apply(on_it, WISHES["switch"]))
+    host.groups["theirs"] = new("HostPortGroupSpec", name="theirs", vlanId=7, vswitchName="vSwitch1")
+    ((_, error),) = site.apply(mode="destroy").failed
+    assert isinstance(error, Refused)
+    assert "has port groups that paver did not make" in error.what
+    assert error.seen == "theirs"
+    assert "vSwitch1" in host.switches
+    del host.groups["theirs"]
+    fine(site.apply(mode="destroy"))
+    assert "vSwitch1" not in host.switches
+
+
 def test_a_port_group_that_someone_removed_is_made_again(site: Site, host: Host) -> None:
     fine(site.apply(port_group()))
     del host.groups["mgmt"]

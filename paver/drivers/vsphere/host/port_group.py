@@ -7,7 +7,7 @@ from typing import Any
 
 from paver.driver import Facts, Mark, Reader
 from paver.drivers.vsphere import ledger
-from paver.drivers.vsphere.host import own_path, reading
+from paver.drivers.vsphere.host import in_use, own_path, reading
 from paver.drivers.vsphere.host.setting import Values
 from paver.drivers.vsphere.host.thing import HostThing
 from paver.transport.vsphere import new
@@ -79,8 +79,8 @@ class PortGroup(HostThing[PortGroupFacts]):
 
     @classmethod
     def remove(cls, session: Any, name: str) -> None:
-        """Removes the port group; the host refuses while something is attached to it."""
-        session.call(reading.manager(session, "networkSystem"), "RemovePortGroup", pgName=name)
+        """Removes the port group; refuses while something is attached to it."""
+        in_use.remove_port_group(session, name)
 
     def says(self) -> str:
         """Returns what a plan shows."""

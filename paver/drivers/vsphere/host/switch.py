@@ -7,7 +7,7 @@ from typing import Any
 
 from paver.driver import Facts, Mark, Reader
 from paver.drivers.vsphere import ledger
-from paver.drivers.vsphere.host import own_path, reading, switches
+from paver.drivers.vsphere.host import in_use, own_path, reading, switches
 from paver.drivers.vsphere.host.setting import Values
 from paver.drivers.vsphere.host.thing import HostThing
 
@@ -67,8 +67,8 @@ class Switch(HostThing[SwitchFacts]):
 
     @classmethod
     def remove(cls, session: Any, name: str) -> None:
-        """Removes the switch."""
-        session.call(reading.manager(session, "networkSystem"), "RemoveVirtualSwitch", vswitchName=name)
+        """Removes the switch; refuses while port groups of others are on it."""
+        in_use.remove_switch(session, name)
 
     def says(self) -> str:
         """Returns what a plan shows."""
