@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from paver.driver import Endpoint, Ground, Resource, output, resource_id
-from paver.foundation import manifests, places
+from paver.foundation import manifests, named_files, places
 from paver.foundation.bucc import operations
 from paver.foundation.bucc.artefact import Artefact
 from paver.foundation.bucc.bucc import Bucc
@@ -59,9 +59,7 @@ def _bucc(wish: Wish) -> None:
     operators = {name: data.decode() for name, data in operations.common(site.bucc.vm).items()}
     operators |= dict(under.cpi_operators)
     for number, text in enumerate(site.bucc.operators):
-        operators[f"60-site-{number:02d}-{text.rpartition('/')[2]}"] = site.path(text).read_text(
-            encoding="utf-8"
-        )
+        operators[f"60-site-{number:02d}-{text.rpartition('/')[2]}"] = named_files.operators(site, text)
     wish.add(
         Bucc(
             id=places.DIRECTOR_ID,
@@ -86,7 +84,7 @@ def _variables(wish: Wish) -> dict[str, Any]:
     site = wish.site
     network = site.networks[site.network_of(site.bucc.address) or ""]
     roots = [output(wish.need(places.root()).id, "pem", str)]
-    extra = "".join(site.path(name).read_text(encoding="ascii") for name in site.trust.extra_roots)
+    extra = "".join(named_files.roots(site, name) for name in site.trust.extra_roots)
     return {
         "director_name": site.name,
         "alias": site.bucc.alias or site.name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from paver.driver import Connector, Endpoint, InUse, Material, ResourceId, Secret, output, resource_id
+from paver.foundation import named_files
 from paver.sitefile.site import Site
 from paver.transport.http import Basic, ClientCredentials, HttpConnector, PasswordGrant
 from paver.transport.s3 import S3Connector
@@ -251,4 +252,4 @@ def _registry(site: Site, via: str) -> Connector:
 
 def _roots(site: Site, own: str | None) -> tuple[str, ...]:
     files = [own] if own else list(site.trust.extra_roots)
-    return tuple(site.path(name).read_text(encoding="ascii") for name in files)
+    return tuple(named_files.roots(site, name) for name in files)

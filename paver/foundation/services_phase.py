@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from paver.driver import Endpoint, Ground, Material, Resource, Secret, output, resource_id
-from paver.foundation import manifests, places, yaml_text
+from paver.foundation import manifests, named_files, places, yaml_text
 from paver.foundation.concourse.team import Pipeline, Team
 from paver.foundation.credhub.entry import CredhubEntry
 from paver.foundation.director.deployment import Deployment
@@ -179,7 +179,7 @@ def _concourse(wish: Wish) -> None:
         )
         wish.add(made)
         for label, pipeline in sorted(team.pipelines.items()):
-            text = site.path(pipeline.file).read_text(encoding="utf-8") if pipeline.file else SMOKE
+            config = named_files.pipeline(site, pipeline.file) if pipeline.file else yaml_text.loads(SMOKE)
             wish.add(
                 Pipeline(
                     id=resource_id("concourse.pipeline", f"{name}/{label}"),
@@ -189,7 +189,7 @@ def _concourse(wish: Wish) -> None:
                     within=made.id,
                     team=name,
                     name=label,
-                    config=yaml_text.loads(text) or {},
+                    config=config,
                     paused=pipeline.paused,
                 )
             )

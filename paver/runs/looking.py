@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from paver.driver import Driver, Finding, Grade, Secret
-from paver.errors import PaverError
+from paver.errors import BadInput, PaverError
+from paver.foundation import named_files
 from paver.runs.compose import compose, given
 from paver.sealed import passwords
 from paver.sealed.index import Index
@@ -93,7 +93,11 @@ def _secrets(site: Site, driver: Driver, vault: Vault, key: KeySource | None) ->
         index = vault.index()
     except PaverError:
         return  # said already
-    paved = compose(site, driver)
+    try:
+        paved = compose(site, driver)
+    except BadInput as error:
+        yield _problem(SECRETS, "which are needed", error)
+        return
     yield from _missing(given(paved), index)
     policies = {
         one.id.partition(":")[2]: str(one.wish()["policy"])
@@ -138,18 +142,22 @@ def _policies(
 
 def _files(site: Site, station: Station) -> Iterator[Finding]:
     yield _digested(site, "BUCC artefact", site.bucc.artefact, station)
-    for check, texts in (
-        ("trusted root", site.trust.extra_roots),
-        ("operators", site.bucc.operators),
-        ("pipeline", _pipelines(site)),
+    teams = site.services.concourse.teams.values()
+    pipelines = [one.file for team in teams for one in team.pipelines.values() if one.file]
+    externals = (site.services.object_store.external, site.services.registry.external)
+    for check, read, texts in (
+        ("trusted root", named_files.roots, site.trust.extra_roots),
+        ("root of a service", named_files.roots, [one.ca for one in externals if one and one.ca]),
+        ("operators", named_files.operators, site.bucc.operators),
+        ("pipeline", named_files.pipeline, pipelines),
     ):
         for text in texts:
-            yield _small(site.path(text), check, text)
-
-
-def _pipelines(site: Site) -> list[str]:
-    teams = site.services.concourse.teams.values()
-    return [pipeline.file for team in teams for pipeline in team.pipelines.values() if pipeline.file]
+            try:
+                read(site, text)
+            except BadInput as error:
+                yield _problem(FILES, check, error)
+            else:
+                yield Finding(subject=FILES, check=check, seen=text)
 
 
 def _digested(site: Site, check: str, text: str, station: Station) -> Finding:
@@ -175,23 +183,6 @@ def _digested(site: Site, check: str, text: str, station: Station) -> Finding:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     size = site.path(text).stat().st_size
     return Finding(subject=FILES, check=check, seen=f"{text}, {size / 1e6:.1f} MB, sha256 {digest}")
-
-
-def _small(path: Path, check: str, text: str) -> Finding:
-    try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        return Finding(subject=FILES, check=check, grade=Grade.INPUT, seen=f"{text}: {why}")
-    if check == "trusted root" and "-----BEGIN CERTIFICATE-----" not in content:
-        return Finding(
-            subject=FILES,
-            check=check,
-            grade=Grade.INPUT,
-            seen=f"{text} has no certificate",
-            do="take the root's certificate in PEM",
-        )
-    return Finding(subject=FILES, check=check, seen=text)
 
 
 def _problem(subject: str, check: str, error: PaverError) -> Finding:

@@ -12,8 +12,10 @@ import pytest
 
 from paver.cli.verbs import VERBS
 from paver.driver import Check, Finding, Grade
+from paver.drivers.vsphere import DRIVER
 from paver.runs import reach
 from paver.runs.folder import SiteFolder
+from paver.sitefile.init import init_text
 from paver.transport import job
 from paver.transport.job import JobState
 from tests.support.command import Command, command
@@ -23,6 +25,17 @@ from tests.support.memory import memory
 @pytest.fixture
 def site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     return command(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def whole(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """A site of vSphere's driver with all that stands on it; its hosts are not asked."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(type(DRIVER), "preflight", lambda *_: ())
+    made = Command(tmp_path, capsys, monkeypatch)
+    made.site.write_text(init_text(DRIVER, "lab-north") + "\nsecrets: {key: file:site.key}\n")
+    made.fine("secrets", "init")
+    return made
 
 
 def test_every_verb_has_help_with_examples(site: Command) -> None:
@@ -302,6 +315,43 @@ def test_preflight_names_everything_that_is_missing_at_once(site: Command) -> No
     assert ran.code == 3
     bad = {(one["subject"], one["check"]) for one in ran.json["findings"] if one["grade"] == "input"}
     assert bad == {("sealed store", "key"), ("files", "BUCC artefact")}
+
+
+@pytest.mark.parametrize(
+    ("section", "content", "what"),
+    [
+        ("trust: {extra_roots: [own]}", None, "own, which the site file names, can't be read"),
+        ("trust: {extra_roots: [own]}", "Größe", "own has no certificate"),
+        ("trust: {extra_roots: [own]}", b"\xff\xfe", "own is not text in UTF-8"),
+        ("operators", None, "own, which the site file names, can't be read"),
+        ("operators", "a: map", "own holds no operations"),
+        ("pipeline", "jobs: [", "own is no YAML"),
+        ("pipeline", "- jobs", "own is no pipeline"),
+    ],
+)
+def test_a_file_that_the_site_file_names_and_is_wrong_is_bad_input_in_every_verb(
+    whole: Command, section: str, content: str | bytes | None, what: str
+) -> None:
+    text = whole.site.read_text()
+    assert text.count("\n  artefact: ") == text.count("\nservices:\n") == 1
+    if section == "operators":
+        text = text.replace("\n  artefact: ", "\n  operators: [own]\n  artefact: ")
+    elif section == "pipeline":
+        pipelines = "\nservices:\n  concourse: {teams: {main: {pipelines: {one: {file: own}}}}}\n"
+        text = text.replace("\nservices:\n", pipelines)
+    else:
+        text += f"{section}\n"
+    whole.site.write_text(text)
+    if content is not None:
+        (whole.folder / "own").write_bytes(content if isinstance(content, bytes) else content.encode())
+    found = whole.run("preflight", "--json")
+    assert found.code == 3
+    assert any(what in one["seen"] for one in found.json["findings"] if one["subject"] == "files")
+    for argv in (("plan", "--offline"), ("apply", "--yes"), ("verify",)):
+        ran = whole.run(*argv)
+        assert ran.code == 3, (argv, ran)
+        assert f"error: {what}" in ran.err
+        assert "fault of paver" not in ran.err
 
 
 def test_ports_of_a_driver_that_does_not_say_are_those_of_what_stands_on_it(site: Command) -> None:

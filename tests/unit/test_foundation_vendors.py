@@ -171,8 +171,12 @@ def test_a_driver_that_calls_the_jumpbox_something_else_is_told_so(site: Site) -
 def test_roots_of_the_users_own_go_to_the_directors_vms_and_hold_an_external_registry(
     site: Site, tmp_path: Path
 ) -> None:
-    for name in ("one", "two", "own"):
-        (tmp_path / f"{name}.pem").write_text(f"the root {name}\n")
+    pem = {
+        name: f"-----BEGIN CERTIFICATE-----\nMII{name}\n-----END CERTIFICATE-----\n"
+        for name in ("one", "two", "own")
+    }
+    for name, text in pem.items():
+        (tmp_path / f"{name}.pem").write_text(f"# Größte Wurzel {name}\n{text}", encoding="utf-8")
     external = ExternalRegistry(endpoint="https://registry.example")
     site = dataclasses.replace(
         site,
@@ -181,14 +185,14 @@ def test_roots_of_the_users_own_go_to_the_directors_vms_and_hold_an_external_reg
     )
     paved = paving.pave(site, DRIVER.pave(site))
     (bucc,) = (one for one in paved.resources if one.id == places.DIRECTOR_ID)
-    assert bucc.wish()["variables"]["extra_ca_certs"] == "the root one\nthe root two\n"
+    assert bucc.wish()["variables"]["extra_ca_certs"] == pem["one"] + pem["two"]
     (trusted,) = yaml.safe_load(bucc.wish()["operators"][operations.TRUSTED])
     assert trusted["path"] == "/instance_groups/name=bosh/properties/director/trusted_certs?"
     assert "((extra_ca_certs))" in trusted["value"]
-    assert places.connectors(site, "via")["registry"].roots == ("the root one\n", "the root two\n")  # type: ignore[attr-defined]
+    assert places.connectors(site, "via")["registry"].roots == (pem["one"], pem["two"])  # type: ignore[attr-defined]
     own = Registry(external=external.model_copy(update={"ca": "own.pem"}))
     site = dataclasses.replace(site, services=site.services.model_copy(update={"registry": own}))
-    assert places.connectors(site, "via")["registry"].roots == ("the root own\n",)  # type: ignore[attr-defined]
+    assert places.connectors(site, "via")["registry"].roots == (pem["own"],)  # type: ignore[attr-defined]
 
 
 def test_the_directors_persistent_disk_has_the_size_that_the_site_file_says(site: Site) -> None:
