@@ -86,6 +86,10 @@ class Judge:
         if facts is None:
             return Verdict(Verb.CREATE)
         if rebuilt:
+            if resource.protected and facts.mark is not None and not allowed(resource.id, self._allow):
+                return Verdict(
+                    Verb.BLOCKED, f"lost with {rebuilt[0]}, and it is protected: name it with --allow"
+                )
             return Verdict(Verb.CREATE, f"with {rebuilt[0]}", rebuilt=True)
         changed = changes(resource, facts, self._versions)
         mark = facts.mark

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from paver.engine.paved import Paved
 from paver.engine.plan import Plan
 from paver.engine.resource import Resource, Verb
+from paver.engine.values import kind_of
 from paver.errors import Refused
 
 TAKES = frozenset({Verb.REPLACE, Verb.DELETE})
@@ -36,11 +37,14 @@ def demand(plan: Plan, paved: Paved, allow: Collection[str]) -> None:
     """
     wished = {resource.id: resource.protected for resource in paved.resources}
     kinds = {ground.kind.kind: by_kind(ground.kind) for ground in paved.grounds}
-    taken = [
-        action.resource
-        for action in plan.actions
-        if action.verb in TAKES and wished.get(action.resource, kinds.get(action.kind, False))
-    ]
+    taken = []
+    for action in plan.actions:
+        if action.verb in TAKES:
+            taken += [
+                id_
+                for id_ in (action.resource, *action.lost)
+                if wished.get(id_, kinds.get(kind_of(id_), False))
+            ]
     unplanned = [id_ for id_ in taken if not allowed(id_, plan.allow)]
     if unplanned:
         raise Refused(

@@ -6,6 +6,7 @@ What is read is judged (`judge`), what is no longer wished for is added (`orphan
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import fnmatch
 
 from paver.engine import moves, orphans
@@ -20,6 +21,7 @@ from paver.engine.values import ResourceId
 from paver.engine.world import ReadingWorld
 from paver.errors import BadInput, Refused, Unobservable
 
+_SHOWN = 5
 PART = "what does not depend on it can be planned and applied without asking it: --phase, --only"
 
 
@@ -65,10 +67,11 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
 
     Raises:
         Unobservable: if something that should answer does not.
-        Refused: if a selection depends on what is not there yet.
-        BadInput: if a selection names nothing.
+        Refused: if a selection depends on what is not there yet, or takes away what others stand on.
+        BadInput: if a selection names nothing, or something that this site does not have.
     """
     graph = build(paved.resources, paved.phases, paved.connectors)
+    _check_names(graph, request, paved.phases)
     world = dataclasses.replace(world, moved=paved.moved)
     part = _part(graph, request)
     try:
@@ -97,7 +100,7 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
                 leaving=request.mode == "destroy",
                 allow=request.allow,
             )
-    chosen = _select(graph, request, actions, paved.phases)
+    chosen = _select(graph, request, actions)
     slots = {r.at.name: r.at.slots for r in paved.resources if r.at.slots != 1}
     return Plan(
         site=heading.site,
@@ -160,17 +163,12 @@ def _foreseen(action: Action, found: Seen, world: ReadingWorld) -> Action:
     return dataclasses.replace(action, reason=": ".join(filter(None, (action.reason, words))))
 
 
-def _select(graph: Graph, request: Request, actions: list[Action], phases: tuple[str, ...]) -> list[Action]:
+def _select(graph: Graph, request: Request, actions: list[Action]) -> list[Action]:
     if not request.selects:
         return actions
     chosen = [action for action in actions if _chosen(request, action.resource, action.phase)]
-    if not chosen:
-        raise BadInput(
-            f"nothing is selected by {', '.join([*request.phases, *request.only])}",
-            seen=f"phases: {', '.join(phases)}" if request.phases else "",
-            do="name a phase" if request.phases else "`paver plan --ids` shows the names of the resources",
-        )
     if request.mode == "destroy":
+        _check_nothing_stands_on(graph, chosen, actions)
         return chosen
     ids = {action.resource for action in chosen}
     by_id = {action.resource: action for action in actions}
@@ -179,7 +177,66 @@ def _select(graph: Graph, request: Request, actions: list[Action], phases: tuple
     if missing:
         raise Refused(
             f"the selection needs {missing[0]}, which is not as it is wished",
-            why=f"{len(missing)} resources that the selection depends on would change first",
+            seen=_some(missing),
+            why="what a selection depends on has to stand first",
             do="plan without --phase and --only, or select those too",
         )
     return chosen
+
+
+def _check_names(graph: Graph, request: Request, phases: tuple[str, ...]) -> None:
+    """Does nothing if the selection names phases and resources of this site only: one that is misspelt selects less.
+
+    Raises:
+        BadInput: if not.
+    """
+    for phase in request.phases:
+        if phase not in phases:
+            near = difflib.get_close_matches(phase, phases, 1)
+            raise BadInput(
+                f"there is no phase {phase}",
+                seen=f"phases: {', '.join(phases)}",
+                do=f"did you mean {near[0]}?" if near else "name one of them",
+            )
+    show = "`paver plan --ids` shows the names of the resources"
+    for pattern in request.only:
+        if not any(fnmatch.fnmatchcase(id_, pattern) for id_ in graph.resources):
+            near = difflib.get_close_matches(pattern, map(str, graph.resources), 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise BadInput(f"nothing is selected by {pattern}", do=hint + show)
+    if request.selects and not any(_chosen(request, id_, one.phase) for id_, one in graph.resources.items()):
+        both = f"{', '.join(request.only)} in {', '.join(request.phases)}"
+        raise BadInput(
+            f"nothing is selected by {both if request.only else ', '.join(request.phases)}",
+            why="this site has nothing in that phase"
+            if not request.only
+            else "what matches lies in other phases",
+            do=show,
+        )
+
+
+def _check_nothing_stands_on(graph: Graph, chosen: list[Action], actions: list[Action]) -> None:
+    """Does nothing if nothing that stays stands on what a part of a destroy takes away.
+
+    Raises:
+        Refused: if something does.
+    """
+    ids = {action.resource for action in chosen}
+    staying = {a.resource for a in actions if a.verb in {Verb.DELETE, Verb.BLOCKED} and not a.implied} - ids
+    dependents = graph.dependents()
+    for action in chosen:
+        if action.verb is not Verb.DELETE:
+            continue
+        above = closure([action.resource], lambda id_: dependents.get(id_, ())) | set(action.needs)
+        if left := sorted(above & staying):
+            raise Refused(
+                f"the selection takes away {action.resource}, and {left[0]} stands on it",
+                seen=_some(left),
+                why="what stands on something goes first, or with it",
+                do="select those too, or destroy the whole site",
+            )
+
+
+def _some(ids: list[ResourceId]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return ", ".join(ids[:_SHOWN]) + more

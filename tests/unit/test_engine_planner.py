@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from paver.driver import Paved
+from paver.engine import leave
 from paver.engine.graph import build
 from paver.engine.planner import Request
 from paver.errors import BadInput, Refused, Unobservable
@@ -132,10 +133,53 @@ def test_a_replacement_in_a_selection_names_what_goes_with_it(engine: Engine, ro
     assert (planned.verb.value, planned.lost) == ("replace", ("memory.box:b/y",))
 
 
-def test_a_selection_of_nothing_is_bad_input(engine: Engine, room: Path) -> None:
-    with pytest.raises(BadInput, match="nothing is selected by roofs") as caught:
-        engine.plan(wish(room, shelves={"a": {"x": 1}}), Request(phases=("roofs",)))
-    assert "phases: shelves, boxes" in "\n".join(caught.value.lines())
+def test_what_is_protected_is_lost_with_a_replacement_only_where_it_is_named(
+    engine: Engine, room: Path
+) -> None:
+    def nested(colour: str) -> Paved:
+        paved = wish(room, shelves={"a": {"x": 1}, "b": {"y": 1}}, colour=colour)
+        outer, inner = paved.resources
+        kept = dataclasses.replace(inner, within=outer.id, protected=True)
+        return dataclasses.replace(paved, resources=(outer, kept))
+
+    engine.apply(nested("grey"))
+    planned = engine.plan(nested("red"))
+    assert pending(planned) == {"memory.box:a/x": "replace", "memory.box:b/y": "blocked"}
+    assert planned.blocked[0].reason == "lost with memory.box:a/x, and it is protected: name it with --allow"
+    named = engine.plan(nested("red"), Request(allow=("memory.box:b/y",)))
+    assert pending(named) == {"memory.box:a/x": "replace", "memory.box:b/y": "create"}
+    with pytest.raises(Refused, match=r"takes away memory\.box:b/y, which is protected"):
+        leave.demand(named, nested("red"), allow=())
+    leave.demand(named, nested("red"), allow=("memory.box:b/*",))
+
+
+def test_each_name_of_a_selection_is_one_of_the_sites(engine: Engine, room: Path) -> None:
+    paved = wish(room, shelves={"a": {"x": 1}}, dials={"heat": 7})
+    for request, what, do in (
+        (Request(phases=("boxes", "shelfs")), "there is no phase shelfs", "did you mean shelves?"),
+        (Request(phases=("roofs",)), "there is no phase roofs", "name one of them"),
+        (Request(only=("memory.*", "memory.box:a/xx")), "memory.box:a/xx", "did you mean memory.box:a/x?"),
+        (Request(phases=("boxes",), only=("memory.dial:*",)), r"memory.dial:\* in boxes", "--ids"),
+        (Request(mode="destroy", phases=("roofs",)), "there is no phase roofs", "name one of them"),
+    ):
+        with pytest.raises(BadInput, match=what) as caught:
+            engine.plan(paved, request)
+        assert do in caught.value.do
+
+
+def test_a_part_of_a_destroy_takes_away_nothing_on_which_something_stands(engine: Engine, room: Path) -> None:
+    paved = wish(room, shelves={"a": {"x": 1}}, dials={"heat": 7})
+    engine.apply(paved)
+    dials, boxes = (Request(mode="destroy", phases=(phase,)) for phase in ("shelves", "boxes"))
+    with pytest.raises(Refused, match=r"memory\.dial:heat, and memory\.box:a/x stands on it"):
+        engine.plan(paved, dials)
+    kept = tuple(dataclasses.replace(one, protected=one.phase == "boxes") for one in paved.resources)
+    with pytest.raises(Refused, match=r"memory\.box:a/x stands on it"):
+        engine.plan(dataclasses.replace(paved, resources=kept), dials)
+    for request in (boxes, dials):
+        assert not engine.apply(paved, request).failed
+        assert pending(engine.plan(paved, request)) == {}
+    assert json.loads((room / "a").read_text()) == {}
 
 
 def test_an_endpoint_that_does_not_answer_is_never_absent(engine: Engine, room: Path) -> None:
