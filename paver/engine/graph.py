@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import graphlib
+import heapq
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ class Graph:
     """The wish as a graph.
 
     Attributes:
-        resources: by id, in an order in which each comes after all that it needs.
+        resources: by id, each after all that it needs, phase by phase, else in the order in which they were wished for.
         needs: the direct predecessors of each.
         holders: `within` and the endpoint's provider: what implies absence.
     """
@@ -88,15 +89,33 @@ def build(
                 raise ValueError(msg)
         needs[id_] = needed
         holders[id_] = frozenset(holding)
-    order = graphlib.TopologicalSorter({id_: sorted(needed) for id_, needed in sorted(needs.items())})
+    ordered = _ordered(needs, {id_: (rank[one.phase], n) for n, (id_, one) in enumerate(by_id.items())})
+    return Graph({id_: by_id[id_] for id_ in ordered}, needs, holders)
+
+
+def _ordered(
+    needs: Mapping[ResourceId, frozenset[ResourceId]], wanted: Mapping[ResourceId, tuple[int, int]]
+) -> list[ResourceId]:
+    """Returns all ids, each after what it needs, else as `wanted` says: by phase, then as the site file has them.
+
+    Raises:
+        ValueError: if they need each other in a circle.
+    """
+    sorter = graphlib.TopologicalSorter({id_: sorted(needed) for id_, needed in sorted(needs.items())})
     try:
-        sequence = tuple(order.static_order())
+        sorter.prepare()
     except graphlib.CycleError as error:
         msg = "resources need each other in a circle: " + " → ".join(error.args[1])
         raise ValueError(msg) from error
-    position = {id_: number for number, id_ in enumerate(sequence)}
-    ordered = sorted(by_id, key=lambda id_: (rank[by_id[id_].phase], position[id_]))
-    return Graph({id_: by_id[id_] for id_ in ordered}, needs, holders)
+    found: list[ResourceId] = []
+    free: list[tuple[tuple[int, int], ResourceId]] = []
+    while sorter.is_active():
+        for id_ in sorter.get_ready():
+            heapq.heappush(free, (wanted[id_], id_))
+        _, id_ = heapq.heappop(free)
+        found.append(id_)
+        sorter.done(id_)
+    return found
 
 
 def closure(

@@ -202,6 +202,20 @@ def test_a_value_that_another_action_will_change_is_known_from_its_wish(engine: 
     assert planned.actions[1].planned["label"] == "grey"
 
 
+def test_a_plan_has_things_as_the_site_file_has_them_and_each_after_what_it_needs(
+    engine: Engine, room: Path
+) -> None:
+    paved = wish(room, shelves={"z": {"q": 1, "p": 1}, "a": {"x": 1}}, dials={"loud": 1, "heat": 7})
+    named = ["memory.dial:loud", "memory.dial:heat", "memory.box:z/q", "memory.box:z/p", "memory.box:a/x"]
+    assert [action.resource for action in engine.plan(paved).actions] == named
+    first = {str(one.id): one for one in paved.resources}
+    q = first["memory.box:z/q"]
+    late = dataclasses.replace(q, after=q.after | {first["memory.box:a/x"].id})
+    paved = dataclasses.replace(paved, resources=tuple({**first, late.id: late}.values()))
+    planned = [action.resource for action in engine.plan(paved).actions]
+    assert planned == [*named[:2], "memory.box:a/x", "memory.box:z/q", "memory.box:z/p"]
+
+
 def test_an_edge_to_a_later_phase_is_refused(room: Path) -> None:
     paved = wish(room, shelves={"a": {"x": 1}}, dials={"heat": 1})
     with pytest.raises(ValueError, match=r"needs memory\.dial:heat of the later phase shelves"):
