@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from paver.engine.resource import Facts, Resource
 from paver.engine.values import Secret, encode, has_unknown
 from paver.signing import canonical
 from paver.signing.canonical import Json
+
+_LONGEST = 80
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +59,43 @@ def changes(
         elif not same(after, before):
             found.append(Change(name, before, after))
     return tuple(found)
+
+
+def since(
+    resource: Resource[Any] | None,
+    facts: Facts | None,
+    planned: Iterable[Change] | None,
+    version: Callable[[Secret], str | None],
+) -> str:
+    """Returns what changed since a plan was made, in words.
+
+    Args:
+        resource: the wish, None where nobody wishes for it any more.
+        facts: as they are now.
+        planned: what differed then, None where it was absent.
+        version: of secrets.
+    """
+    if facts is None:
+        return "it is gone"
+    whose = "" if facts.mark is not None else ", without a mark of paver's"
+    if planned is None:
+        return f"it was absent, and stands there now{whose}"
+    then = {change.field: change for change in planned}
+    now = (
+        {change.field: change for change in changes(resource, facts, version)} if resource is not None else {}
+    )
+    told = []
+    for name in sorted({*then, *now}):
+        is_now = _shown(now[name].before) if name in now else "as wished"
+        was = _shown(then[name].before) if name in then else "as wished"
+        if is_now != was:
+            told.append(f"{name} is {is_now}, and was {was}")
+    return "; ".join(told) or f"what was read of it then is not what it is now{whose}"
+
+
+def _shown(value: Json) -> str:
+    text = canonical.dumps(value).decode()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def managed(facts: Facts | None) -> Json:

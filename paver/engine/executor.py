@@ -16,7 +16,7 @@ from typing import Any
 
 from paver.engine import gate, leave, proof
 from paver.engine.board import Board, standing
-from paver.engine.diff import changes, fingerprint, wish_digest
+from paver.engine.diff import changes, fingerprint, since, wish_digest
 from paver.engine.graph import Graph, build, closure
 from paver.engine.journal import Journal
 from paver.engine.paved import Paved
@@ -338,7 +338,9 @@ class Executor:
             return "converge"
         raise Refused(
             f"{action.resource} changed since the plan was made",
-            seen="it is neither as it was planned from nor as it was planned to be",
+            seen=since(
+                resource, facts, None if action.before is None else action.changes, self._hands.versions
+            ),
             why="somebody or something else changed it (drift)",
             do="make a new plan and look at what it says",
         )

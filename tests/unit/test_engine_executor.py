@@ -61,18 +61,48 @@ def test_a_write_is_journalled_before_it_leaves(tmp_path: Path, room: Path) -> N
     assert [record["event"] for record in journal_of(tmp_path)] == ["begun", "call", "done"]
 
 
-def test_drift_between_plan_and_apply_is_refused(tmp_path: Path, room: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "seen"),
+    [
+        ({"size": 77}, "size is 77, and was 1"),
+        ({"colour": "red"}, 'colour is "red", and was as wished'),
+        ({"size": 77, "colour": "red"}, 'colour is "red", and was as wished; size is 77, and was 1'),
+        ({"mark": None}, "what was read of it then is not what it is now, without a mark of paver's"),
+    ],
+)
+def test_drift_between_plan_and_apply_is_refused_and_says_what_changed(
+    tmp_path: Path, room: Path, change: dict[str, object], seen: str
+) -> None:
     engine = Engine(tmp_path)
     engine.apply(wish(room, shelves={"a": {"x": 1}}))
     changed = wish(room, shelves={"a": {"x": 2}})
     planned = engine.plan(changed)
     held = things(room, "a")
-    held["x"]["size"] = 77
+    held["x"] |= change
     (room / "a").write_text(json.dumps(held))
     outcome = engine.act(changed, planned)
-    assert "changed since the plan was made" in str(outcome.failed[0][1])
-    assert things(room, "a")["x"]["size"] == 77
+    error = outcome.failed[0][1]
+    assert isinstance(error, Refused)
+    assert (error.what, error.seen) == ("memory.box:a/x changed since the plan was made", seen)
+    assert things(room, "a") == held
     assert [record["event"] for record in journal_of(tmp_path)] == ["drift"]
+
+
+def test_drift_says_what_is_gone_and_what_came(tmp_path: Path, room: Path) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    planned = engine.plan(paved)
+    (room / "a").write_text(json.dumps({"x": {"size": 1, "colour": "grey", "label": None, "mark": None}}))
+    came = engine.act(paved, planned).failed[0][1]
+    assert isinstance(came, Refused)
+    assert came.seen == "it was absent, and stands there now, without a mark of paver's"
+    (room / "a").unlink()
+    engine.apply(paved)
+    planned = engine.plan(wish(room, shelves={"a": {"x": 2}}))
+    (room / "a").write_text("{}")
+    gone = engine.act(wish(room, shelves={"a": {"x": 2}}), planned).failed[0][1]
+    assert isinstance(gone, Refused)
+    assert gone.seen == "it is gone"
 
 
 def test_a_wish_that_is_not_the_planned_one_is_refused(tmp_path: Path, room: Path) -> None:
