@@ -63,7 +63,9 @@ def read_plan(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MOST_PLAN_BYTES + 1)
     except OSError as error:
-        raise BadInput(f"the plan {path} can't be read", why=str(error.strerror)) from error
+        raise BadInput(
+            f"the plan {path} can't be read", why=str(error.strerror), do="make one with `paver plan --out`"
+        ) from error
     if len(data) > MOST_PLAN_BYTES:
         raise BadInput(
             f"{path} is not a plan: it has more than {MOST_PLAN_BYTES >> 20} MiB",
@@ -76,28 +78,23 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
     """Plans, asks, and carries out."""
     site, driver = opening.site_of(arguments)
     key = opening.needed_key(site, arguments.key, "to act")
-    state = opening.folder_of(site)
-    busy = _Busy()
     with (
-        opening.stopping(busy.waiting) as stop,
         opening.locked(arguments, site, who),
         opening.session_of(arguments, site, driver, key, who) as session,
     ):
         with unchanged():
-            fresh = session.plan(_same_request(request, given))
-            under_way = _under_way(session, fresh, given)
-            plan = under_way or given or fresh
-            if not plan.pending:
-                _nothing_to_do(arguments, plan)
+            plan, approval = _approved(arguments, session, request, given)
+            if plan is None:
                 return 0
-            if under_way is None and given is None:
-                _confirm(arguments, plan)
-            folder = state.new_run()
-        busy.progress = _progress(plan)
-        chosen = chosen_view("none" if arguments.json else arguments.progress)
-        busy.live = chosen == "live"
+            folder = opening.folder_of(site).new_run()
+        progress, chosen = _progress(plan), chosen_view("none" if arguments.json else arguments.progress)
+        busy = None if chosen == "live" else progress.waiting
         started = time.monotonic()
-        with view(chosen, busy.progress, stop.is_set) as show, _recorded(folder, show) as tell:
+        with (
+            opening.stopping(busy) as stop,
+            view(chosen, progress, stop.is_set) as show,
+            _recorded(folder, show) as tell,
+        ):
             try:
                 report = _carry(arguments, session, plan, folder, tell, stop, key)
             except Exception as error:
@@ -105,11 +102,35 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
                     error.add_note(NOTHING)
                 raise
         seconds = time.monotonic() - started
-    run = closing.Run(
-        plan=plan, folder=folder, seconds=seconds, approval=_approval(arguments, under_way, given)
-    )
-    closing.tell(arguments, closing.leave(session, report, run, busy.progress))
+    run = closing.Run(plan=plan, folder=folder, seconds=seconds, approval=approval)
+    closing.tell(arguments, closing.leave(session, report, run, progress))
     return 0
+
+
+def _approved(
+    arguments: argparse.Namespace, session: Session, request: Request, given: Plan | None
+) -> tuple[Plan | None, str]:
+    """Returns the plan to carry out, and how it came to be approved; None where there is nothing to do.
+
+    An interrupt until then ends the command at once: nothing was begun.
+
+    Raises:
+        Refused: if it may not be carried out, or nobody confirms it.
+    """
+    from paver.runs import apply as applying  # noqa: PLC0415 - a verb's help does without it
+
+    if given is not None:
+        # What can be said without asking anybody comes before hosts that may not answer.
+        applying.check(session, given, tuple(arguments.allow))
+    fresh = session.plan(_same_request(request, given))
+    under_way = _under_way(session, fresh, given)
+    plan = under_way or given or fresh
+    if not plan.pending:
+        _nothing_to_do(arguments, plan)
+        return None, ""
+    if under_way is None and given is None:
+        _confirm(arguments, plan)
+    return plan, _approval(arguments, under_way, given)
 
 
 @contextlib.contextmanager
@@ -117,22 +138,9 @@ def unchanged() -> Iterator[None]:
     """Notes on whatever is raised inside that nothing was changed."""
     try:
         yield
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         error.add_note(NOTHING)
         raise
-
-
-class _Busy:
-    """What an interrupt has to wait for, once there is something."""
-
-    progress: Progress | None = None
-    live: bool = False
-
-    def waiting(self) -> list[str] | None:
-        """Returns what is in work; None where the live view tells it."""
-        if self.live:
-            return None
-        return self.progress.waiting() if self.progress is not None else []
 
 
 def _under_way(session: Session, fresh: Plan, given: Plan | None) -> Plan | None:
@@ -216,20 +224,24 @@ def _nothing_to_do(arguments: argparse.Namespace, plan: Plan) -> None:
 def _confirm(arguments: argparse.Namespace, plan: Plan) -> None:
     from paver.report.plan_text import plan_text  # noqa: PLC0415 - not where a plan file is given
 
-    if not arguments.json:
+    asked = sys.stdin.isatty() and not (plan.blocked or arguments.yes)
+    if asked and (arguments.json or not sys.stdout.isatty()):
+        # Whoever is to confirm it sees it, though the outcome goes into a file.
+        for line in plan_text(plan):
+            out.note(line)
+    elif not arguments.json:
         out.lines(plan_text(plan, colour=out.colour(), width=out.width()))
         out.line()
     if plan.blocked or arguments.yes:
         return
-    if not sys.stdin.isatty():
+    if not asked:
         raise Refused(
             "nobody is there to confirm the plan",
             do="run it on a terminal, give a plan file that was approved, or --yes",
         )
-    out.line(" Ctrl-C stops it, also in the middle; the same command goes on from there")
-    answer = input(f"carry this out on {plan.site}? Type the site's name: ")
-    if answer.strip() != plan.site:
-        raise Refused("not confirmed")
+    out.note(" Ctrl-C stops it, also in the middle; the same command goes on from there")
+    if opening.answer(f"carry this out on {plan.site}? Type the site's name: ") != plan.site:
+        raise Refused("not confirmed", why="the answer is not the site's name")
 
 
 @contextlib.contextmanager

@@ -39,6 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     given = None
     if arguments.plan is not None:
+        if arguments.phase or arguments.only:
+            raise BadInput(
+                "--phase and --only do not go with a plan file",
+                why=f"{arguments.plan} is carried out as it is, or not at all",
+                do="make a plan of that part: `paver plan --out` takes both",
+            )
         given = _given(arguments.plan)
     request = Request(
         mode=given.mode if given is not None else "apply",

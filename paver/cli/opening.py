@@ -131,14 +131,48 @@ def _once(prompt: str) -> Callable[[], str]:
     turn = threading.Lock()
 
     def ask() -> str:
-        import getpass  # noqa: PLC0415
-
         with turn:
             if not given:
-                given.append(getpass.getpass(prompt))
+                given.append(hidden(prompt))
             return given[0]
 
     return ask
+
+
+def hidden(prompt: str) -> str:
+    """Asks for a value that is not shown.
+
+    Raises:
+        Refused: if the input ended without one.
+    """
+    import getpass  # noqa: PLC0415
+
+    try:
+        return getpass.getpass(prompt)
+    except EOFError:
+        raise _unanswered() from None
+
+
+def answer(prompt: str) -> str:
+    """Asks whoever sits at the terminal, also where standard output goes into a file.
+
+    Raises:
+        Refused: if the input ended without an answer.
+    """
+    sys.stdout.flush()
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    try:
+        return input().strip()
+    except EOFError:
+        raise _unanswered() from None
+
+
+def _unanswered() -> Exception:
+    from paver.errors import Refused  # noqa: PLC0415 - only where nobody answers
+
+    sys.stderr.write("\n")
+    return Refused("not confirmed", why="the input ended without an answer")
 
 
 def needed_key(site: Site, option: str | None, why: str) -> KeySource:
@@ -151,17 +185,29 @@ def needed_key(site: Site, option: str | None, why: str) -> KeySource:
 
     key = key_of(site, option)
     if key is None:
+        there = site.sealed_file.exists()
         raise BadInput(
             f"the sealed store's key is needed {why}",
-            seen=f"secrets.key: {site.secrets.key}",
-            do="make one with `paver secrets init`, or name it with --key",
+            seen=f"secrets.key: {site.secrets.key}, which is not there",
+            why=f"nothing else opens {site.sealed_file}" if there else "",
+            do=f"{'bring it back from its copy' if there else 'make one with `paver secrets init`'}, or name it with --key",
         )
     return key
 
 
 def station_of(arguments: argparse.Namespace) -> Station:
-    """Returns where this runs."""
-    named = getattr(arguments, "station", None) or os.environ.get("PAVER_STATION", "outside")
+    """Returns where this runs.
+
+    Raises:
+        BadInput: if the environment names no station.
+    """
+    named = getattr(arguments, "station", None) or os.environ.get("PAVER_STATION") or "outside"
+    if named not in STATIONS:
+        from paver.errors import BadInput  # noqa: PLC0415
+
+        raise BadInput(
+            f"PAVER_STATION: {named!r} is no station", do=f"one of {', '.join(STATIONS)}, or leave it unset"
+        )
     return "jumpbox" if named == "jumpbox" else "outside"
 
 
@@ -217,12 +263,12 @@ def locked(arguments: argparse.Namespace, site: Site, who: str) -> Iterator[None
             yield
 
 
-def _nothing() -> Iterable[str] | None:
+def _nothing() -> Iterable[str]:
     return ()
 
 
 @contextmanager
-def stopping(waiting: Callable[[], Iterable[str] | None] = _nothing) -> Iterator[threading.Event]:
+def stopping(waiting: Callable[[], Iterable[str]] | None = _nothing) -> Iterator[threading.Event]:
     """Yields an event that the first interrupt sets; a second one leaves at once.
 
     Args:
@@ -235,10 +281,9 @@ def stopping(waiting: Callable[[], Iterable[str] | None] = _nothing) -> Iterator
         if stop.is_set():
             os._exit(128 + number)
         stop.set()
-        busy = waiting()
-        if busy is None:
+        if waiting is None:
             return
-        told = "".join(f"\n  waits for {one}" for one in busy)
+        told = "".join(f"\n  waits for {one}" for one in waiting())
         sys.stderr.write(
             "\nstopping: nothing new is started, short actions end, jobs go on by themselves"
             f" (once more leaves at once){told}\n"

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paver.cli import opening, out
+
+if TYPE_CHECKING:
+    from paver.engine.plan import Plan
 
 _PLAN = b'{"actions":['
 """How every plan begins: its keys are in order."""
@@ -75,8 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         read="" if plan.offline else took,
     )
     out.lines(shown)
-    if plan.pending and not plan.offline:
-        out.lines(_next(arguments, blocked=bool(plan.blocked)))
+    out.lines(_next(arguments, plan))
     return 2 if plan.pending else 0
 
 
@@ -97,14 +102,37 @@ def _write(path: Path, data: bytes) -> None:
         draft.write_bytes(data)
         draft.replace(path)
     except OSError as error:
-        raise unwritten(error, f"the plan can't be written to {path}") from error
+        raise unwritten(
+            error, f"the plan can't be written to {path}", do="name another file with --out"
+        ) from error
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _next(arguments: argparse.Namespace, *, blocked: bool) -> list[str]:
-    if blocked:
-        return [" blocked: mend what stands in the way, adopt it in the site file, or name it with --allow"]
-    if arguments.out is not None:
-        return [f" written to {arguments.out}: `paver apply {arguments.out}` does exactly that"]
-    return [f" next     `paver {'destroy' if arguments.destroy else 'apply'}` asks before it begins"]
+def _next(arguments: argparse.Namespace, plan: Plan) -> Iterator[str]:
+    """Yields what comes next: the very command, with what this one was told."""
+    written = arguments.out
+    if plan.blocked:
+        yield " blocked: mend what stands in the way, adopt it in the site file, or name it with --allow"
+    if written is not None and (plan.blocked or plan.offline or not plan.pending):
+        yield f" written to {written}"
+    if plan.blocked or plan.offline or not plan.pending:
+        return
+    site = _given(arguments, "site", "key", "sealed", "station")
+    if written is not None:
+        command = f"paver apply {shlex.quote(str(written))}{site}{_given(arguments, 'allow')}"
+        yield f" written to {written}: `{command}` does exactly that"
+        return
+    verb = "destroy" if arguments.destroy else "apply"
+    command = f"paver {verb}{site}{_given(arguments, 'phase', 'only', 'allow')}"
+    yield f" next     `{command}` asks before it begins"
+
+
+def _given(arguments: argparse.Namespace, *names: str) -> str:
+    """Returns these options as they were given, to be used again."""
+    found = ""
+    for name in names:
+        value = getattr(arguments, name)
+        for one in value if isinstance(value, list) else [value]:
+            found += "" if one is None else f" --{name} {shlex.quote(str(one))}"
+    return found

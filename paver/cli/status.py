@@ -19,7 +19,7 @@ examples:
   paver status --quick    without asking the site itself
   paver status --json
 
-exit codes: 0 as wished (or not asked), 2 changes pending, 1 the site could not be asked
+exit codes: 0 as wished (or not asked), 2 changes pending; where the site could not be asked, what that ends with: 1, 3, 4
 """
 
 

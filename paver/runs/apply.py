@@ -88,11 +88,9 @@ def apply(
         allow: patterns of the protected resources that the command lets the plan take away.
 
     Raises:
-        Refused: if something is blocked, the plan is of another site, was made offline, or takes away what the command
-            does not name.
+        Refused: if the plan may not be carried out.
     """
-    _check(session, plan)
-    leave.demand(plan, session.paved, allow)
+    check(session, plan, allow)
     (folder / "plan.json").write_bytes(plan.dumps())
     with Journal(folder / "journal.jsonl") as journal:
         journal.write("opened", _opening(session, plan))
@@ -241,7 +239,13 @@ class _Rounds:
         )
 
 
-def _check(session: Session, plan: Plan) -> None:
+def check(session: Session, plan: Plan, allow: tuple[str, ...]) -> None:
+    """Does nothing if `plan` may be carried out; asks nobody.
+
+    Raises:
+        Refused: if something is blocked, the plan is of another site or paver, was made offline, or takes away what
+            neither plan nor command names.
+    """
     if plan.site != session.site.name or plan.site_digest != session.site.digest():
         raise Refused(
             "the plan is not of this site file",
@@ -268,6 +272,7 @@ def _check(session: Session, plan: Plan) -> None:
             seen=f"{len(plan.blocked)} blocked in this plan",
             do="see `paver plan`; mend what stands in the way, adopt it in the site file, or name it with --allow",
         )
+    leave.demand(plan, session.paved, allow)
 
 
 def _opening(session: Session, plan: Plan) -> dict[str, Json]:

@@ -75,7 +75,7 @@ def fetch(session: Session, folder: Path) -> bool:
 def _known(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise PaverError(

@@ -61,6 +61,30 @@ def test_a_plan_overwrites_a_plan_and_nothing_else(site: Command) -> None:
     assert not list(site.folder.glob(".*.new"))
 
 
+def test_what_a_plan_advises_next_is_the_very_command_with_what_it_was_told(site: Command) -> None:
+    site.fine("apply", "--yes", "--progress", "none")
+    for told, advised in (
+        (("--phase", "boxes", "-s", "site.yml"), ""),
+        (("--destroy", "--only", "memory.box:*"), "paver destroy --only 'memory.box:*'"),
+        (("--destroy", "--allow", "*", "--out", "a plan"), "paver apply 'a plan' --allow '*'"),
+    ):
+        out = site.run("plan", *told).out
+        if not advised:
+            assert out.splitlines()[-1].startswith("nothing to do")
+            continue
+        command = out.rpartition(f"`{advised}`")
+        assert command[1], out
+    site.fine("apply", "a plan", "--allow", "*", "--progress", "none")
+    assert site.things("left") == {}
+    assert (
+        "`paver apply --site site.yml --phase shelves`"
+        in site.run("plan", "--phase", "shelves", "-s", "site.yml").out
+    )
+    offline = site.run("plan", "--offline", "--out", "offline.plan").out
+    assert offline.splitlines()[-1] == " written to offline.plan"
+    assert "asks before it begins" not in offline
+
+
 def test_the_end_of_a_run_says_where_everything_is_and_what_comes_next(site: Command) -> None:
     out = site.fine("apply", "--yes").out
     (folder,) = site.runs
@@ -280,14 +304,92 @@ def test_a_first_interrupt_says_what_it_waits_for_and_a_second_one_would_leave(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_an_interrupt_while_planning_ends_with_130(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_self: object, _world: object) -> None:
-        raise KeyboardInterrupt
+def test_an_interrupt_before_anything_was_begun_ends_the_command_with_130(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> str:
+        # A handler of paver's own would make the person wait at the question, or the plan go on being made.
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the command goes on")
 
-    monkeypatch.setattr(memory.Box, "read", interrupted)
-    ran = site.run("plan")
+    with monkeypatch.context() as planning:
+        planning.setattr(memory.Box, "read", interrupted)
+        for argv in (("plan",), ("apply", "--yes"), ("status",)):
+            ran = site.run(*argv)
+            assert ran.code == 130, (argv, ran)
+            assert "the same command goes on" in ran.err
+    site.terminal("lab-north")
+    monkeypatch.setattr("builtins.input", interrupted)
+    ran = site.run("apply")
     assert ran.code == 130
-    assert "the same command goes on" in ran.err
+    assert "exit  130  nothing was changed" in ran.err
+    assert list(site.room.iterdir()) == []
+
+
+def test_an_input_that_ends_at_a_question_confirms_nothing(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: object) -> str:
+        raise EOFError
+
+    site.terminal()
+    monkeypatch.setattr("builtins.input", ended)
+    monkeypatch.setattr("getpass.getpass", ended)
+    for argv in (("apply",), ("secrets", "set", "foo")):
+        ran = site.run(*argv)
+        assert ran.code == 4, (argv, ran)
+        assert "the input ended without an answer" in ran.err
+    assert list(site.room.iterdir()) == []
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_whoever_confirms_a_plan_sees_it_where_the_outcome_goes_into_a_file(
+    site: Command, more: tuple[str, ...]
+) -> None:
+    site.terminal("lab-north")
+    ran = site.run("apply", "--progress", "none", *more)
+    assert ran.code == 0
+    assert "box one" in ran.err
+    assert "Type the site's name: " in ran.err
+    assert "Type the site's name" not in ran.out
+    assert ("box one" in ran.out) is False
+    if more:
+        assert json.loads(ran.out)["failed"] == []
+
+
+def test_a_plan_file_is_carried_out_as_it_is_and_takes_no_selection(site: Command) -> None:
+    site.run("plan", "--out", "site.plan")
+    for part in (("--phase", "boxes"), ("--only", "memory.box:*")):
+        ran = site.run("apply", "site.plan", *part)
+        assert ran.code == 3
+        assert "do not go with a plan file" in ran.err
+    assert list(site.room.iterdir()) == []
+
+
+def test_a_plan_that_cannot_be_carried_out_is_refused_before_anybody_is_asked(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.run("plan", "--offline", "--out", "offline.plan")
+    site.fine("apply", "--yes")
+    site.run("plan", "--destroy", "--allow", "*", "--out", "all.plan")
+
+    def asked(_self: object, _world: object) -> None:
+        raise AssertionError("somebody was asked")
+
+    monkeypatch.setattr(memory.Box, "read", asked)
+    assert "offline cannot be applied" in site.run("apply", "offline.plan").err
+    assert "the command does not name it" in site.run("apply", "all.plan").err
+    site.write(dials="{loud: 4}")
+    assert "not of this site file" in site.run("apply", "all.plan", "--allow", "*").err
+
+
+def test_a_station_that_is_none_is_bad_input(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAVER_STATION", "Jumpbox")
+    ran = site.run("plan")
+    assert ran.code == 3
+    assert "PAVER_STATION: 'Jumpbox' is no station" in ran.err
+    monkeypatch.setenv("PAVER_STATION", "")
+    assert site.run("plan").code == 2
 
 
 def test_what_is_left_for_another_station_ends_with_5(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
