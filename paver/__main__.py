@@ -17,6 +17,8 @@ def main() -> int:
 
     # What a command began is ended also where a CI that gives up on it, or a service, asks it to go.
     signal.signal(signal.SIGTERM, _stopped)
+    # Where the locale has no sign for one of ours, the rest of what is said is worth more than the sign.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     # Modules and their types live to the end: looking through them for garbage, while they are loaded and once
     # more at the end, takes a quarter of what a command needs to start.
     gc.set_threshold(50_000)

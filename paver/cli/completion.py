@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from paver.cli import out
 
@@ -28,13 +29,29 @@ def run(arguments: argparse.Namespace) -> int:
     from paver.cli import parsers  # noqa: PLC0415
 
     parser = parsers.whole()
-    _files(parser)
+    _values(parser, _known())
     out.line(shtab.complete(parser, arguments.shell, preamble="").rstrip("\n"))
     return 0
 
 
-def _files(parser: argparse.ArgumentParser) -> None:
-    """Lets the shell complete paths where an option takes one."""
+def _known() -> Mapping[str, tuple[str, ...]]:
+    """Returns the values of arguments that are known beforehand, by the argument's name."""
+    from paver.cli.env import TOOLS  # noqa: PLC0415 - only here
+    from paver.runs import compose  # noqa: PLC0415
+    from paver.sealed import passwords  # noqa: PLC0415
+
+    installed = compose.drivers()
+    phases = dict.fromkeys(phase for driver in installed.values() for phase in compose.phases(driver))
+    return {
+        "phase": tuple(phases),
+        "driver": tuple(installed),
+        "tool": TOOLS,
+        "policy": tuple(passwords.POLICIES),
+    }
+
+
+def _values(parser: argparse.ArgumentParser, known: Mapping[str, tuple[str, ...]]) -> None:
+    """Lets the shell complete known values, and paths where an argument takes one."""
     import pathlib  # noqa: PLC0415
 
     import shtab  # noqa: PLC0415
@@ -42,6 +59,8 @@ def _files(parser: argparse.ArgumentParser) -> None:
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to go through them
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for child in action.choices.values():
-                _files(child)
+                _values(child, known)
         elif action.type is pathlib.Path:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
+        elif action.choices is None and action.dest in known:
+            action.choices = known[action.dest]

@@ -44,10 +44,10 @@ def _unknown(name: str) -> int:
     import difflib  # noqa: PLC0415 - only for this message
 
     near = difflib.get_close_matches(name, VERBS, 1)
-    sys.stderr.write(f"error: paver has no verb {name!r}\n")
-    sys.stderr.write(
-        f"  do    did you mean `paver {near[0]}`?\n" if near else "  do    `paver --help` lists them\n"
-    )
+    hint = f"did you mean `paver {near[0]}`?" if near else "`paver --help` lists them"
+    if name.startswith("-"):
+        hint = f"the verb comes first: `paver VERB {name}`"
+    sys.stderr.write(f"error: paver has no verb {name!r}\n  do    {hint}\n")
     sys.stderr.write("  exit  3\n")
     return 3
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paver.cli import opening, out
+from paver.cli import opening, out, parsers
 
 if TYPE_CHECKING:
     from paver.runs.exports import Exports
@@ -32,7 +32,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tool", nargs="*", metavar="TOOL", help=f"one of {', '.join(TOOLS)} (default: all)")
     opening.add_site(parser)
     parser.add_argument("--show", action="store_true", help="print secrets on a terminal, too")
-    parser.add_argument("--socks", type=int, metavar="PORT", help="go through a SOCKS proxy on this port")
+    parser.add_argument(
+        "--socks", type=parsers.number(1, 65535), metavar="PORT", help="go through a SOCKS proxy on this port"
+    )
     parser.add_argument("--json", action="store_true", help="print the variables as JSON")
 
 

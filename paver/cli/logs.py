@@ -7,7 +7,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from paver.cli import opening, out
+from paver.cli import opening, out, parsers
 
 EXAMPLES = """\
 examples:
@@ -24,7 +24,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     opening.add_site(parser)
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where to write it (default: here)")
     parser.add_argument(
-        "--runs", type=int, default=5, metavar="N", help="how many runs, the newest (default: %(default)s)"
+        "--runs",
+        type=parsers.number(0, 10_000),
+        default=5,
+        metavar="N",
+        help="how many runs, the newest (default: %(default)s)",
     )
 
 

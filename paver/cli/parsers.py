@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -58,6 +58,18 @@ def below(verbs: Any, command: str, name: str, what: str, examples: str) -> argp
         allow_abbrev=False,
     )
     return parser
+
+
+def number(least: int, most: int) -> Callable[[str], int]:
+    """Returns what reads an option's whole number between `least` and `most`."""
+
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or not least <= int(text) <= most:
+            msg = f"{text!r} is no number from {least} to {most}"
+            raise argparse.ArgumentTypeError(msg)
+        return int(text)
+
+    return read
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from paver.errors import BadInput, Refused
 
 if TYPE_CHECKING:
     from paver.driver import Driver
+    from paver.sealed.index import Index
     from paver.sealed.keys import KeySource
     from paver.sitefile.site import Site
     from paver.trust.vault import Vault
@@ -76,10 +77,15 @@ def run(arguments: argparse.Namespace) -> int:
         arguments = argparse.Namespace(**{**defaults, **vars(arguments)})
         verb = "list"
     site, driver = opening.site_of(arguments, warn=False)
+    if getattr(arguments, "name", "").startswith("secret:"):
+        raise BadInput(
+            f"{arguments.name} is a reference, not a name",
+            do=f"take {arguments.name.removeprefix('secret:')}, as the store calls it",
+        )
     if verb == "init":
-        return _init(arguments, site)
+        return _init(arguments, site, driver)
     if verb == "list":
-        return _list(arguments, site)
+        return _list(arguments, site, driver)
     if verb == "show":
         return _show(arguments, site)
     key = opening.needed_key(site, arguments.key, "to write it")
@@ -107,7 +113,7 @@ def _vault(arguments: argparse.Namespace, site: Site, key: KeySource | None, who
         vault.close()
 
 
-def _init(arguments: argparse.Namespace, site: Site) -> int:
+def _init(arguments: argparse.Namespace, site: Site, driver: Driver) -> int:
     from paver.sealed import keys, store  # noqa: PLC0415
     from paver.sealed.seen import Seen  # noqa: PLC0415
 
@@ -127,8 +133,26 @@ def _init(arguments: argparse.Namespace, site: Site) -> int:
     out.line(f"{path} is made: empty, generation {index.generation}")
     if isinstance(key, keys.KeyFile):
         out.line(f"  key   {key.path}: keep a copy elsewhere; without it nothing opens the store")
-    out.line("  next  paver secrets set NAME, for each `secret:NAME` of the site file that exists already")
+    out.lines(f"  next  paver secrets set {name}" for name in _missing(site, driver, index))
     return 0
+
+
+def _missing(site: Site, driver: Driver, index: Index | None) -> list[str]:
+    """Returns the secrets that the site file refers to, nobody makes, and the store does not have."""
+    return sorted(_wanted(site, driver) - set(index.entries if index is not None else ()))
+
+
+def _wanted(site: Site, driver: Driver) -> frozenset[str]:
+    """Returns the secrets that the site file refers to and nobody makes.
+
+    None is named as long as files that the site file names are missing, which `paver preflight` tells.
+    """
+    from paver.runs.compose import compose, given  # noqa: PLC0415 - only where the store is looked at
+
+    try:
+        return given(compose(site, driver))
+    except BadInput:
+        return frozenset()
 
 
 def _new_key(reference: str, site: Site) -> KeySource:
@@ -167,12 +191,25 @@ def _set(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver
                 do=f"take another one, or let `paver secrets generate {arguments.name} --policy {policy}` make it",
             )
     public: dict[str, Any] = {"policy": policy} if policy else {}
+    _note_a_stranger(site, driver, arguments.name, wish)
     public |= _as_made(site, wish, "paver secrets set")
     writer = vault.writer()
     known = arguments.name in writer.index.entries
     version = writer.put(arguments.name, value, made_by="paver secrets set", public=public)
     out.line(f"{arguments.name}: {'a new version' if known else 'kept'}, {version[:12]}")
     return 0
+
+
+def _note_a_stranger(site: Site, driver: Driver, name: str, wish: Mapping[str, str] | None) -> None:
+    """Says so if the site file has no use for a secret of that name: most likely it is misspelt."""
+    import difflib  # noqa: PLC0415 - only here
+
+    wanted = _wanted(site, driver)
+    if wish is not None or name in wanted or not wanted:
+        return
+    near = difflib.get_close_matches(name, sorted(wanted), 1)
+    hint = f"; did you mean {near[0]}? `paver secrets remove {name}` takes it out again" if near else ""
+    out.note(f"warning: nothing in the site file refers to secret:{name}{hint}")
 
 
 def _as_made(site: Site, wish: dict[str, str] | None, by: str) -> dict[str, Any]:
@@ -214,6 +251,7 @@ def _generate(arguments: argparse.Namespace, vault: Vault, site: Site, driver: D
             why="whoever uses it would be locked out",
             do="give --replace; where paver brings it to its users, `paver plan` shows them, else change it there too",
         )
+    _note_a_stranger(site, driver, arguments.name, wish)
     by = "paver secrets generate"
     public = {"policy": policy, **_as_made(site, wish, by)}
     version = writer.put(arguments.name, value, made_by=by, public=public)
@@ -239,8 +277,8 @@ def _remove(arguments: argparse.Namespace, vault: Vault) -> int:
     if not arguments.yes:
         if not sys.stdin.isatty():
             raise Refused(f"nobody is there to confirm that {arguments.name} goes", do="give --yes")
-        answer = input(f"remove {arguments.name} with all its versions? Type its name: ")
-        if answer.strip() != arguments.name:
+        asked = f"remove {arguments.name} with all its versions? Type its name: "
+        if opening.answer(asked) != arguments.name:
             raise Refused("not confirmed")
     writer.remove(arguments.name)
     out.line(f"{arguments.name}: removed")
@@ -265,19 +303,21 @@ def _show(arguments: argparse.Namespace, site: Site) -> int:
     return 0
 
 
-def _list(arguments: argparse.Namespace, site: Site) -> int:
+def _list(arguments: argparse.Namespace, site: Site, driver: Driver) -> int:
     from paver.report.table import table  # noqa: PLC0415
     from paver.runs import holdings  # noqa: PLC0415
 
     with _vault(arguments, site, None, "paver secrets list") as vault:
         found = vault.index()
     held = holdings.of(found)
+    missing = _missing(site, driver, found)
     if arguments.json:
         out.document(
             {
                 "schema": "paver.secrets/1",
                 "store": str(arguments.sealed or site.sealed_file),
                 "generation": found.generation if found is not None else None,
+                "missing": missing,
                 "secrets": [one.document() for one in held],
             }
         )
@@ -285,10 +325,15 @@ def _list(arguments: argparse.Namespace, site: Site) -> int:
     if found is None:
         out.line("there is no sealed store yet: `paver secrets init` makes one")
         return 0
+    if not held:
+        out.line("the sealed store is empty")
     rows = [(one.name, one.what, one.version[:12], one.made, one.ends) for one in held]
     out.lines(
         table(("name", "what", "version", "made by", "ends"), rows, colour=out.colour(), width=out.width())
+        if rows
+        else ()
     )
+    out.lines(f"missing: `paver secrets set {name}`" for name in missing)
     return 0
 
 
@@ -304,10 +349,8 @@ def _value(name: str) -> str:
 
 
 def _ask_twice(what: str) -> str:
-    import getpass  # noqa: PLC0415
-
-    first = getpass.getpass(f"{what}: ")
-    if getpass.getpass(f"{what}, again: ") != first:
+    first = opening.hidden(f"{what}: ")
+    if opening.hidden(f"{what}, again: ") != first:
         raise BadInput("the two are not the same", do="try again")
     if not first:
         raise BadInput("an empty value is none")

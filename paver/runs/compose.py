@@ -22,19 +22,41 @@ def drivers() -> Mapping[str, Driver]:
     """Returns every installed driver by name.
 
     Raises:
-        BadInput: if one was written for another version of the plugin API.
+        BadInput: if one cannot be loaded, was written for another version of the plugin API, or has another's name.
     """
     found: dict[str, Driver] = {}
+    packages: dict[str, str] = {}
     for entry_point in metadata.entry_points(group=GROUP):
-        driver: Driver = entry_point.load()
-        if driver.api != API:
+        package = f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else ""
+        driver = _loaded(entry_point, package)
+        if driver.name in found:
             raise BadInput(
-                f"the driver {entry_point.name} was written for the plugin API {driver.api}",
-                why=f"this paver offers {API}",
-                do="install a version of the driver that fits",
+                f"two packages bring a driver {driver.name}",
+                seen=f"{packages[driver.name]}, {package}",
+                do="uninstall one of them",
             )
-        found[driver.name] = driver
+        found[driver.name], packages[driver.name] = driver, package
     return found
+
+
+def _loaded(entry_point: metadata.EntryPoint, package: str) -> Driver:
+    try:
+        driver: Driver = entry_point.load()
+        api = driver.api
+    except Exception as error:
+        raise BadInput(
+            f"the driver {entry_point.name} cannot be loaded: {type(error).__name__}",
+            seen=f"{error}",
+            why=f"a fault of its package, {package}",
+            do="mend or uninstall that package",
+        ) from error
+    if api != API:
+        raise BadInput(
+            f"the driver {entry_point.name} was written for the plugin API {api}",
+            why=f"this paver offers {API}",
+            do="install a version of the driver that fits",
+        )
+    return driver
 
 
 def phases(driver: Driver) -> tuple[str, ...]:

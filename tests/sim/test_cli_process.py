@@ -68,6 +68,68 @@ def test_a_library_comes_without_what_only_its_command_line_needs(library: str, 
     assert not found & left_out
 
 
+_ASKED = """
+source ./paver.bash
+asked=$(complete -p paver); asked=${asked#*-F }; asked=${asked%% *}
+for line in "$@"; do
+  IFS=' ' read -ra COMP_WORDS <<< "$line"
+  [[ $line != *' ' ]] || COMP_WORDS+=('')
+  COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )) COMPREPLY=()
+  "$asked" paver "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+  echo "${COMPREPLY[@]}"
+done
+"""
+
+
+def test_bash_completes_verbs_options_values_and_files(tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "paver", "completion", "bash"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    (tmp_path / "paver.bash").write_bytes(made.stdout)
+    (tmp_path / "site.plan").touch()
+    asked = {
+        "paver pre": "preflight",
+        "paver lab re": "rehearse",
+        "paver apply --pro": "--progress",
+        "paver apply --progress li": "live lines",
+        "paver plan --phase site": "site-services",
+        "paver destroy --phase h": "hosts handover",
+        "paver env g": "govc",
+        "paver secrets generate name --policy v": "vcenter",
+        "paver init --driver ": "vsphere",
+        "paver apply site.": "site.plan",
+    }
+    ran = subprocess.run(
+        ["bash", "-c", _ASKED, "bash", *asked],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert dict(zip(asked, ran.stdout.splitlines(), strict=True)) == asked, ran.stderr
+
+
+def test_where_the_locale_lacks_a_sign_the_rest_is_told(tmp_path: Path) -> None:
+    paver = [sys.executable, "-m", "paver"]
+    subprocess.run([*paver, "init", "site.yml"], cwd=tmp_path, check=True, timeout=60)
+    ran = subprocess.run(
+        [*paver, "plan", "--offline"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 2, ran.stderr
+    assert b"nothing else is written to" in ran.stdout
+    assert ran.stdout.isascii()
+
+
 def test_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     ran = subprocess.Popen(
         [sys.executable, "-m", "paver", "schema"],

@@ -62,6 +62,9 @@ def test_no_verb_is_bad_input_and_a_near_one_is_suggested(site: Command) -> None
     ran = site.run("aply")
     assert ran.code == 3
     assert "did you mean `paver apply`?" in ran.err
+    ran = site.run("-s", "site.yml", "plan")
+    assert ran.code == 3
+    assert "the verb comes first: `paver VERB -s`" in ran.err
 
 
 def test_the_overview_fits_a_terminal_and_begins_with_what_makes_a_store(site: Command) -> None:

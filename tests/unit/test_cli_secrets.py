@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import stat
 import sys
 from pathlib import Path
 
 import pytest
 
+from paver.cli import entry
 from paver.driver import Material, Paved
+from paver.drivers import vsphere
 from paver.foundation import paving
 from paver.runs.folder import SiteFolder
+from paver.sitefile.init import init_text
 from tests.support.command import Command, command
 
 VALUE = "Correct-Horse-9"
@@ -60,6 +64,37 @@ def test_the_list_has_names_versions_and_makers_and_no_value(site: Command) -> N
     assert root["what"] == "authority"
     assert root["made_by"] == "paver"
     assert root["not_after"]
+
+
+def test_what_the_site_file_refers_to_and_the_store_lacks_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = init_text(vsphere.DRIVER, "lab-north") + "\nsecrets: {key: file:site.key}\n"
+    Path("site.yml").write_text(text)
+    assert entry.main(["secrets", "init"]) == 0
+    assert "  next  paver secrets set esx-root\n" in capsys.readouterr().out
+    assert entry.main(["secrets", "list"]) == 0
+    assert capsys.readouterr().out == "the sealed store is empty\nmissing: `paver secrets set esx-root`\n"
+    assert entry.main(["secrets", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["missing"] == ["esx-root"]
+    for argv in (["set", "esx-rot"], ["generate", "esx-roots"]):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(VALUE))
+        assert entry.main(["secrets", *argv]) == 0
+        told = f"nothing in the site file refers to secret:{argv[1]}; did you mean esx-root?"
+        assert told in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", io.StringIO(VALUE))
+    assert entry.main(["secrets", "set", "secret:esx-root"]) == 3
+    assert "take esx-root, as the store calls it" in capsys.readouterr().err
+    assert entry.main(["secrets", "set", "esx-root"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert entry.main(["secrets", "list"]) == 0
+    assert "missing" not in capsys.readouterr().out
+    Path("site.key").rename("elsewhere")
+    assert entry.main(["secrets", "show", "esx-root", "--force"]) == 3
+    assert "bring it back from its copy" in capsys.readouterr().err
+    Path("site.yml").write_text(text + "trust: {extra_roots: [none.pem]}\n")
+    assert entry.main(["secrets", "list"]) == 0
 
 
 def test_a_policy_refuses_without_telling_the_value(site: Command) -> None:

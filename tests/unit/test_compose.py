@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,7 +16,7 @@ from paver.foundation import places, record
 from paver.foundation.credhub.entry import CredhubEntry
 from paver.foundation.handover.contract import Contract
 from paver.foundation.object_store.user import StoreUser
-from paver.runs.compose import compose, drivers, phases, with_any_driver
+from paver.runs.compose import GROUP, compose, drivers, phases, with_any_driver
 from paver.sitefile import Site
 from paver.sitefile.load import load
 from paver.sitefile.services import Bucket as BucketSection
@@ -33,6 +36,44 @@ def test_phases_come_from_trust_driver_and_foundation() -> None:
     found = phases(drivers()["vsphere"])
     assert found[0] == "trust"
     assert found[-3:] == ("bucc", "services", "handover")
+
+
+class Offered:
+    """An entry point of a package that somebody installed."""
+
+    def __init__(self, driver: Any, package: str = "other", name: str = "other") -> None:
+        self.name, self.driver = name, driver
+        self.dist = SimpleNamespace(name=package, version="2.0")
+
+    def load(self) -> Any:
+        if isinstance(self.driver, Exception):
+            raise self.driver
+        return self.driver
+
+
+@pytest.mark.parametrize(
+    ("offered", "what", "seen"),
+    [
+        (Offered(ImportError("no module pandas")), "other cannot be loaded: ImportError", "no module pandas"),
+        (Offered(object()), "other cannot be loaded: AttributeError", "no attribute 'api'"),
+        (Offered(SimpleNamespace(api=9)), "written for the plugin API 9", ""),
+        (
+            Offered(SimpleNamespace(api=1, name="vsphere"), "rival"),
+            "two packages bring a driver vsphere",
+            "iaas-paver 1.0, rival 2.0",
+        ),
+    ],
+)
+def test_a_driver_that_cannot_be_used_is_named_with_its_package(
+    monkeypatch: pytest.MonkeyPatch, offered: Offered, what: str, seen: str
+) -> None:
+    own = Offered(drivers()["vsphere"], "iaas-paver", "vsphere")
+    own.dist.version = "1.0"
+    monkeypatch.setattr(metadata, "entry_points", lambda group: {GROUP: [own, offered]}[group])
+    with pytest.raises(BadInput, match=what) as caught:
+        drivers()
+    assert seen in caught.value.seen
+    assert caught.value.do
 
 
 def test_renames_of_the_site_file_reach_the_wish() -> None:
