@@ -320,6 +320,7 @@ class MachineConnector:
         python: the interpreter there that runs jobs; it needs the standard library only.
         jobs: the folder of jobs.
         scratch: a folder on tmpfs there that the account may write to.
+        on_disk: a file there that says that the machine's state lies on a disk of its own, and where that is mounted.
     """
 
     name: str
@@ -335,12 +336,13 @@ class MachineConnector:
     python: str = "python3"
     jobs: str = "/var/lib/paver/jobs"
     scratch: str = "/dev/shm"  # noqa: S108 (tmpfs on every Linux; files there are made 0600 in folders 0700)
+    on_disk: tuple[str, str] = ("/etc/paver/data-disk", "/var/lib/paver")
 
     def connect(self, context: Wire) -> MachineConnection:
         """Returns the connection: local on the machine's own station, by SSH anywhere else.
 
         Raises:
-            Unobservable: if it does not answer.
+            Unobservable: if it does not answer, or has lost the disk with its state.
             HostKeyError: if it proves another host key.
         """
         local = context.station == self.station
@@ -363,7 +365,26 @@ class MachineConnector:
             scratch=self.scratch,
             timeout=context.timeouts.command,
         )
+        try:
+            self._look_for_state(host)
+        except BaseException:
+            shell.close()
+            raise
         return MachineConnection(host)
+
+    def _look_for_state(self, host: Host) -> None:
+        """Does nothing if the state is where it was: without its disk all of it would count as absent, and be made anew."""
+        said, place = self.on_disk
+        if not host.shell.run(["test", "-e", said], timeout=host.timeout).ok:
+            return
+        if not host.shell.run(["findmnt", "--noheadings", "--mountpoint", place], timeout=host.timeout).ok:
+            raise Unobservable(
+                f"{self.name}: the data disk that has its state is not mounted",
+                seen=f"{said} is there, and no disk on {place}",
+                why="what is on that disk would count as absent, and be made a second time on the first one",
+                do="attach it again, then switch the machine off and on; its console says why a disk was not mounted. "
+                f"To begin without it: sudo rm {said} on that machine",
+            )
 
     def _dial(self, context: Wire) -> Any:
         keys = self.host_keys.splitlines() if isinstance(self.host_keys, str) else self.host_keys

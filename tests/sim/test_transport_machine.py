@@ -25,11 +25,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from paver.appliance import datadisk
 from paver.errors import PaverError, Refused, Unobservable
 from paver.lab import system
 from paver.transport import dial, job, job_runner, transfer
 from paver.transport import machine as machines
-from paver.transport.context import Retry, Wire
+from paver.transport.context import Retry, Station, Wire
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
 from paver.transport.shell import LocalShell
 from paver.transport.ssh import HostKeyError, SshShell
@@ -153,6 +154,25 @@ def machine(request: pytest.FixtureRequest, server: Server) -> Iterator[MachineC
         connection = connector.connect(server.wire())
     yield connection
     connection.close()
+
+
+@pytest.mark.parametrize("station", ["outside", "jumpbox"])
+def test_a_machine_whose_disk_of_state_is_gone_is_not_asked_what_is_there(
+    server: Server, tmp_path: Path, station: Station
+) -> None:
+    said = tmp_path / "data-disk"
+    wire = server.wire(station=station)
+    server.connector(on_disk=(str(said), str(tmp_path))).connect(wire).close()
+    said.write_text("/dev/sdb\n")
+    # Where a file system is mounted, all is well.
+    server.connector(on_disk=(str(said), "/")).connect(wire).close()
+    with pytest.raises(Unobservable, match="the data disk that has its state is not mounted") as caught:
+        server.connector(on_disk=(str(said), str(tmp_path))).connect(wire)
+    assert str(said) in caught.value.do
+
+
+def test_the_image_says_where_its_state_lies_as_paver_looks_for_it() -> None:
+    assert Server(0, Path(), "", "", "").connector().on_disk == (f"/{datadisk.RECORD}", f"/{datadisk.MOUNT}")
 
 
 @pytest.fixture
