@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -163,6 +164,15 @@ def _addhost_connected(site: Site) -> str | None:
     return fault(lambda: made.AddHost_Task(two, True, None, None))
 
 
+def _addhost_certificate(site: Site, version: str, **changes: Any) -> str | None:
+    """Names a host by its certificate, as clients of API 9.0 can, to a vCenter of some version."""
+    site.vcenter = site.more_vcenter("other.north.example", version=version)
+    content = site.center()
+    content.rootFolder._stub.ComputeVersionInfo("vim.version.v9_0_0_0")
+    pem = ssl.get_server_certificate(site.where("esx-01"))
+    return add(site, cluster(site, content), "esx-01", sslCertificate=pem, **changes)
+
+
 def _addhost_managed(site: Site) -> str | None:
     managed(site)
     site.vcenter = site.more_vcenter("other.north.example")
@@ -301,6 +311,8 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "cluster-duplicate": _cluster_duplicate,
         "pool-without-drs": _pool_without_drs,
         "addhost-thumbprint": lambda s: add(s, cluster(s), "esx-01", sslThumbprint="00:11:22"),
+        "addhost-both": lambda s: _addhost_certificate(s, "9.0.0"),
+        "addhost-certificate": lambda s: _addhost_certificate(s, "8.0.3", sslThumbprint=None),
         "addhost-duplicate": _addhost_duplicate,
         "addhost-connected": _addhost_connected,
         "addhost-managed": _addhost_managed,

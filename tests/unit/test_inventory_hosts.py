@@ -16,6 +16,7 @@ from paver.drivers.vsphere import endpoints
 from paver.drivers.vsphere.inventory import pave as inventory
 from paver.drivers.vsphere.inventory import retreat
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost, _pinned
+from paver.drivers.vsphere.inventory.entity import Found
 from paver.lab import pki
 from paver.transport import faults, tls
 from paver.transport.vsphere import new, ref
@@ -78,6 +79,10 @@ class VCenter:
         self.calls.append((f"{managed}.{method}", arguments))
         self.agents = ()
 
+    def task(self, managed: Any, method: str) -> None:
+        assert managed._moId == "host-12"
+        self.calls.append((method, {}))
+
     def wait(
         self, managed: Any, paths: tuple[str, ...], until: Callable[[Mapping[str, Any]], bool], **_: Any
     ) -> None:
@@ -121,6 +126,24 @@ def test_a_clusters_agents_are_taken_away_before_a_host_leaves() -> None:
     assert call == "setting.UpdateOptions"
     (option,) = arguments["changedValue"]
     assert (option.key, option.value) == ("config.vcls.clusters.domain-c8.enabled", "false")
+
+
+@pytest.mark.parametrize(
+    ("state", "calls"),
+    [
+        ("connected", ["setting.UpdateOptions", "DisconnectHost_Task", "Destroy_Task"]),
+        ("notResponding", ["DisconnectHost_Task", "Destroy_Task"]),
+        ("disconnected", ["Destroy_Task"]),
+    ],
+)
+def test_a_host_goes_out_of_vcenter_and_nobody_waits_for_agents_on_one_that_is_lost(
+    state: str, calls: list[str]
+) -> None:
+    vcenter = VCenter(agents=("vCLS-4200-1",))
+    world: Any = SimpleNamespace(report=lambda _: None)
+    values = {"runtime.connectionState": state, "parent": ref("ClusterComputeResource", "domain-c8")}
+    ClusterHost.remove(world, vcenter, Found(ref("HostSystem", "host-12"), values))
+    assert [call for call, _ in vcenter.calls] == calls
 
 
 def test_without_agents_nothing_is_switched() -> None:

@@ -20,7 +20,7 @@ from paver.drivers.vsphere.inventory.noted import key_of
 from paver.transport import tls
 from paver.transport.vsphere import VsphereFault, new
 
-_CONNECTED = "connected"
+_CONNECTED, _DISCONNECTED = "connected", "disconnected"
 
 _ELSEWHERE = frozenset({"AlreadyConnected", "DuplicateName"})
 _CERTIFICATE_SINCE = 9
@@ -202,8 +202,11 @@ class ClusterHost(Entity[ClusterHostFacts]):
         What runs on it (vCenter's own machine may) is why it is disconnected and not put into maintenance; so the agent,
         its account and the cluster's resource pools stay on it ("Remove a Host from a Cluster", vSphere 8).
         """
-        retreat.retreat(world, session, found.ref, found.values["parent"])
-        if found.values["runtime.connectionState"] == _CONNECTED:
+        state = found.values["runtime.connectionState"]
+        if state == _CONNECTED:
+            # The cluster's agents on a host that is lost go with it out of the inventory: nobody could delete them.
+            retreat.retreat(world, session, found.ref, found.values["parent"])
+        if state != _DISCONNECTED:
             session.task(found.ref, "DisconnectHost_Task")
         session.task(found.ref, "Destroy_Task")
 

@@ -49,6 +49,8 @@ var Table = []Row{
 	{ID: "cluster-duplicate", Where: "vcenter", Refuses: "a second cluster of the same name", Fault: "DuplicateName", Source: "vim25 Folder.CreateClusterEx"},
 	{ID: "pool-without-drs", Where: "vcenter", Refuses: "a resource pool in a cluster without DRS", Fault: "NotSupported", Source: "vcenter-installer: resource pools want DRS"},
 	{ID: "addhost-thumbprint", Where: "both", Refuses: "taking a host in whose certificate is not the one that was named", Fault: "SSLVerifyFault", Source: "simulators: AddHost_Task never contacts the host"},
+	{ID: "addhost-both", Where: "both", Refuses: "a host named by thumbprint and certificate at once", Fault: "InvalidArgument", Source: "vim25 HostConnectSpec.sslCertificate: mutually exclusive; which fault is not said"},
+	{ID: "addhost-certificate", Where: "both", Refuses: "a host's certificate in PEM before API 9.0", Fault: "InvalidRequest", Source: "vim25 HostConnectSpec.sslCertificate, since 9.0.0.0"},
 	{ID: "addhost-duplicate", Where: "both", Refuses: "taking a host in under a name that is there", Fault: "DuplicateName", Source: "vim25 ClusterComputeResource.AddHost_Task"},
 	{ID: "addhost-connected", Where: "both", Refuses: "taking the same host in twice", Fault: "AlreadyConnected", Source: "vim25 AlreadyConnected"},
 	{ID: "addhost-managed", Where: "both", Refuses: "taking a host in that another vCenter has", Fault: "AlreadyBeingManaged", Source: "vim25 AlreadyBeingManaged"},

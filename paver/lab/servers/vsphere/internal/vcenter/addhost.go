@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"net"
 	"strconv"
 	"strings"
 
@@ -16,12 +17,19 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
+// certificateSince is the version of the API whose HostConnectSpec has a
+// certificate beside the thumbprint.
+const certificateSince = "9.0.0"
+
 // addHost takes a host into a cluster, or into a folder as one of its own:
 // name, certificate, password, version and licence are those of the host that
 // answers, and it leaves with a new certificate.
 func (v *VCenter) addHost(into types.ManagedObjectReference, spec types.HostConnectSpec) (types.AnyType, types.BaseMethodFault) {
 	if spec.HostName == "" {
 		return nil, &types.NoHost{}
+	}
+	if fault := v.checkPins(spec); fault != nil {
+		return nil, fault
 	}
 	port := int(spec.Port)
 	if port == 0 {
@@ -65,9 +73,24 @@ func (v *VCenter) addHost(into types.ManagedObjectReference, spec types.HostConn
 		if f.Manager != "" && f.Manager != v.instance && !spec.Force && v.refuse.Refuse("addhost-managed") {
 			return nil, &types.AlreadyBeingManaged{IpAddress: f.Address}
 		}
-		return v.takeIn(into, spec, port, f.Server, uuid, []string{spec.HostName, f.Hostname})
+		return v.takeIn(into, spec, net.JoinHostPort(address, strconv.Itoa(port)), f.Server, uuid, []string{spec.HostName, f.Hostname})
 	}
 	return nil, &types.NotSupportedHost{}
+}
+
+// checkPins refuses a host that is named by more than one thing, and by what
+// this API does not have yet.
+func (v *VCenter) checkPins(spec types.HostConnectSpec) types.BaseMethodFault {
+	if spec.SslCertificate == "" {
+		return nil
+	}
+	if newer(certificateSince, v.config.Version) && v.refuse.Refuse("addhost-certificate") {
+		return new(types.InvalidRequest)
+	}
+	if spec.SslThumbprint != "" && v.refuse.Refuse("addhost-both") {
+		return &types.InvalidArgument{InvalidProperty: "spec.sslCertificate"}
+	}
+	return nil
 }
 
 // checkHostName refuses a name that is in the inventory already.
@@ -126,14 +149,16 @@ func newer(a, b string) bool {
 }
 
 // takeIn is the part of AddHost that changes things.
-func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConnectSpec, port int, server, uuid string, names []string) (types.AnyType, types.BaseMethodFault) {
+func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConnectSpec, where, server, uuid string, names []string) (types.AnyType, types.BaseMethodFault) {
 	certificate, key, err := v.vmca.issue(names)
 	if err != nil {
 		return nil, &types.SystemError{Reason: err.Error()}
 	}
+	_, service, _ := net.SplitHostPort(where)
+	port, _ := strconv.Atoi(service)
 	var secret [24]byte
 	_, _ = rand.Read(secret[:])
-	l := &link{server: server, uuid: uuid, name: spec.HostName, port: port, password: hex.EncodeToString(secret[:]), connected: true, maps: newRefMap()}
+	l := &link{server: server, uuid: uuid, name: spec.HostName, port: port, where: where, password: hex.EncodeToString(secret[:]), connected: true, maps: newRefMap()}
 	manager := map[string]any{"server": server, "manager": v.instance, "address": v.front.Addr().IP.String(), "password": l.password, "force": true}
 	if err := v.hosts.Call("/manager", manager, nil); err != nil {
 		return nil, &types.AlreadyBeingManaged{IpAddress: spec.HostName}
@@ -306,7 +331,8 @@ func (v *VCenter) removeHost(h *simulator.HostSystem, clustered bool) types.Base
 	ctx := v.front.NewContext()
 	busy := false
 	ctx.WithLock(h, func() {
-		busy = h.Runtime.ConnectionState == types.HostSystemConnectionStateConnected && !h.Runtime.InMaintenanceMode
+		// One that does not respond is still meant to be connected.
+		busy = h.Runtime.ConnectionState != types.HostSystemConnectionStateDisconnected && !h.Runtime.InMaintenanceMode
 	})
 	if clustered && busy && v.refuse.Refuse("host-remove-connected") {
 		return new(types.InvalidState)

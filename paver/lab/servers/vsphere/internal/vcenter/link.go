@@ -42,13 +42,16 @@ type link struct {
 	uuid     string
 	name     string // as it was added
 	port     int
+	where    string // address and port
 	password string // of the agent's account
 	ref      types.ManagedObjectReference
 
 	mu     sync.Mutex
 	client *vim25.Client
 	// seen is the generation of the host that our objects show.
-	seen      uint64
+	seen uint64
+	// lost is a host that is to be connected and is not there; held by syncMu.
+	lost      bool
 	connected bool
 	maps      refMap
 }

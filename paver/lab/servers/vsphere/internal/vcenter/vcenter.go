@@ -148,14 +148,17 @@ func (v *VCenter) before(method string) {
 
 // watch serves clients that wait for updates instead of reading.
 func (v *VCenter) watch() {
-	tick := time.NewTicker(pollInterval)
+	tick, beat := time.NewTicker(pollInterval), time.NewTicker(heartbeatInterval)
 	defer tick.Stop()
+	defer beat.Stop()
 	for {
 		select {
 		case <-v.done:
 			return
 		case <-tick.C:
 			v.sync()
+		case <-beat.C:
+			go v.heartbeats()
 		}
 	}
 }

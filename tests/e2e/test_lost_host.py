@@ -1,0 +1,60 @@
+"""A host that burns down with the jumpbox on it: what stands elsewhere stays, and the site goes on without the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from paver.lab import build, control, programs, system
+from tests.e2e.conftest import PHASES
+from tests.support.place import Place, place
+from tests.support.ran import refused
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+ON_ESX_02 = ("  image: jumpbox.ova\n  on: esx-01\n", "  image: jumpbox.ova\n  on: esx-02\n")
+BEHIND = ("vcenter", "inventory")
+
+
+@pytest.fixture(scope="module")
+def paved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The inventory of vCenter stands; the jumpbox is on the second host, and vCenter on the first."""
+    tools = dict(system.provide(system.survey()))
+    with place(tmp_path_factory.mktemp("lost"), dict(build.build(programs.required(None))), tools) as made:
+        text = made.site.read_text()
+        assert ON_ESX_02[0] in text
+        made.site.write_text(text.replace(*ON_ESX_02))
+        made.paver("apply", "--yes", *_phases(*PHASES["deeper"]))
+        yield made
+
+
+def test_a_host_that_is_lost_with_the_jumpbox_on_it_goes_out_of_vcenter_and_another_carries_the_jumpbox(
+    paved: Place,
+) -> None:
+    control.call(paved.lab.room, "POST", "/hosts/esx-02/power", {"state": "off"})
+    refused(paved.paver("plan", code=None), 1, "esx-02 (10.20.0.12:443) does not answer", "why", "do")
+    _without(paved, "esx-02")
+    paved.paver("apply", "--yes", *_phases("trust", "hosts", "jumpbox", "site-services"))
+    assert paved.machines()["paver-jumpbox"]["server"] == "esx-01"
+    paved.paver("apply", "--yes", *_phases(*BEHIND))
+    gone = {id_: verb for id_, verb in paved.pending().items() if verb != "create"}
+    assert gone == {"vsphere.cluster-host:esx-02": "delete"}
+    trace = paved.trace()
+    paved.paver("apply", "--yes")
+    assert paved.pending() == {}
+    assert not [call for call in trace.writes() if call.method in {"CreateDatacenter", "AddHost_Task"}]
+    left = paved.tool("govc", "find", "/", "-type", "h").out.split()
+    assert left == ["/north/host/compute/esx-01.north.example"]
+
+
+def _phases(*names: str) -> list[str]:
+    return [word for name in names for word in ("--phase", name)]
+
+
+def _without(place: Place, host: str) -> None:
+    """Takes a host out of the site file, as its user would, and has the other one carry the jumpbox."""
+    lines = place.site.read_text().replace(ON_ESX_02[1], ON_ESX_02[0]).splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(f"    {host}:")]
+    assert len(kept) == len(lines) - 1
+    place.site.write_text("".join(kept).replace(f", {host}]", "]"))
