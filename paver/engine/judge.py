@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from paver.engine import moves, proof
+from paver.engine import adoption, moves, proof
 from paver.engine.diff import Change, changes, fingerprint, wish_digest
 from paver.engine.graph import Graph, closure
 from paver.engine.leave import allowed
@@ -94,6 +94,8 @@ class Judge:
         changed = changes(resource, facts, self._versions)
         mark = facts.mark
         if mark is None and not resource.setting:
+            if resource.adopt and (reason := adoption.hindrance(resource, changed)):
+                return Verdict(Verb.BLOCKED, reason, changed)
             if resource.adopt:
                 return Verdict(Verb.ADOPT, "the site file adopts it", changed)
             return Verdict(Verb.BLOCKED, "a foreign thing of the same name stands there")

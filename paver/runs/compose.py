@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from paver.driver import API, Driver, Paved, Resource, Secret
-from paver.engine import moves
+from paver.engine import adoption, moves
 from paver.engine.paved import merge
 from paver.engine.values import references
 from paver.errors import BadInput
@@ -76,7 +76,7 @@ def compose(site: Site, driver: Driver) -> Paved:
     """Returns the wish for `site`, trust material included.
 
     Raises:
-        BadInput: if `moved` names what this site does not have.
+        BadInput: if `moved` or `adopt` names what this site does not have.
     """
     # Their kinds bring sessions and cryptography along, which a mere listing of drivers does not need.
     from paver.foundation import paving as foundation  # noqa: PLC0415
@@ -90,7 +90,7 @@ def compose(site: Site, driver: Driver) -> Paved:
             msg = f"{item.id} is asked for in two ways"
             raise ValueError(msg)
     wish = merge(phases(driver), trust.pave(site, tuple(material.values())), under, above)
-    return moves.carried(wish, site.moved)
+    return adoption.allowed(moves.carried(wish, site.moved), site.adopt)
 
 
 def given(paved: Paved) -> frozenset[str]:

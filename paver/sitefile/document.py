@@ -9,9 +9,9 @@ from pydantic import BeforeValidator, Field
 from paver.sitefile import models
 from paver.sitefile.section import ALIKE, Section
 from paver.sitefile.services import Services
-from paver.sitefile.values import Label, Map, shown, wrong
+from paver.sitefile.values import Label, List, Map, shown, wrong
 
-_ID_ADVICE = "Name resources as a plan does: {vsphere.port-group:esx-01/old: vsphere.port-group:esx-01/new}."
+_ID_ADVICE = "Name resources as `paver plan --ids` does, as in vsphere.port-group:esx-01/mgmt."
 
 
 def _resource(value: object) -> object:
@@ -49,4 +49,10 @@ class Document(Section):
         default={},
         description="Resources that have another id now, old id to new (`paver plan --ids` shows them): what stands is kept, "
         "and its mark gets the new id. Where the thing's own name would change with it, the plan says so and is blocked.",
+    )
+    adopt: List[ResourceName] = Field(
+        default=(),
+        description="Resources (`paver plan --ids` shows their ids) that may stand there already and be somebody else's: such a "
+        "thing becomes the site's, is made as it is wished, and goes with the site. Without it, a foreign thing of the "
+        "same name blocks.",
     )

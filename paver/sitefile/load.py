@@ -108,6 +108,7 @@ def loads(
         trust=document.trust,
         secrets=document.secrets,
         moved=document.moved,
+        adopt=document.adopt,
         source=source,
         folder=folder,
     )

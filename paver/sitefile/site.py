@@ -51,6 +51,7 @@ class Site:
         trust: extra roots, lifetimes of certificates.
         secrets: where the sealed store and its key are.
         moved: old resource ids to new ones.
+        adopt: ids of resources that may be somebody else's until now.
         source: the file's text, for messages with positions. No part of the digest.
         folder: the folder of the site file. No part of the digest.
         warnings: what was found that doesn't forbid using the site.
@@ -69,6 +70,7 @@ class Site:
     moved: Mapping[str, str]
     source: Source = dataclasses.field(repr=False, compare=False)
     folder: pathlib.Path = dataclasses.field(compare=False)
+    adopt: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = dataclasses.field(default=(), compare=False)
 
     def normalised(self) -> dict[str, object]:
@@ -84,6 +86,8 @@ class Site:
             "driver": self.driver,
             "networks": networks,
             "moved": dict(self.moved),
+            # A site that adopts nothing keeps the digest that it had before there was this key.
+            **({"adopt": sorted(self.adopt)} if self.adopt else {}),
         } | sections
 
     def digest(self) -> str:

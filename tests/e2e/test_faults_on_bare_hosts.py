@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 
 from paver.lab import build, pki, system
 from paver.ovf.write import make_ova
-from tests.support.place import NAME, Place, place
+from tests.support.place import NAME, Place, edited, lines, place
 from tests.support.raised import until
 from tests.support.ran import refused
 
@@ -119,6 +119,21 @@ def test_a_foreign_port_group_of_the_same_name_blocks_the_plan_and_stays_as_it_i
         assert not trace.writes()
     finally:
         bare.govc("esx-01", "host.portgroup.remove", "mgmt")
+
+
+def test_a_foreign_port_group_that_the_site_file_adopts_is_made_as_wished_and_goes_with_the_site(
+    bare: Place,
+) -> None:
+    bare.govc("esx-01", "host.portgroup.add", "-vswitch", "vSwitch0", "-vlan", "7", "mgmt")
+    adopting = edited(bare, "secrets: {store", "adopt: [vsphere.port-group:esx-01/mgmt]\nsecrets: {store")
+    shown = bare.paver("plan", *HOSTS_ONLY, file=adopting, code=2).out
+    assert lines(shown, "= port group mgmt", "the site file adopts it"), shown
+    assert lines(shown, "vlan: 7 → 20"), shown
+    bare.paver("apply", "--yes", *HOSTS_ONLY, file=adopting)
+    assert bare.inventory()["esx-01"]["port_groups"]["mgmt"]["vlan"] == 20
+    assert bare.pending(*HOSTS_ONLY) == {}, "it is the site's, whatever the site file says of it from now on"
+    bare.paver("destroy", "--allow", "*", "--yes")
+    assert "mgmt" not in bare.inventory()["esx-01"]["port_groups"]
 
 
 def test_machines_of_others_on_our_port_group_stop_a_destroy_and_are_named(bare: Place) -> None:

@@ -318,7 +318,7 @@ def test_a_deleted_account_is_made_again(run: InventoryRun) -> None:
     assert pending(run.plan()) == {}
 
 
-def test_foreign_things_of_the_same_names_block(run: InventoryRun) -> None:
+def test_foreign_things_of_the_same_names_block_until_the_site_adopts_them(run: InventoryRun) -> None:
     with run.administrator() as session:
         session.call(session.content.rootFolder, "CreateDatacenter", name="north")
         north = session.one("Datacenter", ("vmFolder", "hostFolder"))[1]
@@ -337,6 +337,15 @@ def test_foreign_things_of_the_same_names_block(run: InventoryRun) -> None:
         "vsphere.folder:BOSH_VMs",
         "vsphere.role:cpi-root",
     }
+    for id_ in blocked:
+        run.changed[id_] = {"adopt": True}
+    planned = pending(run.plan())
+    assert {id_ for id_, verb in planned.items() if verb == "adopt"} == blocked
+    run.fine()
+    assert pending(run.plan()) == {}
+    run.fine("destroy")
+    with run.administrator() as session:
+        assert not session.objects("Datacenter")
 
 
 def test_another_site_in_the_same_vcenter_blocks_and_is_left_alone(

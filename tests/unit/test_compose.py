@@ -90,6 +90,30 @@ def test_a_rename_to_what_the_site_does_not_have_is_refused() -> None:
     assert "vsphere.ntp:esx-01" in caught.value.seen
 
 
+def test_what_the_site_file_adopts_may_be_taken_over_and_nothing_else() -> None:
+    vsphere, site = drivers()["vsphere"], site_with({})
+    one = "vsphere.port-group:esx-01/mgmt"
+    adopting = dataclasses.replace(site, adopt=(one,))
+    before, after = compose(site, vsphere).resources, compose(adopting, vsphere).resources
+    changed = {now.id for was, now in zip(before, after, strict=True) if now.adopt != was.adopt}
+    assert changed == {one}
+    assert adopting.digest() != site.digest()
+
+
+@pytest.mark.parametrize(
+    ("id_", "words"),
+    [
+        ("vsphere.port-group:esx-09/mgmt", "this site has no"),
+        ("vsphere.ntp:esx-01", "no vsphere.ntp is adopted"),
+        ("vsphere.host-certificate:esx-09", "this site has no"),
+    ],
+)
+def test_what_cannot_be_adopted_is_refused(id_: str, words: str) -> None:
+    site = dataclasses.replace(site_with({}), adopt=(id_,))
+    with pytest.raises(BadInput, match=words):
+        compose(site, drivers()["vsphere"])
+
+
 def test_what_keeps_its_records_on_the_jumpbox_says_so_under_the_name_by_which_every_driver_connects_it() -> (
     None
 ):

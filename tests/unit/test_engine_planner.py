@@ -71,6 +71,19 @@ def test_a_foreign_thing_that_the_site_adopts_is_adopted(engine: Engine, room: P
     assert not engine.plan(adopting).pending
 
 
+def test_a_foreign_thing_that_would_have_to_be_made_anew_is_not_adopted(engine: Engine, room: Path) -> None:
+    put(room, "a", "x", size=5, colour="red", label=None)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    planned = engine.plan(
+        dataclasses.replace(
+            paved, resources=tuple(dataclasses.replace(r, adopt=True) for r in paved.resources)
+        )
+    )
+    assert [action.reason for action in planned.blocked] == [
+        "it cannot be adopted: colour cannot change in place"
+    ]
+
+
 def test_what_was_begun_and_not_completed_is_created_again(engine: Engine, room: Path) -> None:
     mark = ["test", "memory.box:a/x", "", False]
     put(room, "a", "x", size=1, colour="grey", label=None, mark=mark)
