@@ -45,11 +45,14 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def test_a_wrong_password_is_told_as_one_and_the_secret_is_named(bare: Place) -> None:
     other = bare.variant("other-password")
     other.keep("esx-root", "Wrong-Password-1")
+    trace = other.trace()
     ran = other.paver("plan", code=None)
     refused(
         ran, 1, "refuses the login of root", "why", "user or password is wrong", "do", "check secret:esx-root"
     )
     assert "Wrong-Password-1" not in ran.told
+    tried = collections.Counter(call.server for call in trace.calls() if call.method == "Login")
+    assert set(tried.values()) == {1}, "a real host locks root after five"
 
 
 def test_another_certificate_than_the_pinned_one_is_refused_before_the_login(bare: Place) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.support import refused_by_hosts, refused_by_vcenter, vsim
 
 pytestmark = pytest.mark.lab
 
+DOCS = Path(__file__).parents[2] / "docs/explanation/what-is-simulated.md"
 _PROBES = {**refused_by_hosts.PROBES, **refused_by_vcenter.PROBES}
 
 
@@ -42,6 +44,15 @@ def test_every_row_says_what_it_refuses_and_where_that_is_known_from(
         assert row["fault"]
         assert row["source"]
         assert row["where"] in ("esx", "vcenter", "both")
+
+
+def test_the_documentation_has_every_row_as_it_is(table: dict[str, dict[str, Any]]) -> None:
+    lines = DOCS.read_text(encoding="utf-8").splitlines()
+    begin = lines.index("| id | where | refused | fault | source |") + 2
+    told = [line.strip("| ").split(" | ") for line in lines[begin : begin + len(table)]]
+    assert told == [
+        [row[key] for key in ("id", "where", "refuses", "fault", "source")] for row in table.values()
+    ]
 
 
 @pytest.mark.parametrize("row", sorted(_PROBES))
