@@ -62,6 +62,7 @@ KERNEL: Mapping[str, str] = {
     "net.ipv4.conf.all.send_redirects": "0",
     "net.ipv4.conf.default.send_redirects": "0",
     "net.ipv4.conf.all.accept_source_route": "0",
+    "net.ipv4.conf.default.accept_source_route": "0",
     "net.ipv4.conf.all.log_martians": "1",
     "net.ipv4.conf.default.log_martians": "1",
     "net.ipv4.conf.all.rp_filter": "1",
@@ -72,6 +73,7 @@ KERNEL: Mapping[str, str] = {
     "net.ipv6.conf.all.accept_ra": "0",
     "net.ipv6.conf.default.accept_ra": "0",
     "net.ipv6.conf.all.accept_source_route": "0",
+    "net.ipv6.conf.default.accept_source_route": "0",
 }
 """What `ova/base/etc/sysctl.d` sets against others, by name."""
 
