@@ -25,6 +25,9 @@ __all__ = ["Checked", "Reader", "Source", "Written", "check", "decode", "head", 
 MAX_CAPACITY = 62 * 2**40  # vSphere's own limit for a virtual disk (Configuration Maximums)
 _GRAIN_SIZES = tuple(2**power for power in range(6, 12))  # 32 KiB to 1 MiB
 _CHUNK = 2**20
+_PARENT = b"parentfilenamehint"
+_DESCRIPTOR_END = 1 + layout.DESCRIPTOR_SECTORS
+"""The sector before which QEMU looks for the descriptor, wherever the header says that it is."""
 
 
 class Source(Protocol):
@@ -59,9 +62,11 @@ class Reader:
         self._source = source
         self._name = name
         self._sector = 0
+        self._overhead, self._tail = _DESCRIPTOR_END, b""
         self._header = self._read_header()
         self.capacity = self._header.capacity * layout.SECTOR
         self.grain = self._header.grain * layout.SECTOR
+        self._overhead = max(self._overhead, self._header.overhead)
         if self.capacity > max_capacity:
             raise self._bad(f"claims a capacity of {self.capacity} bytes, more than {max_capacity}")
         self._tables = Tables()
@@ -202,8 +207,20 @@ class Reader:
                     return b""
                 raise self._bad(f"is cut short after {self._sector * layout.SECTOR + len(data)} bytes")
             data += more
+        if self._sector < self._overhead:
+            self._require_no_parent(data)
         self._sector += count
         return data
+
+    def _require_no_parent(self, data: bytes) -> None:
+        """Refuses a descriptor that names another disk under this one: whoever opens it, QEMU for one, opens any file by that name."""
+        found = self._tail + data.lower()
+        if _PARENT in found:
+            raise self._bad(
+                "names another disk that it is only the changes of (parentFileNameHint)",
+                do="export the machine whole, without snapshots; from somebody else: trust nothing in it",
+            )
+        self._tail = found[1 - len(_PARENT) :]
 
     def _bad(self, what: str, *, do: str = "fetch or export it again") -> BadInput:
         return BadInput(f"{self._name} {what}", do=do)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import re
 from pathlib import Path
@@ -20,6 +21,7 @@ from paver.image.prove import checks, firstboot, form, lynis, pave, release, rep
 from paver.image.prove.report import Line, Report, Section
 from paver.lab.qemu import acceleration, console, programs
 from paver.lab.qemu.console import Hung
+from paver.ovf import vmdk
 
 
 def section(*lines: Line) -> Section:
@@ -251,6 +253,19 @@ def test_a_folder_without_one_disk_is_no_image(tmp_path: Path) -> None:
         run.prove(run.Order(file=tmp_path, only=("bios-nocloud",)), lambda _: None, lambda _: None)
 
 
+def test_a_disk_that_would_have_qemu_open_another_file_is_refused_before_anything_is_booted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = io.BytesIO()
+    vmdk.write_vmdk(b"disk", packed)
+    data = packed.getvalue().replace(b"parentCID=ffffffff\n", b'parentFileNameHint="/etc/shadow"\n')
+    (tmp_path / "disk.vmdk").write_bytes(data)
+    monkeypatch.setattr(programs, "provide", lambda _: pytest.fail("it goes on"))
+    order = run.Order(file=tmp_path, only=("bios-nocloud",))
+    with pytest.raises(BadInput, match=r"disk\.vmdk names another disk"):
+        run.prove(order, lambda _: None, lambda _: None)
+
+
 def test_a_way_that_hangs_is_a_line_of_the_report_and_the_others_are_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +277,8 @@ def test_a_way_that_hangs_is_a_line_of_the_report_and_the_others_are_done(
     monkeypatch.setattr(ways, "prove", boot)
     monkeypatch.setattr(programs, "provide", lambda _: None)
     monkeypatch.setattr(acceleration, "choose", lambda: acceleration.Acceleration("tcg", "none other"))
-    (tmp_path / "disk.vmdk").write_bytes(b"disk")
+    with (tmp_path / "disk.vmdk").open("wb") as file:
+        vmdk.write_vmdk(b"disk", file)
     so_far: list[report.Report] = []
     order = run.Order(file=tmp_path, only=("bios-nocloud", "uefi-nocloud"), keep=tmp_path / "keep")
     proved = run.prove(order, lambda _: None, so_far.append)

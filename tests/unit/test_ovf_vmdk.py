@@ -129,6 +129,41 @@ def test_a_header_that_lies_is_refused(offset: int, form: str, value: int | byte
         vmdk.check(io.BytesIO(bytes(bad)))
 
 
+def _named(text: bytes, at: int, data: bytes = GOOD) -> bytes:
+    return data[:at] + text + data[at + len(text) :]
+
+
+_PARENT = b'parentCID=00000001\nparentFileNameHint="/etc/shadow"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [(_PARENT, 512), (_PARENT.upper(), 512), (_PARENT, 21 * 512 - len(_PARENT)), (_PARENT, 100 * 512)],
+)
+def test_a_disk_that_names_another_one_under_it_is_refused_wherever_the_name_stands(
+    text: bytes, at: int
+) -> None:
+    with pytest.raises(BadInput, match="names another disk"):
+        vmdk.check(io.BytesIO(_named(text, at)))
+
+
+def test_a_name_of_another_disk_is_found_where_the_header_has_grains_already() -> None:
+    # QEMU looks in the first 20 sectors behind the header, whatever the header says.
+    short = bytearray(_named(_PARENT, 19 * 512))
+    struct.pack_into("<QQ", short, 28, 1, 1)
+    struct.pack_into("<Q", short, 64, 2)
+    short[2 * 512 : 2 * 512 + layout.GRAIN_MARKER.size] = layout.GRAIN_MARKER.pack(0, 30 * 512)
+    with pytest.raises(BadInput, match="names another disk"):
+        vmdk.check(io.BytesIO(bytes(short)))
+
+
+def test_a_name_of_another_disk_is_found_also_where_it_is_read_in_two_pieces() -> None:
+    long = bytearray(GOOD[: layout.OVERHEAD * 512] + bytes(2 * MIB) + GOOD[layout.OVERHEAD * 512 :])
+    struct.pack_into("<Q", long, 64, layout.OVERHEAD + 2 * MIB // 512)
+    with pytest.raises(BadInput, match="names another disk"):
+        vmdk.check(io.BytesIO(_named(_PARENT, 512 + MIB - 30, bytes(long))))
+
+
 def _with_first_grain(marker: bytes, body: bytes) -> bytes:
     start = layout.OVERHEAD * layout.SECTOR
     return GOOD[:start] + layout.padded(marker + body) + GOOD[start:]

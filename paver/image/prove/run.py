@@ -15,6 +15,7 @@ from paver.image.prove import pave, ways
 from paver.image.prove.report import Line, Report, Section
 from paver.image.stages import Tell
 from paver.lab.qemu import acceleration, programs
+from paver.ovf import vmdk
 from paver.ovf.ova import Ova
 
 _ROOM = 4 * 2**30
@@ -45,7 +46,7 @@ def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
         found: told the report so far, after each section.
 
     Raises:
-        BadInput: the file is no image, or a way is not known.
+        BadInput: the file is no image, its disk is broken, or a way is not known.
         PaverError: a program is missing.
     """
     chosen = _chosen(order)
@@ -53,6 +54,10 @@ def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
     try:
         host.require_room(scratch.parent, _ROOM, what="a proof", variable="TMPDIR")
         disk = _disk(order.file, scratch, tell)
+        # QEMU opens whatever a descriptor in it names: it gets none that was not read through.
+        tell("image: reading its disk through")
+        with published.opened(disk) as packed:
+            vmdk.check(packed, name=disk.name)
         tell("image: digesting its disk")
         sha256 = published.digest(disk)
         listed = _bill(order.file, sha256)
