@@ -32,9 +32,10 @@ class TrustError(Refused):
 
 
 class _PinnedContext(ssl.SSLContext):
-    """Remembers what it pins, so that a refusal can say what was expected."""
+    """Remembers what it pins, and what was seen instead, so that a refusal can say what was expected."""
 
     pin: str = ""
+    seen: str = ""
 
 
 def fetch_certificate(
@@ -88,10 +89,15 @@ def pinned_context(pem: str) -> ssl.SSLContext:
     return context
 
 
-def ca_context(roots_pem: str) -> ssl.SSLContext:
+def ca_context(roots_pem: str, *, unpinned: tuple[str, str] | None = None) -> ssl.SSLContext:
     """Returns a context that connects to servers whose certificate one of the roots issued for the name dialled.
 
     The system's own roots are not trusted. An issuing CA without its root is an anchor too.
+
+    Args:
+        roots_pem: the roots.
+        unpinned: the fingerprints that are pinned, and the one that the server shows instead: whose certificate no root
+            issued either is told by those.
 
     Raises:
         TrustError: no root is given: it would trust nobody, and must never fall back to trusting anybody.
@@ -103,7 +109,11 @@ def ca_context(roots_pem: str) -> ssl.SSLContext:
             why="the sealed store has none, and the site file's trust.extra_roots names none",
             do="run the phase `trust` first, or name the root's file in trust.extra_roots",
         )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if unpinned is None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    else:
+        context = _PinnedContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.pin, context.seen = unpinned
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         context.load_verify_locations(cadata=roots_pem)
@@ -187,7 +197,7 @@ def explain(
             seen=shown,
         )
     if isinstance(context, _PinnedContext):
-        return mismatch(name, expected=context.pin, seen=fingerprint(seen) if seen else "")
+        return mismatch(name, expected=context.pin, seen=fingerprint(seen) if seen else context.seen)
     if error.verify_code in _UNKNOWN_ISSUER:
         return TrustError(
             f"{name}: its certificate was not issued by a root that is trusted here",

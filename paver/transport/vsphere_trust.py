@@ -67,10 +67,7 @@ def trusted_context(
         ) from error
     if any(tls.matches(pem, pin) for pin in pins):
         return tls.pinned_context(pem), None
+    expected, seen = " or ".join(pins), tls.fingerprint(pem)
     if roots:
-        return tls.ca_context(roots), settings.server_name
-    raise tls.mismatch(
-        f"{settings.name} ({settings.address})",
-        expected=" or ".join(pins),
-        seen=tls.fingerprint(pem),
-    )
+        return tls.ca_context(roots, unpinned=(expected, seen)), settings.server_name
+    raise tls.mismatch(f"{settings.name} ({settings.address})", expected=expected, seen=seen)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from paver.lab import build, control, programs, system
+from paver.lab import build, control, pki, programs, system
 from tests.e2e.conftest import PHASES
 from tests.support.place import Place, place
 from tests.support.ran import refused
@@ -14,7 +14,9 @@ from tests.support.ran import refused
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 ON_ESX_02 = ("  image: jumpbox.ova\n  on: esx-01\n", "  image: jumpbox.ova\n  on: esx-02\n")
+NEEDED = ("trust", "hosts", "jumpbox", "site-services")
 BEHIND = ("vcenter", "inventory")
+DISKS = "vsphere.disk-folder:north/datastore1/BOSH_Disks"
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +31,46 @@ def paved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield made
 
 
+def test_a_host_that_was_installed_anew_gets_all_of_its_own_back_and_the_jumpbox_that_was_on_it(
+    paved: Place,
+) -> None:
+    """Its disks are empty, it shows a certificate of its own, and vCenter still has it."""
+    host = next(one for one in paved.lab.plan.hosts if one.name == "esx-02")
+    pair = pki.host(host.hostname, host.address)
+    certificate, key = (path.read_text() for path in pair.write(paved.folder, "installed-anew"))
+    paved.control("POST", "/install", {"server": "esx-02", "certificate": certificate, "key": key})
+    refused(
+        paved.paver("plan", code=None), 4, "esx-02", "another certificate than the one that is pinned", "do"
+    )
+    text = paved.site.read_text()
+    assert paved.lab.fingerprints["esx-02"] in text
+    paved.site.write_text(text.replace(paved.lab.fingerprints["esx-02"], pair.fingerprint))
+    trace = paved.trace()
+    paved.paver("apply", "--yes", *_phases(*NEEDED))
+    paved.paver("apply", "--yes", *_phases(*BEHIND))
+    # What was on its disks shows once vCenter has it again.
+    assert paved.pending(*_phases(*NEEDED, *BEHIND)) == {DISKS: "update"}
+    paved.paver("apply", "--yes", *_phases(*BEHIND))
+    assert paved.pending(*_phases(*NEEDED, *BEHIND)) == {}
+    made = {(call.server, call.method) for call in trace.writes() if call.kind == "soap"}
+    assert {server for server, method in made if method == "AddPortGroup"} == {"esx-02"}
+    assert not {method for _, method in made} & {"CreateDatacenter", "AddHost_Task"}
+    assert paved.machines()["paver-jumpbox"]["server"] == "esx-02"
+
+
 def test_a_host_that_is_lost_with_the_jumpbox_on_it_goes_out_of_vcenter_and_another_carries_the_jumpbox(
     paved: Place,
 ) -> None:
     control.call(paved.lab.room, "POST", "/hosts/esx-02/power", {"state": "off"})
     refused(paved.paver("plan", code=None), 1, "esx-02 (10.20.0.12:443) does not answer", "why", "do")
     _without(paved, "esx-02")
-    paved.paver("apply", "--yes", *_phases("trust", "hosts", "jumpbox", "site-services"))
+    paved.paver("apply", "--yes", *_phases(*NEEDED))
     assert paved.machines()["paver-jumpbox"]["server"] == "esx-01"
     paved.paver("apply", "--yes", *_phases(*BEHIND))
     gone = {id_: verb for id_, verb in paved.pending().items() if verb != "create"}
     assert gone == {"vsphere.cluster-host:esx-02": "delete"}
+    state = ("object.collect", "-s", "/north/host/compute/esx-02.north.example", "runtime.connectionState")
+    assert paved.tool("govc", *state).out.strip() == "notResponding"
     trace = paved.trace()
     paved.paver("apply", "--yes")
     assert paved.pending() == {}

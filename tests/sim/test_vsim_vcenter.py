@@ -13,10 +13,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from paver.lab import pki
+from paver.transport import tls
 from tests.support import refused_by_vcenter as acts
 from tests.support import vsim
 from tests.support import vsim_wishes as wishes
-from tests.support.vsim import Site, fault, vim
+from tests.support.vsim import Site, fault, until, vim
 
 pytestmark = pytest.mark.lab
 
@@ -326,6 +328,28 @@ def test_a_disconnected_host_is_left_alone_and_taken_up_again(site: Site) -> Non
     vsim.wait(host.ReconnectHost_Task(None, None))
     assert host.runtime.connectionState == "connected"
     assert fault(lambda: vm.PowerOnVM_Task(None)) is None
+
+
+def test_a_host_that_was_installed_anew_is_taken_back_by_an_account_and_its_certificate_and_no_other_way(
+    site: Site,
+) -> None:
+    _, host = acts.managed(site)
+    acts.machine(site)
+    pair = pki.host("esx-01.north.example", site.where("esx-01")[0])
+    certificate, key = (path.read_text() for path in pair.write(site.folder, "anew"))
+    site.steer("/install", {"server": "esx-01", "certificate": certificate, "key": key})
+    until(lambda: host.runtime.connectionState == "notResponding", "vCenter notices it")
+    assert fault(lambda: host.ReconnectHost_Task(None, None)) == "HostCommunication"
+
+    def met(**changes: Any) -> str | None:
+        return fault(lambda: host.ReconnectHost_Task(site.connect_spec("esx-01", **changes), None))
+
+    assert met(password="wrong") == "InvalidLogin"
+    assert met(sslThumbprint=None) == "SSLVerifyFault"
+    vsim.wait(host.ReconnectHost_Task(site.connect_spec("esx-01"), None))
+    assert host.runtime.connectionState == "connected"
+    assert not host.vm, "its disks are empty"
+    assert vsim.thumbprint(*site.where("esx-01")) != tls.thumbprint(certificate)
 
 
 def test_the_way_back_leaves_an_empty_vcenter_and_hosts_that_work(site: Site) -> None:

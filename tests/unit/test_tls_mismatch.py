@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+
+from cryptography.hazmat.primitives import serialization
+
+from paver.lab import pki
 from paver.transport import tls
 
+PEM = serialization.Encoding.PEM
 SEEN = "sha256:57:db"
 
 
@@ -19,3 +25,18 @@ def test_a_pin_of_zeros_is_told_as_the_placeholder_that_it_is() -> None:
     assert "paver preflight --show-pins" in "\n".join(error.lines())
     assert SEEN in "\n".join(error.lines())
     assert error.exit_code == 4
+
+
+def test_a_server_that_is_pinned_and_shows_a_certificate_of_no_known_root_is_told_by_its_fingerprints() -> (
+    None
+):
+    """A host that vCenter had, installed anew: to trust another root would be the wrong advice."""
+    root = pki.vmca("vsphere.local", "vcenter").certificate.public_bytes(PEM).decode()
+    error = ssl.SSLCertVerificationError("refused")
+    error.verify_code, error.verify_message = 18, "self-signed certificate"
+    unpinned = (f"sha256:{'aa:' * 31}aa", f"sha256:{'bb:' * 31}bb")
+    told = tls.explain(error, "esx-01", context=tls.ca_context(root, unpinned=unpinned))
+    assert "another certificate than the one that is pinned" in told.what
+    assert told.seen.split("\nexpected ") == [unpinned[1], unpinned[0]]
+    assert "console" in told.do
+    assert "extra_roots" in tls.explain(error, "s3", context=tls.ca_context(root)).do

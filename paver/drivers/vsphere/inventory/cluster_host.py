@@ -66,7 +66,7 @@ class ClusterHostFacts(Facts):
     Attributes:
         cluster: the cluster that it is in.
         connected: vCenter reaches it.
-        certificate: SHA-256 of what the host itself shows; other resources use it.
+        certificate: SHA-256 of what the host itself shows as long as vCenter reaches it; other resources use it.
     """
 
     cluster: str | None = None
@@ -131,10 +131,13 @@ class ClusterHost(Entity[ClusterHostFacts]):
         facts = super().read(world)
         if facts is None or facts.cluster is None:
             return facts
-        pem = shown(world.session(self.also[0]), self.host)
+        # One that vCenter lost may have been installed anew: what it shows then is replaced as by adding it.
+        certificate = None
+        if facts.connected:
+            certificate = tls.fingerprint(shown(world.session(self.also[0]), self.host))
         renamed = world.moved.get(resource_id(cluster.Cluster.kind, facts.cluster))
         held = key_of(renamed) if renamed is not None else facts.cluster
-        return dataclasses.replace(facts, cluster=held, certificate=tls.fingerprint(pem))
+        return dataclasses.replace(facts, cluster=held, certificate=certificate)
 
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Adds the host.

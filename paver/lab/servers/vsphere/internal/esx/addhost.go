@@ -31,7 +31,7 @@ type Folder struct {
 func (f *Fleet) vcenterRoutes() {
 	control.Handle(f.control, "GET /hosts", func(*http.Request, none) (any, error) {
 		facts := []HostFacts{}
-		for _, h := range f.order {
+		for _, h := range f.all() {
 			facts = append(facts, h.facts())
 		}
 		return facts, nil

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"slices"
+	"sync"
 
 	"paver.lab/vsphere/internal/control"
 	"paver.lab/vsphere/internal/front"
@@ -19,8 +21,10 @@ func sha256Hex(raw []byte) string {
 
 // Fleet is all hosts of one process.
 type Fleet struct {
-	hosts   map[string]*Host
-	order   []*Host
+	mu    sync.RWMutex
+	hosts map[string]*Host
+	order []*Host
+
 	room    *room.Room
 	control *control.Server
 }
@@ -57,14 +61,23 @@ func (f *Fleet) Close() {
 	if f.control != nil {
 		f.control.Close()
 	}
-	for _, h := range f.order {
+	for _, h := range f.all() {
 		h.close()
 	}
 	f.room.Close()
 }
 
+// all is every host, in the order of the configuration.
+func (f *Fleet) all() []*Host {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return slices.Clone(f.order)
+}
+
 func (f *Fleet) host(name string) (*Host, error) {
+	f.mu.RLock()
 	h, ok := f.hosts[name]
+	f.mu.RUnlock()
 	if !ok {
 		return nil, control.NotFound("there is no host %q", name)
 	}
@@ -74,7 +87,7 @@ func (f *Fleet) host(name string) (*Host, error) {
 // some gives one host by name, or all when no name is given.
 func (f *Fleet) some(name string) ([]*Host, error) {
 	if name == "" {
-		return f.order, nil
+		return f.all(), nil
 	}
 	h, err := f.host(name)
 	return []*Host{h}, err
@@ -114,7 +127,7 @@ func (f *Fleet) routes() {
 		return nil, nil
 	})
 	control.Handle(c, "DELETE /faults", func(*http.Request, none) (any, error) {
-		for _, h := range f.order {
+		for _, h := range f.all() {
 			h.front.Faults.Clear()
 		}
 		return nil, nil
@@ -135,7 +148,7 @@ func (f *Fleet) routes() {
 			return h.inventory(), nil
 		}
 		all := map[string]any{}
-		for _, h := range f.order {
+		for _, h := range f.all() {
 			all[h.Name] = h.inventory()
 		}
 		return all, nil
@@ -184,6 +197,13 @@ func (f *Fleet) routes() {
 			return nil, err
 		}
 		return nil, h.replaceCertificate([]byte(r.Certificate), []byte(r.Key))
+	})
+	control.Handle(c, "POST /install", func(_ *http.Request, r struct {
+		Server      string `json:"server"`
+		Certificate string `json:"certificate"`
+		Key         string `json:"key"`
+	}) (any, error) {
+		return nil, f.install(r.Server, []byte(r.Certificate), []byte(r.Key))
 	})
 	f.vcenterRoutes()
 }

@@ -43,19 +43,8 @@ func (v *VCenter) addHost(into types.ManagedObjectReference, spec types.HostConn
 	if err != nil {
 		return nil, &types.NoHost{Name: spec.HostName}
 	}
-	seen, err := v.look(ctx, address, port)
-	if err != nil {
-		return nil, &types.NoHost{Name: spec.HostName}
-	}
-	trusted := seen.chained || spec.SslThumbprint != "" && seen.matches(spec.SslThumbprint) || seen.is(spec.SslCertificate)
-	if !trusted && v.refuse.Refuse("addhost-thumbprint") {
-		return nil, &types.SSLVerifyFault{SelfSigned: true, Thumbprint: seen.thumbprint()}
-	}
-	c, err := v.dial(spec.HostName, port, pinned(seen))
-	if err != nil {
-		return nil, &types.NoHost{Name: spec.HostName}
-	}
-	if fault := login(c, spec.UserName, spec.Password); fault != nil {
+	c, _, fault := v.callOn(ctx, spec, net.JoinHostPort(address, strconv.Itoa(port)))
+	if fault != nil {
 		return nil, fault
 	}
 	uuid, fault := v.checkHost(c)
@@ -76,6 +65,25 @@ func (v *VCenter) addHost(into types.ManagedObjectReference, spec types.HostConn
 		return v.takeIn(into, spec, net.JoinHostPort(address, strconv.Itoa(port)), f.Server, uuid, []string{spec.HostName, f.Hostname})
 	}
 	return nil, &types.NotSupportedHost{}
+}
+
+// callOn logs in to a host by the account that was named, if it shows the
+// certificate that was named; chained says that the certificate is one of ours.
+func (v *VCenter) callOn(ctx context.Context, spec types.HostConnectSpec, where string) (c *vim25.Client, chained bool, fault types.BaseMethodFault) {
+	address, service, _ := net.SplitHostPort(where)
+	port, _ := strconv.Atoi(service)
+	seen, err := v.look(ctx, address, port)
+	if err != nil {
+		return nil, false, &types.NoHost{Name: spec.HostName}
+	}
+	trusted := seen.chained || spec.SslThumbprint != "" && seen.matches(spec.SslThumbprint) || seen.is(spec.SslCertificate)
+	if !trusted && v.refuse.Refuse("addhost-thumbprint") {
+		return nil, false, &types.SSLVerifyFault{SelfSigned: true, Thumbprint: seen.thumbprint()}
+	}
+	if c, err = v.dial(spec.HostName, port, pinned(seen)); err != nil {
+		return nil, false, &types.NoHost{Name: spec.HostName}
+	}
+	return c, seen.chained, login(c, spec.UserName, spec.Password)
 }
 
 // checkPins refuses a host that is named by more than one thing, and by what
@@ -150,22 +158,14 @@ func newer(a, b string) bool {
 
 // takeIn is the part of AddHost that changes things.
 func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConnectSpec, where, server, uuid string, names []string) (types.AnyType, types.BaseMethodFault) {
-	certificate, key, err := v.vmca.issue(names)
-	if err != nil {
-		return nil, &types.SystemError{Reason: err.Error()}
-	}
 	_, service, _ := net.SplitHostPort(where)
 	port, _ := strconv.Atoi(service)
-	var secret [24]byte
-	_, _ = rand.Read(secret[:])
-	l := &link{server: server, uuid: uuid, name: spec.HostName, port: port, where: where, password: hex.EncodeToString(secret[:]), connected: true, maps: newRefMap()}
-	manager := map[string]any{"server": server, "manager": v.instance, "address": v.front.Addr().IP.String(), "password": l.password, "force": true}
-	if err := v.hosts.Call("/manager", manager, nil); err != nil {
-		return nil, &types.AlreadyBeingManaged{IpAddress: spec.HostName}
+	l := &link{server: server, uuid: uuid, name: spec.HostName, port: port, where: where, password: secret(), connected: true, maps: newRefMap()}
+	if fault := v.putAgent(l, l.password); fault != nil {
+		return nil, fault
 	}
-	pair := map[string]string{"server": server, "certificate": string(certificate), "key": string(key)}
-	if err := v.hosts.Call("/certificate", pair, nil); err != nil {
-		return nil, &types.HostCommunication{}
+	if fault := v.issue(l, names); fault != nil {
+		return nil, fault
 	}
 	entity, fault := v.plant(into, l)
 	if fault != nil {
@@ -180,6 +180,68 @@ func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConne
 		return l.ref, nil
 	}
 	return entity.Reference(), nil
+}
+
+func secret() string {
+	var raw [24]byte
+	_, _ = rand.Read(raw[:])
+	return hex.EncodeToString(raw[:])
+}
+
+// putAgent puts the agent onto a host, with an account of its own.
+func (v *VCenter) putAgent(l *link, password string) types.BaseMethodFault {
+	manager := map[string]any{"server": l.server, "manager": v.instance, "address": v.front.Addr().IP.String(), "password": password, "force": true}
+	if err := v.hosts.Call("/manager", manager, nil); err != nil {
+		return &types.AlreadyBeingManaged{IpAddress: l.name}
+	}
+	return nil
+}
+
+// issue gives a host a certificate of the vCenter's own authority.
+func (v *VCenter) issue(l *link, names []string) types.BaseMethodFault {
+	certificate, key, err := v.vmca.issue(names)
+	if err != nil {
+		return &types.SystemError{Reason: err.Error()}
+	}
+	pair := map[string]string{"server": l.server, "certificate": string(certificate), "key": string(key)}
+	if err := v.hosts.Call("/certificate", pair, nil); err != nil {
+		return &types.HostCommunication{}
+	}
+	return nil
+}
+
+// takeBack connects a host by an account, as it was taken in: one that was
+// installed anew knows neither the agent nor this vCenter's authority.
+func (v *VCenter) takeBack(l *link, spec types.HostConnectSpec) types.BaseMethodFault {
+	if fault := v.checkPins(spec); fault != nil {
+		return fault
+	}
+	spec.HostName = l.name
+	c, chained, fault := v.callOn(context.Background(), spec, l.where)
+	if fault != nil {
+		return fault
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	var host mo.HostSystem
+	ref := types.ManagedObjectReference{Type: "HostSystem", Value: "ha-host"}
+	if err := property.DefaultCollector(c).RetrieveOne(ctx, ref, []string{"name", "summary.hardware"}, &host); err != nil {
+		return faultOf(err)
+	}
+	if host.Summary.Hardware.Uuid != l.uuid {
+		return &types.NotSupportedHost{}
+	}
+	password := secret()
+	if fault := v.putAgent(l, password); fault != nil {
+		return fault
+	}
+	l.mu.Lock()
+	l.password = password
+	l.mu.Unlock()
+	if chained {
+		return nil
+	}
+	return v.issue(l, []string{l.name, host.Name})
 }
 
 // plant makes the host's object, and for a host of its own all around it.
@@ -248,13 +310,18 @@ func (h *host) DisconnectHostTask(ctx *simulator.Context, _ *types.DisconnectHos
 		})}}
 }
 
-// ReconnectHostTask takes up with a host again.
-func (h *host) ReconnectHostTask(ctx *simulator.Context, _ *types.ReconnectHost_Task) soap.HasFault {
+// ReconnectHostTask takes up with a host again, by its agent or by an account.
+func (h *host) ReconnectHostTask(ctx *simulator.Context, req *types.ReconnectHost_Task) soap.HasFault {
 	return &methods.ReconnectHost_TaskBody{Res: &types.ReconnectHost_TaskResponse{Returnval: h.v.task(ctx, h.Self, "reconnect",
 		func() (types.AnyType, types.BaseMethodFault) {
 			l := h.v.linkOf(h.Self)
 			if l == nil {
 				return nil, &types.ManagedObjectNotFound{Obj: h.Self}
+			}
+			if spec := req.CnxSpec; spec != nil && spec.UserName != "" {
+				if fault := h.v.takeBack(l, *spec); fault != nil {
+					return nil, fault
+				}
 			}
 			l.setConnected(true)
 			if _, fault := h.v.open(l); fault != nil {
