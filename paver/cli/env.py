@@ -76,7 +76,7 @@ def _more(
     """Yields what depends on this machine: proxies, and the folder in which mc looks for roots."""
     from paver.driver import Root  # noqa: PLC0415
     from paver.foundation import places  # noqa: PLC0415
-    from paver.runs.exports import root_file  # noqa: PLC0415
+    from paver.runs.exports import pem_file, root_file  # noqa: PLC0415
 
     tools = {one.tool for one in found.variables}
     if arguments.socks is not None:
@@ -87,10 +87,16 @@ def _more(
             yield "CREDHUB_PROXY", proxy
         if tools & {"fly", "mc", "govc"}:
             yield "HTTPS_PROXY", proxy
-    own = site.services.object_store.external is None
-    if "mc" in tools and own:
-        root_file(folder / "mc" / "certs" / "CAs" / "site.pem", vault.index(), Root((places.root().name,)))
-        yield "MC_CONFIG_DIR", str(folder / "mc")
+    if "mc" not in tools:
+        return
+    roots, pem = folder / "mc" / "certs" / "CAs" / "site.pem", places.store_ca(site)
+    if site.services.object_store.external is None:
+        root_file(roots, vault.index(), Root((places.root().name,)))
+    elif pem:
+        pem_file(roots, pem)
+    else:
+        return
+    yield "MC_CONFIG_DIR", str(folder / "mc")
 
 
 def _shell(found: Exports, more: dict[str, str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from paver.engine.resource import META_FIELDS, Resource
+from paver.engine.resource import META_FIELDS, Endpoint, Resource
 from paver.engine.values import Output, ResourceId, Secret, references
 
 
@@ -24,11 +24,18 @@ class Graph:
         resources: by id, each after all that it needs, phase by phase, else in the order in which they were wished for.
         needs: the direct predecessors of each.
         holders: `within` and the endpoint's provider: what implies absence.
+        providers: what brings each endpoint into being.
     """
 
     resources: Mapping[ResourceId, Resource[Any]]
     needs: Mapping[ResourceId, frozenset[ResourceId]]
     holders: Mapping[ResourceId, frozenset[ResourceId]]
+    providers: Mapping[str, ResourceId] = dataclasses.field(default_factory=dict)
+
+    def asked_through(self, at: Endpoint[Any, Any]) -> frozenset[ResourceId]:
+        """Returns what has to stand before anybody dials an endpoint: its provider, and that of what leads there."""
+        found = (at.provider, self.providers.get(at.through) if at.through is not None else None)
+        return frozenset(one for one in found if one is not None)
 
     def dependents(self) -> dict[ResourceId, set[ResourceId]]:
         """Returns the direct successors of each."""
@@ -72,6 +79,12 @@ def build(
             raise ValueError(msg)
         by_id[resource.id] = resource
     rank = {phase: number for number, phase in enumerate(phases)}
+    providers = {
+        at.name: at.provider
+        for one in by_id.values()
+        for at in (one.at, *one.also)
+        if at.provider is not None
+    }
     needs: dict[ResourceId, frozenset[ResourceId]] = {}
     holders: dict[ResourceId, frozenset[ResourceId]] = {}
     # Once an endpoint, not once a resource: a host's connector lists all that is read of it.
@@ -79,7 +92,8 @@ def build(
     for id_, resource in by_id.items():
         holding = {one for one in (resource.within, resource.at.provider) if one is not None and one != id_}
         used = data_edges(resource) | reaching.get(resource.at.name, frozenset())
-        needed = frozenset((holding | resource.after | used) - {id_})
+        leads = {providers[at.through] for at in (resource.at, *resource.also) if at.through in providers}
+        needed = frozenset((holding | leads | resource.after | used) - {id_})
         for one in needed:
             if one not in by_id:
                 msg = f"{id_} needs {one}, which nobody wishes for"
@@ -90,7 +104,7 @@ def build(
         needs[id_] = needed
         holders[id_] = frozenset(holding)
     ordered = _ordered(needs, {id_: (rank[one.phase], n) for n, (id_, one) in enumerate(by_id.items())})
-    return Graph({id_: by_id[id_] for id_ in ordered}, needs, holders)
+    return Graph({id_: by_id[id_] for id_ in ordered}, needs, holders, providers)
 
 
 def _ordered(

@@ -1,6 +1,6 @@
 """Reads the world for a whole wish: one thread an endpoint, in the order of the edges.
 
-What lies in something absent is absent; what lies in something half made is not asked. A thing that
+What lies in something absent is absent; what lies in something half made, or beyond it, is not asked. A thing that
 should answer and does not stops the planning: it never counts as absent.
 """
 
@@ -65,8 +65,8 @@ def observe(graph: Graph, world: ReadingWorld, board: Board, decide: Decide) -> 
             for name, queue in queues.items():
                 if queue and name not in working and not errors:
                     id_ = queue.popleft()
-                    holders = [(seen[one], graph.resources[one]) for one in graph.holders[id_]]
-                    held = all(standing(found.facts, holder) for found, holder in holders)
+                    before = graph.holders[id_] | graph.asked_through(graph.resources[id_].at)
+                    held = all(standing(seen[one].facts, graph.resources[one]) for one in before)
                     future = pool.submit(_look, graph.resources[id_], held, world, board)
                     busy[future] = (name, id_)
             if not busy:

@@ -25,9 +25,9 @@ def marked(
     """Returns all that bears the site's mark; under a selection only where something selected was renamed."""
 
     def reachable(ground: Ground) -> bool:
-        provider = ground.at.provider
-        return provider is None or (
-            provider in seen and standing(seen[provider].facts, graph.resources[provider])
+        return all(
+            one in seen and standing(seen[one].facts, graph.resources[one])
+            for one in graph.asked_through(ground.at)
         )
 
     grounds = paved.grounds
@@ -97,16 +97,14 @@ def actions(
             )
         )
     if leaving and made:
-        _before_providers(paved, planned, made)
+        _before_providers(paved, graph, planned, made)
     return made
 
 
-def _before_providers(paved: Paved, planned: list[Action], orphans: list[Action]) -> None:
-    """Makes each delete of an endpoint's provider wait for the orphans that live there."""
-    provider_of = {ground.at.name: ground.at.provider for ground in paved.grounds}
+def _before_providers(paved: Paved, graph: Graph, planned: list[Action], orphans: list[Action]) -> None:
+    """Makes each delete of what an endpoint is dialled by wait for the orphans that live there."""
+    dialled_by = {ground.at.name: graph.asked_through(ground.at) for ground in paved.grounds}
     for number, action in enumerate(planned):
-        living = {
-            orphan.resource for orphan in orphans if provider_of.get(orphan.endpoint) == action.resource
-        }
+        living = {one.resource for one in orphans if action.resource in dialled_by.get(one.endpoint, ())}
         if living:
             planned[number] = dataclasses.replace(action, needs=tuple(sorted(set(action.needs) | living)))

@@ -127,6 +127,7 @@ def _part(graph: Graph, request: Request) -> Graph:
         {id_: resource for id_, resource in graph.resources.items() if id_ in ids},
         {id_: needed for id_, needed in graph.needs.items() if id_ in ids},
         {id_: holding for id_, holding in graph.holders.items() if id_ in ids},
+        graph.providers,
     )
 
 

@@ -48,11 +48,14 @@ class Endpoint(Generic[R, W]):
         name: literal, as in `host:esx-01`; the settings behind it stand in its connector.
         provider: the resource that brings it into being; planned absent means nobody dials it.
         slots: how many writers at once.
+        through: the endpoint that it is only reached through; as long as that is not brought into being nobody dials this
+            one either, but what is there neither comes nor goes with it.
     """
 
     name: str
     provider: ResourceId | None = None
     slots: int = 1
+    through: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from paver.driver import Connector, Endpoint, InUse, Material, ResourceId, Secret, output, resource_id
+from paver.driver import (
+    JUMPBOX_ENDPOINT,
+    Connector,
+    Endpoint,
+    InUse,
+    Material,
+    ResourceId,
+    Secret,
+    output,
+    resource_id,
+)
 from paver.foundation import named_files
 from paver.sitefile.site import Site
 from paver.transport.http import Basic, ClientCredentials, HttpConnector, PasswordGrant
@@ -71,12 +81,16 @@ def concourse() -> Endpoint[Any, Any]:
 
 def object_store(site: Site) -> Endpoint[Any, Any]:
     """The object store's S3 API."""
-    return Endpoint("s3", None if site.services.object_store.external else STORE_DEPLOYMENT, slots=4)
+    if site.services.object_store.external:
+        return Endpoint("s3", slots=4, through=JUMPBOX_ENDPOINT)
+    return Endpoint("s3", STORE_DEPLOYMENT, slots=4)
 
 
 def registry(site: Site) -> Endpoint[Any, Any]:
     """The registry's API."""
-    return Endpoint("registry", None if site.services.registry.external else REGISTRY_DEPLOYMENT)
+    if site.services.registry.external:
+        return Endpoint("registry", through=JUMPBOX_ENDPOINT)
+    return Endpoint("registry", REGISTRY_DEPLOYMENT)
 
 
 def director_url(site: Site) -> str:
@@ -225,7 +239,7 @@ def _object_store(site: Site, via: str) -> Connector:
         endpoint=external.endpoint,
         access_key=external.login.user,
         secret_key=Secret(external.login.password.name),
-        roots=_roots(site, external.ca),
+        roots=external_roots(site, external.ca),
         region=external.region,
         via=via,
     )
@@ -244,12 +258,29 @@ def _registry(site: Site, via: str) -> Connector:
     return HttpConnector(
         name="registry",
         base_url=external.endpoint,
-        roots=_roots(site, external.ca),
+        roots=external_roots(site, external.ca),
         auth=Basic(external.login.user, Secret(external.login.password.name)) if external.login else None,
         via=via,
     )
 
 
-def _roots(site: Site, own: str | None) -> tuple[str, ...]:
+def store_ca(site: Site) -> str:
+    """Returns the roots that an external object store is held to, as one PEM; empty for one that BOSH deploys."""
+    external = site.services.object_store.external
+    return "".join(external_roots(site, external.ca)) if external else ""
+
+
+def registry_ca(site: Site) -> str:
+    """Returns the roots that an external registry is held to, as one PEM; empty for one that BOSH deploys."""
+    external = site.services.registry.external
+    return "".join(external_roots(site, external.ca)) if external else ""
+
+
+def external_roots(site: Site, own: str | None) -> tuple[str, ...]:
+    """Returns what a service that is there already is held to: its own root, or the site's extra ones.
+
+    Raises:
+        BadInput: if a file can't be read, or has no certificate.
+    """
     files = [own] if own else list(site.trust.extra_roots)
     return tuple(named_files.roots(site, name) for name in files)

@@ -209,3 +209,7 @@ def _shared(wish: Wish, team: str) -> None:
         _entry(wish, f"{base}/registry_password", "password", {"value": password})
     root = wish.need(places.root())
     _entry(wish, f"{base}/root_ca", "value", {"value": output(root.id, "pem", str)})
+    # What is there already has roots of its own; without any it is held to those that every machine knows.
+    for name, pem in (("object_store_ca", places.store_ca(site)), ("registry_ca", places.registry_ca(site))):
+        if pem:
+            _entry(wish, f"{base}/{name}", "value", {"value": pem})

@@ -106,7 +106,15 @@ def _revealed(part: Secret | Quoted, reveal: Callable[[Secret], str]) -> str:
 def root_file(path: Path, index: Index | None, root: Root) -> Path:
     """Writes certificates of the sealed store's public part to `path` (0600) and returns it."""
     pems = [index.entries[name].public.get("pem") for name in root.entries] if index is not None else []
-    text = "".join(str(pem).rstrip("\n") + "\n" for pem in pems if pem)
+    return pem_file(path, "".join(str(pem).rstrip("\n") + "\n" for pem in pems if pem))
+
+
+def pem_file(path: Path, text: str) -> Path:
+    """Writes certificates to `path` (0600) and returns it.
+
+    Raises:
+        PaverError: if that is not possible there.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

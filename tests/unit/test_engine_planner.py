@@ -195,6 +195,33 @@ def test_a_part_of_a_destroy_takes_away_nothing_on_which_something_stands(engine
     assert json.loads((room / "a").read_text()) == {}
 
 
+def test_what_is_reached_through_something_absent_is_asked_by_nobody_and_does_not_go_with_it(
+    engine: Engine, room: Path
+) -> None:
+    def beyond(colour: str) -> Paved:
+        paved = wish(room, shelves={"a": {"x": 1}, "b": {"y": 1}, "c": {"z": 1}}, colour=colour)
+        gate, far, near = paved.resources
+        near = dataclasses.replace(near, at=dataclasses.replace(near.at, provider=gate.id))
+        far = dataclasses.replace(far, at=dataclasses.replace(far.at, through=near.at.name))
+        grounds = [
+            dataclasses.replace(one, at=far.at) if one.at.name == far.at.name else one
+            for one in paved.grounds
+        ]
+        return dataclasses.replace(paved, resources=(gate, far, near), grounds=tuple(grounds))
+
+    paved = beyond("grey")
+    dark = {**paved.connectors, "shelf:b": memory.Shelf(str(room / "gone" / "b"))}
+    planned = engine.plan(dataclasses.replace(paved, connectors=dark))
+    assert set(pending(planned).values()) == {"create"}
+    (far,) = (action for action in planned.actions if action.resource == "memory.box:b/y")
+    assert (far.asked, far.needs) == (False, ("memory.box:a/x",))
+    assert not engine.apply(paved).failed
+    (replaced,) = (one for one in engine.plan(beyond("red")).actions if one.resource == "memory.box:a/x")
+    assert (replaced.verb.value, replaced.lost) == ("replace", ("memory.box:c/z",))
+    leaving = {one.resource: one for one in engine.plan(paved, Request(mode="destroy")).actions}
+    assert "memory.box:b/y" in leaving[replaced.resource].needs
+
+
 def test_an_endpoint_that_does_not_answer_is_never_absent(engine: Engine, room: Path) -> None:
     paved = wish(room, shelves={"a": {"x": 1}})
     room.rmdir()

@@ -65,13 +65,13 @@ def contract(site: Site, under: Paved) -> dict[str, Any]:
         },
         "object_store": {
             "endpoint": places.object_store_url(site),
-            "ca": root if site.services.object_store.external is None else "",
+            "ca": places.store_ca(site) if site.services.object_store.external else root,
             "buckets": sorted(site.services.object_store.buckets),
             **_store_login(site),
         },
         "registry": {
             "url": places.registry_url(site),
-            "ca": root if site.services.registry.external is None else "",
+            "ca": places.registry_ca(site) if site.services.registry.external else root,
             "cred_ref": f"{_team(site)}/registry_password" if places.registry_secret(site) else "",
         },
         "iaas": {name: _reference(value) for name, value in sorted(under.cpi_values.items())},

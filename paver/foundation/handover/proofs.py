@@ -173,6 +173,29 @@ class RegistryProof(_Proof):
         )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RegistryLogin(_Proof):
+    """Asks a registry that is there already whether it knows the site's account; pushes nothing to somebody else's."""
+
+    kind: ClassVar[str] = "proof.registry-login"
+    calls: ClassVar = {
+        Verb.CREATE: record.CALLS,
+        Verb.UPDATE: record.CALLS,
+        Verb.DELETE: record.REMOVE,
+    }
+
+    def says(self) -> str:
+        return "it answers, and knows the account"
+
+    def checks(self, world: Reader, facts: ProofFacts) -> Iterable[Check]:
+        del facts
+        world.session(self.also[0]).get("/v2/")
+        yield Check("it answers, with its own certificate, and knows the account", ok=True)
+
+    def prove(self, world: Writer) -> None:
+        world.session(self.also[0]).get("/v2/")
+
+
 def _push(registry: Any, data: bytes) -> str:
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     begun = registry.post("/v2/paver/proof/blobs/uploads/", call="POST /v2/:name/blobs/uploads/")
