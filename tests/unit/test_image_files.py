@@ -16,8 +16,9 @@ import pytest
 
 from paver.cli import entry
 from paver.errors import BadInput, PaverError, Refused
-from paver.image import base, bill, build, diff, host, publish, published, stages, verify
+from paver.image import base, bill, build, diff, host, payload, publish, published, stages, verify
 from paver.image.lock import Lock
+from paver.lab.qemu import programs
 from paver.ovf import certificate
 from paver.ovf.ova import Ova
 from paver.signing import ssh
@@ -468,6 +469,39 @@ def test_each_place_that_a_build_fills_is_looked_at_before_it(
     with pytest.raises(PaverError) as refusal:
         host.require(tmp_path / "cache", tmp_path / "not" / "there")
     assert refusal.value.do == f"make room, or set {chosen} to where there is some"
+
+
+def test_a_build_looks_at_the_machine_before_it_provides_compiles_or_unpacks_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(cache: Path, out: Path) -> None:
+        assert (cache, out) == (tmp_path / "cache", tmp_path / "out")
+        raise PaverError("the disk is too full")
+
+    monkeypatch.setattr(host, "require", full)
+    monkeypatch.setattr(programs, "provide", lambda *_: pytest.fail("it provides programs"))
+    order = build.Order(
+        source=build.default_source(), out=tmp_path / "out", cache=tmp_path / "cache", pool=tmp_path
+    )
+    with pytest.raises(PaverError, match="the disk is too full"):
+        build.build(order, lambda _: pytest.fail("it begins"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_whatever_decides_which_paver_is_in_the_image_is_in_the_digest_of_its_payload(tmp_path: Path) -> None:
+    (tmp_path / "paver" / "__pycache__").mkdir(parents=True)
+    names = ("requirements.lock", "pyproject.toml", "paver/one.py", "paver/__pycache__/one.pyc")
+    for name in names:
+        (tmp_path / name).write_text("before")
+    seen = [payload.digest(tmp_path)]
+    for name in names:
+        (tmp_path / name).write_text("after")
+        seen.append(payload.digest(tmp_path))
+    (tmp_path / "paver" / "one.py").rename(tmp_path / "paver" / "two.py")
+    seen.append(payload.digest(tmp_path))
+    # What Python compiled for itself decides nothing.
+    assert seen[4] == seen[3]
+    assert len(set(seen)) == 5
 
 
 @pytest.mark.parametrize("option", ["sign", "certify"])

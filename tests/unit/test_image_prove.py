@@ -253,6 +253,16 @@ def test_a_folder_without_one_disk_is_no_image(tmp_path: Path) -> None:
         run.prove(run.Order(file=tmp_path, only=("bios-nocloud",)), lambda _: None, lambda _: None)
 
 
+def test_a_disk_without_room_for_a_proof_is_told_before_anything_is_taken_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_ROOM", 2**60)
+    order = run.Order(file=tmp_path / "x.ova", only=("bios-nocloud",))
+    with pytest.raises(PaverError, match=r"are free at .*a proof takes") as refused:
+        run.prove(order, lambda _: pytest.fail("it begins"), lambda _: None)
+    assert "TMPDIR" in refused.value.do
+
+
 def test_a_disk_that_would_have_qemu_open_another_file_is_refused_before_anything_is_booted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

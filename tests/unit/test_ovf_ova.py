@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import defusedxml.ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -366,6 +367,43 @@ def test_what_is_made_is_read_back(disk: bytes, networks: list[str], value: str,
         assert found.products == (product,)
         assert found.items[0].quantity == cpus
         assert found.hardware == ("vmx-17",)
+
+
+def test_the_descriptor_has_the_order_of_dmtfs_schema_and_what_hosts_insist_on() -> None:
+    root = defusedxml.ElementTree.fromstring(_members()[OVF])
+    [hardware] = root.iterfind("{*}VirtualSystem/{*}VirtualHardwareSection")
+    items = [[child.tag.partition("}")[2] for child in item] for item in hardware.iterfind("{*}Item")]
+    # CPU, memory, controller, disk, network card: elements of the schema in alphabetical order.
+    assert len(items) == 5
+    assert items == [sorted(item) for item in items]
+    numbers = [each.text for each in hardware.iterfind("{*}Item/{*}InstanceID")]
+    assert len(set(numbers)) == len(numbers)
+    subtypes = [each.text for each in hardware.iterfind("{*}Item/{*}ResourceSubType")]
+    assert subtypes == ["VirtualSCSI", "VmxNet3"]
+    # Of `default` a host says that it could not acquire a lease.
+    vmware = "{http://www.vmware.com/schema/ovf}"
+    told = {
+        each.get(f"{vmware}key"): each.get(f"{vmware}value") for each in hardware.iterfind(f"{vmware}Config")
+    }
+    assert told == {"firmware": "bios", "powerOpInfo.powerOffType": "preset"}
+
+
+def test_an_ova_that_was_changed_while_it_was_verified_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "box.ova"
+    path.write_bytes(_good())
+    digests = archive._digests
+
+    def slowly(*arguments: Any) -> dict[str, str]:
+        found = digests(*arguments)
+        with path.open("ab") as file:
+            file.write(bytes(512))
+        return found
+
+    monkeypatch.setattr(archive, "_digests", slowly)
+    with Ova(path) as ova, pytest.raises(BadInput, match="was changed while it was verified"):
+        ova.verify()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "-x", "x" * 81, "a/b"])
