@@ -23,6 +23,7 @@ from paver.runs.apply import Report
 from paver.runs.folder import SiteFolder
 from paver.runs.session import Session
 from paver.sealed import store
+from paver.transport.context import Wire
 from tests.support.command import Command, command
 from tests.support.memory import memory
 
@@ -476,6 +477,37 @@ def test_apply_as_json_prints_one_document_and_nothing_else(site: Command) -> No
     assert ran.json["schema"] == "paver.outcome/1"
     assert ran.json["left"] == []
     assert Path(ran.json["folder"]).is_dir()
+
+
+def test_what_is_tried_again_while_a_run_acts_stands_in_its_journal(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wires: list[Wire] = []
+    answers: list[BaseException | None] = [ConnectionResetError(), None]
+    create = memory.Box.create
+
+    def connect(shelf: Any, wire: Wire) -> Any:
+        wires.append(wire)
+        return shelf
+
+    def cut() -> None:
+        answer = answers.pop(0) if answers else None
+        if answer is not None:
+            raise answer
+
+    def made(box: Any, world: Any) -> None:
+        wires[-1].repeated("left", "looking for room", cut)
+        create(box, world)
+
+    monkeypatch.setattr(memory.Shelf, "connect", connect)
+    monkeypatch.setattr(memory.Box, "create", made)
+    site.fine("apply", "--yes", "--progress", "none")
+    (folder,) = site.runs
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    (retry,) = [line for line in lines if line["event"] == "retry"]
+    told = (retry["endpoint"], retry["doing"], retry["attempt"])
+    assert told == ("left", "looking for room", 1)
+    assert retry["what"] == "ConnectionResetError"
 
 
 def test_events_are_kept_for_whoever_follows(site: Command) -> None:

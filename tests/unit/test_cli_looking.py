@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -318,6 +320,25 @@ def test_preflight_names_everything_that_is_missing_at_once(site: Command) -> No
     assert ran.code == 3
     bad = {(one["subject"], one["check"]) for one in ran.json["findings"] if one["grade"] == "input"}
     assert bad == {("sealed store", "key"), ("files", "BUCC artefact")}
+
+
+def test_a_password_that_vcenter_would_refuse_is_named_before_anything_is_planned(whole: Command) -> None:
+    # Put in before the site file had a use for it: nobody could know what it is for.
+    whole.patch.setattr(sys, "stdin", io.StringIO("correct-horse"))
+    whole.fine("secrets", "set", "mine")
+    text = whole.site.read_text()
+    assert "\n    fqdn: " in text
+    whole.site.write_text(text.replace("\n    fqdn: ", "\n    passwords: {root: secret:mine}\n    fqdn: "))
+    found = whole.run("preflight", "--json")
+    assert found.code == 3
+    (told,) = [one for one in found.json["findings"] if one["check"] == "mine"]
+    assert (told["grade"], told["wanted"], told["do"]) == (
+        "input",
+        "policy vcenter",
+        "paver secrets set mine",
+    )
+    assert "no upper-case letter" in told["seen"]
+    assert "correct-horse" not in found.out + found.err
 
 
 @pytest.mark.parametrize(
