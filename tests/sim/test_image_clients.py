@@ -143,6 +143,20 @@ def test_xorriso_reads_every_artefact_by_its_name_also_one_of_several_extents(tm
     assert {each.name for each in made.artefacts} == {small.name, huge.name}
 
 
+def test_a_cd_rom_of_artefacts_has_for_udev_the_label_and_kind_that_the_image_mounts(tmp_path: Path) -> None:
+    units = Path(__file__).parents[2] / "ova/base/etc/systemd/system"
+    wanted = dict(
+        re.findall(r"^(What|Type)=(.+)$", (units / "srv-artefacts.mount").read_text(), re.MULTILINE)
+    )
+    file, disk = tmp_path / "bucc.tar", tmp_path / "artefacts.iso"
+    file.write_bytes(b"artefact" * 5000)
+    artefacts.make(disk, [file], lambda _, __: None)
+    # udev names what is in a drive by what blkid finds on it.
+    found = ran(tools.program("blkid", "util-linux"), "--probe", "--output", "export", disk)
+    told = dict(line.split("=", 1) for line in found.stdout.decode().splitlines() if "=" in line)
+    assert wanted == {"What": f"/dev/disk/by-label/{told['LABEL']}", "Type": told["TYPE"]}
+
+
 @pytest.mark.lab
 def test_govc_reads_the_image_and_imports_it_into_a_host(tmp_path: Path) -> None:
     govc = build.build(["govc"])["govc"]
