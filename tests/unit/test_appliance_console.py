@@ -11,12 +11,13 @@ import pty
 import select
 import threading
 from collections.abc import Iterator
+from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
-from paver.appliance import console, mark, terminal
+from paver.appliance import answers, console, mark, terminal
 from paver.appliance.console import Form
 from paver.appliance.machine import Machine
 from paver.appliance.terminal import ChangedElsewhere
@@ -201,6 +202,24 @@ def test_a_password_is_typed_twice_and_shown_nowhere(made: Room) -> None:
     assert not any(PASSWORD in word for argv in made.ran for word in argv)
     assert "PasswordAuthentication yes" in made.read("etc/ssh/sshd_config.d/10-paver-console.conf")
     assert PASSWORD not in made.read(mark.FILE)
+
+
+def test_a_password_takes_the_place_of_the_key_that_was_let_in_before(made: Room) -> None:
+    keys = made.root / "home/paver/.ssh/authorized_keys"
+    given = answers.Answers(
+        card="00:50:56:01:02:03",
+        address=IPv4Interface("10.20.0.10/24"),
+        gateway=None,
+        dns=(),
+        ntp=(),
+        name="jumpbox",
+        key=KEY,
+    )
+    machine(made).apply(given, lambda _: None)
+    assert keys.read_text() == f"{KEY}\n"
+    machine(made).apply(dataclasses.replace(given, key=None, password=PASSWORD), lambda _: None)
+    assert not keys.exists()
+    assert made.given["chpasswd"] == f"paver:{PASSWORD}\n"
 
 
 def test_the_form_opens_again_with_what_was_said_and_keeps_who_may_log_in(made: Room) -> None:

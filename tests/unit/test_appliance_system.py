@@ -35,6 +35,22 @@ def test_ssh_takes_keys_and_no_root_and_only_the_form_says_otherwise_before_that
     assert sorted(names) == names
 
 
+def test_guestinfo_is_asked_before_a_cd_rom_and_nothing_is_no_error() -> None:
+    lines = (BASE / "cloud/cloud.cfg.d/90-paver.cfg").read_text().splitlines()
+    # ds-identify reads no list of several lines.
+    assert "datasource_list: [ VMware, NoCloud, None ]" in lines
+
+
+def test_what_would_listen_or_update_by_itself_is_off_until_somebody_wants_it() -> None:
+    lines = (BASE / "systemd/system-preset/10-paver.preset").read_text().splitlines()
+    off = {line.split()[1] for line in lines if line.startswith("disable ")}
+    assert off >= {
+        *("apt-daily.timer", "apt-daily-upgrade.timer", "chrony.service", "dnsmasq.service"),
+        *("rpcbind.service", "rpcbind.socket", "rsync.service", "ssh.socket"),
+    }
+    assert {"auditd.service", "nftables.service", "ssh.service"}.isdisjoint(off)
+
+
 def test_the_kernels_settings_are_those_that_a_booted_image_is_held_to() -> None:
     lines = (BASE / "sysctl.d/50-paver.conf").read_text().splitlines()
     given = [line for line in lines if not line.startswith("#")]
