@@ -20,7 +20,6 @@ GIVEN = {
 NAMED = {
     "vcenter": "vc",
     "vcenter_user": "u",
-    "vcenter_password": "a-password-of-nobody",
     "vcenter_host": "h",
     "vcenter_template": "t",
 }
@@ -41,6 +40,8 @@ def packer(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
         "CHECKPOINT_DISABLE": "1",
         "HOME": str(folder),
         "PACKER_CACHE_DIR": str(folder),
+        # Where no list of processes shows it.
+        "PKR_VAR_vcenter_password": "a-password-of-nobody",
     }
     return subprocess.run(
         [str(program), *argv], capture_output=True, text=True, check=False, cwd=ROOT, env=environment
