@@ -12,7 +12,8 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from paver.driver import Check, Facts, PaverError, Reader, Secret, Unobservable, Writer, resource_id
+from paver.driver import STORE, Check, Facts, PaverError, Reader, Secret, Unobservable, Writer, resource_id
+from paver.drivers.vsphere.endpoints import shown_certificate
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.inventory import attributes, cluster, retreat
 from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
@@ -66,7 +67,7 @@ class ClusterHostFacts(Facts):
     Attributes:
         cluster: the cluster that it is in.
         connected: vCenter reaches it.
-        certificate: SHA-256 of what the host itself shows as long as vCenter reaches it; other resources use it.
+        certificate: SHA-256 of what the host itself shows; None where vCenter is to replace that. Other resources use it.
     """
 
     cluster: str | None = None
@@ -131,13 +132,17 @@ class ClusterHost(Entity[ClusterHostFacts]):
         facts = super().read(world)
         if facts is None or facts.cluster is None:
             return facts
-        # One that vCenter lost may have been installed anew: what it shows then is replaced as by adding it.
-        certificate = None
-        if facts.connected:
-            certificate = tls.fingerprint(shown(world.session(self.also[0]), self.host))
+        certificate: str | None = tls.fingerprint(shown(world.session(self.also[0]), self.host))
+        if not facts.connected and certificate != self._kept(world):
+            # It was installed anew while vCenter had it: what it shows now is replaced, as by adding it.
+            certificate = None
         renamed = world.moved.get(resource_id(cluster.Cluster.kind, facts.cluster))
         held = key_of(renamed) if renamed is not None else facts.cluster
         return dataclasses.replace(facts, cluster=held, certificate=certificate)
+
+    def _kept(self, world: Reader) -> str | None:
+        entry = world.session(STORE).entry(shown_certificate(self.host))
+        return None if entry is None else tls.fingerprint(str(entry.public["pem"]))
 
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Adds the host.
