@@ -60,7 +60,7 @@ class HttpError(PaverError):
         body: the beginning of the answer, redacted.
     """
 
-    def __init__(self, name: str, method: str, url: str, status: int, body: str) -> None:
+    def __init__(self, name: str, method: str, url: str, status: int, body: str, secret: str = "") -> None:
         hints = {
             401: "the credentials are wrong or expired",
             403: "the account may not do that",
@@ -69,7 +69,10 @@ class HttpError(PaverError):
             507: "its storage is full",
         }
         super().__init__(
-            f"{name}: {method} {url} was answered with {status}", why=hints.get(status, ""), seen=body
+            f"{name}: {method} {url} was answered with {status}",
+            why=hints.get(status, ""),
+            do=f"compare secret:{secret} with what is set there" if secret and status == 401 else "",
+            seen=body,
         )
         self.status = status
         self.method = method
@@ -189,9 +192,8 @@ class Line:
             ) from error
         where = str(response.url.copy_with(query=None, userinfo=b""))
         if not response.is_success and response.status_code not in expect:
-            raise HttpError(
-                self.name, method, where, response.status_code, redacted(content.decode("utf-8", "replace"))
-            )
+            told = redacted(content.decode("utf-8", "replace"))
+            raise HttpError(self.name, method, where, response.status_code, told, credentials.secret)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, content, where)
 

@@ -91,6 +91,16 @@ class Credentials:
         self._until = 0.0
 
     @property
+    def secret(self) -> str:
+        """The name of the secret that proves who asks, empty where none does."""
+        auth = self._auth
+        if auth is None:
+            return ""
+        if isinstance(auth, Bearer):
+            return auth.token.name
+        return auth.secret.name if isinstance(auth, ClientCredentials) else auth.password.name
+
+    @property
     def renewable(self) -> bool:
         """Whether a 401 may mean that a token expired."""
         return isinstance(self._auth, ClientCredentials | PasswordGrant)

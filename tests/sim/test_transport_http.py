@@ -29,6 +29,7 @@ from paver.lab import build, pki
 from paver.transport import http_auth, tls
 from paver.transport.context import Retry, Timeouts, Wire
 from paver.transport.http import Basic, ClientCredentials, HttpConnector, HttpError, HttpWriter
+from paver.transport.http_auth import Bearer
 from paver.transport.s3 import S3Connector, S3Error, S3Writer
 from paver.transport.tunnel import ConnectProxy
 
@@ -266,6 +267,18 @@ def test_an_error_tells_status_and_place_and_no_secret(served: Served) -> None:
     assert caught.value.url == f"https://{ADDRESS}:{served.port}/bad"
     assert "hunter" not in shown
     assert '"x": "y"' in shown
+    connection.close()
+
+
+def test_who_is_refused_is_told_which_secret_was_not_taken(served: Served) -> None:
+    connection = served.connector(auth=Bearer(Named("ci-token"))).connect(Wire(reveal=lambda _: "t1"))
+    with pytest.raises(HttpError) as caught:
+        connection.reader().get("/expired")
+    assert caught.value.status == 401
+    assert caught.value.do == "compare secret:ci-token with what is set there"
+    with pytest.raises(HttpError) as other:
+        connection.reader().get("/none")
+    assert other.value.do == ""
     connection.close()
 
 
