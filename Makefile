@@ -36,8 +36,8 @@ test-kills: check ## runs killed at every boundary of the journal and at 40 rand
 demo: setup ## raise the lab, run the whole main job in it, leave the report (PHASES=hosts,jumpbox for a part)
 	@$(PY) -m paver.lab.demo $(if $(PHASES),--phases $(PHASES)) $(if $(IMAGE),--image $(IMAGE))
 
-image: setup ## the jumpbox's OVA, into dist/image
-	@$(PY) -m paver image build
+image: setup ## the jumpbox's OVA, signed, into dist/image (SIGN=key, else one of this account's own)
+	@$(PY) -m paver image build $(if $(SIGN),--sign $(SIGN))
 
 image-prove: setup ## boot that OVA in QEMU and hold it to what it should be (IMAGE=file, ONLY="way way" for a part)
 	@$(PY) -m paver image prove $(or $(IMAGE),$(lastword $(sort $(wildcard dist/image/*.ova)))) $(addprefix --only ,$(ONLY))

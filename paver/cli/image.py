@@ -20,7 +20,7 @@ SHOWN_FILES = 40
 EXAMPLES = """\
 examples:
   paver image build                          the jumpbox's OVA, into dist/image
-  paver image build --sign operator          and sign it with this SSH key
+  paver image build --sign operator          signed with this SSH key and not this account's own
   paver image verify paver-jumpbox-0.1.0.ova --key publisher.pub
   paver image verify somebody-elses.ova      structure, digests, every grain of its disks
   paver image diff old.ova new.ova           which packages and files differ, and where the disks do
@@ -51,7 +51,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     build.add_argument("--pool", type=Path, help="a folder of .debs that was kept (default: in the cache)")
     build.add_argument("--offline", action="store_true", help="fetch no .debs: all have to be in the pool")
-    build.add_argument("--sign", type=Path, metavar="KEY", help="sign with this private SSH key (Ed25519)")
+    build.add_argument(
+        "--sign",
+        type=Path,
+        metavar="KEY",
+        help="sign with this private SSH key (Ed25519; default: one of this account's own, made at the first build)",
+    )
     build.add_argument(
         "--certify", type=Path, metavar="PEM", help="sign the OVF too: RSA key and certificate in one file"
     )
@@ -144,16 +149,19 @@ def _lock(arguments: argparse.Namespace) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    from paver.image import build, stages  # noqa: PLC0415 - `--help` does without it
+    from paver.image import build, own_key, published, stages  # noqa: PLC0415 - `--help` does without it
+    from paver.signing import ssh  # noqa: PLC0415 - likewise
 
     cache = stages.root()
+    key = arguments.sign or own_key.provided()
+    signer = ssh.public(published.signing_key(key))
     order = build.Order(
         source=arguments.source or build.default_source(),
         out=arguments.out,
         cache=cache,
         pool=arguments.pool or cache / "pool",
         offline=arguments.offline,
-        sign=arguments.sign,
+        sign=key,
         certify=arguments.certify,
     )
     built = build.build(order, _teller())
@@ -162,6 +170,7 @@ def _build(arguments: argparse.Namespace) -> int:
             f"built in {built.seconds:.0f} s: {built.files['ova']}, {built.size / 1e6:.0f} MB",
             f"  sha256 {built.sha256}",
             f"  unpacked beside it for ESXi's host client, which takes no large OVA: {built.files['ovf'].parent}",
+            f"  signed by {ssh.fingerprint(signer)}, {key}",
         ]
     )
     return 0
