@@ -6,12 +6,19 @@ No root, no loop device, no mount that this machine would see.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from paver.errors import PaverError
+from paver.image import children
 from paver.lab import system
+
+_WHOLE_GROUP = (
+    'trap \'trap "" TERM; kill 0\' TERM; exec 3<&0; "$@" <&3 3<&- & wait $!; code=$?; wait; exit $code'
+)
+"""Runs a command, and passes SIGTERM on to all of its group: mmdebstrap waits for its children to end, and does not end them.
+
+A shell gives what it does not wait for an empty standard input, unless it is another descriptor."""
 
 
 def run(
@@ -45,18 +52,10 @@ def run(
         "TZ": "UTC",
     }
     said: list[str] = []
-    # The umask reaches into the packages' own scripts.
     with (
         (stdin or Path(os.devnull)).open("rb") as given,
-        subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "mmdebstrap", *argv],
-            env=environment,
-            stdin=given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            umask=0o022,
+        children.running(
+            ["sh", "-c", _WHOLE_GROUP, "sh", "mmdebstrap", *argv], environment, stdin=given
         ) as running,
     ):
         for line in running.stdout or ():
@@ -65,6 +64,7 @@ def run(
                 tell(line[3:].strip().rstrip("."))
             elif line.startswith(("Unpacking ", "Setting up ")):
                 tell(" ".join(line.split()[:3]))
+        running.wait()
     if running.returncode:
         raise PaverError(
             f"{what} could not be unpacked",

@@ -1,23 +1,20 @@
 """Has Packer boot a disk, run the playbook in it twice, and take out what it changed.
 
-Packer runs in a group of its own, and ends with whoever started it: QEMU and Ansible are its affair.
+Packer ends with whoever started it: QEMU and Ansible are its affair.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
 import os
-import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from paver.errors import PaverError
-from paver.image import stages
+from paver.image import children, stages
 from paver.image.playlog import PlayLog
 from paver.lab import system
 from paver.trust import ssh_keys
@@ -28,7 +25,6 @@ PARTS = (TEMPLATES, PLAYBOOKS)
 USER_DATA = TEMPLATES / "user-data.yml"
 MEMORY_MB = 2048
 _RUNS = 2
-_GRACE = 30
 _CONSOLE_LINES = 15
 _LONGEST_CONSOLE = 64 * 1024
 _CLOCK_AFTER = dt.timedelta(days=1)
@@ -84,7 +80,7 @@ def provision(order: Order, tell: stages.Tell, limits: Limits | None = None) -> 
         console = folder / "console.log"
         log = PlayLog()
         argv = _argv(order, Path(short), folder, console, limits)
-        with _running(argv, order.source, _environment(order, Path(short), folder)) as running:
+        with children.running(argv, _environment(order, Path(short), folder), cwd=order.source) as running:
             code, late = _follow(running, log, limits.whole, tell)
         if code or late:
             raise _failure(log, console, code, limits, late=late)
@@ -113,8 +109,7 @@ def _argv(order: Order, short: Path, folder: Path, console: Path, limits: Limits
         "since": order.epoch,
     }
     given = [part for name, value in variables.items() for part in ("-var", f"{name}={value}")]
-    packer = ["packer", "build", "-color=false", "-only=qemu.jumpbox", *given, str(TEMPLATES)]
-    return ["setpriv", "--pdeathsig", "TERM", "--", *packer]
+    return ["packer", "build", "-color=false", "-only=qemu.jumpbox", *given, str(TEMPLATES)]
 
 
 def _key(source: Path, short: Path, folder: Path) -> Path:
@@ -145,44 +140,13 @@ def _environment(order: Order, short: Path, folder: Path) -> dict[str, str]:
     }
 
 
-@contextlib.contextmanager
-def _running(argv: list[str], source: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        argv,
-        cwd=source,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        umask=0o022,
-        # Ctrl-C is meant for us: we end it, and wait until it has cleaned up.
-        start_new_session=True,
-    ) as running:
-        try:
-            yield running
-        finally:
-            _end(running)
-
-
-def _end(running: subprocess.Popen[str]) -> None:
-    if running.poll() is None:
-        running.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            running.wait(_GRACE)
-    # Whatever is left of its group: what it started, where it could not end that itself.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(running.pid, signal.SIGKILL)
-
-
 def _follow(running: subprocess.Popen[str], log: PlayLog, limit: int, tell: stages.Tell) -> tuple[int, bool]:
     """Returns the exit code, and whether it was ended because it took too long."""
     late = threading.Event()
 
     def stop() -> None:
         late.set()
-        _end(running)
+        children.end(running)
 
     timer = threading.Timer(limit, stop)
     timer.start()

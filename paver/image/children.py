@@ -1,0 +1,54 @@
+"""What a build runs for minutes: it has a group of its own, and all of that ends with whoever started it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+_GRACE = 30
+"""Seconds in which it may clean up after itself."""
+
+
+@contextlib.contextmanager
+def running(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+) -> Iterator[subprocess.Popen[str]]:
+    """Yields the process, which is sent SIGTERM if its starter dies; at the end of the block it is ended, if it still runs.
+
+    Ctrl-C is meant for us: we end it, and wait until it has cleaned up. It writes files as an image has them (umask 022).
+    """
+    with subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", "--", *argv],
+        cwd=cwd,
+        env=environment,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        umask=0o022,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            end(process)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Asks it to end, if it still runs, and then ends whatever is left of its group: what it started, and could not end itself."""
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
