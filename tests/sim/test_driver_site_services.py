@@ -48,7 +48,7 @@ def paver(raised: Raised, verb: str, *arguments: str, code: int = 0, phases: tup
     folder = raised.lab.folder.parent / "site"
     chosen = [word for phase in phases for word in ("--phase", phase)]
     argv = [sys.executable, "-m", "paver", verb, "--site", str(folder / "site.yml"), *chosen, *arguments]
-    ran = raised.run(argv, check=False, env={"PYTHONPATH": system.python_path()}, timeout=120)
+    ran = raised.run(argv, check=False, env={"PYTHONPATH": system.python_path()}, timeout=600)
     assert ran.returncode == code, ran.stdout + ran.stderr
     return ran.stdout
 

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,15 @@ def test_a_first_interrupt_says_what_it_waits_for_and_a_second_one_would_leave(
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Has SIGINT do what it does at a terminal: a shell starts its background jobs with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_before_anything_was_begun_ends_the_command_with_130(
     site: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
