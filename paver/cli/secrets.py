@@ -204,8 +204,10 @@ def _note_a_stranger(site: Site, driver: Driver, name: str, wish: Mapping[str, s
     """Says so if the site file has no use for a secret of that name: most likely it is misspelt."""
     import difflib  # noqa: PLC0415 - only here
 
+    if wish is not None:
+        return
     wanted = _wanted(site, driver)
-    if wish is not None or name in wanted or not wanted:
+    if name in wanted or not wanted:
         return
     near = difflib.get_close_matches(name, sorted(wanted), 1)
     hint = f"; did you mean {near[0]}? `paver secrets remove {name}` takes it out again" if near else ""
