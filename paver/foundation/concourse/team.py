@@ -44,7 +44,7 @@ class Team(Resource[TeamFacts]):
     owners: frozenset[str]
 
     def read(self, world: Reader) -> TeamFacts | None:
-        entry = _entries(world).get(self.id)
+        entry = ledger.read(world, places.director()).get(self.id)
         return _team(world, self.at, self.name, ledger.mark(world.site, self.id, entry))
 
     def create(self, world: Writer) -> None:
@@ -64,11 +64,10 @@ class Team(Resource[TeamFacts]):
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[TeamFacts]:
-        for id_, entry in _entries(world).items():
-            if id_.startswith(f"{cls.kind}:"):
-                team = _team(world, at, entry["address"]["name"], ledger.mark(world.site, id_, entry))
-                if team is not None:
-                    yield team
+        for id_, entry in ledger.of_kind(world, places.director(), cls.kind):
+            team = _team(world, at, entry["address"]["name"], ledger.mark(world.site, id_, entry))
+            if team is not None:
+                yield team
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: TeamFacts) -> None:
@@ -119,7 +118,7 @@ class Pipeline(Resource[PipelineFacts]):
         return f"in team {self.team}, {jobs} {'job' if jobs == 1 else 'jobs'}"
 
     def read(self, world: Reader) -> PipelineFacts | None:
-        entry = _entries(world).get(self.id)
+        entry = ledger.read(world, places.director()).get(self.id)
         mark = ledger.mark(world.site, self.id, entry)
         there = _pipeline(world, self.at, self._address(), mark)
         if there is None or entry is None:
@@ -160,11 +159,10 @@ class Pipeline(Resource[PipelineFacts]):
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[PipelineFacts]:
-        for id_, entry in _entries(world).items():
-            if id_.startswith(f"{cls.kind}:"):
-                there = _pipeline(world, at, entry["address"], ledger.mark(world.site, id_, entry))
-                if there is not None:
-                    yield there
+        for id_, entry in ledger.of_kind(world, places.director(), cls.kind):
+            there = _pipeline(world, at, entry["address"], ledger.mark(world.site, id_, entry))
+            if there is not None:
+                yield there
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: PipelineFacts) -> None:
@@ -176,10 +174,6 @@ class Pipeline(Resource[PipelineFacts]):
         )
         if facts.mark is not None:
             ledger.strike(world, places.director(), facts.mark.id)
-
-
-def _entries(world: Reader) -> dict[str, Any]:
-    return ledger.read(world, places.director())
 
 
 def _note(

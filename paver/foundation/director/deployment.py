@@ -106,11 +106,10 @@ class Deployment(Resource[DeploymentFacts]):
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[DeploymentFacts]:
-        for id_, entry in ledger.read(world, at).items():
-            if id_.startswith(f"{cls.kind}:"):
-                found = _facts(world, at, id_, entry["address"]["name"], entry)
-                if found is not None:
-                    yield found
+        for id_, entry in ledger.of_kind(world, at, cls.kind):
+            found = _facts(world, at, id_, entry["address"]["name"], entry)
+            if found is not None:
+                yield found
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: DeploymentFacts) -> None:

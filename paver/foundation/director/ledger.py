@@ -6,7 +6,7 @@ versions that the director or Concourse cannot show. It outlives the jumpbox, as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from paver.driver import Endpoint, Mark, PaverError, Reader, ResourceId, Writer
@@ -25,6 +25,11 @@ def read(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
     if not found:
         return {}
     return loads(found[0]["content"], world.site)
+
+
+def of_kind(world: Reader, at: Endpoint[Any, Any], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields resource id and entry of each resource of one kind."""
+    yield from ((id_, entry) for id_, entry in read(world, at).items() if id_.startswith(f"{kind}:"))
 
 
 def loads(text: str, site: str) -> dict[str, Any]:

@@ -94,15 +94,14 @@ class Upload(Resource[UploadFacts]):
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[UploadFacts]:
-        for id_, entry in ledger.read(world, at).items():
-            if id_.startswith(f"{cls.kind}:"):
-                address = entry["address"]
-                yield UploadFacts(
-                    address=address,
-                    mark=ledger.mark(world.site, id_, entry),
-                    name=address["name"],
-                    version=address["version"],
-                )
+        for id_, entry in ledger.of_kind(world, at, cls.kind):
+            address = entry["address"]
+            yield UploadFacts(
+                address=address,
+                mark=ledger.mark(world.site, id_, entry),
+                name=address["name"],
+                version=address["version"],
+            )
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: UploadFacts) -> None:
