@@ -30,7 +30,7 @@ from paver.engine.resource import (
 )
 from paver.engine.store import STORE, Entry, Material, StoreReader, StoreWriter
 from paver.engine.values import InUse, Output, ResourceId, Secret, encode, kind_of, output, resource_id
-from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable
+from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable, nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -85,6 +85,7 @@ __all__ = [
     "Writer",
     "encode",
     "kind_of",
+    "nearest",
     "output",
     "resource_id",
 ]

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import unicodedata
+from collections.abc import Iterable
 from typing import ClassVar
 
 _COMMANDS = frozenset({"Cc", "Cf"})
@@ -91,6 +92,19 @@ def plain(text: str) -> str:
         c if c in "\t\n" or unicodedata.category(c) not in _COMMANDS else "\N{REPLACEMENT CHARACTER}"
         for c in text
     )
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Returns which of the `known` names was most likely meant by `name`, however it is cased or hyphenated; None if none is near."""
+    import difflib  # noqa: PLC0415 - only where a name is wrong
+
+    spelt = {_spelt(one): one for one in known}
+    found = difflib.get_close_matches(_spelt(name), spelt, 1)
+    return spelt[found[0]] if found else None
+
+
+def _spelt(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 def unwritten(error: OSError, what: str, do: str = "") -> PaverError:

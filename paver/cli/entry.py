@@ -41,10 +41,10 @@ def main(argv: list[str]) -> int:
 
 
 def _unknown(name: str) -> int:
-    import difflib  # noqa: PLC0415 - only for this message
+    from paver.errors import nearest  # noqa: PLC0415 - only for this message
 
-    near = difflib.get_close_matches(name, VERBS, 1)
-    hint = f"did you mean `paver {near[0]}`?" if near else "`paver --help` lists them"
+    near = nearest(name, VERBS)
+    hint = f"did you mean `paver {near}`?" if near else "`paver --help` lists them"
     if name.startswith("-"):
         hint = f"the verb comes first: `paver VERB {name}`"
     sys.stderr.write(f"error: paver has no verb {name!r}\n  do    {hint}\n")

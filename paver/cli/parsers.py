@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from paver.cli.verbs import VERBS
-from paver.errors import BadInput
+from paver.errors import BadInput, nearest
 
 _CHOICE = re.compile(r"argument (?P<of>\S+): invalid choice: '(?P<given>.*?)' \(choose from (?P<known>.*)\)")
 
@@ -24,8 +24,6 @@ class Parser(argparse.ArgumentParser):
         Raises:
             BadInput: always.
         """
-        import difflib  # noqa: PLC0415 - only for this message
-
         known: Iterable[str] = ()
         wrong = what = f"{self.prog}: {message}"
         if message.startswith("unrecognized arguments: "):
@@ -33,8 +31,8 @@ class Parser(argparse.ArgumentParser):
         elif chosen := _CHOICE.fullmatch(message):
             known, wrong = re.findall(r"[\w.-]+", chosen["known"]), chosen["given"]
             what = f"{self.prog} has no {wrong!r}" if chosen["of"] == "DO" else what
-        near = difflib.get_close_matches(wrong, known, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        near = nearest(wrong, known)
+        hint = f"did you mean {near}? " if near else ""
         raise BadInput(what, do=f"{hint}`{self.prog} --help` lists what there is")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paver.cli import opening, out, parsers
-from paver.errors import BadInput, Refused
+from paver.errors import BadInput, Refused, nearest
 
 if TYPE_CHECKING:
     from paver.driver import Driver
@@ -202,15 +202,13 @@ def _set(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver
 
 def _note_a_stranger(site: Site, driver: Driver, name: str, wish: Mapping[str, str] | None) -> None:
     """Says so if the site file has no use for a secret of that name: most likely it is misspelt."""
-    import difflib  # noqa: PLC0415 - only here
-
     if wish is not None:
         return
     wanted = _wanted(site, driver)
     if name in wanted or not wanted:
         return
-    near = difflib.get_close_matches(name, sorted(wanted), 1)
-    hint = f"; did you mean {near[0]}? `paver secrets remove {name}` takes it out again" if near else ""
+    near = nearest(name, sorted(wanted))
+    hint = f"; did you mean {near}? `paver secrets remove {name}` takes it out again" if near else ""
     out.note(f"warning: nothing in the site file refers to secret:{name}{hint}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import fnmatch
 from collections.abc import Collection
 
@@ -11,7 +10,7 @@ from paver.engine.graph import Graph, closure
 from paver.engine.plan import Action
 from paver.engine.resource import Verb
 from paver.engine.values import ResourceId
-from paver.errors import BadInput, Refused
+from paver.errors import BadInput, Refused, nearest
 
 _SHOWN = 5
 
@@ -40,17 +39,17 @@ class Selection:
         """
         for phase in self.phases:
             if phase not in phases:
-                near = difflib.get_close_matches(phase, phases, 1)
+                near = nearest(phase, phases)
                 raise BadInput(
                     f"there is no phase {phase}",
                     seen=f"phases: {', '.join(phases)}",
-                    do=f"did you mean {near[0]}?" if near else "name one of them",
+                    do=f"did you mean {near}?" if near else "name one of them",
                 )
         show = "`paver plan --ids` shows the names of the resources"
         for pattern in self.only:
             if not any(fnmatch.fnmatchcase(id_, pattern) for id_ in graph.resources):
-                near = difflib.get_close_matches(pattern, map(str, graph.resources), 1)
-                hint = f"did you mean {near[0]}? " if near else ""
+                near = nearest(pattern, map(str, graph.resources))
+                hint = f"did you mean {near}? " if near else ""
                 raise BadInput(f"nothing is selected by {pattern}", do=hint + show)
         if self and not any(self.has(id_, one.phase) for id_, one in graph.resources.items()):
             both = f"{', '.join(self.only)} in {', '.join(self.phases)}"

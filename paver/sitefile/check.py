@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Iterable, Iterator
 
+from paver.errors import nearest
 from paver.sitefile import tree
 from paver.sitefile.diagnostic import Diagnostic, Severity
 from paver.sitefile.models import JUMPBOX, Network
@@ -52,11 +52,11 @@ def known(
     existing = sorted(names)
     if name in existing:
         return
-    near = difflib.get_close_matches(name, existing, 1)
+    near = nearest(name, existing)
     there = (
         f"There are these {plural}: {', '.join(existing)}." if existing else f"There are no {plural} there."
     )
-    advice = f"Did you mean {near[0]}? {there}" if near else there
+    advice = f"Did you mean {near}? {there}" if near else there
     yield site.source.at(path, f"{shown(name)} is not in {where}", advice)
 
 
@@ -187,9 +187,9 @@ def _jumpbox(site: Site) -> Iterator[Diagnostic]:
 def _placed_by_bosh(site: Site) -> Iterator[Diagnostic]:
     """Director and services: in a network with an availability zone, static, not reserved."""
     if site.bucc.az not in site.azs:
-        near = difflib.get_close_matches(site.bucc.az, site.azs, 1)
+        near = nearest(site.bucc.az, site.azs)
         there = f"Networks have these: {', '.join(site.azs)}." if site.azs else "No network has an `az`."
-        advice = f"Did you mean {near[0]}? {there}" if near else there
+        advice = f"Did you mean {near}? {there}" if near else there
         yield site.source.at(("bucc", "az"), f"no network is in the availability zone {site.bucc.az}", advice)
     bosh = {("bucc", "address"), ("services", "object_store", "address"), ("services", "registry", "address")}
     for machine in site.machines():

@@ -6,10 +6,10 @@ Maps are merged key by key; anything else that the entry gives stands instead of
 from __future__ import annotations
 
 import dataclasses
-import difflib
 
 from pydantic import BaseModel
 
+from paver.errors import nearest
 from paver.sitefile import tree
 from paver.sitefile.diagnostic import Diagnostic
 from paver.sitefile.section import Alike
@@ -68,10 +68,10 @@ class _Entries:
         path = (*self._path, name, LIKE)
         if not isinstance(other, str) or other not in self._node.entries:
             others = [entry for entry in self._node.entries if entry != name]
-            near = difflib.get_close_matches(str(other), others, 1)
+            near = nearest(str(other), others)
             advice = f"There are: {', '.join(others)}." if others else "There is no other one."
             if near:
-                advice = f"Did you mean {near[0]}?"
+                advice = f"Did you mean {near}?"
             text = other if isinstance(other, str) and other.isprintable() else "this"
             self.found.append(self._source.at(path, f"{text} is not in {tree.dotted(self._path)}", advice))
             return None

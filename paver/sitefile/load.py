@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from paver.errors import BadInput
+from paver.errors import BadInput, nearest
 from paver.sitefile import check, decode, like, parse, refusals, tree
 from paver.sitefile.diagnostic import Diagnostic, Severity, SiteErrors
 from paver.sitefile.document import Document
@@ -137,8 +136,8 @@ def _driver(
     name = node.value if isinstance(node, tree.ScalarNode) else None
     if isinstance(name, str) and name in drivers:
         return drivers[name], []
-    near = difflib.get_close_matches(str(name), drivers, 1)
-    advice = f"Did you mean {near[0]}? " if near else ""
+    near = nearest(str(name), drivers)
+    advice = f"Did you mean {near}? " if near else ""
     return None, [source.at(path, "there is no such driver", advice + installed)]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from paver.errors import nearest
 from paver.sitefile import shape, tree
 from paver.sitefile.diagnostic import Diagnostic
 from paver.sitefile.source import Source
@@ -124,8 +124,8 @@ def _other_word(value: object, expected: str, described: str) -> tuple[str, str]
     if len(words) == 1:
         given = kind_of(value) if shown(value) == words[0] else shown(value)
         return f"{given} is not {words[0]}", described
-    near = difflib.get_close_matches(str(value), words, 1)
-    hint = f"Did you mean {near[0]}? " if near else ""
+    near = nearest(str(value), words)
+    hint = f"Did you mean {near}? " if near else ""
     return f"{shown(value)} is not known here", f"{hint}Known: {', '.join(words)}."
 
 
@@ -133,11 +133,11 @@ def _unknown(model: type[BaseModel], below: tree.Path, source: Source, path: tre
     key = str(path[-1]) if path else ""
     above = shape.model_at(model, below[:-1])
     known = list(above.model_fields) if above else []
-    near = difflib.get_close_matches(key.lower().replace("-", "_"), known, 1, 0.6)
+    near = nearest(key, known)
     node, _, _ = tree.find(source.root, path[:-1]) if source.root else (None, None, 0)
     if near:
-        taken = isinstance(node, tree.MapNode) and near[0] in node.entries
-        hint = f"Did you mean {near[0]}? That key is here too." if taken else f"Did you mean {near[0]}?"
+        taken = isinstance(node, tree.MapNode) and near in node.entries
+        hint = f"Did you mean {near}? That key is here too." if taken else f"Did you mean {near}?"
     else:
         hint = f"Known here: {', '.join(known)}." if known else ""
     return "unknown key", hint

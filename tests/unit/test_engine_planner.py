@@ -170,6 +170,7 @@ def test_each_name_of_a_selection_is_one_of_the_sites(engine: Engine, room: Path
     paved = wish(room, shelves={"a": {"x": 1}}, dials={"heat": 7})
     for request, what, do in (
         (Request(phases=("boxes", "shelfs")), "there is no phase shelfs", "did you mean shelves?"),
+        (Request(phases=("SHELVES",)), "there is no phase SHELVES", "did you mean shelves?"),
         (Request(phases=("roofs",)), "there is no phase roofs", "name one of them"),
         (Request(only=("memory.*", "memory.box:a/xx")), "memory.box:a/xx", "did you mean memory.box:a/x?"),
         (Request(phases=("boxes",), only=("memory.dial:*",)), r"memory.dial:\* in boxes", "--ids"),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from paver.driver import Endpoint, Facts, PaverError, Reader, Refused, Resource, Writer
+from paver.driver import Endpoint, Facts, PaverError, Reader, Refused, Resource, Writer, nearest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,8 +44,7 @@ class Datastore(Resource[DatastoreFacts]):
         }
         name = called(self.name, found)
         if name is None:
-            alike = difflib.get_close_matches(self.name.lower(), [name.lower() for name in found], 1)
-            meant = next((name for name in found if name.lower() in alike), None)
+            meant = nearest(self.name, found)
             raise Refused(
                 f"{session.name} has no datastore {self.name}",
                 seen=", ".join(sorted(found)) or "no datastore at all",
