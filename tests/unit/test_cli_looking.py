@@ -35,7 +35,7 @@ def whole(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(type(DRIVER), "preflight", lambda *_: ())
     made = Command(tmp_path, capsys, monkeypatch)
-    made.site.write_text(init_text(DRIVER, "lab-north") + "\nsecrets: {key: file:site.key}\n")
+    made.site.write_text(init_text(DRIVER, "lab-north").replace("/etc/paver/site.key", "site.key"))
     made.fine("secrets", "init")
     return made
 

@@ -70,7 +70,7 @@ def test_what_the_site_file_refers_to_and_the_store_lacks_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text = init_text(vsphere.DRIVER, "lab-north") + "\nsecrets: {key: file:site.key}\n"
+    text = init_text(vsphere.DRIVER, "lab-north").replace("/etc/paver/site.key", "site.key")
     Path("site.yml").write_text(text)
     assert entry.main(["secrets", "init"]) == 0
     assert "  next  paver secrets set esx-root\n" in capsys.readouterr().out

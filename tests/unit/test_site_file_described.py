@@ -138,6 +138,12 @@ def test_the_defaults_that_the_starter_shows_are_the_defaults() -> None:
     assert loaded(written_out).digest() == loaded(STARTER).digest()
 
 
+def test_the_key_of_the_store_is_named_by_changing_one_line_of_the_starter() -> None:
+    """Root alone can write where it is by default."""
+    changed = STARTER.replace("key: file:/etc/paver/site.key", "key: file:mine.key")
+    assert loaded(changed).secrets.key == "file:mine.key"
+
+
 def test_the_starter_shows_every_field() -> None:
     inside_external = re.compile(r"\.(external|users\.<name>|login)\.")
     for path, _ in every_field():
