@@ -31,6 +31,7 @@ from paver.trust import authority, ssh_keys
 
 T = TypeVar("T")
 PUT = frozenset({"seal:put"})
+KEY = "rsa-2048"
 CALLS: Mapping[Verb, frozenset[str]] = {
     Verb.CREATE: PUT,
     Verb.UPDATE: PUT,
@@ -203,14 +204,15 @@ class Authority(Resource[AuthorityFacts]):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Certificate(Resource[CertificateFacts]):
-    """A certificate that one of the authorities issues, with an elliptic key (P-256).
+    """A certificate that one of the authorities issues, with an RSA key of 2048 bits, CredHub's own default.
 
-    Only BUCC asks for RSA, and only of authorities; an RSA key of 3072 bits takes a core a third of a second.
+    CredHub takes no other kind of key ("Key file does not contain an RSA private key", credhub `PrivateKeyReader.kt`),
+    and it is CredHub that hands certificates to deployments.
 
     Attributes:
         issuer: name of the authority.
         issuer_version: of the authority's key: a new one means a new certificate.
-        fresh: wished True; found False once it is to be renewed.
+        fresh: wished True; found False once it is to be renewed, or where its key is not RSA.
     """
 
     kind: ClassVar[str] = "trust.certificate"
@@ -247,7 +249,7 @@ class Certificate(Resource[CertificateFacts]):
             days=self.days,
             dns=sorted(self.dns),
             ip=sorted(self.ip),
-            algorithm="ec",
+            algorithm=KEY,
         )
         public: dict[str, Json] = {
             "issuer": self.issuer,
@@ -313,5 +315,5 @@ def _certificate(entry: Entry, renew_before_days: int) -> CertificateFacts:
         issuer=str(entry.public.get("issuer", "")),
         issuer_version=str(entry.public.get("issuer_version", "")),
         pem=pem,
-        fresh=left > dt.timedelta(days=renew_before_days),
+        fresh=left > dt.timedelta(days=renew_before_days) and shown.key.startswith("rsa "),
     )

@@ -16,9 +16,11 @@ from paver.drivers.vsphere.host.datastore import called
 from paver.foundation import manifests, paving, places, record
 from paver.foundation.bucc import operations
 from paver.foundation.concourse.team import Team
+from paver.foundation.credhub.entry import CredhubEntry
 from paver.foundation.director.deployment import Deployment, DeploymentFacts
 from paver.foundation.object_store.bucket import Bucket
 from paver.foundation.object_store.user import StoreUser
+from paver.lab.standins import credhub_rules
 from paver.sitefile import Site
 from paver.sitefile.load import loads
 from paver.sitefile.services import ExternalRegistry, Registry
@@ -318,6 +320,30 @@ def test_a_bucket_that_somebody_else_made_meanwhile_stays_foreign() -> None:
     found = _bucket().read(World(store))  # type: ignore[arg-type]
     assert found is not None
     assert found.mark is None
+
+
+def test_a_bundle_of_roots_fits_into_credhubs_metadata_and_is_known_again() -> None:
+    bundle = "-----BEGIN CERTIFICATE-----\n" + "MII\n" * 3000 + "-----END CERTIFICATE-----\n"
+    entry = CredhubEntry(
+        id=resource_id("some.kind", "key"),
+        phase="services",
+        at=AT,
+        path="/concourse/main/object_store_ca",
+        type_="value",
+        parts={"value": bundle},
+    )
+    credhub = Anything()
+    entry.create(World(credhub))  # type: ignore[arg-type]
+    ((_, path, put),) = credhub.did
+    credhub_rules.metadata(put["metadata"])
+    assert put["value"] == bundle
+    credhub.answers[path] = {"data": [put]}
+    found = entry.read(World(credhub))  # type: ignore[arg-type]
+    assert found is not None
+    assert found.parts == entry.parts
+    other = dataclasses.replace(entry, parts={"value": bundle + bundle}).read(World(credhub))  # type: ignore[arg-type]
+    assert other is not None
+    assert other.parts != {"value": bundle + bundle}
 
 
 def test_a_deployment_is_never_deleted_by_force() -> None:

@@ -18,6 +18,7 @@ from paver.lab.standins import tokens, uaa
 from paver.lab.standins.credhub import CredHub
 from paver.lab.standins.credhub_store import Store
 from paver.lab.standins.uaa import Uaa
+from paver.trust import authority
 from tests.support.standin import Api
 
 URL = "https://10.30.0.10:8443"
@@ -198,6 +199,50 @@ def test_a_credential_has_versions_newest_first(credhub: Api) -> None:
 def test_a_value_is_refused(credhub: Api, status: int, wish: Any, words: str) -> None:
     credhub.ok("PUT", "/api/v1/data", {"name": "/typed", "type": "value", "value": "x"})
     assert words in credhub.refused(status, "PUT", "/api/v1/data", wish)
+
+
+ROOT = authority.new_authority("root", now=dt.datetime.now(dt.UTC), days=9, algorithm="rsa-2048")
+OTHER = authority.new_authority("root", now=dt.datetime.now(dt.UTC), days=9, algorithm="rsa-2048")
+
+
+def leaf(algorithm: str) -> dict[str, str]:
+    made = authority.issue(ROOT, common_name="x", now=dt.datetime.now(dt.UTC), days=1, algorithm=algorithm)
+    return {
+        "ca": ROOT.certificate,
+        "certificate": made.certificate,
+        "private_key": made.private_key.reveal(),
+    }
+
+
+LEAF = leaf("rsa-2048")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({}, "At least one certificate attribute must be set"),
+        (leaf("ec"), "Key file does not contain an RSA private key"),
+        ({**LEAF, "private_key": "none"}, "Key file is not in PKCS#1 or unencrypted PKCS#8 format"),
+        ({**LEAF, "private_key": OTHER.private_key.reveal()}, "does not match the private key"),
+        ({**LEAF, "ca": OTHER.certificate}, "was not signed by the CA"),
+        ({**LEAF, "ca": LEAF["certificate"] + "\n"}, "CA value is not a valid X509 certificate authority"),
+        ({**LEAF, "certificate": "none"}, "value is not a valid X509 certificate"),
+        ({**LEAF, "ca": ROOT.certificate * 7}, "must be less than 7000 characters"),
+    ],
+)
+def test_a_certificate_is_refused(credhub: Api, value: Any, words: str) -> None:
+    wish = {"name": "/tls", "type": "certificate"}
+    credhub.ok("PUT", "/api/v1/data", {**wish, "value": LEAF})
+    assert words in credhub.refused(400, "PUT", "/api/v1/data", {**wish, "value": value})
+
+
+def test_metadata_are_short_and_names_of_few_characters(credhub: Api) -> None:
+    wish = {"name": "/site/a.b:c,d(e)[f]+g_h-i", "type": "value", "value": "x"}
+    credhub.ok("PUT", "/api/v1/data", {**wish, "metadata": {"a": "x" * 6992}})
+    long = {**wish, "metadata": {"a": "x" * 6993}}
+    assert "cannot exceed 7000 characters" in credhub.refused(400, "PUT", "/api/v1/data", long)
+    odd = {**wish, "name": "/site/a b"}
+    assert "may only include" in credhub.refused(400, "PUT", "/api/v1/data", odd)
 
 
 def test_generated_values_stay_unless_the_mode_says_otherwise(credhub: Api) -> None:

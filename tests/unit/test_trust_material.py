@@ -6,7 +6,10 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from paver.driver import STORE, Entry, Mark, Material, output, resource_id
+from paver.lab.standins import credhub_rules
 from paver.sealed.secret import SecretValue
 from paver.trust import authority, certificate
 from paver.trust.material import Certificate
@@ -30,14 +33,17 @@ WEB = Certificate(
 class World:
     """A sealed store that has a root, and keeps what is put there."""
 
-    def __init__(self) -> None:
+    def __init__(self, web: str = "") -> None:
         self.kept: dict[str, tuple[str, Mapping[str, Any]]] = {}
+        self.pem = {"root": ISSUER.certificate, "web": web}
 
     def writing(self, _: object) -> World:
         return self
 
+    session = writing
+
     def entry(self, name: str) -> Entry:
-        return Entry(name, "1", {"pem": ISSUER.certificate}, None)
+        return Entry(name, "1", {"pem": self.pem[name]}, None)
 
     def reveal(self, _: object) -> str:
         return ISSUER.private_key.reveal()
@@ -49,10 +55,22 @@ class World:
         self.kept[name] = value, public
 
 
-def test_a_certificate_has_an_elliptic_key_whatever_its_authority_has() -> None:
+def test_a_certificate_has_a_key_that_credhub_takes() -> None:
     world: Any = World()
     WEB.create(world)
     key, public = world.kept["web"]
-    assert certificate.facts(public["pem"]).key == "ec secp256r1"
+    credhub_rules.certificate({"ca": ISSUER.certificate, "certificate": public["pem"], "private_key": key})
+    assert certificate.facts(public["pem"]).key == "rsa 2048"
     assert certificate.issued_by(public["pem"], ISSUER.certificate)
     assert authority.belongs(public["pem"], SecretValue(key))
+
+
+@pytest.mark.parametrize(("algorithm", "fresh"), [("rsa-2048", True), ("ec", False)])
+def test_a_certificate_that_credhub_would_not_take_is_to_be_made_anew(algorithm: str, fresh: bool) -> None:
+    made = authority.issue(
+        ISSUER, common_name="web", now=dt.datetime.now(dt.UTC), days=5, algorithm=algorithm
+    )
+    world: Any = World(made.certificate)
+    found = WEB.read(world)
+    assert found is not None
+    assert found.fresh is fresh

@@ -1,11 +1,13 @@
 """Entries of CredHub: the published copy of what the sealed store holds, one way.
 
-Mark and version stand in the entry's metadata, so that comparing needs no value.
+Mark and version stand in the entry's metadata, so that comparing needs no value. Metadata have 7000 characters at most
+(credhub `BaseCredentialSetRequest.kt`), so a text that is longer than a name stands there by its digest.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -13,6 +15,7 @@ from paver.driver import Endpoint, Facts, Mark, Reader, Resource, ResourceId, Se
 
 PATH = "/api/v1/data"
 PUT = frozenset({f"PUT {PATH}"})
+_LONGEST = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,13 @@ class CredhubEntry(Resource[EntryFacts]):
         return self.type_
 
     def read(self, world: Reader) -> EntryFacts | None:
-        return _facts(world, self.at, self.path)
+        found = _facts(world, self.at, self.path)
+        if found is None:
+            return None
+        known = {_short(part): part for part in self.parts.values() if isinstance(part, str)}
+        return dataclasses.replace(
+            found, parts={name: known.get(held, held) for name, held in found.parts.items()}
+        )
 
     def create(self, world: Writer) -> None:
         fields = {name: world.reveal(v) if isinstance(v, Secret) else v for name, v in self.parts.items()}
@@ -78,8 +87,12 @@ class CredhubEntry(Resource[EntryFacts]):
 
 
 def _held(world: Writer, part: Any) -> str:
-    """Returns what stands for a part in the metadata: a secret's version, or the text itself."""
-    return world.version(part) or "" if isinstance(part, Secret) else str(part)
+    """Returns what stands for a part in the metadata: a secret's version, or the text."""
+    return world.version(part) or "" if isinstance(part, Secret) else _short(str(part))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _facts(world: Reader, at: Endpoint[Any, Any], path: str) -> EntryFacts | None:

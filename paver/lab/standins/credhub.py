@@ -5,13 +5,12 @@ API: docs.cloudfoundry.org/api/credhub. Callers bear UAA's tokens; `credhub.read
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paver.lab.standins import credhub_generate, service
+from paver.lab.standins import credhub_generate, credhub_rules, service
 from paver.lab.standins.credhub_store import Store
 from paver.lab.standins.httpd import Exchange, Refusal, Reply, Route
 from paver.lab.standins.tokens import Verifier
@@ -19,7 +18,6 @@ from paver.lab.standins.tokens import Verifier
 _READ, _WRITE = frozenset({"credhub.read"}), frozenset({"credhub.write"})
 _TYPES = frozenset({"value", "json", "user", "password", "certificate", "rsa", "ssh"})
 _ABSENT = "The request could not be completed because the credential does not exist or you do not have sufficient authorization."
-_NAME = re.compile(r"/[^ ?#]*[^/ ?#]")
 _PARTS: Mapping[str, frozenset[str]] = {
     "certificate": frozenset({"ca", "ca_name", "certificate", "private_key"}),
     "rsa": frozenset({"public_key", "private_key"}),
@@ -68,7 +66,7 @@ class CredHub:
         self.verifier.authorise(exchange, _READ)
         query = exchange.query
         if "name" in query:
-            found = self.store.versions(_name(query["name"]))
+            found = self.store.versions(credhub_rules.name(query["name"]))
             if not found:
                 raise Refusal(404, {"error": _ABSENT})
             count = 1 if query.get("current") == "true" else int(query.get("versions", len(found)))
@@ -94,7 +92,11 @@ class CredHub:
         """Stores a value as the current version."""
         self.verifier.authorise(exchange, _WRITE)
         wish = exchange.json()
-        name, kind, value = _name(str(wish.get("name", ""))), str(wish.get("type", "")), wish.get("value")
+        name, kind, value = (
+            credhub_rules.name(str(wish.get("name", ""))),
+            str(wish.get("type", "")),
+            wish.get("value"),
+        )
         if kind not in _TYPES:
             raise Refusal(
                 400,
@@ -118,9 +120,12 @@ class CredHub:
                     },
                 )
             if kind == "certificate" and value.get("ca_name"):
-                value = {**value, "ca": self._authority(_name(value["ca_name"]))["certificate"]}
+                value = {**value, "ca": self._authority(credhub_rules.name(value["ca_name"]))["certificate"]}
+            if kind == "certificate":
+                credhub_rules.certificate(value)
         elif kind in ("value", "password") and not isinstance(value, str):
             raise Refusal(400, {"error": f"The value of a credential of type '{kind}' has to be a string."})
+        credhub_rules.metadata(wish.get("metadata"))
         self._same_type(name, kind)
         return Reply(200, _shown(self.store.add(name, kind, value, wish.get("metadata"))))
 
@@ -128,7 +133,7 @@ class CredHub:
         """Makes a value, unless there is one and the mode doesn't want another."""
         self.verifier.authorise(exchange, _WRITE)
         wish = exchange.json()
-        name, kind = _name(str(wish.get("name", ""))), str(wish.get("type", ""))
+        name, kind = credhub_rules.name(str(wish.get("name", ""))), str(wish.get("type", ""))
         parameters = dict(wish.get("parameters") or {})
         mode = wish.get("mode") or ("overwrite" if wish.get("overwrite") else "no-overwrite")
         if kind == "user" and isinstance(wish.get("value"), dict):
@@ -144,19 +149,19 @@ class CredHub:
     def delete(self, exchange: Exchange) -> Reply:
         """Forgets a credential."""
         self.verifier.authorise(exchange, _WRITE)
-        if not self.store.delete(_name(exchange.query.get("name", ""))):
+        if not self.store.delete(credhub_rules.name(exchange.query.get("name", ""))):
             raise Refusal(404, {"error": _ABSENT})
         return Reply(204)
 
     def regenerate(self, exchange: Exchange) -> Reply:
         """Makes a new value with the parameters of the one before."""
         self.verifier.authorise(exchange, _WRITE)
-        return Reply(200, _shown(self._regenerate(_name(str(exchange.json().get("name", ""))))))
+        return Reply(200, _shown(self._regenerate(credhub_rules.name(str(exchange.json().get("name", ""))))))
 
     def bulk_regenerate(self, exchange: Exchange) -> Reply:
         """Makes new certificates for all that a CA has signed."""
         self.verifier.authorise(exchange, _WRITE)
-        authority = _name(str(exchange.json().get("signed_by", "")))
+        authority = credhub_rules.name(str(exchange.json().get("signed_by", "")))
         signed = [
             entry["name"]
             for entry in self.store.find(lambda _: True)
@@ -175,7 +180,7 @@ class CredHub:
             for instance in instances:
                 reference = (instance.get("credentials") or {}).get("credhub-ref")
                 if reference:
-                    name = _name("/" + str(reference).strip("(/)"))
+                    name = credhub_rules.name("/" + str(reference).strip("(/)"))
                     versions = self.store.versions(name)
                     if not versions:
                         raise Refusal(404, {"error": _ABSENT})
@@ -203,7 +208,7 @@ class CredHub:
     def permissions_of(self, exchange: Exchange) -> Reply:
         """Who may do what with a credential."""
         self.verifier.authorise(exchange, _READ)
-        name = _name(exchange.query.get("credential_name", ""))
+        name = credhub_rules.name(exchange.query.get("credential_name", ""))
         entries = [
             {"actor": entry["actor"], "operations": entry["operations"], "path": entry["path"]}
             for entry in self.store.permissions.values()
@@ -333,18 +338,6 @@ def _shown(version: Mapping[str, Any]) -> dict[str, Any]:
         public = credhub_generate.fingerprint(version["value"].get("public_key") or "")
         shown["value"] = {**version["value"], "public_key_fingerprint": public}
     return shown
-
-
-def _name(text: str) -> str:
-    name = text if text.startswith("/") else "/" + text
-    if "//" in name or not _NAME.fullmatch(name):
-        raise Refusal(
-            400,
-            {
-                "error": "A credential name cannot end with a '/' character or contain '//'. Credential names should be in the form of /[path]/[name] or [path]/[name]. Please update and retry your request."
-            },
-        )
-    return name
 
 
 def _routes(setting: service.Setting) -> list[Route]:
