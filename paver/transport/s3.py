@@ -262,6 +262,21 @@ class S3Reader:
         """Returns the names of all buckets that the account sees."""
         return tuple(entry["Name"] for entry in self.query("list_buckets").get("Buckets", []))
 
+    def versions(self, bucket: str, prefix: str = "", most: int = 1000) -> list[dict[str, Any]]:
+        """Returns what a bucket holds: versions and markers of deletions, each with `Key` and `VersionId`.
+
+        A store without versions has objects alone, and refuses to be asked for more: MinIO on one disk before June 2022
+        ("ListObjectVersions not implemented for FS mode", minio/minio `cmd/fs-v1.go`).
+        """
+        where = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": most}
+        try:
+            found = self.find("list_object_versions", **where) or {}
+        except S3Error as error:
+            if error.code != "NotImplemented":
+                raise
+            found = self.find("list_objects_v2", **where) or {}
+        return [one for kind in ("Versions", "DeleteMarkers", "Contents") for one in found.get(kind, ())]
+
     def read_object(self, bucket: str, key: str) -> bytes | None:
         """Returns an object's bytes, None if there is none."""
         found = self.find("get_object", Bucket=bucket, Key=key)

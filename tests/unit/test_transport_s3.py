@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import urllib.parse
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from paver.driver import Endpoint, Refused, resource_id
+from paver.foundation.handover.proofs import KEY, ObjectStoreProof
+from paver.foundation.object_store.bucket import Bucket, BucketFacts
 from paver.transport.context import Wire
 from paver.transport.s3 import FIRST_REGION, S3Connector
 
@@ -37,9 +41,50 @@ class Sent:
         from botocore.compat import HTTPHeaders  # noqa: PLC0415
 
         self.requests.append(request)
-        raw = io.BytesIO()
-        raw.stream = lambda *_, **__: iter(())  # type: ignore[attr-defined]
-        return AWSResponse(request.url, 200, HTTPHeaders(), raw)
+        status, body = self.answer(request)
+        raw = io.BytesIO(body)
+        raw.stream = lambda *_, **__: iter([body] if body else ())  # type: ignore[attr-defined]
+        headers = HTTPHeaders()
+        headers["Content-Length"] = str(len(body))
+        return AWSResponse(request.url, status, headers, raw)
+
+    def answer(self, request: Any) -> tuple[int, bytes]:
+        """Returns status and body."""
+        del request
+        return 200, b""
+
+
+class OnOneDisk(Sent):
+    """MinIO on one disk before June 2022, as its BOSH release of 2021 carries it: it lists no versions, and has none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.objects: dict[str, bytes] = {}
+
+    def answer(self, request: Any) -> tuple[int, bytes]:
+        parts = urllib.parse.urlsplit(request.url)
+        query = urllib.parse.parse_qs(parts.query, keep_blank_values=True)
+        _, _, key = parts.path.strip("/").partition("/")
+        if {"versions", "object-lock"} & set(query):
+            status, code = (
+                (501, "NotImplemented")
+                if "versions" in query
+                else (404, "ObjectLockConfigurationNotFoundError")
+            )
+            return status, f"<Error><Code>{code}</Code><Message>none</Message></Error>".encode()
+        if "list-type" in query:
+            listed = "".join(
+                f"<Contents><Key>{one}</Key></Contents>"
+                for one in sorted(self.objects)
+                if one.startswith(query["prefix"][0])
+            )
+            return 200, f"<ListBucketResult>{listed}</ListBucketResult>".encode()
+        assert "versionId" not in query, "there are no versions"
+        if request.method == "PUT":
+            self.objects[key] = request.body.read()
+        elif request.method == "DELETE":
+            self.objects.pop(key, None)
+        return 200, self.objects.get(key, b"") if request.method == "GET" else b""
 
 
 def test_an_object_is_sent_as_it_is_without_a_checksum_in_chunks_behind_it() -> None:
@@ -66,3 +111,33 @@ def test_a_bucket_is_made_in_the_region_that_the_site_file_names(region: str, bo
         assert not request.body
     else:
         assert body in request.body
+
+
+def test_a_store_that_lists_no_versions_is_proven_all_the_same_and_nothing_is_left_in_it() -> None:
+    old = OnOneDisk()
+    old.objects = {KEY: b"of a run that was killed", f"{KEY}-of-others": b"x"}
+    proof = ObjectStoreProof(
+        id=resource_id("proof.object-store", "state"),
+        phase="handover",
+        at=Endpoint("machine:jumpbox"),
+        also=(Endpoint("s3"),),
+        of={},
+        bucket="state",
+    )
+    world: Any = SimpleNamespace(writing=lambda _: old.writer)
+    proof.prove(world)
+    assert old.objects == {f"{KEY}-of-others": b"x"}
+    old.close()
+
+
+def test_what_a_store_without_versions_holds_keeps_its_bucket() -> None:
+    old = OnOneDisk()
+    old.objects = {"a": b"x"}
+    facts = BucketFacts(address={"name": "state"}, mark=None, versioned=False, lock_days=0)
+    world: Any = SimpleNamespace(writing=lambda _: old.writer)
+    with pytest.raises(Refused, match="the bucket state is not empty"):
+        Bucket.delete(world, Endpoint("s3"), facts)
+    old.objects.clear()
+    Bucket.delete(world, Endpoint("s3"), facts)
+    assert old.requests[-1].method == "DELETE"
+    old.close()

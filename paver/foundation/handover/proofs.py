@@ -103,10 +103,10 @@ def _clear(store: Any, bucket: str) -> None:
     locked = store.find("get_object_lock_configuration", Bucket=bucket) or {}
     # A lock holds the proof's own object too, for days; an administrator may take it away.
     how = {"BypassGovernanceRetention": True} if "Rule" in locked.get("ObjectLockConfiguration", {}) else {}
-    held = store.find("list_object_versions", Bucket=bucket, Prefix=KEY) or {}
-    for one in (*held.get("Versions", ()), *held.get("DeleteMarkers", ())):
+    for one in store.versions(bucket, KEY):
         if one["Key"] == KEY:
-            store.call("delete_object", Bucket=bucket, Key=KEY, VersionId=one["VersionId"], **how)
+            which = {"VersionId": one["VersionId"]} if "VersionId" in one else {}
+            store.call("delete_object", Bucket=bucket, Key=KEY, **which, **how)
 
 
 REGISTRY_CALLS = record.CALLS | {

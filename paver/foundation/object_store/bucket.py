@@ -152,8 +152,7 @@ class Bucket(Resource[BucketFacts]):
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: BucketFacts) -> None:
         store, name = world.writing(at), facts.address["name"]
-        held = store.query("list_object_versions", Bucket=name, MaxKeys=1)
-        if held.get("Versions") or held.get("DeleteMarkers"):
+        if store.versions(name, most=1):
             raise Refused(
                 f"the bucket {name} is not empty",
                 why="paver never deletes what others put into a bucket",
