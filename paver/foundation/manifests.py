@@ -16,6 +16,8 @@ UPDATE = {
     "update_watch_time": "1000-120000",
 }
 
+_BEFORE_RESOLVED = ("ubuntu-xenial", "ubuntu-bionic", "ubuntu-jammy")
+
 
 def cloud_config(site: Site, under: Paved) -> dict[str, Any]:
     """Returns AZs, networks, VM types and disk types of the site."""
@@ -88,32 +90,25 @@ def _range(first: int, last: int) -> str:
 
 
 def runtime_config(artefact: ResourceId) -> dict[str, Any]:
-    """Returns the runtime config that puts BOSH DNS onto every VM."""
+    """Returns the runtime config that puts BOSH DNS onto every VM.
+
+    Stemcells up to jammy have BOSH DNS in their resolv.conf, later ones behind systemd-resolved, and what the one kind is
+    told breaks the other (bosh-deployment, `runtime-configs/dns.yml`).
+    """
     certificate = {"type": "certificate"}
     uses = {"server": ["server_auth"], "client": ["client_auth"]}
+    behind = {"configure_systemd_resolved": True, "disable_recursors": True, "override_nameserver": False}
+    older = [{"os": system} for system in _BEFORE_RESOLVED]
     return {
         "releases": [{"name": "bosh-dns", "version": output(artefact, "bosh_dns_version", str)}],
         "addons": [
+            {"name": "bosh-dns", "include": {"stemcell": older}, "jobs": [_dns_job({})]},
             {
-                "name": "bosh-dns",
+                "name": "bosh-dns-systemd",
                 "include": {"stemcell": [{"os": output(artefact, "stemcell_os", str)}]},
-                "jobs": [
-                    {
-                        "name": "bosh-dns",
-                        "release": "bosh-dns",
-                        "properties": {
-                            "configure_systemd_resolved": True,
-                            "disable_recursors": True,
-                            "override_nameserver": False,
-                            "cache": {"enabled": True},
-                            "api": {
-                                "server": {"tls": "((/dns_api_server_tls))"},
-                                "client": {"tls": "((/dns_api_client_tls))"},
-                            },
-                        },
-                    }
-                ],
-            }
+                "exclude": {"stemcell": older},
+                "jobs": [_dns_job(behind)],
+            },
         ],
         "variables": [
             {
@@ -135,6 +130,21 @@ def runtime_config(artefact: ResourceId) -> dict[str, Any]:
                 for side, usage in uses.items()
             ),
         ],
+    }
+
+
+def _dns_job(more: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "bosh-dns",
+        "release": "bosh-dns",
+        "properties": {
+            **more,
+            "cache": {"enabled": True},
+            "api": {
+                "server": {"tls": "((/dns_api_server_tls))"},
+                "client": {"tls": "((/dns_api_client_tls))"},
+            },
+        },
     }
 
 

@@ -51,7 +51,11 @@ class Machine:
         self.files[path] = data
         self.done.append(f"write {path.rpartition('/')[2]}")
 
-    def remove(self, *_: object, **__: object) -> None:
+    def listdir(self, path: str) -> tuple[str, ...]:
+        return tuple(file.removeprefix(f"{path}/") for file in self.files if file.startswith(f"{path}/"))
+
+    def remove(self, path: str, **_: object) -> None:
+        self.files.pop(path, None)
         self.done.append("remove")
 
 
@@ -250,3 +254,12 @@ def test_credentials_that_were_cut_short_are_not_shown(machine: Machine) -> None
     told = refused.value
     assert "is not what BUCC writes" in told.what
     assert "hunter2" not in "".join((*told.lines(), str(told), str(told.__cause__)))
+
+
+def test_an_ops_file_that_the_site_file_names_no_more_is_not_applied_again(machine: Machine) -> None:
+    operators = f"{STATE.removesuffix('state')}operators"
+    world = World(machine, Store(), "a1")
+    dataclasses.replace(wish(), operators={"50-a.yml": "a", "60-b.yml": "b"}).create(world)
+    assert machine.listdir(operators) == ("50-a.yml", "60-b.yml")
+    dataclasses.replace(wish(), operators={"50-a.yml": "a"}).create(world)
+    assert machine.listdir(operators) == ("50-a.yml",)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from paver.foundation import manifests, places
 from paver.lab.standins import director_configs, director_interpolation, director_manifest
 from paver.lab.standins.director_manifest import Known
 from paver.lab.standins.director_network import Address
@@ -116,6 +118,25 @@ def test_addons_of_a_runtime_config_run_where_they_are_included() -> None:
     elsewhere = {**runtime, "addons": [{**addon, "include": {"stemcell": [{"os": "windows2019"}]}}]}
     [instance] = director_manifest.plan(MANIFEST, known(runtime=(elsewhere,))).instances
     assert [job.name for job in instance.jobs] == ["server"]
+
+
+@pytest.mark.parametrize(
+    ("system", "resolved"), [("ubuntu-jammy", False), ("ubuntu-noble", True), ("ubuntu-resolute", True)]
+)
+def test_bosh_dns_is_told_of_systemd_resolved_where_the_stemcell_has_it(system: str, resolved: bool) -> None:
+    config = copy.deepcopy(manifests.runtime_config(places.ARTEFACT))
+    config["releases"][0]["version"] = "1"
+    config["addons"][1]["include"] = {"stemcell": [{"os": system}]}
+    stemcell = {**STEMCELLS[0], "os": system}
+    releases = {**RELEASES, "bosh-dns": {"1": {"jobs": {"bosh-dns": {}}}}}
+    manifest = changed(MANIFEST, lambda m: m["stemcells"][0].update(os=system))
+    wish = director_manifest.plan(
+        manifest, dataclasses.replace(known(runtime=(config,)), releases=releases, stemcells=(stemcell,))
+    )
+    (dns,) = (job for job in wish.instances[0].jobs if job.name == "bosh-dns")
+    assert dns.properties["cache"] == {"enabled": True}
+    assert dns.properties.get("configure_systemd_resolved", False) is resolved
+    assert dns.properties.get("override_nameserver", True) is not resolved
 
 
 @pytest.mark.parametrize(

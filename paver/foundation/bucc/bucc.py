@@ -71,8 +71,8 @@ class Bucc(Resource[BuccFacts]):
 
     kind: ClassVar[str] = "bucc.director"
     calls: ClassVar = {
-        Verb.CREATE: record.CALLS | JOB | SEALED,
-        Verb.UPDATE: record.CALLS | JOB | SEALED,
+        Verb.CREATE: record.CALLS | record.REMOVE | JOB | SEALED,
+        Verb.UPDATE: record.CALLS | record.REMOVE | JOB | SEALED,
         Verb.DELETE: record.REMOVE | record.CALLS | JOB | SEALED | {CLEANUP},
     }
     replaces: ClassVar[frozenset[str]] = frozenset({"cpi", "ip"})
@@ -152,8 +152,12 @@ class Bucc(Resource[BuccFacts]):
 
     def _write_inputs(self, world: Writer, project: PurePosixPath) -> None:
         machine = world.writing(self.at)
+        folder = project / "operators"
+        # BUCC applies whatever lies there: what the site file names no more would go on being applied.
+        for name in sorted({*(machine.listdir(str(folder)) or ())} - {*self.operators}):
+            machine.remove(str(folder / name))
         for name, text in self.operators.items():
-            machine.write_file(str(project / "operators" / name), text.encode(), 0o600, "paver:paver")
+            machine.write_file(str(folder / name), text.encode(), 0o600, "paver:paver")
         sticky = {"cpi": self.cpi, "lite": "false", "flags": "\n".join(self.flags)}
         for name, text in sticky.items():
             machine.write_file(
