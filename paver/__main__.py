@@ -10,11 +10,18 @@ def main() -> int:
     if sys.argv[1:] in (["--version"], ["version"]):
         from paver import __version__  # noqa: PLC0415 - nothing else is needed
 
-        print(f"paver {__version__}")  # noqa: T201
+        try:
+            print(f"paver {__version__}", flush=True)  # noqa: T201
+        except OSError:
+            from paver.cli import entry  # noqa: PLC0415 - it meets the same, and tells of it
+
+            return entry.main(["version"])
         return 0
     import gc  # noqa: PLC0415 - same
     import signal  # noqa: PLC0415 - same
 
+    if None in {sys.stdin, sys.stdout, sys.stderr}:
+        _opened()
     # What a command began is ended also where a CI that gives up on it, or a service, asks it to go.
     signal.signal(signal.SIGTERM, _stopped)
     # Where the locale has no sign for one of ours, the rest of what is said is worth more than the sign.
@@ -25,12 +32,30 @@ def main() -> int:
     # Threads that decode what hosts say pass the interpreter on four times less often than by default: with 64 hosts
     # that alone took a sixth of the time.
     sys.setswitchinterval(0.02)
-    from paver.cli import entry  # noqa: PLC0415 - after the quick way out
-
     try:
+        from paver.cli import entry  # noqa: PLC0415 - after the quick way out
+
         return entry.main(sys.argv[1:])
+    except KeyboardInterrupt:
+        # Before a verb was found, or after it: nothing was begun, or all is done.
+        sys.stderr.write("stopped\n  exit  130\n")
+        return 130
     finally:
         gc.freeze()
+
+
+def _opened() -> None:
+    """Opens what the caller closed of standard input, output and errors: the next file would get its number instead."""
+    import os  # noqa: PLC0415 - hardly ever
+
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - same
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - same
 
 
 def _stopped(number: int, frame: object) -> None:

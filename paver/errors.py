@@ -52,6 +52,10 @@ class PaverError(Exception):
         ]
         return [plain(line) for line in shown]
 
+    def document(self) -> dict[str, str]:
+        """Returns the error as it stands in a JSON document; what is not known is empty."""
+        return {"what": self.what, "seen": self.seen, "why": self.why, "do": self.do}
+
 
 class BadInput(PaverError):
     """What the user handed in cannot be used."""

@@ -73,7 +73,10 @@ def tell(arguments: argparse.Namespace, ending: Ending) -> None:
 
         document = {**ending.report.document(), "folder": str(ending.folder.absolute())}
         sys.stdout.write(canonical.dumps(document).decode() + "\n")
-    elif arguments.progress != "events":
+        with out.documented():
+            ended(ending.report)
+        return
+    if arguments.progress != "events":
         out.line()
         out.lines(ending_text(ending))
     ended(ending.report)

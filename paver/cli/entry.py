@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from paver.cli.verbs import VERBS, overview
+
+if TYPE_CHECKING:
+    from paver.errors import PaverError
 
 
 def main(argv: list[str]) -> int:
     """Runs the command line `argv` and returns the exit code."""
+    try:
+        code = _main(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has had enough: say nothing more, and do not fail at exit either.
+        _shut()
+        return 1
+    except OSError as error:
+        _shut()
+        sys.stderr.write(f"error: standard output can't be written: {error.strerror}\n  exit  1\n")
+        return 1
+    return code
+
+
+def _shut() -> None:
+    """Lets what standard output did not take, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _main(argv: list[str]) -> int:
     if argv[:1] == ["help"] and len(argv) > 1:
         argv = [*argv[1:], "--help"]
     if not argv or argv[0] in {"-h", "--help", "help"}:
@@ -17,13 +41,11 @@ def main(argv: list[str]) -> int:
         return 0 if argv else 3
     name, rest = argv[0], argv[1:]
     name = "version" if name in {"--version", "-V"} else name
-    if name not in VERBS:
-        return _unknown(name)
-    from paver.cli import parsers  # noqa: PLC0415 - `paver --help` does without it
-    from paver.errors import exit_code  # noqa: PLC0415 - same
-
-    module = parsers.module_of(name)
     try:
+        _demand(name)
+        from paver.cli import parsers  # noqa: PLC0415 - `paver --help` does without it
+
+        module = parsers.module_of(name)
         try:
             arguments = parsers.of(name, module).parse_args(rest)
         except SystemExit:  # after --help
@@ -31,60 +53,69 @@ def main(argv: list[str]) -> int:
         code: int = module.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has had enough: say nothing more, and do not fail at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        raise
     except BaseException as error:  # noqa: BLE001 - this is the one place that ends the process
-        code = exit_code(error)
-        _tell(error, code)
+        return _end(error, argv)
     return code
 
 
-def _unknown(name: str) -> int:
-    from paver.errors import nearest  # noqa: PLC0415 - only for this message
+def _demand(name: str) -> None:
+    if name in VERBS:
+        return
+    from paver.errors import BadInput, nearest  # noqa: PLC0415 - only for this message
 
     near = nearest(name, VERBS)
     hint = f"did you mean `paver {near}`?" if near else "`paver --help` lists them"
     if name.startswith("-"):
         hint = f"the verb comes first: `paver VERB {name}`"
-    sys.stderr.write(f"error: paver has no verb {name!r}\n  do    {hint}\n")
-    sys.stderr.write("  exit  3\n")
-    return 3
+    raise BadInput(f"paver has no verb {name!r}", do=hint)
 
 
-def _tell(error: BaseException, code: int) -> None:
+def _end(error: BaseException, argv: list[str]) -> int:
+    """Tells what went wrong: people always, and programs that wait for a document and have none yet."""
     from paver.cli import out  # noqa: PLC0415 - only where something went wrong
+    from paver.errors import exit_code  # noqa: PLC0415 - same
 
-    lines = _lines(error)
-    notes = "  ".join(getattr(error, "__notes__", ()))
+    waiting = "--json" in argv[: argv.index("--") if "--" in argv else None]
+    if isinstance(error, out.Documented):
+        error, waiting = error.__cause__ or error, False
+    code, notes = exit_code(error), "  ".join(getattr(error, "__notes__", ()))
+    known = _known(error)
+    try:
+        if waiting:
+            out.document({"schema": "paver.error/1", "exit": code, "note": notes, **known.document()})
+        sys.stdout.flush()
+    except OSError:
+        _shut()
+    stopped = isinstance(error, KeyboardInterrupt)
+    lines = [f"{known.what}: {known.do}"] if stopped else known.lines()
     lines.append(f"  exit  {code}  {notes}".rstrip())
     if out.colour(sys.stderr):
         lines = [_coloured(line) for line in lines]
-    sys.stdout.flush()
     sys.stderr.write("\n".join(lines) + "\n")
+    return code
 
 
-def _lines(error: BaseException) -> list[str]:
-    from paver.errors import PaverError, of_disk  # noqa: PLC0415 - only where something went wrong
+def _known(error: BaseException) -> PaverError:
+    """Returns what is told of `error`."""
+    from paver.errors import Interrupted, PaverError, of_disk  # noqa: PLC0415 - only where something went wrong
 
     known = error if isinstance(error, PaverError) else of_disk(error)
     if known is not None:
-        return known.lines()
+        return known
     if isinstance(error, KeyboardInterrupt):
-        return ["stopped: the same command goes on from here"]
-    if isinstance(error, SystemExit):
-        return []
+        return Interrupted("stopped", do="the same command goes on from here")
     import traceback  # noqa: PLC0415 - same
 
     if os.environ.get("PAVER_TRACE"):
         traceback.print_exception(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return [
-        f"error: paver itself failed: {type(error).__name__}",
-        f"  seen  {place.name} in {os.path.basename(place.filename)}:{place.lineno}",  # noqa: PTH119
-        "  why   this is a fault of paver, not of your site",
-        "  do    set PAVER_TRACE=1 to see where; `paver logs` makes a bundle to report it with",
-    ]
+    return PaverError(
+        f"paver itself failed: {type(error).__name__}",
+        seen=f"{place.name} in {os.path.basename(place.filename)}:{place.lineno}",  # noqa: PTH119
+        why="this is a fault of paver, not of your site",
+        do="set PAVER_TRACE=1 to see where; `paver logs` makes a bundle to report it with",
+    )
 
 
 def _coloured(line: str) -> str:

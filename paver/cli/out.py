@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from paver.errors import plain
@@ -39,6 +40,19 @@ def note(text: str) -> None:
 def document(value: Any) -> None:
     """Writes JSON for programs: sorted, indented, UTF-8."""
     line(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+class Documented(Exception):
+    """Wraps what a verb ended with, where the JSON document that it printed tells of it already."""
+
+
+@contextmanager
+def documented() -> Iterator[None]:
+    """Has what is raised inside told to people only: programs have their document."""
+    try:
+        yield
+    except BaseException as error:
+        raise Documented from error
 
 
 def width() -> int | None:

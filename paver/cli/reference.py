@@ -15,6 +15,10 @@ Made from the parsers by `python -m paver.cli.reference`; a test holds the two e
 
 `paver VERB --help` shows the same. Exit codes are in [exit-codes.md](exit-codes.md).
 
+With `--json`, standard output is one JSON document, whose key `schema` names its format. Where a verb ends before it has
+one, it is the error: `paver.error/1` with `exit`, `what`, `seen`, `why`, `do` and `note` (*nothing was changed*, where
+nothing was). Standard error has the same for people.
+
 | variable | what it does |
 |---|---|
 | `PAVER_SITE` | the site file, where `--site` does not name one |

@@ -74,7 +74,11 @@ class SiteErrors(BadInput):
         errors = [found for found in self.diagnostics if found.severity is Severity.ERROR]
         name = self.diagnostics[0].file if self.diagnostics else "the site file"
         count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
-        super().__init__(f"{name}: {count}", do="correct the file, then run the same command again")
+        super().__init__(
+            f"{name}: {count}",
+            seen="\n".join(found.lines()[0] for found in self.diagnostics),
+            do="correct the file, then run the same command again",
+        )
 
     def lines(self) -> list[str]:
         """Returns all findings as a terminal shows them, a blank line between two."""

@@ -6,7 +6,9 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -144,6 +146,71 @@ def test_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
     assert ran.stderr.read() == b""
     ran.stderr.close()
     assert ran.wait(timeout=60) in {0, 1}
+
+
+def _paver(
+    line: str, folder: Path, environment: Mapping[str, str] = MappingProxyType({}), *given: int
+) -> subprocess.CompletedProcess[str]:
+    """Runs a line of shell in which `paver` is this one; its output is left to its own buffer."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        ["bash", "-c", f'paver() {{ "{sys.executable}" -m paver "$@"; }}; {line}'],
+        cwd=folder,
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        pass_fds=given,
+    )
+
+
+@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    "argv", ["--version", "--help", "drivers", "version --json", "plan --json -s none.yml"]
+)
+def test_where_output_has_no_room_one_line_says_so(
+    tmp_path: Path, argv: str, unbuffered: dict[str, str]
+) -> None:
+    ran = _paver(f"paver {argv} > /dev/full", tmp_path, unbuffered)
+    told = ran.stderr.splitlines()
+    assert "Traceback" not in ran.stderr
+    assert told[0].startswith("error: ")
+    if "none.yml" in argv:
+        assert (ran.returncode, told[-1]) == (3, "  exit  3"), "what went wrong before counts"
+    else:
+        assert (ran.returncode, told[-1]) == (1, "  exit  1")
+        assert "No space left on device" in told[0]
+
+
+@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("argv", ["--version", "--help", "drivers", "plan --json -s none.yml"])
+def test_a_reader_that_went_is_no_error_whatever_is_said(
+    tmp_path: Path, argv: str, unbuffered: dict[str, str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = _paver(f"paver {argv} >&{writer}", tmp_path, unbuffered, writer)
+    os.close(writer)
+    if "none" in argv:
+        assert ran.returncode == 3
+        assert ran.stderr.startswith("error: the site file none.yml")
+        assert ran.stderr.endswith("  exit  3\n")
+    else:
+        assert (ran.returncode, ran.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_what_the_caller_closed_is_nothing_that_a_command_needs(tmp_path: Path, closed: str) -> None:
+    line = (
+        f"paver init site.yml {closed} && paver validate {closed} && paver --version {closed}"
+        f" && paver plan --offline --out site.plan {closed}"
+    )
+    ran = _paver(line, tmp_path)
+    assert ran.returncode == 2, ran
+    assert "error" not in ran.stderr
+    assert (tmp_path / "site.plan").read_bytes().startswith(b'{"actions":[')
+    assert (tmp_path / "site.yml").read_text().startswith("# The site lab-north")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import paver
 from paver.cli import acting, opening
 from paver.driver import Secret
 from paver.engine.journal import Journal, JournalError
-from paver.errors import Interrupted, PartlyDone
+from paver.errors import Interrupted, PartlyDone, PaverError
 from paver.runs import apply as applying
 from paver.runs import handoff
 from paver.runs.apply import Report
@@ -487,6 +487,20 @@ def test_apply_as_json_prints_one_document_and_nothing_else(site: Command) -> No
     assert ran.json["schema"] == "paver.outcome/1"
     assert ran.json["left"] == []
     assert Path(ran.json["folder"]).is_dir()
+
+
+def test_a_run_that_failed_prints_its_outcome_as_json_and_no_second_document(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_self: object, _world: object) -> None:
+        raise PaverError("the shelf is full", do="make room")
+
+    monkeypatch.setattr(memory.Box, "create", fails)
+    ran = site.run("apply", "--yes", "--json")
+    assert ran.code == 1
+    assert ran.json["schema"] == "paver.outcome/1"
+    assert ran.json["failed"] == [{"resource": "memory.box:left/one", "what": "the shelf is full"}]
+    assert ran.err.startswith("error: the shelf is full\n  do    make room\n  exit  1")
 
 
 def test_what_is_tried_again_while_a_run_acts_stands_in_its_journal(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import re
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from paver.cli import parsers
 from paver.cli.verbs import VERBS
 from paver.driver import Check, Finding, Grade
 from paver.drivers.vsphere import DRIVER
@@ -104,6 +106,69 @@ def test_what_is_misspelt_is_bad_input_told_as_any_error_with_what_is_near(
     assert lines[0].startswith(f"error: {said}")
     assert lines[1].startswith(f"  do    did you mean {near}? `paver" if near else "  do    `paver")
     assert lines[2:] == ["  exit  3"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "what"),
+    [
+        (("validate", "-s", "none.yml"), 3, "the site file none.yml can't be read"),
+        (("plan", "-s", "none.yml"), 3, "the site file none.yml can't be read"),
+        (("plan", "--phase", "roofs"), 3, "there is no phase roofs"),
+        (("apply", "none.plan"), 3, "the plan none.plan can't be read"),
+        (("apply",), 4, "nobody is there to confirm the plan"),
+        (("destroy", "--phase", "roofs"), 3, "there is no phase roofs"),
+        (("status", "-s", "none.yml"), 3, "the site file none.yml can't be read"),
+        (("verify", "--only", "memory.box:none"), 3, "nothing is selected by memory.box:none"),
+        (("preflight", "--key", "file:none.key"), 3, "there is no key file"),
+        (("ports", "-s", "none.yml"), 3, "the site file none.yml can't be read"),
+        (("env", "bsh"), 3, "paver knows no tool bsh"),
+        (("secrets", "list", "-s", "none.yml"), 3, "the site file none.yml can't be read"),
+        (("lab", "status", "--dir", "none"), 1, "no lab is up in"),
+        (("image", "verify", "none.ova"), 3, "none.ova"),
+        (("image", "diff", "none.ova", "none.ova"), 3, "none.ova"),
+        (("image", "prove", "none.ova"), 3, "none.ova"),
+        (("drivers", "--cals"), 3, "paver drivers: unrecognized arguments: --cals"),
+        (("version", "--jsn"), 3, "paver version: unrecognized arguments: --jsn"),
+        (("versio",), 3, "paver has no verb 'versio'"),
+    ],
+)
+def test_whoever_asks_for_json_gets_one_document_of_an_error_too(
+    site: Command, argv: tuple[str, ...], code: int, what: str
+) -> None:
+    ran = site.run(*argv, "--json")
+    assert ran.code == code, ran
+    found = ran.json
+    assert (found["schema"], found["exit"]) == ("paver.error/1", code)
+    assert what in found["what"]
+    assert f"error: {found['what']}" in ran.err, "people are told as ever"
+
+
+def test_the_list_above_leaves_out_no_verb_that_prints_json() -> None:
+    (listed,) = (
+        mark.args[1]
+        for mark in test_whoever_asks_for_json_gets_one_document_of_an_error_too.pytestmark  # type: ignore[attr-defined]
+    )
+    named = {argv[: len(verb)] for argv, _, _ in listed for verb in _with_json(parsers.whole(), ())}
+    assert set(_with_json(parsers.whole(), ())) <= named
+
+
+def _with_json(parser: argparse.ArgumentParser, verb: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for action in parser._actions:
+        if "--json" in action.option_strings:
+            yield verb
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield from _with_json(below, (*verb, name))
+
+
+def test_an_error_of_the_site_file_names_each_place_also_as_json(site: Command) -> None:
+    site.site.write_text(site.site.read_text().replace("gateway: 10.30.0.1,", "gateway: 10.31.0.1,"))
+    assert "site.yml:11:39: networks.bosh.gateway" in site.run("plan", "--json").json["seen"]
+
+
+def test_what_belongs_to_a_command_inside_the_lab_is_not_taken_for_pavers(site: Command) -> None:
+    ran = site.run("lab", "shell", "--dir", "none", "--", "paver", "plan", "--json")
+    assert (ran.code, ran.out) == (1, "")
 
 
 def test_a_site_that_is_right_is_told_in_one_line(site: Command) -> None:
