@@ -50,13 +50,12 @@ class CredhubEntry(Resource[EntryFacts]):
         return self.type_
 
     def read(self, world: Reader) -> EntryFacts | None:
-        found = _facts(world, self.at, self.path)
-        if found is None:
-            return None
-        known = {_short(part): part for part in self.parts.values() if isinstance(part, str)}
-        return dataclasses.replace(
-            found, parts={name: known.get(held, held) for name, held in found.parts.items()}
-        )
+        return _facts(world, self.at, self.path)
+
+    def wish(self) -> dict[str, Any]:
+        """Returns the wished fields, parts in the words that stand for them in the metadata."""
+        parts = {name: _short(v) if isinstance(v, str) else v for name, v in self.parts.items()}
+        return {**super().wish(), "parts": parts}
 
     def create(self, world: Writer) -> None:
         fields = {name: world.reveal(v) if isinstance(v, Secret) else v for name, v in self.parts.items()}
