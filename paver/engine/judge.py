@@ -63,7 +63,7 @@ class Judge:
         self._outside = outside
         self._graph = graph
         self._site = site
-        self._versions = versions
+        self._standing = versions
         self._decide = self._leaving if leaving else self._staying
         self._allow = allow
         self._verdicts: dict[ResourceId, Verdict] = {}
@@ -74,7 +74,15 @@ class Judge:
         self._verdicts[seen.resource.id] = verdict
         if verdict.verb in {Verb.CREATE, Verb.REPLACE, Verb.BLOCKED, Verb.DELETE}:
             return None
-        return frozenset(change.field for change in verdict.changes)
+        changed = frozenset(change.field for change in verdict.changes)
+        return changed | seen.resource.remade if verdict.verb is Verb.UPDATE else changed
+
+    def _versions(self, secret: Secret) -> str | None:
+        """Returns the version of a secret that will stand; None where there is none yet, or it is made anew."""
+        maker = self._verdicts.get(secret.made_by) if secret.made_by is not None else None
+        if maker is not None and maker.verb in {Verb.CREATE, Verb.UPDATE, Verb.REPLACE}:
+            return None
+        return self._standing(secret)
 
     def _staying(self, seen: Seen) -> Verdict:
         resource, facts = seen.resource, seen.facts

@@ -212,6 +212,8 @@ class Resource(Generic[F]):
     kind: ClassVar[str]
     calls: ClassVar[Mapping[Verb, frozenset[str]]] = {}
     replaces: ClassVar[frozenset[str]] = frozenset()
+    remade: ClassVar[frozenset[str]] = frozenset()
+    """Facts that any update makes anew, beside the fields that differ: who uses them changes with it."""
     setting: ClassVar[bool] = False
     """A setting is set and put back to its baseline; an object (the default) is made and deleted."""
     lane: ClassVar[Lane] = Lane.CONFIG

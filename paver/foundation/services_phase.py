@@ -21,12 +21,8 @@ jobs:
   - task: smoke
     config:
       platform: linux
-      image_resource: {type: mock, source: {mirror_self: true}}
       run: {path: "true"}
 """
-"""Its image is that of a resource type that every worker brings, so nothing is pulled: Concourse's own smoke pipeline does so
-(concourse, integration/ops/pipelines/smoke-pipeline.yml). Without any, the build ends with "rootfs must not be empty"
-(worker/runtime/spec/spec.go)."""
 
 KINDS: tuple[type[Resource[Any]], ...] = (CredhubEntry, Deployment, Bucket, StoreUser, Team, Pipeline)
 """Every kind of this phase, in creation order."""

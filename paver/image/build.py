@@ -92,7 +92,6 @@ def build(order: Order, tell: stages.Tell) -> Built:
     wanted, locked = _inputs(order.source)
     publish.require_keys(order.sign, order.certify)
     host.require(order.cache, order.out)
-    publish.require_place(order.out, paver.__version__)
     programs.provide(lambda line: tell(f"programs: {line}"), host.NEEDS)
     # Compiling needs nothing of Debian, and the machine that Packer boots seldom keeps all processors busy.
     with aside.begun(lambda going: _programs(wanted, tell, going)) as compiled:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from paver.errors import BadInput, PaverError, unwritten
+from paver.errors import PaverError
 from paver.image import provision
 from paver.lab import system
 from paver.lab.qemu import programs
@@ -41,7 +40,6 @@ def require(cache: Path, out: Path) -> None:
     """Says beforehand what is missing, of programs, of memory, and of room in the cache, for the image and for scratch.
 
     Raises:
-        BadInput: nothing can be put to `out`.
         PaverError: a program is not there, or the disk or the memory has no room for the stages.
     """
     missing = {name: PROGRAMS[name] for name in PROGRAMS if shutil.which(name) is None}
@@ -52,7 +50,6 @@ def require(cache: Path, out: Path) -> None:
             why=f"it {purpose}",
             do="apt-get install " + " ".join(sorted(package for package, _ in missing.values())),
         )
-    _require_writable(out)
     cache.mkdir(parents=True, exist_ok=True)
     require_room(cache, ROOM, what="a build", variable="XDG_CACHE_HOME")
     require_room(Path(tempfile.gettempdir()), SCRATCH, what="unpacking Debian", variable="TMPDIR")
@@ -66,23 +63,9 @@ def require(cache: Path, out: Path) -> None:
         )
 
 
-def _require_writable(out: Path) -> None:
-    """Says beforehand that an image could not be put to `out`; it is tried with a file without a name, which leaves nothing."""
-    there = _there(out)
-    if not there.is_dir():
-        raise BadInput(
-            f"the image cannot be put to {out}", why=f"{there} is no folder", do="name another one: --out DIR"
-        )
-    try:
-        with tempfile.TemporaryFile(dir=there) as file:
-            file.write(b"paver")
-    except OSError as error:
-        raise unwritten(error, f"the image cannot be put to {out}", "--out DIR") from error
-
-
 def _there(folder: Path) -> Path:
-    """Returns the nearest above that is there already."""
-    return next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(each))
+    """Returns the nearest folder above that is there already."""
+    return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
 
 
 def require_room(folder: Path, needed: int, *, what: str, variable: str) -> None:

@@ -19,7 +19,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from paver.errors import BadInput
@@ -32,7 +32,6 @@ from paver.ovf.write import make_ova
 from paver.signing import ssh
 
 NAME = sbom.NAME
-_DOCUMENTS = ("bill", "cdx", "spdx", "provenance")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,7 +157,11 @@ def _put(made: Published, draft: Path, out: Path) -> Published:
     places = {what: out / path.relative_to(draft) for what, path in made.files.items()}
     folder = places["ovf"].parent
     old = [published.signature_of(places["sha256"]), places["sha256"]]
-    _require_free((*places.values(), *old), folder)
+    for place in (*places.values(), *old):
+        if place.is_dir():
+            raise BadInput(f"{place} is a folder, and a file of the image goes there", do="move it away")
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is no folder, and the image's files go there", do="move it away")
     for place in old:
         place.unlink(missing_ok=True)
     folder.mkdir(exist_ok=True)
@@ -169,26 +172,6 @@ def _put(made: Published, draft: Path, out: Path) -> Published:
         if left.is_file():
             left.unlink()
     return dataclasses.replace(made, files=places)
-
-
-def _require_free(files: Iterable[Path], folder: Path) -> None:
-    for place in files:
-        if place.is_dir():
-            raise BadInput(f"{place} is a folder, and a file of the image goes there", do="move it away")
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"{folder} is no folder, and the image's files go there", do="move it away")
-
-
-def require_place(out: Path, version: str) -> None:
-    """Says before anything is built that something else stands where a file of the image goes.
-
-    Raises:
-        BadInput: a folder in the place of a file, or the other way round.
-    """
-    ova = out / f"{NAME}-{version}.ova"
-    sums = published.sums_of(ova)
-    documents = [published.beside(ova, what) for what in _DOCUMENTS]
-    _require_free((ova, *documents, sums, published.signature_of(sums)), ova.with_suffix(""))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from paver.driver import Paved, Secret
@@ -37,13 +38,14 @@ class Engine:
     stop: threading.Event = dataclasses.field(default_factory=threading.Event)
     board: Board = dataclasses.field(default_factory=Board)
     site: str = SITE
+    versions: Callable[[Secret], str | None] = no_version
 
     def plan(self, paved: Paved, request: Request | None = None) -> Plan:
         """Plans `paved`."""
         self.board = Board()
         connections = Connections(paved.connectors, None, self.board.for_reading)
         heading = Heading(site=self.site, site_digest="0" * 64, paver="0", driver="memory/1")
-        world = ReadingWorld(self.site, connections, no_version)
+        world = ReadingWorld(self.site, connections, self.versions)
         return plan(paved, heading, request or Request(), world, self.board)
 
     def act(self, paved: Paved, planned: Plan, allow: tuple[str, ...] | None = None) -> Outcome:
@@ -54,7 +56,7 @@ class Engine:
                 connections=Connections(paved.connectors, None, self.board.for_reading),
                 board=self.board,
                 journal=written,
-                versions=no_version,
+                versions=self.versions,
                 reveal=no_value,
                 tell=self.events.append,
                 stop=self.stop,

@@ -92,6 +92,7 @@ class Password(Resource[PasswordFacts]):
 
     kind: ClassVar[str] = "trust.password"
     calls: ClassVar = CALLS
+    remade: ClassVar[frozenset[str]] = frozenset({"version"})
     unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
 
     name: str
@@ -127,6 +128,7 @@ class SshKey(Resource[SshKeyFacts]):
 
     kind: ClassVar[str] = "trust.ssh-key"
     calls: ClassVar = CALLS
+    remade: ClassVar[frozenset[str]] = frozenset({"version", "public", "fingerprint"})
     unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
 
     name: str
@@ -217,6 +219,7 @@ class Certificate(Resource[CertificateFacts]):
 
     kind: ClassVar[str] = "trust.certificate"
     calls: ClassVar = CALLS
+    remade: ClassVar[frozenset[str]] = frozenset({"version", "pem"})
     unmanaged: ClassVar[frozenset[str]] = frozenset({"name", "days", "renew_before_days"})
 
     name: str
@@ -234,6 +237,15 @@ class Certificate(Resource[CertificateFacts]):
 
     def read(self, world: Reader) -> CertificateFacts | None:
         return _found(_entry(world, self.name), lambda entry: _certificate(entry, self.renew_before_days))
+
+    def foresees(self, world: Reader, facts: CertificateFacts | None) -> str:
+        del world
+        if facts is None or facts.fresh:
+            return ""
+        shown = authority.facts(facts.pem)
+        if not shown.key.startswith("rsa "):
+            return f"its key is {shown.key}, and CredHub takes RSA alone"
+        return f"it holds until {shown.not_after:%Y-%m-%d} only"
 
     def create(self, world: Writer) -> None:
         store = world.writing(STORE)

@@ -15,6 +15,13 @@ DEPLOYED = {
     ),
     "registry-admin": ("bosh.deployment:registry", "credhub.entry:lab-north/registry/password"),
 }
+SERVING = (
+    "credhub.entry:lab-north/object-store/tls",
+    "bosh.deployment:object-store",
+    "credhub.entry:lab-north/registry/tls",
+    "bosh.deployment:registry",
+)
+"""Who has a certificate of the services."""
 ADMINISTRATORS = {
     "admin_password": "director-admin",
     "credhub_admin_client_secret": "credhub-admin",
@@ -35,6 +42,23 @@ def test_rotated_passwords_of_services_are_planned_and_brought_to_their_consumer
     finished.paver("apply", "--yes")
     assert finished.pending() == {}
     finished.paver("verify")
+
+
+def test_certificates_that_end_soon_are_renewed_and_brought_to_who_serves_them_by_one_plan(
+    finished: Place,
+) -> None:
+    before = finished.site.read_text()
+    later = "trust: {lifetimes: {certificate: 2y, renew_before: 365d}}"
+    finished.site.write_text(f"{before}\n{later}\n")
+    try:
+        renewed = ("trust.certificate:object-store", "trust.certificate:registry")
+        assert finished.pending() == dict.fromkeys((*renewed, *SERVING), "update")
+        finished.paver("apply", "--yes")
+        assert finished.pending() == {}
+        finished.paver("verify")
+    finally:
+        finished.site.write_text(before)
+    assert finished.pending() == {}
 
 
 def test_rotated_passwords_of_the_director_are_each_planned_and_brought_there(finished: Place) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from paver.driver import Endpoint, Mark, ResourceId, Secret, Verb, resource_id
 from paver.engine.diff import changes
-from paver.foundation import services_phase, yaml_text
+from paver.foundation import yaml_text
 from paver.foundation.concourse.team import CONFIG, TEAM, Pipeline, Team
 from paver.transport.http import Answer
 from tests.support.ledger import Director
@@ -205,22 +205,3 @@ def test_whose_a_team_or_a_pipeline_is_stands_on_the_director_and_what_others_ma
     assert (team.read(world), pipeline.read(world)) == (None, None)
     assert not world.director.configs, "the last entry takes the ledger with it"
     assert foreign.read(world) == there
-
-
-@pytest.mark.parametrize("whose", ["paver's own", "the guide's"])
-def test_every_task_that_paver_sets_or_shows_has_an_image(whose: str) -> None:
-    """Without one Concourse takes the pipeline, and ends the build with "rootfs must not be empty"."""
-    document = yaml_text.loads(guided() if whose == "the guide's" else services_phase.SMOKE)
-    steps = [step for job in document["jobs"] for step in _steps_of(job["plan"])]
-    tasks = [step for step in steps if "task" in step]
-    assert tasks
-    for step in tasks:
-        assert "image" in step or {"image_resource", "rootfs_uri"} & set(step["config"]), step
-
-
-def _steps_of(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    found = []
-    for step in plan:
-        inner = step.get("in_parallel", step.get("do", []))
-        found += [step, *_steps_of(inner["steps"] if isinstance(inner, dict) else inner)]
-    return found

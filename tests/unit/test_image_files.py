@@ -133,7 +133,6 @@ def test_a_document_that_changed_after_it_was_signed_is_refused(tmp_path: Path, 
     "what", ["bill.json", "cdx.json", "spdx.json", "provenance.json", "sha256", "sha256.sig"]
 )
 @pytest.mark.parametrize("kind", ["folder", "pipe", "huge"])
-@pytest.mark.timeout(60)
 def test_what_lies_beside_an_image_and_is_no_file_to_read_is_refused_at_once(
     tmp_path: Path, what: str, kind: str
 ) -> None:
@@ -472,40 +471,6 @@ def test_each_place_that_a_build_fills_is_looked_at_before_it(
     assert refusal.value.do == f"make room, or set {chosen} to where there is some"
 
 
-@pytest.mark.parametrize("beneath", ["", "further/down"])
-@pytest.mark.parametrize(
-    ("place", "why"), [("file", "file is no folder"), ("lost", "lost is no folder"), ("/sys/kernel", "")]
-)
-def test_a_place_where_no_image_can_be_put_is_told_before_anything_is_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beneath: str, place: str, why: str
-) -> None:
-    for program in host.PROGRAMS:
-        (tmp_path / program).touch(0o755)
-    (tmp_path / "file").touch()
-    (tmp_path / "lost").symlink_to("nowhere")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    out = tmp_path / place / beneath
-    with pytest.raises(PaverError) as refusal:
-        host.require(tmp_path / "cache", out)
-    assert f"the image cannot be put to {out}" in refusal.value.what
-    assert refusal.value.why.endswith(why)
-    assert not (tmp_path / "cache").exists()
-
-
-def test_looking_at_the_place_where_an_image_goes_leaves_nothing_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for program in host.PROGRAMS:
-        (tmp_path / program).touch(0o755)
-    (tmp_path / "out").mkdir()
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(host, "available", lambda: None)
-    host.require(tmp_path / "cache", tmp_path / "out")
-    host.require(tmp_path / "cache", tmp_path / "new")
-    assert not list((tmp_path / "out").iterdir())
-    assert not (tmp_path / "new").exists()
-
-
 def test_a_build_looks_at_the_machine_before_it_provides_compiles_or_unpacks_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -560,11 +525,6 @@ def test_a_stages_key_tells_its_inputs_apart_and_keeps_the_newest_products(tmp_p
         last = stages.run(tmp_path, "disk", stages.key(str(number)), lambda _: None, lambda _: None)
     assert len(list((tmp_path / "disk").iterdir())) == stages.KEPT
     assert last.is_dir()
-
-
-def test_only_root_reads_what_the_machine_boots_from_and_a_boot_without_it_does_not_wait() -> None:
-    names = dataclasses.replace(base.identity(LOCK), esp=0x1234ABCD)
-    assert base.fstab(names).splitlines()[1] == "UUID=1234-ABCD /boot/efi vfat umask=0077,nofail 0 2"
 
 
 def test_an_images_file_systems_have_the_same_names_in_every_build_and_other_ones_for_another_lock() -> None:

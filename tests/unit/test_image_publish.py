@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-import paver
 from paver.errors import BadInput
-from paver.image import build, host, publish, published, verify
-from paver.lab.qemu import programs
+from paver.image import publish, published, verify
 from paver.ovf import write
 from tests.support import locks, small_image
 from tests.support.raised import until
@@ -145,21 +143,3 @@ def test_a_folder_where_a_file_of_the_image_goes_is_named_and_all_stays(tmp_path
     with pytest.raises(BadInput, match=f"{place.name} is a folder"):
         made(out, second)
     assert held(out) == before
-
-
-@pytest.mark.parametrize(
-    ("name", "found"), [("paver-jumpbox-1.0.ova", "is a folder"), ("paver-jumpbox-1.0", "is no folder")]
-)
-def test_what_stands_where_the_image_goes_is_told_before_anything_is_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, found: str
-) -> None:
-    if found == "is a folder":
-        (tmp_path / name).mkdir()
-    else:
-        (tmp_path / name).touch()
-    monkeypatch.setattr(paver, "__version__", "1.0")
-    monkeypatch.setattr(host, "require", lambda *_: None)
-    monkeypatch.setattr(programs, "provide", lambda *_: pytest.fail("it begins"))
-    order = build.Order(source=build.default_source(), out=tmp_path, cache=tmp_path / "cache", pool=tmp_path)
-    with pytest.raises(BadInput, match=f"{name} {found}"):
-        build.build(order, lambda _: pytest.fail("it begins"))

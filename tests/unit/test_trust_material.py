@@ -65,6 +65,26 @@ def test_a_certificate_has_a_key_that_credhub_takes() -> None:
     assert authority.belongs(public["pem"], SecretValue(key))
 
 
+def test_a_plan_says_why_a_certificate_is_made_anew() -> None:
+    world: Any = World()
+    for algorithm, days, why in (
+        ("ec", 5, "its key is ec secp256r1, and CredHub takes RSA alone"),
+        ("rsa-2048", 1, f"it holds until {dt.datetime.now(dt.UTC) + dt.timedelta(days=1):%Y-%m-%d} only"),
+        ("rsa-2048", 5, ""),
+    ):
+        made = authority.issue(
+            ISSUER,
+            common_name="web",
+            now=dt.datetime.now(dt.UTC),
+            days=days,
+            dns=[],
+            ip=[],
+            algorithm=algorithm,
+        )
+        world.pem["web"] = made.certificate
+        assert WEB.foresees(world, WEB.read(world)) == why
+
+
 @pytest.mark.parametrize(("algorithm", "fresh"), [("rsa-2048", True), ("ec", False)])
 def test_a_certificate_that_credhub_would_not_take_is_to_be_made_anew(algorithm: str, fresh: bool) -> None:
     made = authority.issue(

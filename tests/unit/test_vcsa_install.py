@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from paver.driver import BadInput, Endpoint, Mark, ResourceId
-from paver.drivers.vsphere import DRIVER, ledger
-from paver.drivers.vsphere.vcsa import install, installer, template
-from paver.drivers.vsphere.vcsa.appliance import Appliance
-from paver.lab.standins import vcsa_iso
-from paver.sitefile.load import loads
+from paver.driver import Endpoint, Mark, ResourceId
+from paver.drivers.vsphere import ledger
+from paver.drivers.vsphere.vcsa import install, template
 from paver.transport import job
 from paver.transport.job import JobState
-from tests.support.vsphere_lab import text_of
 
 ID = ResourceId("vsphere.appliance:vcenter")
 HOST: Endpoint[Any, Any] = Endpoint("host:esx-01")
@@ -61,7 +56,6 @@ def run(world: World) -> list[str]:
         program="vcsa-deploy",
         ledger_on="datastore1",
         time_limit=1,
-        order=SimpleNamespace(version=None),
         read=lambda _: None,
     )
     install.create(world, wish)  # type: ignore[arg-type] # as much of a world as it needs
@@ -88,46 +82,3 @@ def test_an_installer_that_is_over_and_left_no_vm_is_started_anew(
 
 def test_without_an_intent_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(World(monkeypatch, intent=None, state="running"))[-2:] == ["install new now", "mark"]
-
-
-class Machine:
-    def listdir(self, path: str) -> tuple[str, ...]:
-        return tuple(one.name for one in Path(path).iterdir())
-
-
-@pytest.mark.parametrize("version", [None, "8", "8.0", "8.0.3", "8.0.3.0"])
-def test_an_installer_of_the_version_that_is_wished_is_taken(tmp_path: Path, version: str | None) -> None:
-    program = vcsa_iso.build_tree(tmp_path / "tree")
-    installer.held_to(Machine(), str(program), version)
-
-
-@pytest.mark.parametrize("version", ["9", "8.0.2", "8.0.30", "80"])
-def test_an_installer_of_another_version_is_not_run(tmp_path: Path, version: str) -> None:
-    program = vcsa_iso.build_tree(tmp_path / "tree")
-    with pytest.raises(BadInput, match=f"not of vCenter {version}") as told:
-        installer.held_to(Machine(), str(program), version)
-    assert "8.0.3" in told.value.seen
-
-
-def test_an_installer_that_does_not_say_its_version_is_not_run_where_one_is_wished(tmp_path: Path) -> None:
-    (tmp_path / "vcsa").mkdir()
-    with pytest.raises(BadInput, match="not of vCenter 8") as told:
-        installer.held_to(Machine(), str(tmp_path / installer.PROGRAM), "8")
-    assert "no appliance" in told.value.seen
-
-
-def test_the_site_files_version_is_what_the_installer_is_held_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pins = ["sha256:" + ":".join([f"{number:02x}"] * 32) for number in (1, 2)]
-    text = text_of(pins).replace("    on: esx-01\n", '    on: esx-01\n    version: "8.0.2"\n')
-    site = loads(text, {"vsphere": DRIVER}, file="site.yml", folder=tmp_path)
-    (appliance,) = (one for one in DRIVER.pave(site).resources if isinstance(one, Appliance))
-    world = World(monkeypatch, intent=None, state="absent")
-    world.listdir = lambda _: ("VMware-vCenter-Server-Appliance-8.0.3.0_OVF10.ova",)  # type: ignore[attr-defined]
-    wish: Any = SimpleNamespace(
-        id=ID, at=HOST, read=lambda _: None, program=installer.PROGRAM, order=appliance.order
-    )
-    with pytest.raises(BadInput, match=r"not of vCenter 8\.0\.2"):
-        install.create(world, wish)  # type: ignore[arg-type] # as much of a world as it needs
-    assert world.done == []

@@ -13,7 +13,7 @@ from paver.driver import Interrupted, PaverError, Writer
 from paver.drivers.vsphere import ledger, marks
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.drivers.vsphere.host import reading
-from paver.drivers.vsphere.vcsa import installer, progress, template
+from paver.drivers.vsphere.vcsa import progress, template
 from paver.transport import job
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ class Order:
     ntp: tuple[str, ...]
     ssh: bool
     sso_domain: str
-    version: str | None = None
 
 
 def create(world: Writer, wish: Appliance) -> None:
@@ -64,7 +63,6 @@ def create(world: Writer, wish: Appliance) -> None:
         type(wish).delete(world, wish.at, found)
         found = None
     if found is None and not at_work:
-        installer.held_to(machine, wish.program, wish.order.version)
         intent = ledger.Entry(id=wish.id, action=action, complete=False, address={"name": wish.name})
         ledger.note(world, wish.at, intent, wish.ledger_on)
         text = template.to_json(_filled(world, wish)).encode()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -25,28 +24,6 @@ MARKER = "paver.json"
 PROGRAM = "vcsa-cli-installer/lin64/vcsa-deploy"
 OVFTOOL = "vcsa/ovftool/lin64/ovftool"
 """What vcsa-deploy starts to make the VM: its log in vmware/photon#764 has the whole command line."""
-_OVA = re.compile(r"VMware-vCenter-Server-Appliance-(\d+(?:\.\d+)*)")
-"""As in `vcsa/VMware-vCenter-Server-Appliance-6.7.0.14000-9451876_OVF10.ova` (virtualelephant/vsphere-sddc)."""
-
-
-def held_to(machine: Any, program: str, version: str | None) -> None:
-    """Does nothing if the installer that `program` is part of installs a vCenter of `version`, as far as that is given.
-
-    Raises:
-        BadInput: it installs another one, or does not say which; nothing of it was run.
-    """
-    if version is None:
-        return
-    names = machine.listdir(f"{program.removesuffix(f'/{PROGRAM}')}/vcsa") or ()
-    found = next((match[1] for match in map(_OVA.match, names) if match), "")
-    wanted, has = ([int(part) for part in one.split(".") if part] for one in (version, found))
-    if not has or has[: len(wanted)] != wanted:
-        raise BadInput(
-            f"the installer is not of vCenter {version}",
-            seen=f"it has the appliance {found}" if found else "there is no appliance in it whose name says",
-            why="the site file asks for that version; nothing of the installer was run",
-            do="name another ISO under iaas.vcenter.installer, or correct iaas.vcenter.version",
-        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

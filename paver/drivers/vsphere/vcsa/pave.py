@@ -71,7 +71,6 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
             ntp=site.ntp,
             ssh=wish.ssh,
             sso_domain=wish.sso_domain,
-            version=wish.version,
         ),
         host_password=endpoints.secret(host.login.password),
         ledger_on=host.datastore,
