@@ -42,8 +42,9 @@ image: setup ## the jumpbox's OVA, signed, into dist/image (SIGN=key, else one o
 image-prove: setup ## boot that OVA in QEMU and hold it to what it should be (IMAGE=file, ONLY="way way" for a part)
 	@$(PY) -m paver image prove $(or $(IMAGE),$(lastword $(sort $(wildcard dist/image/*.ova)))) $(addprefix --only ,$(ONLY))
 
-image-check: setup ## Packer's templates and the playbook, by packer validate and ansible-lint
+image-check: setup ## Packer's templates and the playbook, by packer validate and ansible-lint (SCHEMA=folder: the OVF by DMTF's)
 	@pytest -q tests/sim/test_image_templates.py
+	@$(if $(SCHEMA),$(PY) -m tests.image.ovf_schema $(SCHEMA),echo "the OVF was not held to DMTF's schema: SCHEMA=folder names where that is")
 
 bench: setup ## paver's speed against its peers (ONLY=start, ova, properties, plan, apply or image)
 	@$(PY) -m tests.bench $(addprefix --only ,$(ONLY))
