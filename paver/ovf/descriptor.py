@@ -17,24 +17,12 @@ from defusedxml.common import DefusedXmlException
 from paver.errors import BadInput
 from paver.ovf.model import Configuration, Descriptor, Disk, File, Item, Network, Product, Property
 from paver.ovf.names import href_name
+from paver.ovf.sizes import capacity, number, unit
 
 LONGEST = 4 * 2**20
 _MOST = 1000
 """Files, or disks: as many as an archive of them may hold."""
 
-_UNITS: dict[str, int] = {"byte": 1, "bytes": 1} | {
-    name: 2**power
-    for power, names in (
-        (10, ("kb", "kilobytes", "kilobyte")),
-        (20, ("mb", "megabytes", "megabyte")),
-        (30, ("gb", "gigabytes", "gigabyte")),
-        (40, ("tb", "terabytes", "terabyte")),
-    )
-    for name in names
-}
-_POWER = re.compile(r"byte ?\* ?(2|10|1024) ?\^ ?([0-9]{1,2})")
-_NUMBER = re.compile(r"[0-9]{1,19}")
-_REFERENCE = re.compile(r"\$\{([^}]{1,200})\}")
 _HOST_DISK = re.compile(r"(?:ovf:)?/disk/(.+)")
 _MEMORY = 4
 
@@ -60,7 +48,7 @@ def parse(data: bytes, *, where: str) -> Descriptor:
     if system is None:
         raise BadInput(f"{where} describes no virtual machine: it has no <VirtualSystem>")
     properties = tuple(_properties(system))
-    defaults = {each.key: each.value for each in properties}
+    by_key = {each.key: each for each in properties}
     files = tuple(_file(each, where) for each in _few(_within(root, "References", "File"), "files", where))
     by_id = {file.id: file for file in files}
     descriptor = Descriptor(
@@ -68,7 +56,7 @@ def parse(data: bytes, *, where: str) -> Descriptor:
         text=data.decode(errors="replace"),
         files=files,
         disks=tuple(
-            _disk(each, by_id, defaults, where)
+            _disk(each, by_id, by_key, where)
             for each in _few(_within(root, "DiskSection", "Disk"), "disks", where)
         ),
         networks=tuple(
@@ -145,26 +133,30 @@ def _file(element: Element, where: str) -> File:
     return File(
         id=_attribute(element, "id"),
         href=href_name(_attribute(element, "href"), where=where),
-        size=_number(size, f"{where}: size of a file") if size else None,
+        size=number(size, f"{where}: size of a file") if size else None,
     )
 
 
-def _disk(element: Element, files: Mapping[str, File], defaults: Mapping[str, str], where: str) -> Disk:
+def _disk(
+    element: Element, files: Mapping[str, File], properties: Mapping[str, Property], where: str
+) -> Disk:
     name = _attribute(element, "diskId")
     reference = _attribute(element, "fileRef")
     file = files.get(reference)
     if reference and file is None:
         raise BadInput(f"{where}: the disk {name!r} refers to the file {reference!r}, which is not listed")
-    capacity = _attribute(element, "capacity")
-    if match := _REFERENCE.fullmatch(capacity):
-        capacity = defaults.get(match[1], "")
-    unit = _unit(_attribute(element, "capacityAllocationUnits") or "byte", where)
+    factor = unit(_attribute(element, "capacityAllocationUnits") or "byte", where)
+    what = f"{where}: capacity of the disk {name!r}"
+    size, key = capacity(_attribute(element, "capacity"), factor, properties, what)
+    if file is None and not size:
+        raise BadInput(f"{what}: it has neither room nor a file")
     populated = _attribute(element, "populatedSize")
     return Disk(
         id=name,
-        capacity=_number(capacity, f"{where}: capacity of the disk {name!r}") * unit,
+        capacity=size,
+        sized_by=key,
         file=file,
-        populated=_number(populated, f"{where}: populated size of {name!r}") if populated else None,
+        populated=number(populated, f"{where}: populated size of {name!r}") if populated else None,
         format=_attribute(element, "format"),
     )
 
@@ -174,11 +166,11 @@ def _items(system: Element, where: str) -> Iterator[Item]:
         for element in section:
             if _local(element) not in {"Item", "StorageItem", "EthernetPortItem"}:
                 continue
-            kind = _number(_text(element, "ResourceType"), f"{where}: resource type of an item")
+            kind = number(_text(element, "ResourceType"), f"{where}: resource type of an item")
             quantity = _text(element, "VirtualQuantity")
-            count = _number(quantity, f"{where}: quantity of an item") if quantity else None
+            count = number(quantity, f"{where}: quantity of an item") if quantity else None
             if count is not None and kind == _MEMORY:
-                count *= _unit(_text(element, "AllocationUnits") or "byte", where)
+                count *= unit(_text(element, "AllocationUnits") or "byte", where)
             yield Item(
                 type=kind,
                 instance=_text(element, "InstanceID"),
@@ -200,6 +192,7 @@ def _properties(system: Element) -> Iterator[Property]:
             yield Property(
                 key=".".join(part for part in parts if part),
                 type=_attribute(element, "type") or "string",
+                qualifiers=_attribute(element, "qualifiers"),
                 value=_attribute(element, "value"),
                 label=_text(element, "Label"),
                 description=_text(element, "Description"),
@@ -245,23 +238,6 @@ def _check(descriptor: Descriptor, where: str) -> None:
             raise BadInput(
                 f"{where}: {item.name!r} belongs to {min(unknown)!r}, which is no deployment configuration"
             )
-
-
-def _number(text: str, what: str) -> int:
-    if not _NUMBER.fullmatch(text.strip()):
-        raise BadInput(f"{what}: {text[:80]!r} is not a number", do="fetch or export it again")
-    return int(text)
-
-
-def _unit(text: str, where: str) -> int:
-    """Returns the bytes that a unit stands for: `byte * 2^30`, or the older `GigaBytes`."""
-    if match := _POWER.fullmatch(text.strip()):
-        unit: int = int(match[1]) ** int(match[2])
-        return unit
-    try:
-        return _UNITS[text.strip().lower()]
-    except KeyError:
-        raise BadInput(f"{where}: {text[:80]!r} is not a unit of memory") from None
 
 
 def _local(element: Element) -> str:

@@ -1,4 +1,4 @@
-"""The text of an OVF descriptor for a virtual machine with one disk. Pure.
+"""The text of an OVF descriptor for a virtual machine with one disk, and perhaps an empty one for its data. Pure.
 
 Elements stand in the order of DMTF's schema (DSP8023), `rasd` ones in alphabetical order, which it insists on.
 """
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from paver.errors import BadInput
+from paver.ovf import data_disk
 from paver.ovf.model import STREAM_OPTIMIZED, Network, Product, Property
 from paver.ovf.vmdk_write import Written
 
@@ -45,6 +46,7 @@ class System:
     properties: tuple[Property, ...]
     product: Product | None
     guest: str
+    data_disk_gb: int | None = None
 
 
 def check_name(name: str) -> None:
@@ -70,6 +72,9 @@ def render(system: System, disk_name: str, disk: Written) -> bytes:
     capacity = f'ovf:capacity="{disk.capacity}" ovf:capacityAllocationUnits="byte" ovf:diskId="vmdisk1"'
     content = f'ovf:fileRef="file1" ovf:format="{STREAM_OPTIMIZED}" ovf:populatedSize="{disk.populated}"'
     lines += [f"    <Disk {capacity} {content}/>"]
+    if system.data_disk_gb is not None:
+        capacity = f'ovf:capacity="${{{data_disk.KEY}}}" ovf:capacityAllocationUnits="{data_disk.UNIT}"'
+        lines += [f'    <Disk {capacity} ovf:diskId="{data_disk.ID}" ovf:format="{STREAM_OPTIMIZED}"/>']
     lines += ["  </DiskSection>", "  <NetworkSection>", "    <Info>Networks</Info>"]
     for network in system.networks:
         lines += [f'    <Network ovf:name="{_text(network.name)}">']
@@ -83,13 +88,14 @@ def render(system: System, disk_name: str, disk: Written) -> bytes:
     lines += [f'    <OperatingSystemSection ovf:id="{os_id}" vmw:osType="{_text(system.guest)}">']
     lines += ["      <Info>The guest operating system</Info>", "    </OperatingSystemSection>"]
     lines += [f"    {line}" for line in _hardware(system)]
-    if system.product or system.properties:
+    if system.product or system.properties or system.data_disk_gb is not None:
         lines += [f"    {line}" for line in _product(system)]
     lines += ["  </VirtualSystem>", "</Envelope>", ""]
     return "\n".join(lines).encode()
 
 
 def _hardware(system: System) -> Iterator[str]:
+    # How large its data disk is concerns the host: the machine sees that by itself.
     transport = ' ovf:transport="com.vmware.guestInfo"' if system.properties else ""
     yield f"<VirtualHardwareSection{transport}>"
     yield "  <Info>Virtual hardware</Info>"
@@ -109,6 +115,11 @@ def _hardware(system: System) -> Iterator[str]:
         {"AddressOnParent": 0, "ElementName": "Hard disk 1", "HostResource": "ovf:/disk/vmdisk1"}
         | {"InstanceID": 4, "Parent": 3, "ResourceType": 17},
     ]
+    if system.data_disk_gb is not None:
+        items += [
+            {"AddressOnParent": 1, "ElementName": "Hard disk 2", "HostResource": f"ovf:/disk/{data_disk.ID}"}
+            | {"InstanceID": 5 + len(system.networks), "Parent": 3, "ResourceType": 17},
+        ]
     items += [
         {"AddressOnParent": 7 + index, "AutomaticAllocation": "true", "Connection": network.name}
         | {"ElementName": f"Network adapter {index + 1}", "InstanceID": 5 + index}
@@ -139,11 +150,13 @@ def _product(system: System) -> Iterator[str]:
     for element, value in named:
         if value:
             yield f"  <{element}>{_text(value)}</{element}>"
-    for each in system.properties:
+    size = () if system.data_disk_gb is None else (data_disk.wish(system.data_disk_gb),)
+    for each in (*system.properties, *size):
+        bounds = f' ovf:qualifiers="{_text(each.qualifiers)}"' if each.qualifiers else ""
         hidden = ' ovf:password="true"' if each.password else ""
         shown = str(each.user_configurable).lower()
         yield (
-            f'  <Property ovf:key="{_text(each.key)}"{hidden} ovf:type="{_text(each.type)}" '
+            f'  <Property ovf:key="{_text(each.key)}"{hidden}{bounds} ovf:type="{_text(each.type)}" '
             f'ovf:userConfigurable="{shown}" ovf:value="{_text(each.value)}">'
         )
         yield f"    <Label>{_text(each.label or each.key)}</Label>"

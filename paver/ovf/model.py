@@ -18,10 +18,14 @@ class File:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Disk:
-    """A virtual disk: `capacity` and `populated` in bytes; `file` is None for an empty one."""
+    """A virtual disk: `capacity` and `populated` in bytes; `file` is None for an empty one.
+
+    `sized_by` is the key of the property whose default the capacity is, empty where it is a number.
+    """
 
     id: str
     capacity: int
+    sized_by: str = ""
     file: File | None = None
     populated: int | None = None
     format: str = STREAM_OPTIMIZED
@@ -57,10 +61,11 @@ class Item:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Property:
-    """A setting that the appliance takes at its first boot; `key` is as whoever deploys it writes it."""
+    """A setting that whoever deploys may give; `key` is as they write it, `qualifiers` bound it."""
 
     key: str
     type: str = "string"
+    qualifiers: str = ""
     value: str = ""
     label: str = ""
     description: str = ""

@@ -51,6 +51,7 @@ def make_ova(
     properties: Sequence[Property] = (),
     product: Product | None = None,
     guest: str = "debian11_64Guest",
+    data_disk_gb: int | None = None,
     publisher: Publisher | None = None,
 ) -> Made:
     """Makes an OVA at `path` (mode 0644), replacing what is there only once it is whole.
@@ -66,6 +67,7 @@ def make_ova(
         properties: settings that whoever deploys may give, by `com.vmware.guestInfo`.
         product: name, vendor, version.
         guest: VMware's guest OS identifier, one that the virtual hardware knows.
+        data_disk_gb: GiB of an empty second disk, unless whoever deploys says otherwise; None: there is no such disk.
         publisher: signs the manifest with its certificate; None: nobody does.
 
     Raises:
@@ -80,6 +82,7 @@ def make_ova(
         properties=tuple(properties),
         product=product,
         guest=guest,
+        data_disk_gb=data_disk_gb,
     )
     disk_name = f"{name}-disk1.vmdk"
     room = len(envelope.render(system, disk_name, _LARGEST))

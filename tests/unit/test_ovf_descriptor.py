@@ -78,6 +78,7 @@ def test_a_descriptor_is_read_as_data() -> None:
     )
     assert [disk.capacity for disk in found.disks] == [48 * GIB, 12 * GIB, 1024]
     assert found.disks[2] == Disk(id="disk3", capacity=1024, format="")
+    assert [disk.sized_by for disk in found.disks] == ["", "disk.size", ""]
     assert [each.key for each in found.properties] == ["guestinfo.net.addr", "guestinfo.root", "disk.size"]
     assert [each.password for each in found.properties] == [False, True, False]
     assert (found.products[0].name, found.products[0].full_version) == ("Appliance", "8.0.3 build 1")
@@ -122,6 +123,18 @@ def test_an_unknown_configuration_is_refused_with_the_known_ones() -> None:
         ('Item configuration="tiny"', 'Item configuration="huge"', "no deployment configuration"),
         ('ovf:capacity="48"', 'ovf:capacity="much"', "not a number"),
         ('ovf:capacity="48"', 'ovf:capacity="-1"', "not a number"),
+        ('ovf:capacity="48"', f'ovf:capacity="{62 * 1024 + 1}"', "more than the"),
+        ('"byte * 2^30"', '"byte * 1024^99"', "more than the"),
+        ('ovf:capacity="1024"', 'ovf:capacity="0"', "neither room nor a file"),
+        ("${disk.size}", "${disk.length}", "the property 'disk.length', which is not described"),
+        ("${disk.size}", "${}", "is not a number"),
+        ('ovf:value="12"', 'ovf:value="-12"', "the property 'disk.size': '-12' is not a number"),
+        ('ovf:value="12"', 'ovf:value="a dozen"', "is not a number"),
+        ('ovf:value="12"', 'ovf:value=""', "is not a number"),
+        ('ovf:value="12"', f'ovf:value="{10**19}"', "is not a number"),
+        ('ovf:value="12"', f'ovf:value="{10**18}"', "more than the"),
+        ('ovf:value="12"', 'ovf:value="7" ovf:qualifiers="MinValue(8),MaxValue(99)"', r"MinValue\(8\)"),
+        ('ovf:value="12"', 'ovf:value="100" ovf:qualifiers="MinValue(8) MaxValue(99)"', r"MaxValue\(99\)"),
         ('"byte * 2^30"', '"byte * 2^999"', "not a unit"),
         ('"byte * 2^30"', '"furlong"', "not a unit"),
         ('diskId="disk3"', 'diskId="disk1"', "same id"),

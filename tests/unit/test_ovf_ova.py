@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.sax import saxutils
 
 import defusedxml.ElementTree
 import pytest
@@ -18,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paver.errors import BadInput
-from paver.ovf import manifest, tar
+from paver.ovf import data_disk, descriptor, manifest, tar
 from paver.ovf import ova as archive
-from paver.ovf.model import Network, Product, Property
+from paver.ovf.model import Disk, Network, Product, Property
 from paver.ovf.names import member_name
 from paver.ovf.ova import Ova
 from paver.ovf.write import make_ova
@@ -386,6 +387,87 @@ def test_the_descriptor_has_the_order_of_dmtfs_schema_and_what_hosts_insist_on()
         each.get(f"{vmware}key"): each.get(f"{vmware}value") for each in hardware.iterfind(f"{vmware}Config")
     }
     assert told == {"firmware": "bios", "powerOpInfo.powerOffType": "preset"}
+
+
+def test_a_data_disk_is_declared_empty_behind_the_first_one_its_size_a_property(tmp_path: Path) -> None:
+    made = make_ova(tmp_path / "box.ova", name="box", disk=b"x", networks=["a", "b"], data_disk_gb=100)
+    with Ova(made.path) as ova:
+        assert [file.name for file in ova.verify().files] == [OVF, DISK]
+        found = ova.descriptor
+    assert found.disks[1] == Disk(id="vmdisk2", capacity=100 * 2**30, sized_by="data_disk_gb")
+    assert data_disk.of(found, "box.ova") == found.disks[1]
+    assert found.properties == (data_disk.wish(100),)
+    assert found.transport == ()
+    root = defusedxml.ElementTree.fromstring(found.text)
+    ovf = "{http://schemas.dmtf.org/ovf/envelope/1}"
+    first, second = root.iter(f"{ovf}Disk")
+    assert first.get(f"{ovf}capacity") == str(made.disk.capacity)
+    assert (second.get(f"{ovf}capacity"), second.get(f"{ovf}fileRef")) == ("${data_disk_gb}", None)
+    assert second.get(f"{ovf}capacityAllocationUnits") == "byte * 2^30"
+    items = [{child.tag.partition("}")[2]: child.text for child in item} for item in root.iter(f"{ovf}Item")]
+    disks = [(item["Parent"], item["AddressOnParent"]) for item in items if item["ResourceType"] == "17"]
+    assert disks == [("3", "0"), ("3", "1")]
+    assert [item["ResourceSubType"] for item in items if item["InstanceID"] == "3"] == ["VirtualSCSI"]
+    assert len({item["InstanceID"] for item in items}) == len(items)
+    assert all(list(item) == sorted(item) for item in items)
+    [property_] = root.iter(f"{ovf}Property")
+    assert property_.get(f"{ovf}qualifiers") == "MinValue(8),MaxValue(4096)"
+
+
+def test_a_descriptor_can_be_had_with_numbers_alone(tmp_path: Path) -> None:
+    make_ova(tmp_path / "box.ova", name="box", disk=b"x", data_disk_gb=64)
+    with Ova(tmp_path / "box.ova") as ova:
+        text = data_disk.literal(ova.descriptor)
+        assert "${" in ova.descriptor.text
+    assert "${" not in text
+    assert descriptor.parse(text.encode(), where="x").disks[1].capacity == 64 * 2**30
+
+
+_EMPTY = '<Disk ovf:capacity="${data_disk_gb}"'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # Several disks with files; one that the machine does not have; a third; the empty one first.
+        (_EMPTY, '<Disk ovf:fileRef="file1" ovf:capacity="${data_disk_gb}"'),
+        ("ovf:/disk/vmdisk2", "ovf:/disk/vmdisk1"),
+        (_EMPTY, f'<Disk ovf:capacity="9" ovf:diskId="vmdisk3"/>{_EMPTY}'),
+        ("<rasd:ResourceType>17</rasd:ResourceType>", "<rasd:ResourceType>15</rasd:ResourceType>"),
+        (' ovf:fileRef="file1"', ""),
+    ],
+)
+def test_an_appliance_has_one_disk_with_a_file_and_at_most_an_empty_one_behind_it(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    make_ova(tmp_path / "box.ova", name="box", disk=b"x", data_disk_gb=64)
+    with Ova(tmp_path / "box.ova") as ova:
+        text = ova.descriptor.text
+    assert old in text
+    changed = descriptor.parse(text.replace(old, new).encode(), where="x")
+    with pytest.raises(BadInput, match="does not have the disks of an appliance"):
+        data_disk.of(changed, "box.ova")
+
+
+@given(st.one_of(st.integers(-(2**70), 2**70).map(str), st.text(st.characters(codec="ascii"), max_size=30)))
+@settings(max_examples=200, deadline=None)
+def test_any_default_of_the_data_disks_size_is_within_its_bounds_or_refused(value: str) -> None:
+    text = _with_data_disk().replace('ovf:value="100"', f"ovf:value={saxutils.quoteattr(value)}")
+    try:
+        disk = data_disk.of(descriptor.parse(text.encode(), where="x"), "x")
+    except BadInput:
+        return
+    assert disk is not None
+    assert 8 <= disk.capacity // 2**30 == int(value) <= 4096
+
+
+@functools.cache
+def _with_data_disk() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "box.ova"
+        make_ova(path, name="box", disk=b"x", data_disk_gb=100)
+        with Ova(path) as ova:
+            return ova.descriptor.text
 
 
 def test_an_ova_that_was_changed_while_it_was_verified_is_refused(
