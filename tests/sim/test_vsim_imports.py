@@ -24,7 +24,7 @@ from paver.lab import build
 from paver.ovf.ova import Ova
 from tests.support import small_image, vsim
 from tests.support import vsim_wishes as wishes
-from tests.support.vsim import Site, fault
+from tests.support.vsim import Site, fault, vim
 
 pytestmark = pytest.mark.lab
 
@@ -197,6 +197,71 @@ def test_a_host_takes_what_an_image_is_published_as(site: Site, tmp_path: Path) 
     lease = wishes.lease_of(content, result.importSpec)
     assert lease.state == "ready"
     lease.HttpNfcLeaseAbort(None)
+
+
+@pytest.mark.parametrize(
+    ("settable", "mapped", "gibibytes"),
+    [(True, {}, 12), (True, {"data": "40"}, 40), (True, {"other": "40"}, 12), (False, {"data": "40"}, 12)],
+)
+def test_an_empty_disk_is_as_large_as_its_property_is_mapped_or_by_default(
+    site: Site, settable: bool, mapped: dict[str, str], gibibytes: int
+) -> None:
+    content = site.host()
+    mapping = [vim.KeyValue(key=key, value=value) for key, value in mapped.items()]
+    descriptor = wishes.ova(replaced=wishes.sized_by("12", "MinValue(8),MaxValue(64)", settable=settable))
+    made = wishes.import_spec(content, descriptor, propertyMapping=mapping)
+    assert not made.error
+    # Nothing is uploaded to it.
+    assert [item.path for item in made.fileItem] == ["disk.vmdk"]
+    lease = wishes.lease_of(content, made.importSpec)
+    disks = [each for each in lease.info.entity.config.hardware.device if hasattr(each, "capacityInKB")]
+    assert [disk.capacityInKB for disk in disks] == [8 << 10, gibibytes << 20]
+    assert disks[1].capacityInBytes == gibibytes << 30
+    assert (disks[1].controllerKey, disks[1].unitNumber) == (disks[0].controllerKey, 1)
+    assert disks[1].backing.thinProvisioned
+    lease.HttpNfcLeaseAbort(None)
+
+
+@pytest.mark.parametrize(
+    ("default", "mapped", "refused"),
+    [
+        ("12", "7", "OvfPropertyValue"),
+        ("12", "65", "OvfPropertyValue"),
+        ("12", "-12", "OvfPropertyValue"),
+        ("12", "a dozen", "OvfPropertyValue"),
+        ("12", "", "OvfPropertyValue"),
+        ("12", "9" * 40, "OvfPropertyValue"),
+        ("", None, "OvfPropertyValue"),
+        ("7", None, "OvfPropertyValue"),
+    ],
+)
+def test_a_size_that_is_no_number_within_its_bounds_is_refused(
+    site: Site, default: str, mapped: str | None, refused: str
+) -> None:
+    mapping = [] if mapped is None else [vim.KeyValue(key="data", value=mapped)]
+    descriptor = wishes.ova(replaced=wishes.sized_by(default, "MinValue(8),MaxValue(64)"))
+    made = wishes.import_spec(site.host(), descriptor, propertyMapping=mapping)
+    assert [type(error).__name__.rpartition(".")[2] for error in made.error] == [refused]
+    assert made.importSpec is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        ('ovf:capacity="2"', 'ovf:capacity="${none}"', "OvfInvalidValueReference"),
+        ('ovf:capacity="2"', 'ovf:capacity="two"', "OvfInvalidValueFormatMalformed"),
+        ('ovf:capacity="2"', 'ovf:capacity="-2"', "OvfInvalidValueFormatMalformed"),
+        ('ovf:capacity="2"', f'ovf:capacity="{2**62}"', "OvfInvalidValueFormatMalformed"),
+        ('ovf:capacity="8"', 'ovf:capacity="${data}"', "OvfInvalidValueReference"),
+    ],
+)
+def test_a_capacity_that_comes_to_no_disk_is_refused(site: Site, old: str, new: str, refused: str) -> None:
+    described = wishes.sized_by("12")
+    descriptor = wishes.ova(
+        replaced={**{key: described[key] for key in described if "Section" in key}, old: new}
+    )
+    made = wishes.import_spec(site.host(), descriptor)
+    assert [type(error).__name__.rpartition(".")[2] for error in made.error] == [refused]
 
 
 def test_govc_imports_the_same_ova(site: Site, tmp_path: Path) -> None:

@@ -232,6 +232,11 @@ def _ovf_hardware(site: Site) -> str | None:
     return type(made.error[0]).__name__.rpartition(".")[2] if made.error else None
 
 
+def _ovf_capacity(site: Site) -> str | None:
+    made = wishes.import_spec(site.host(), wishes.ova(replaced=wishes.sized_by("7", "MinValue(8)")))
+    return type(made.error[0]).__name__.rpartition(".")[2] if made.error else None
+
+
 def _ovf_errors(site: Site) -> str | None:
     made = wishes.import_spec(site.host(), wishes.ova(replaced={"VmxNet3": "Token Ring"}))
     assert made.error
@@ -309,6 +314,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "power-op-info": _power_op_info,
         "ovf-hardware": _ovf_hardware,
         "ovf-network": _ovf_network,
+        "ovf-capacity": _ovf_capacity,
         "ovf-errors": _ovf_errors,
         "guest-tools": lambda s: _guest(s, tools=False, password="right"),
         "guest-login": lambda s: _guest(s, tools=True, password="wrong"),

@@ -106,6 +106,16 @@ def ova(disk: bytes = DISK, *, image: bool = False, replaced: Mapping[str, str] 
     return text
 
 
+def sized_by(value: str, qualifiers: str = "", *, settable: bool = True) -> Mapping[str, str]:
+    """What is to be replaced in the descriptor for its empty disk to have its size by the property `data`."""
+    property_ = (
+        f'<ProductSection><Info/><Property ovf:key="data" ovf:type="uint32" ovf:qualifiers="{qualifiers}"'
+        f' ovf:userConfigurable="{str(settable).lower()}" ovf:value="{value}"/></ProductSection>'
+    )
+    hardware = "<VirtualHardwareSection>"
+    return {'ovf:capacity="2"': 'ovf:capacity="${data}"', hardware: property_ + hardware}
+
+
 def archive(disk: bytes = DISK) -> bytes:
     """The OVA of that descriptor, with a manifest."""
     members = {"machine.ovf": ova(disk).encode(), "disk.vmdk": disk}

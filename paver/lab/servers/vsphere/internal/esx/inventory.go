@@ -167,7 +167,7 @@ func (h *Host) machinesOf(ctx *simulator.Context) map[string]any {
 			}
 			disks := []map[string]any{}
 			for _, d := range h.disksOf(machine) {
-				disks = append(disks, map[string]any{"path": d.Path})
+				disks = append(disks, map[string]any{"path": d.Path, "capacity": d.Capacity})
 			}
 			out[machine.Name] = map[string]any{
 				"power": machine.Runtime.PowerState, "cpus": machine.Config.Hardware.NumCPU, "memory_mb": machine.Config.Hardware.MemoryMB,

@@ -180,7 +180,7 @@ func (h *Host) disksOf(machine *simulator.VirtualMachine) []room.Disk {
 		if disk.DeviceInfo != nil {
 			label = disk.DeviceInfo.GetDescription().Label
 		}
-		disks = append(disks, room.Disk{Label: label, Path: path, File: flat(file)})
+		disks = append(disks, room.Disk{Label: label, Path: path, File: flat(file), Capacity: disk.CapacityInBytes})
 	}
 	return disks
 }

@@ -402,9 +402,8 @@ func (b *builder) disk(item ovf.ResourceAllocationSettingData) {
 			"Disk provisioning type not supported: %s", b.Options.DiskProvisioning)
 	}
 	d.DeviceInfo = &types.Description{Label: item.ElementName}
-	capacity, _ := strconv.ParseInt(desc.Capacity, 10, 64)
-	d.CapacityInKB = capacity * units(desc.CapacityAllocationUnits, 1) / 1024
-	d.CapacityInBytes = capacity * units(desc.CapacityAllocationUnits, 1)
+	d.CapacityInBytes = b.capacity(desc)
+	d.CapacityInKB = d.CapacityInBytes / 1024
 	if f != nil {
 		b.upload(item, d, b.disks, f, false)
 	}

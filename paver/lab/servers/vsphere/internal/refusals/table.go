@@ -39,6 +39,7 @@ var Table = []Row{
 	{ID: "power-op-info", Where: "esx", Refuses: "the power operation 'default' of old OVFs", Fault: "InvalidArgument", Source: "esxi-and-ovf: powerOpInfo default → preset"},
 	{ID: "ovf-hardware", Where: "esx", Refuses: "an OVF for a hardware family that the host does not have", Fault: "OvfNoSupportedHardwareFamily", Source: "esxi-and-ovf: Unsupported hardware family"},
 	{ID: "ovf-network", Where: "esx", Refuses: "an OVF's network mapped to one that is not there", Fault: "ManagedObjectNotFound", Source: "vim25 OvfManager.CreateImportSpec"},
+	{ID: "ovf-capacity", Where: "esx", Refuses: "an OVF's disk whose capacity is no number, or by a property out of its bounds", Fault: "OvfPropertyValue", Source: "DSP0243 9.1; vim25 OvfPropertyValue"},
 	{ID: "ovf-errors", Where: "esx", Refuses: "an import specification for an OVF with errors", Fault: "no importSpec", Source: "vim25 OvfCreateImportSpecResult.importSpec"},
 	{ID: "guest-tools", Where: "esx", Refuses: "guest operations without running tools", Fault: "GuestOperationsUnavailable", Source: "vim25 GuestFileManager"},
 	{ID: "guest-login", Where: "esx", Refuses: "guest operations with a wrong password", Fault: "InvalidGuestLogin", Source: "vim25 GuestFileManager"},

@@ -30,13 +30,15 @@ type NIC struct {
 	Connected bool   `json:"connected"`
 }
 
-// Disk is a disk and the file with its content as it was uploaded.
+// Disk is a disk and the file with its content as it was uploaded: none of an
+// empty one, whatever its capacity in bytes.
 type Disk struct {
-	Label  string `json:"label"`
-	Path   string `json:"path"`
-	File   string `json:"file"`
-	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"`
+	Label    string `json:"label"`
+	Path     string `json:"path"`
+	File     string `json:"file"`
+	Capacity int64  `json:"capacity"`
+	Bytes    int64  `json:"bytes"`
+	SHA256   string `json:"sha256"`
 }
 
 // Power is the event POST /power: a machine went on, off or out of the world.
