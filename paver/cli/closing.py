@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paver.cli import out
+from paver.cli import opening, out
 
 if TYPE_CHECKING:
     from paver.engine.plan import Plan
@@ -68,18 +68,20 @@ def tell(arguments: argparse.Namespace, ending: Ending) -> None:
     from paver.report.ending import ending_text  # noqa: PLC0415
     from paver.runs.apply import ended  # noqa: PLC0415
 
+    verb = "destroy" if ending.plan.mode == "destroy" else "apply"
+    command = f"paver {verb}{opening.given(arguments, 'phase', 'only', 'allow')}"
     if arguments.json:
         from paver.signing import canonical  # noqa: PLC0415 - only here
 
         document = {**ending.report.document(), "folder": str(ending.folder.absolute())}
         sys.stdout.write(canonical.dumps(document).decode() + "\n")
         with out.documented():
-            ended(ending.report)
+            ended(ending.report, command)
         return
     if arguments.progress != "events":
         out.line()
         out.lines(ending_text(ending))
-    ended(ending.report)
+    ended(ending.report, command)
 
 
 def _user() -> str:

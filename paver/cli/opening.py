@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -173,6 +174,16 @@ def _unanswered() -> Exception:
 
     sys.stderr.write("\n")
     return Refused("not confirmed", why="the input ended without an answer")
+
+
+def given(arguments: argparse.Namespace, *names: str) -> str:
+    """Returns these options as they were given, to be used again."""
+    found = ""
+    for name in names:
+        value = getattr(arguments, name)
+        for one in value if isinstance(value, list) else [value]:
+            found += "" if one is None else f" --{name} {shlex.quote(str(one))}"
+    return found
 
 
 def needed_key(site: Site, option: str | None, why: str) -> KeySource:

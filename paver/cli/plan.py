@@ -118,21 +118,11 @@ def _next(arguments: argparse.Namespace, plan: Plan) -> Iterator[str]:
         yield f" written to {written}"
     if plan.blocked or plan.offline or not plan.pending:
         return
-    site = _given(arguments, "site", "key", "sealed", "station")
+    site = opening.given(arguments, "site", "key", "sealed", "station")
     if written is not None:
-        command = f"paver apply {shlex.quote(str(written))}{site}{_given(arguments, 'allow')}"
+        command = f"paver apply {shlex.quote(str(written))}{site}{opening.given(arguments, 'allow')}"
         yield f" written to {written}: `{command}` does exactly that"
         return
     verb = "destroy" if arguments.destroy else "apply"
-    command = f"paver {verb}{site}{_given(arguments, 'phase', 'only', 'allow')}"
+    command = f"paver {verb}{site}{opening.given(arguments, 'phase', 'only', 'allow')}"
     yield f" next     `{command}` asks before it begins"
-
-
-def _given(arguments: argparse.Namespace, *names: str) -> str:
-    """Returns these options as they were given, to be used again."""
-    found = ""
-    for name in names:
-        value = getattr(arguments, name)
-        for one in value if isinstance(value, list) else [value]:
-            found += "" if one is None else f" --{name} {shlex.quote(str(one))}"
-    return found
