@@ -122,8 +122,11 @@ def _approved(
     if given is not None:
         # What can be said without asking anybody comes before hosts that may not answer.
         applying.check(session, given, tuple(arguments.allow))
-    fresh = session.plan(_same_request(request, given))
+    wanted = _same_request(request, given)
+    fresh = session.plan(wanted)
     under_way = _under_way(session, fresh, given)
+    if under_way is None and _took_in(session):
+        fresh = session.plan(wanted)
     plan = under_way or given or fresh
     if not plan.pending:
         _nothing_to_do(arguments, plan)
@@ -149,21 +152,32 @@ def _under_way(session: Session, fresh: Plan, given: Plan | None) -> Plan | None
     Raises:
         Refused: if it is not the given one, or where none is given, was not made by the same command.
     """
-    from paver.runs import handoff, wayback  # noqa: PLC0415 - a verb's help does without it
+    from paver.runs import handoff  # noqa: PLC0415 - a verb's help does without it
 
     machine = handoff.reachable(session)
     if machine is None:
         return None
     found = handoff.under_way(machine, session.site.name)
     if found is None:
-        if not (given or fresh).pending:
-            # A run that was left alone sealed secrets that nobody fetched yet.
-            handoff.take_in(session, machine)
-            wayback.forget(opening.folder_of(session.site).path)
         return None
     handoff.check_same(found, fresh, given)
     out.note("a run of this site is under way on the jumpbox: this goes on with it")
     return found
+
+
+def _took_in(session: Session) -> bool:
+    """Takes in what a run that was left alone, or began there, sealed on the jumpbox; returns whether that was anything.
+
+    Before anything is written here: two copies that are both written go different ways.
+    """
+    from paver.runs import handoff, wayback  # noqa: PLC0415 - a verb's help does without it
+
+    machine = handoff.reachable(session)
+    if machine is None:
+        return False
+    taken = handoff.take_in(session, machine)
+    wayback.forget(opening.folder_of(session.site).path)
+    return taken
 
 
 def _approval(arguments: argparse.Namespace, under_way: Plan | None, given: Plan | None) -> str:

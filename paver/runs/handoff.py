@@ -221,15 +221,18 @@ class HandOff:
         )
 
 
-def take_in(session: Session, machine: Any) -> None:
-    """Takes in what was sealed on the jumpbox since; `machine` may be a reading face.
+def take_in(session: Session, machine: Any) -> bool:
+    """Takes in what was sealed on the jumpbox since; returns whether that was anything. `machine` may be a reading face.
 
     Raises:
         DivergedError: if both copies were written since they were the same.
     """
     copy = machine.read_file(str(SITES / session.site.name / "site.sealed"))
-    if copy is not None:
-        store.receive(session.vault.path, copy, who="paver apply", name="the jumpbox's sealed store")
+    if copy is None:
+        return False
+    taken = store.receive(session.vault.path, copy, who="paver apply", name="the jumpbox's sealed store")
+    session.vault.forget()
+    return taken
 
 
 def _error(outcome: Mapping[str, Any]) -> PaverError | None:

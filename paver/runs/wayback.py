@@ -68,7 +68,6 @@ def fetch(session: Session, folder: Path) -> bool:
         handoff.take_in(session, connection.reader())
     finally:
         connection.close()
-    session.vault.forget()
     return True
 
 

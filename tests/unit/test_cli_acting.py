@@ -10,6 +10,7 @@ import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from paver.runs import handoff
 from paver.runs.apply import Report
 from paver.runs.folder import SiteFolder
 from paver.runs.session import Session
-from paver.sealed import store
+from paver.sealed import keys, store
 from paver.transport.context import Wire
 from tests.support.command import Command, command
 from tests.support.memory import memory
@@ -571,6 +572,27 @@ def test_a_file_that_is_larger_than_any_plan_is_not_read_to_its_end(
     ran = site.run("apply", "site.plan")
     assert ran.code == 3
     assert "site.plan is not a plan: it has more than 1 MiB" in ran.err
+
+
+def test_what_a_run_that_began_on_the_jumpbox_sealed_there_is_taken_in_before_anything_is_written_here(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.fine("apply", "--yes")
+    ours, theirs = site.folder / "lab-north.sealed", site.folder / "theirs.sealed"
+    theirs.write_bytes(ours.read_bytes())
+    key = keys.key_source("file:site.key", base=site.folder)
+    with store.writer(theirs, key, "paver destroy on the jumpbox") as writer:
+        writer.remove("root")
+    machine = SimpleNamespace(read_file=lambda _: theirs.read_bytes())
+    monkeypatch.setattr(handoff, "reachable", lambda _: machine)
+    monkeypatch.setattr(handoff, "under_way", lambda *_: None)
+    site.fine("apply", "--yes")
+    (made,) = [
+        line for line in (site.runs[-1] / "journal.jsonl").read_text().splitlines() if '"seal:put"' in line
+    ]
+    assert '"target":"root"' in made, "the plan was made again: what is gone there is gone here"
+    index = store.open_index(ours)
+    assert store.open_index(theirs).digest in index.ancestry
 
 
 def test_the_sealed_store_is_free_while_the_jumpbox_carries_on_and_what_was_sealed_there_is_seen(

@@ -109,7 +109,7 @@ def carry(
         ),
         board=SimpleNamespace(for_reading=lambda _: HOST_KEY),
         connections=SimpleNamespace(get=lambda _: connection),
-        vault=SimpleNamespace(path=sealed),
+        vault=SimpleNamespace(path=sealed, forget=lambda: None),
         site=SimpleNamespace(
             name="north",
             source=SimpleNamespace(text="site"),
