@@ -150,7 +150,10 @@ def _down(arguments: argparse.Namespace) -> int:
             out.line("no lab is up")
         return 0
     folder = _folder(arguments)
-    out.line(f"the lab in {folder} is down" if raising.down(folder) else f"no lab is up in {folder}")
+    down = raising.down(folder)
+    if not down and os.environ.get("PAVER_LAB"):
+        raise _none(folder)
+    out.line(f"the lab in {folder} is down" if down else f"no lab is up in {folder}")
     return 0
 
 
@@ -160,8 +163,19 @@ def _there(arguments: argparse.Namespace) -> Lab:
     folder = _folder(arguments)
     lab = raising.find(folder)
     if lab is None:
-        raise PaverError(f"no lab is up in {folder}", do="`paver lab up` raises one; --dir names another")
+        raise _none(folder)
     return lab
+
+
+def _none(folder: Path) -> PaverError:
+    inside = os.environ.get("PAVER_LAB")
+    if inside:
+        return PaverError(
+            f"this shell is inside of the lab in {inside}",
+            why="from in there no lab is seen",
+            do="`exit` leaves it; `paver lab` is for outside",
+        )
+    return PaverError(f"no lab is up in {folder}", do="`paver lab up` raises one; --dir names another")
 
 
 def _status(arguments: argparse.Namespace) -> int:

@@ -31,7 +31,9 @@ class Parser(argparse.ArgumentParser):
         elif chosen := _CHOICE.fullmatch(message):
             known, wrong = re.findall(r"[\w.-]+", chosen["known"]), chosen["given"]
             what = f"{self.prog} has no {wrong!r}" if chosen["of"] == "DO" else what
-        near = nearest(wrong, known)
+        # By its words: two hyphens alone make any option near to any other.
+        near = nearest(wrong.removeprefix("--"), (one.removeprefix("--") for one in known))
+        near = f"--{near}" if near and wrong.startswith("--") else near
         hint = f"did you mean {near}? " if near else ""
         raise BadInput(what, do=f"{hint}`{self.prog} --help` lists what there is")
 

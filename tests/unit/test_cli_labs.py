@@ -34,6 +34,20 @@ def test_of_several_labs_none_is_guessed_and_the_option_can_be_copied(
     assert f"--dir {tmp_path / 'demo' / 'lab'}" in said
 
 
+@pytest.mark.parametrize("verb", ["status", "down", "shell"])
+def test_from_inside_of_a_lab_it_is_said_that_one_is_inside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(raising, "standing", lambda: ())
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("PAVER_LAB", "/the/lab")
+    assert entry.main(["lab", verb]) == 1
+    assert "error: this shell is inside of the lab in /the/lab" in capsys.readouterr().err
+    monkeypatch.delenv("PAVER_LAB")
+    assert entry.main(["lab", verb]) == (0 if verb == "down" else 1)
+    assert "no lab is up in" in "".join(capsys.readouterr())
+
+
 @pytest.mark.parametrize(
     ("terminal", "command", "told"), [(True, [], True), (False, [], False), (True, ["--", "true"], False)]
 )

@@ -93,6 +93,7 @@ def test_help_of_a_verb_is_had_both_ways(site: Command) -> None:
         (("image", "artefacts", "--sgn", "key", "x"), "paver image: unrecognized arguments: --sgn", "--sign"),
         (("apply", "--progress", "liv"), "paver apply: argument --progress: invalid choice: 'liv'", "live"),
         (("plan", "--nonsense"), "paver plan: unrecognized arguments: --nonsense", ""),
+        (("contract", "--json"), "paver contract: unrecognized arguments: --json", ""),
         (("image", "diff", "a.ova"), "paver image diff: the following arguments are required: NEW", ""),
         (("plan", "--out"), "paver plan: argument -o/--out: expected one argument", ""),
     ],
@@ -150,6 +151,18 @@ def test_the_list_above_leaves_out_no_verb_that_prints_json() -> None:
     )
     named = {argv[: len(verb)] for argv, _, _ in listed for verb in _with_json(parsers.whole(), ())}
     assert set(_with_json(parsers.whole(), ())) <= named
+
+
+def test_every_json_document_names_its_format(site: Command) -> None:
+    for argv in (
+        ("version",),
+        ("drivers",),
+        ("validate",),
+        ("ports",),
+        ("status", "--quick"),
+        ("secrets", "list"),
+    ):
+        assert site.fine(*argv, "--json").json["schema"] == f"paver.{argv[0]}/1"
 
 
 def _with_json(parser: argparse.ArgumentParser, verb: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
