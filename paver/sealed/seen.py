@@ -6,6 +6,7 @@ later one is held to it (`minimum=` and `store=` of `paver.sealed.store`). Nothi
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,17 @@ class Seen:
             case _:
                 raise self._damaged()
 
-    def note(self, index: Index) -> None:
-        """Remembers `index`, if it is newer than what is remembered."""
+    def note(self, index: Index, *, looking: bool = False) -> None:
+        """Remembers `index`, if it is newer than what is remembered.
+
+        Args:
+            index: of the store that was opened.
+            looking: the command only looks, for which it needs no right to write, and no room: what cannot be remembered
+                is not, and an older copy is still held to what was remembered before.
+
+        Raises:
+            PaverError: it cannot be remembered, and the command does more than look.
+        """
         if self.path is None:
             return
         held = self.held()
@@ -66,11 +76,16 @@ class Seen:
             draft.write_bytes(canonical.dumps(document) + b"\n")
             draft.replace(self.path)
         except OSError as error:
+            if looking:
+                return
             raise PaverError(
                 f"{self.path} cannot be written",
                 why=error.strerror or "",
-                do="make room on that file system, then run the same command again",
+                do="mend that, or name another place with PAVER_STATE, then run the same command again",
             ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
 
     def _damaged(self) -> PaverError:
         return PaverError(

@@ -62,7 +62,7 @@ class Vault:
                 return found
             if self._index is None and self._path.exists():
                 self._index = store.open_index(self._path, **self._seen.held())
-                self._seen.note(self._index)
+                self._seen.note(self._index, looking=True)
             return self._index
 
     def version(self, secret: Secret) -> str | None:
@@ -99,7 +99,7 @@ class Vault:
                         do=f"paver secrets set {secret.name}",
                     )
                 self._reader = store.unlock(self._path, self._key, **self._seen.held())
-                self._seen.note(self._reader.index)
+                self._seen.note(self._reader.index, looking=True)
             return _value(self._reader, secret.name, version)
 
     def values(self) -> list[str]:

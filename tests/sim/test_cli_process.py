@@ -252,6 +252,30 @@ def test_a_place_that_is_not_this_accounts_to_write_to_is_no_fault_of_pavers(tmp
     assert "name another place" in ran.stderr
 
 
+def test_who_only_looks_needs_no_right_to_write(tmp_path: Path) -> None:
+    """An auditor at a site that is somebody else's, which may be read by all."""
+    site = tmp_path / "site"
+    site.mkdir()
+    ran = _paver(
+        "paver init site.yml && sed -i s,/etc/paver/site.key,site.key, site.yml && paver secrets init", site
+    )
+    assert ran.returncode == 0, ran
+    state = site / ".paver" / "lab-north"
+    (state / "lock").touch()
+    (state / "sealed.seen").unlink()
+    for path in (site, *site.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+        if os.geteuid() == 0:
+            os.chown(path, 65534, 65534)
+    (site / "site.key").chmod(0o400)
+    before = sorted(site.rglob("*"))
+    for argv, code in (("status --quick", 0), ("secrets list", 0), ("ports", 0), ("plan --offline", 2)):
+        rightless = "setpriv --bounding-set=-all" if os.geteuid() == 0 else ""
+        ran = _paver(f'{rightless} "{sys.executable}" -m paver {argv}', site)
+        assert ran.returncode == code, ran
+    assert sorted(site.rglob("*")) == before
+
+
 def test_a_command_that_is_asked_to_go_ends_what_it_began() -> None:
     code = (
         "import sys, time\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,21 @@ def test_a_memory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(PaverError, match="cannot be written"):
         Seen(tmp_path / "file" / "seen").note(index(1))
+
+
+def test_who_only_looks_needs_nothing_to_be_written_and_is_held_to_what_was_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Seen(tmp_path / "seen")
+    seen.note(index(5))
+
+    def full(path: Path, _: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    seen.note(index(6), looking=True)
+    assert seen.held()["minimum"] == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["seen"], "nothing half written is left"
+    with pytest.raises(PaverError, match="cannot be written"):
+        seen.note(index(6))
