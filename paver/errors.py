@@ -14,13 +14,18 @@ is no failure: 2, for changes pending or drift, is what a verb returns.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 _COMMANDS = frozenset({"Cc", "Cf"})
 """Unicode's categories of control characters, and of those that turn the direction or hide what follows."""
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+"""What a disk says that has no room, or is broken."""
 
 
 class PaverError(Exception):
@@ -116,11 +121,22 @@ def unwritten(error: OSError, what: str, do: str = "") -> PaverError:
     return of_disk(error, what) or BadInput(what, why=error.strerror or "", do=do)
 
 
+@contextlib.contextmanager
+def naming(place: str) -> Iterator[None]:
+    """Has an error of a full or broken disk name `place`, where the write that met it names nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL and not error.filename:
+            error.filename = place
+        raise
+
+
 def of_disk(error: BaseException, doing: str = "") -> PaverError | None:
     """Returns what a disk did that is full, broken, read-only or not this account's; None for other errors."""
     if not isinstance(error, OSError):
         return None
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+    full = error.errno in _FULL
     # Without a path it is a socket, or something else that is no matter of a disk.
     closed = error.errno == errno.EROFS or (isinstance(error, PermissionError) and bool(error.filename))
     if not full and not closed:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paver.cli import closing, opening, out
-from paver.errors import BadInput, Refused
+from paver.errors import BadInput, Refused, naming
 
 if TYPE_CHECKING:
     from paver.engine.plan import Plan
@@ -79,6 +79,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
     site, driver = opening.site_of(arguments)
     key = opening.needed_key(site, arguments.key, "to act")
     with (
+        naming(str(opening.folder_of(site).path)),
         opening.locked(arguments, site, who),
         opening.session_of(arguments, site, driver, key, who) as session,
     ):

@@ -223,16 +223,17 @@ def test_a_failed_action_ends_with_1_and_the_same_command_goes_on(
     site.fine("apply", "--yes")
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["opening", "writing"])
 @pytest.mark.parametrize("file", ["plan.json", "events.jsonl"])
-def test_a_disk_that_is_full_when_a_run_begins_is_told_as_such(
-    site: Command, monkeypatch: pytest.MonkeyPatch, file: str
+def test_a_disk_that_is_full_when_a_run_begins_is_told_as_such_and_by_its_place(
+    site: Command, monkeypatch: pytest.MonkeyPatch, file: str, named: bool
 ) -> None:
     opened = Path.open
 
-    def full(path: Path, *arguments: Any, **named: Any) -> Any:
+    def full(path: Path, *arguments: Any, **options: Any) -> Any:
         if path.name == file:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        return opened(path, *arguments, **named)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *([str(path)] if named else []))
+        return opened(path, *arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", full)
@@ -240,7 +241,8 @@ def test_a_disk_that_is_full_when_a_run_begins_is_told_as_such(
     assert ran.code == 1
     assert "No space left" in ran.err
     assert "fault of paver" not in ran.err
-    assert file in ran.err
+    assert f"  seen  {site.folder / '.paver' / 'lab-north'}" in ran.err
+    assert (file in ran.err) is named
     site.fine("apply", "--yes")
 
 
