@@ -97,7 +97,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
             _recorded(folder, show) as tell,
         ):
             try:
-                report = _carry(arguments, session, plan, folder, tell, stop, key)
+                report = _carry(arguments, session, plan, folder, tell, stop, key, approval)
             except Exception as error:
                 if not (folder / "journal.jsonl").exists():
                     error.add_note(NOTHING)
@@ -213,20 +213,25 @@ def _carry(
     tell: Tell,
     stop: threading.Event,
     key: KeySource,
+    approval: str,
 ) -> Report:
-    from paver.runs.apply import apply  # noqa: PLC0415 - a verb's help does without it
+    from paver.runs.apply import Origin, apply  # noqa: PLC0415 - a verb's help does without it
     from paver.runs.handoff import HandOff, read_done, write_outcome  # noqa: PLC0415
 
     handed: Path | None = arguments.handed_off
     allow = tuple(arguments.allow)
+    origin = Origin(closing.who(), approval if handed is None else "handed over")
     if handed is not None:
-        report = apply(session, plan, folder, tell, stop, only_mine=True, done=read_done(handed), allow=allow)
+        done = read_done(handed)
+        report = apply(
+            session, plan, folder, tell, stop, only_mine=True, done=done, allow=allow, origin=origin
+        )
         write_outcome(handed, report, folder / "journal.jsonl")
         return dataclasses.replace(report, left=())
     if session.station == "jumpbox":
-        return apply(session, plan, folder, tell, stop, allow=allow)
+        return apply(session, plan, folder, tell, stop, allow=allow, origin=origin)
     handoff = HandOff(session, folder, opening.folder_of(session.site).path, stop, key, allow)
-    return apply(session, plan, folder, tell, stop, hand_off=handoff.carry_on, allow=allow)
+    return apply(session, plan, folder, tell, stop, hand_off=handoff.carry_on, allow=allow, origin=origin)
 
 
 def _nothing_to_do(arguments: argparse.Namespace, plan: Plan) -> None:

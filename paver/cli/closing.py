@@ -32,7 +32,6 @@ class Run:
 def leave(session: Session, report: Report, run: Run, progress: Progress) -> Ending:
     """Writes the run's page and returns its ending."""
     import datetime as dt  # noqa: PLC0415 - not before a run ends
-    import socket  # noqa: PLC0415
 
     from paver.report import page  # noqa: PLC0415
     from paver.report.ending import Ending  # noqa: PLC0415
@@ -51,7 +50,7 @@ def leave(session: Session, report: Report, run: Run, progress: Progress) -> End
         progress.last(),
         doors(session.site, session.driver),
         now=dt.datetime.now(dt.UTC),
-        who=f"{_user()} on {socket.gethostname()}",
+        who=who(),
         approval=run.approval,
     )
     try:
@@ -84,13 +83,16 @@ def tell(arguments: argparse.Namespace, ending: Ending) -> None:
     ended(ending.report, command)
 
 
-def _user() -> str:
-    import getpass  # noqa: PLC0415
+def who() -> str:
+    """Returns the user, as the kernel knows this process's and not as a variable says, and the machine that paver runs on."""
+    import pwd  # noqa: PLC0415 - not before a run
+    import socket  # noqa: PLC0415 - same
 
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"  # In a container, whose number no file has a name for.
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = f"user {os.getuid()}"  # In a container, whose number no file has a name for.
+    return f"{user} on {socket.gethostname()}"
 
 
 def _near(folder: Path) -> Path:

@@ -58,6 +58,19 @@ class Report:
         }
 
 
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Who carries a plan out, and how that came to be: the first line of the journal says so.
+
+    Attributes:
+        by: user and machine.
+        approval: in words: by --yes, confirmed on the terminal, given as a file.
+    """
+
+    by: str
+    approval: str
+
+
 HandOff = Callable[[Plan, frozenset[ResourceId], Journal, Tell], Report]
 """Carries the plan on at the other station; gets what is done so far, returns how it went there."""
 
@@ -73,6 +86,7 @@ def apply(
     only_mine: bool = False,
     done: frozenset[ResourceId] = frozenset(),
     allow: tuple[str, ...] = (),
+    origin: Origin,
 ) -> Report:
     """Carries `plan` out.
 
@@ -86,6 +100,7 @@ def apply(
         only_mine: do only this station's actions, and leave the others.
         done: what was done at the other station.
         allow: patterns of the protected resources that the command lets the plan take away.
+        origin: who carries it out, and why that one may.
 
     Raises:
         Refused: if the plan may not be carried out.
@@ -93,7 +108,7 @@ def apply(
     check(session, plan, allow)
     (folder / "plan.json").write_bytes(plan.dumps())
     with Journal(folder / "journal.jsonl") as journal:
-        journal.write("opened", _opening(session, plan))
+        journal.write("opened", _opening(session, plan, origin))
         session.tell_retries(lambda retry: journal.write("retry", _retry(retry)))
         # A jumpbox cannot delete itself: a destroy there does what it can, and says what is left.
         only_mine = only_mine or (plan.mode == "destroy" and session.station == JUMPBOX)
@@ -276,8 +291,10 @@ def check(session: Session, plan: Plan, allow: tuple[str, ...]) -> None:
     leave.demand(plan, session.paved, allow)
 
 
-def _opening(session: Session, plan: Plan) -> dict[str, Json]:
+def _opening(session: Session, plan: Plan, origin: Origin) -> dict[str, Json]:
     return {
+        "approval": origin.approval,
+        "by": origin.by,
         "paver": paver.__version__,
         "plan": plan.digest,
         "schema": "paver.journal/1",

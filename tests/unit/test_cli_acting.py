@@ -6,8 +6,10 @@ import dataclasses
 import errno
 import json
 import os
+import pwd
 import shlex
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -509,6 +511,28 @@ def test_a_run_that_failed_prints_its_outcome_as_json_and_no_second_document(
     assert ran.json["schema"] == "paver.outcome/1"
     assert ran.json["failed"] == [{"resource": "memory.box:left/one", "what": "the shelf is full"}]
     assert ran.err.startswith("error: the shelf is full\n  do    make room\n  exit  1")
+
+
+def test_the_first_line_of_the_journal_says_who_acted_and_how_that_was_approved(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    for size, argv, approval in (
+        (1, ("apply", "--yes"), "by --yes"),
+        (2, ("apply", "site.plan"), "given as a file"),
+        (3, ("apply", "--progress", "none"), "confirmed on the terminal"),
+    ):
+        site.write(dials=f"{{loud: {size}}}")
+        site.run("plan", "--out", "site.plan")
+        if size == 3:
+            site.terminal("lab-north")
+        before = set(site.runs)
+        site.fine(*argv)
+        (folder,) = set(site.runs) - before
+        opened = json.loads((folder / "journal.jsonl").read_text().splitlines()[0])
+        user = pwd.getpwuid(os.getuid()).pw_name
+        assert (opened["by"], opened["approval"]) == (f"{user} on {socket.gethostname()}", approval)
+        assert f"{user} on" in (folder / "report.html").read_text()
 
 
 def test_what_is_tried_again_while_a_run_acts_stands_in_its_journal(
