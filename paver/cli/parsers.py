@@ -5,14 +5,34 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, NoReturn
 
+from paver.cli import out
 from paver.cli.verbs import VERBS
 from paver.errors import BadInput, nearest
 
 _CHOICE = re.compile(r"argument (?P<of>\S+): invalid choice: '(?P<given>.*?)' \(choose from (?P<known>.*)\)")
+
+
+class Form(argparse.RawDescriptionHelpFormatter):
+    """Leaves descriptions and examples as they are written, but for lines that a terminal is too narrow for."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        room = out.width()
+        if room is None:
+            return super()._fill_text(text, width, indent)
+        lines: list[str] = []
+        for line in text.splitlines():
+            # What is said of an example goes on below its words.
+            start = re.match(r"  \S.*?\s{2,}(?=\S)|\s*", line)
+            hang = start.end() if start and start.end() <= room // 2 else 6
+            lines += textwrap.wrap(
+                line, room, subsequent_indent=" " * hang, break_on_hyphens=False, break_long_words=False
+            ) or [""]
+        return "\n".join(lines) + "\n"
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,7 +74,7 @@ def below(verbs: Any, command: str, name: str, what: str, examples: str) -> argp
         help=what,
         description=what,
         epilog="\n".join(["examples:", *own]) if own else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Form,
         allow_abbrev=False,
     )
     return parser
@@ -108,6 +128,6 @@ def _form(name: str, module: ModuleType) -> dict[str, Any]:
     return {
         "description": VERBS[name].summary,
         "epilog": module.EXAMPLES,
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "formatter_class": Form,
         "allow_abbrev": False,
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from paver.cli import parsers
+from paver.cli import out, parsers
 from paver.cli.verbs import VERBS
 from paver.driver import Check, Finding, Grade
 from paver.drivers.vsphere import DRIVER
@@ -59,6 +59,22 @@ def test_help_below_a_verb_has_the_examples_that_are_of_it(site: Command, verb: 
     for name in named:
         own = [line for line in examples if f"paver {verb} {name}" in line]
         assert site.fine(verb, name, "--help").out.endswith("\n".join(["examples:", *own, ""]))
+
+
+@pytest.mark.parametrize("width", [80, 200])
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_on_a_terminal_help_is_no_wider_than_that_and_says_the_same(
+    site: Command, monkeypatch: pytest.MonkeyPatch, verb: str, width: int
+) -> None:
+    as_written = site.fine(verb, "--help").out
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(out, "width", lambda: width)
+    shown = site.fine(verb, "--help").out
+    assert [line for line in shown.splitlines() if len(line) > width] == []
+    assert shown.split() == as_written.split()
+    if width == 200:
+        examples = as_written.partition("examples:")[2]
+        assert shown.endswith(examples)
 
 
 def test_no_verb_is_bad_input_and_a_near_one_is_suggested(site: Command) -> None:
