@@ -22,6 +22,7 @@ from paver.runs.compose import compose
 from paver.sealed.keys import KeySource
 from paver.sitefile.site import Site
 from paver.transport.context import Retry, SecretRef, Station, Wire
+from paver.transport.logins import Logins
 from paver.transport.tunnel import ConnectProxy
 from paver.trust.vault import Sealed, Vault
 
@@ -61,6 +62,7 @@ class Session:
         self._retry: Callable[[Retry], None] | None = None
         self._proxies: dict[str, ConnectProxy] = {}
         self._opening = threading.Lock()
+        self._logins = Logins()
         self.connections = Connections(self.paved.connectors, self._wire(), self.board.for_reading)
 
     @property
@@ -99,6 +101,7 @@ class Session:
             proxy=self._proxy,
             anchor=self.vault.pem,
             on_retry=retried,
+            logins=self._logins,
         )
 
     def _reveal(self, secret: SecretRef) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
 from paver.errors import Unobservable
+from paver.transport.logins import Logins
 
 T = TypeVar("T")
 Station = Literal["outside", "jumpbox"]
@@ -107,6 +108,7 @@ class Wire:
         anchor: the PEM of a root that the sealed store's public part holds (as `vmca`, `site`), None if unknown.
         on_retry: is told of every repeated attempt.
         timeouts: see there.
+        logins: which logins were refused; what belongs to one run shares them.
     """
 
     station: Station = "outside"
@@ -115,6 +117,7 @@ class Wire:
     anchor: Callable[[str], str | None] = no_anchor
     on_retry: Callable[[Retry], None] = quiet
     timeouts: Timeouts = dataclasses.field(default_factory=Timeouts)
+    logins: Logins = dataclasses.field(default_factory=Logins, compare=False)
 
     def route(self, via: str | None) -> tuple[str, int] | None:
         """Returns the proxy to what lies behind `via`: none on the jumpbox, which is there already."""

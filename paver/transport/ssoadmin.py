@@ -18,6 +18,7 @@ from paver.errors import PaverError, Unobservable
 from paver.transport import sso_soap, tls
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.dial import HttpsConnection, Route, Trust
+from paver.transport.logins import LoginError
 from paver.transport.sso_soap import Reference
 
 _INSTANCE = Reference("SsoAdminServiceInstance", "SsoAdminServiceInstance")
@@ -34,6 +35,23 @@ class SsoFault(PaverError):
         why = "the domain's password policy does not take it" if "PasswordPolicy" in fault.name else ""
         super().__init__(f"{name}: {call} failed with {fault.name}", why=why, seen=fault.text)
         self.fault = fault.name
+
+
+def refused_by_sso(where: str, user: str, secret: str) -> LoginError:
+    """Returns the error of a login that single sign-on refuses, by itself or for vCenter.
+
+    Whether `administrator` is locked as well, the vendor says both: not "system accounts such as administrator" (vSphere
+    Authentication, "Edit the vCenter Single Sign-On Lockout Policy"), and how it is unlocked after wrong passwords
+    (Broadcom KB 326186).
+    """
+    return LoginError(
+        f"{where} refuses the login of {user}",
+        why="user or password is wrong, or the password has expired, or the account is locked: by default five wrong ones "
+        "within three minutes lock it for five minutes, and the right one is refused as well then",
+        do=f"check secret:{secret} before you try again, since each wrong try counts; a newer one has to be set there first, "
+        "paver does not bring it. A locked account opens by itself five minutes after the last wrong try, or another "
+        "administrator unlocks it in vCenter (Single Sign On, Users)",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,13 +131,7 @@ class Line:
         """Asks for a token and logs in with it."""
         with self._lock:
             self._cookie = ""
-            token = self.token(self.settings.user, self._context.reveal(self.settings.password))
-            if token is None:
-                raise Unobservable(
-                    f"{self.name} ({self.settings.address}) refuses the login of {self.settings.user}",
-                    why="user or password is wrong, or the account is locked or its password has expired",
-                    do=f"check secret:{self.settings.password.name}; a newer one has to be set there first, paver does not bring it",
-                )
+            token = self._own_token()
             content = sso_soap.child(self._ask("SsoAdminServiceInstance", _INSTANCE, {}), "returnval")
             names = (
                 "sessionManager",
@@ -130,6 +142,20 @@ class Line:
             self._managers = {name: sso_soap.reference(content, name) for name in names}
             request = sso_soap.login(self._managers["sessionManager"], token, _now())
             self._checked("Login", self._post(self._admin, request, sso_soap.ADMIN))
+
+    def _own_token(self) -> str:
+        settings, password = self.settings, self._context.reveal(self.settings.password)
+
+        def ask() -> str:
+            token = self.token(settings.user, password)
+            if token is None:
+                raise refused_by_sso(
+                    f"{self.name} ({settings.address})", settings.user, settings.password.name
+                )
+            return token
+
+        # vCenter itself asks the same accounts.
+        return self._context.logins.once(f"{settings.address}:{settings.port}", settings.user, password, ask)
 
     def log_out(self) -> None:
         """Logs out; a server that is gone already is fine."""

@@ -16,8 +16,10 @@ from paver.transport import faults, soap_gate, soap_types, tls
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.dial import Route, Trust
 from paver.transport.faults import VsphereFault
+from paver.transport.logins import LoginError, NoAccessError
 from paver.transport.snapshot import Snapshot
 from paver.transport.soap_types import describe, new, ref, type_of
+from paver.transport.ssoadmin import refused_by_sso
 from paver.transport.tls import TrustError
 from paver.transport.vsphere_reader import Link, VsphereReader
 from paver.transport.vsphere_trust import trusted_context
@@ -26,6 +28,7 @@ from paver.transport.vsphere_writer import AnswerLostError, VsphereWriter
 __all__ = [
     "AnswerLostError",
     "LoginError",
+    "NoAccessError",
     "TrustError",
     "VsphereConnection",
     "VsphereConnector",
@@ -37,10 +40,6 @@ __all__ = [
     "ref",
     "type_of",
 ]
-
-
-class LoginError(Unobservable):
-    """The server answers, and does not let the account in."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,18 +107,22 @@ class VsphereConnector:
             content = soap_types.ref("ServiceInstance", "ServiceInstance", stub).RetrieveContent()
             stub.ComputeVersionInfo(soap_types.newest_known(content.about.apiVersion))
 
-            def login() -> None:
-                content.sessionManager.Login(userName=self.user, password=context.reveal(self.password))
+            def ask(password: str) -> None:
+                try:
+                    content.sessionManager.Login(userName=self.user, password=password)
+                except vim.fault.InvalidLogin:
+                    raise self._refused(is_vcenter) from None
+                except vim.fault.NoPermission:
+                    raise self._shut_out(is_vcenter) from None
 
+            def login() -> None:
+                password = context.reveal(self.password)
+                context.logins.once(f"{self.address}:{self.port}", self.user, password, lambda: ask(password))
+
+            is_vcenter = content.about.apiType == "VirtualCenter"
             session.login = login
             login()
             failed.pop_all()
-        except (vim.fault.InvalidLogin, vim.fault.NoPermission):
-            raise LoginError(
-                f"{self.name} ({self.address}) refuses the login of {self.user}",
-                why="user or password is wrong, or the account is locked for some minutes after wrong attempts",
-                do=f"check secret:{self.password.name}; a newer one has to be set there first, paver does not bring it",
-            ) from None
         except (vmodl.MethodFault, vmodl.RuntimeFault) as fault:
             raise faults.translate(fault, "Login", self.name) from None
         except ssl.SSLCertVerificationError as error:
@@ -142,6 +145,32 @@ class VsphereConnector:
             snapshot=Snapshot(lambda: content.propertyCollector, _viewer(content)),
             context=context,
             redial=lambda: self.connect(context).close(),
+        )
+
+    def _refused(self, is_vcenter: bool) -> LoginError:
+        if is_vcenter:
+            return refused_by_sso(f"{self.name} ({self.address})", self.user, self.password.name)
+        return LoginError(
+            f"{self.name} ({self.address}) refuses the login of {self.user}",
+            why="user or password is wrong, or the account is locked: five wrong passwords lock it for 15 minutes, and the "
+            "right one is refused as well then",
+            do=f"check secret:{self.password.name} before you try again, since each wrong try counts; a newer one has to be "
+            "set there first, paver does not bring it. A locked account opens 15 minutes after the last wrong try, or on "
+            f"the host's console, which locks nobody out: `pam_tally2 --user {self.user} --reset`",
+        )
+
+    def _shut_out(self, is_vcenter: bool) -> NoAccessError:
+        what = f"{self.name} ({self.address}) does not let {self.user} in, though the password is right"
+        if is_vcenter:
+            return NoAccessError(
+                what, why="the account has no permission in this vCenter", do="give it a role there"
+            )
+        return NoAccessError(
+            what,
+            why="the host is in lockdown mode, which leaves it to its vCenter and to exception users; or the account has "
+            "no role on the host",
+            do="turn lockdown mode off in vCenter (the host, Configure, Security Profile) or, unless it is the strict one, "
+            f"on the host's console (F2); or make {self.user} an exception user there. Then run the same command again",
         )
 
 

@@ -27,7 +27,7 @@ from paver.sitefile import Site
 from paver.sitefile.load import loads
 from paver.transport.context import Wire
 from paver.transport.tls import TrustError
-from paver.transport.vsphere import VsphereFault, describe, new
+from paver.transport.vsphere import LoginError, VsphereFault, describe, new
 from tests.support.left import without
 from tests.support.vcenter_lab import CPI, InventoryRun, VCenter, vcenter, with_pool
 from tests.support.vsphere_lab import ADDRESS as HOSTS_AT
@@ -298,6 +298,22 @@ def test_a_new_password_is_set_and_the_old_one_no_longer_logs_in(run: InventoryR
         run.account("bosh-cpi@vsphere.local", "Paver-Cpi-1!"),
     ):
         pass
+
+
+def test_a_wrong_password_of_the_administrator_is_sent_once_though_two_endpoints_log_in_with_it(
+    run: InventoryRun,
+) -> None:
+    run.fine()
+    before = len(run.vcenter.trace())
+    run.secrets["vcenter-administrator"] = "Not-The-Right-1!"
+    with run.world() as world:
+        for endpoint in ("vcenter", "vcenter-sso", "vcenter", "vcenter-sso"):
+            with pytest.raises(LoginError, match="refuses the login of administrator@") as told:
+                world.connections.get(endpoint)
+    tried = [line["method"] for line in run.vcenter.trace()[before:]]
+    assert tried.count("Login") + tried.count("RequestSecurityToken") == 1
+    assert "five wrong ones within three minutes lock it for five minutes" in told.value.why
+    assert "another administrator unlocks it" in told.value.do
 
 
 def test_a_password_that_is_reset_leaves_an_account_otherwise_as_it_is(run: InventoryRun) -> None:

@@ -113,6 +113,14 @@ def test_a_wrong_password_is_bad_input_at_each_host(there: Hosts, tmp_path: Path
     assert grades(found) == {"esx-01 login": Grade.INPUT, "esx-02 login": Grade.INPUT}
 
 
+def test_a_host_in_lockdown_mode_is_told_with_what_to_do(there: Hosts, tmp_path: Path) -> None:
+    there.ask("/lockdown", server="esx-02", mode="lockdownNormal")
+    found = looked_at(site_with_image(there, tmp_path))
+    assert grades(found) == {"esx-02 login": Grade.REFUSED}
+    assert "lockdown mode" in found["esx-02", "login"].why
+    assert "exception user" in found["esx-02", "login"].do
+
+
 def test_a_secret_that_is_missing_is_bad_input_too(there: Hosts, tmp_path: Path) -> None:
     def missing(_: object) -> str:
         raise BadInput("the sealed store has no secret 'esx-root'", do="paver secrets set esx-root")

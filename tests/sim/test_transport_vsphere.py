@@ -23,6 +23,8 @@ from paver.ovf import ova, write
 from paver.transport import nfc, stream, vsphere
 from paver.transport.context import Wire
 from paver.transport.vsphere import (
+    LoginError,
+    NoAccessError,
     TrustError,
     VsphereConnection,
     VsphereConnector,
@@ -231,6 +233,42 @@ def test_a_wrong_password_and_a_dead_port_are_unobservable(esx: Esx) -> None:
         esx.connector().connect(wire("wrong"))
     with pytest.raises(Unobservable, match="does not answer"):
         esx.connector(port=free_port()).connect(wire())
+
+
+def test_a_host_is_sent_a_wrong_password_once_a_run_and_the_error_says_what_more_of_it_costs(
+    esx: Esx,
+) -> None:
+    run = wire("wrong")
+    for _ in range(6):
+        with pytest.raises(LoginError, match="refuses the login of root") as refused:
+            esx.connector().connect(run)
+    assert [line["method"] for line in esx.trace()].count("Login") == 1
+    assert "five wrong passwords lock it for 15 minutes" in refused.value.why
+    assert "check secret:esx-root before you try again, since each wrong try counts" in refused.value.do
+    assert "pam_tally2 --user root --reset" in refused.value.do
+    esx.connector().connect(wire()).close()
+
+
+def test_a_session_that_ended_is_not_renewed_twice_with_a_password_that_became_wrong(esx: Esx) -> None:
+    passwords = {"esx-root": "Geheim!1"}
+    connection = esx.connector().connect(Wire(reveal=lambda secret: passwords[secret.name]))
+    passwords["esx-root"] = "another one by now"
+    control.call(esx.control, "POST", "/expire", {"server": "esx-01"})
+    for _ in range(3):
+        connection.forget()
+        with pytest.raises(LoginError, match="refuses the login of root"):
+            connection.reader().objects("HostSystem", ["name"])
+    assert [line["method"] for line in esx.trace()].count("Login") == 2
+    connection.close()
+
+
+def test_lockdown_mode_is_told_as_what_it_is(esx: Esx) -> None:
+    control.call(esx.control, "POST", "/lockdown", {"server": "esx-01", "mode": "lockdownNormal"})
+    with pytest.raises(NoAccessError, match="does not let root in, though the password is right") as refused:
+        esx.connector().connect(wire())
+    assert "lockdown mode" in refused.value.why
+    assert "turn lockdown mode off in vCenter" in refused.value.do
+    assert "exception user" in refused.value.do
 
 
 def test_reading_twice_asks_once_and_forgetting_asks_again(esx: Esx, connection: VsphereConnection) -> None:

@@ -268,6 +268,17 @@ def _guest(site: Site, *, tools: bool, password: str) -> str | None:
     return fault(lambda: files.InitiateFileTransferFromGuest(vm, auth, "/file"))
 
 
+def _account_lock(site: Site) -> str | None:
+    for _ in range(5):
+        assert fault(lambda: site.host(password="wrong")) == "InvalidLogin"
+    return fault(site.host)
+
+
+def _lockdown(site: Site) -> str | None:
+    site.steer("/lockdown", {"server": "esx-01", "mode": "lockdownNormal"})
+    return fault(site.host)
+
+
 PROBES: Mapping[str, Probe] = MappingProxyType(
     {
         "licence-free": _licence_free,
@@ -291,6 +302,8 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "service-policy": lambda s: fault(lambda: _services(s).UpdateServicePolicy("ntpd", "always")),
         "autostart-vm": _autostart_vm,
         "account-duplicate": _account_duplicate,
+        "account-lock": _account_lock,
+        "lockdown": _lockdown,
         "bare-clone": _bare_clone,
         "bare-vapp": _bare_vapp,
         "vm-duplicate": _vm_duplicate,

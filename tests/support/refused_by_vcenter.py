@@ -300,6 +300,12 @@ def _ha_admission(site: Site) -> str | None:
     return fault(lambda: vsim.wait(vm.PowerOnVM_Task(None)))
 
 
+def _sso_lock(site: Site) -> str | None:
+    for _ in range(5):
+        assert fault(lambda: site.center(password="wrong")) == "InvalidLogin"
+    return fault(site.center)
+
+
 PROBES: Mapping[str, Probe] = MappingProxyType(
     {
         "autostart-ha": _autostart_ha,
@@ -325,6 +331,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "no-permission": _no_permission,
         "login-permission": _login_permission,
         "login-token": _login_token,
+        "sso-lock": _sso_lock,
         "role-privilege": lambda s: fault(
             lambda: s.center().authorizationManager.AddAuthorizationRole("cpi", ["No.Such"])
         ),

@@ -20,7 +20,7 @@ from paver.ovf.ova import Ova
 from paver.sitefile.site import Site
 from paver.transport import tls
 from paver.transport.context import Wire
-from paver.transport.vsphere import LoginError, VsphereConnector
+from paver.transport.vsphere import LoginError, NoAccessError, VsphereConnector
 
 MOST_AT_ONCE = 16
 OLDEST = (6, 7)
@@ -97,6 +97,8 @@ def _host(site: Site, name: str, connector: VsphereConnector, wire: Wire) -> Ite
     except (BadInput, Unobservable) as error:
         # The host answered a moment ago: what it refuses now is the login, or the secret is not there.
         grade = Grade.INPUT if isinstance(error, BadInput | LoginError) else Grade.UNREACHABLE
+        if isinstance(error, NoAccessError):
+            grade = Grade.REFUSED
         yield _problem(name, "login", grade, error, wanted=connector.user)
         return
     except PaverError as error:

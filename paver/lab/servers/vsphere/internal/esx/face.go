@@ -13,7 +13,7 @@ import (
 // duration of a call an object of ours that embeds one stands before it.
 func (h *Host) face(ctx *simulator.Context, m *simulator.Method) (mo.Reference, types.BaseMethodFault) {
 	if ctx.Session == nil {
-		return nil, nil
+		return nil, h.checkLogin(m)
 	}
 	if fault := h.refuseByLicence(m.Name); fault != nil {
 		return nil, fault

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"paver.lab/vsphere/internal/control"
 	"paver.lab/vsphere/internal/front"
@@ -138,6 +139,27 @@ func (f *Fleet) routes() {
 			h.front.ExpireSessions()
 		}
 		return nil, err
+	})
+	control.Handle(c, "POST /clock", func(_ *http.Request, r struct {
+		Server  string `json:"server"`
+		Forward int    `json:"forward_seconds"`
+	}) (any, error) {
+		hosts, err := f.some(r.Server)
+		for _, h := range hosts {
+			h.lockout.Forward(time.Duration(r.Forward) * time.Second)
+		}
+		return nil, err
+	})
+	control.Handle(c, "POST /lockdown", func(_ *http.Request, r struct {
+		Server     string   `json:"server"`
+		Mode       string   `json:"mode"`
+		Exceptions []string `json:"exceptions"`
+	}) (any, error) {
+		h, err := f.host(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		return nil, h.setLockdown(r.Mode, r.Exceptions)
 	})
 	control.Handle(c, "GET /inventory", func(r *http.Request, _ none) (any, error) {
 		if name := r.URL.Query().Get("server"); name != "" {

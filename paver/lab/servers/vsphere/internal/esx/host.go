@@ -17,6 +17,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"paver.lab/vsphere/internal/front"
+	"paver.lab/vsphere/internal/lockout"
 	"paver.lab/vsphere/internal/refusals"
 	"paver.lab/vsphere/internal/room"
 )
@@ -49,6 +50,11 @@ type Host struct {
 	ha        bool   // the host's cluster has HA
 	manager   string // the vCenter that has taken the host in, by its instance
 	silent    bool   // leases do not tell what has arrived
+	lockdown  types.HostLockdownMode
+	// exceptions are who may log in all the same.
+	exceptions []string
+
+	lockout *lockout.Book
 }
 
 // newHost builds a host's inventory and reserves its address.
@@ -85,7 +91,7 @@ func newHost(c HostConfig, machines string, r *room.Room, refuse *refusals.Switc
 	if h.front, err = front.New(c.Name, c.Listen, certificate, trace, service); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
-	h.front.Valid = h.valid
+	h.front.Valid = h.admits
 	h.front.Before = func(string) { h.space.refresh(h) }
 	h.front.Around = h.space.around
 	h.front.Changed = h.changed
@@ -158,6 +164,7 @@ func (h *Host) furnish(ctx *simulator.Context) error {
 	cr, _ := h.reg.Get(*host.Parent).(*mo.ComputeResource)
 	cr.Name = host.Name
 
+	h.furnishAccess()
 	h.furnishNetwork(ctx)
 	h.furnishFirewall()
 	h.furnishServices()
@@ -170,14 +177,6 @@ func (h *Host) furnish(ctx *simulator.Context) error {
 }
 
 func (h *Host) about() types.AboutInfo { return serviceContent(h.config.Version).About }
-
-// valid checks an account of the host.
-func (h *Host) valid(user, password string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	known, ok := h.users[user]
-	return ok && known == password
-}
 
 // changed notes that something may be different from now on.
 func (h *Host) changed() {

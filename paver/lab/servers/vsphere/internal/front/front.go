@@ -16,6 +16,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
@@ -133,10 +134,32 @@ func (f *Front) UserOf(r *http.Request) string {
 	if user := f.sessions.user(r.Header.Get("Vmware-Api-Session-Id")); user != "" {
 		return user
 	}
-	if user, password, ok := r.BasicAuth(); ok && f.Valid(user, password) {
+	return f.BasicUser(r)
+}
+
+// BasicUser is who a request names by basic authentication, "" where name and
+// password are not right. It is looked at once a request: wrong ones count.
+func (f *Front) BasicUser(r *http.Request) string {
+	look := func() string {
+		user, password, ok := r.BasicAuth()
+		if !ok || !f.Valid(user, password) {
+			return ""
+		}
 		return user
 	}
-	return ""
+	if seen, ok := r.Context().Value(basic{}).(*basicSeen); ok {
+		seen.once.Do(func() { seen.user = look() })
+		return seen.user
+	}
+	return look()
+}
+
+// basic is the key of what was seen of a request's basic authentication.
+type basic struct{}
+
+type basicSeen struct {
+	once sync.Once
+	user string
 }
 
 // Adopt notes a session that was opened without a Login here.
@@ -277,6 +300,7 @@ func (f *Front) NewContext() *simulator.Context {
 
 func (f *Front) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
+	r = r.WithContext(context.WithValue(r.Context(), basic{}, &basicSeen{}))
 	method := r.Method + " " + folderOf(r.URL.Path)
 	line := Line{
 		Server: f.Name, Client: client(r), User: f.UserOf(r), Kind: "http", Method: r.Method + " " + r.URL.Path,

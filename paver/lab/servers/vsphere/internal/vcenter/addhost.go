@@ -289,6 +289,7 @@ type host struct {
 
 var hostMethods = []string{
 	"DisconnectHost_Task", "ReconnectHost_Task", "Destroy_Task", "EnterMaintenanceMode_Task", "ExitMaintenanceMode_Task", "SetCustomValue",
+	"EnterLockdownMode", "ExitLockdownMode",
 }
 
 // DisconnectHostTask leaves a host alone, as it is.

@@ -2,6 +2,7 @@ package vcenter
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -34,6 +35,13 @@ func (v *VCenter) routes() {
 	},
 	) (any, error) {
 		v.front.ExpireSessions()
+		return nil, nil
+	})
+	control.Handle(c, "POST /clock", func(_ *http.Request, r struct {
+		Forward int `json:"forward_seconds"`
+	},
+	) (any, error) {
+		v.sso.lockout.Forward(time.Duration(r.Forward) * time.Second)
 		return nil, nil
 	})
 	control.Handle(c, "GET /inventory", func(*http.Request, none) (any, error) {

@@ -32,7 +32,7 @@ func (v *VCenter) face(ctx *simulator.Context, m *simulator.Method) (mo.Referenc
 func (v *VCenter) checkLogin(ctx *simulator.Context, m *simulator.Method) types.BaseMethodFault {
 	switch req := m.Body.(type) {
 	case *types.Login:
-		if v.sso.valid(req.UserName, req.Password) && !v.authz.known(req.UserName) && v.refuse.Refuse("login-permission") {
+		if v.sso.right(req.UserName, req.Password) && !v.authz.known(req.UserName) && v.refuse.Refuse("login-permission") {
 			return &types.NoPermission{Object: &m.This, PrivilegeId: "System.View"}
 		}
 	case *types.LoginByToken:

@@ -20,6 +20,10 @@ func (v *VCenter) startREST(mux *http.ServeMux) {
 		mux.Handle(p, handler)
 	}
 	mux.HandleFunc("POST "+oldSession, func(w http.ResponseWriter, r *http.Request) {
+		if v.front.BasicUser(r) == "" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, r)
 		v.adopt(r, rec)
@@ -63,7 +67,7 @@ func (v *VCenter) serveSession(w http.ResponseWriter, r *http.Request, handler h
 	switch r.Method {
 	case http.MethodPost:
 		user, password, ok := r.BasicAuth()
-		if !ok || !v.sso.valid(user, password) {
+		if !ok || v.front.BasicUser(r) == "" {
 			answerJSON(w, http.StatusUnauthorized, map[string]any{"error_type": "UNAUTHENTICATED", "messages": []any{}})
 			return
 		}
@@ -129,7 +133,7 @@ const tagging = "/rest/com/vmware/cis/tagging"
 // tags lists categories with their tags, by name.
 func (v *VCenter) tags() map[string][]string {
 	login := httptest.NewRequest(http.MethodPost, oldSession, nil)
-	login.SetBasicAuth(v.sso.admin, v.config.SSO.Password)
+	login.SetBasicAuth(v.sso.admin, v.sso.own)
 	rec := httptest.NewRecorder()
 	v.rest.ServeHTTP(rec, login)
 	var session struct{ Value string }

@@ -21,6 +21,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"paver.lab/vsphere/internal/front"
+	"paver.lab/vsphere/internal/lockout"
 )
 
 // administrators is the group whose members may do everything.
@@ -32,6 +33,9 @@ type sso struct {
 	v      *VCenter
 	domain string
 	admin  string // user@domain
+	own    string // a password of the lab's own, for its own looking
+
+	lockout lockout.Book
 
 	mu        sync.Mutex // the simulator's directory has no lock of its own
 	registry  *simulator.Registry
@@ -51,7 +55,8 @@ func (v *VCenter) startSSO() {
 		Name: domain, Domains: []ssotypes.Domain{{Name: domain, Alias: strings.ToUpper(domain)}},
 	}
 	ssosim.IdentitySources.LDAPS = nil
-	s := &sso{v: v, domain: domain, admin: name + "@" + domain, tokens: map[string]string{}, logins: map[string]bool{}}
+	s := &sso{v: v, domain: domain, admin: name + "@" + domain, own: secret(), tokens: map[string]string{}, logins: map[string]bool{}}
+	s.lockout = lockout.Book{Server: v.config.Name, Policy: lockPolicy, Refuses: func() bool { return v.refuse.Refuse("sso-lock") }}
 	s.registry = ssosim.New(v.reg, &url.URL{User: url.UserPassword(name, v.config.SSO.Password)})
 	s.registry.Path = ssoadmin.Path
 	s.simValid = v.reg.SessionManager().ValidLogin
@@ -84,6 +89,15 @@ func (v *VCenter) startSSO() {
 	}
 	v.front.Answer = s.contents
 	v.sso = s
+}
+
+// lockPolicy is when the domain of a new appliance locks an account. Whether
+// the administrator's is one of them, the vendor says both: "not to system
+// accounts such as administrator" (vSphere Authentication, Edit the vCenter
+// Single Sign-On Lockout Policy), and that it has to be unlocked after wrong
+// passwords (Broadcom KB 326186). The lab takes what costs more.
+func lockPolicy() lockout.Policy {
+	return lockout.Policy{Failures: 5, Within: 3 * time.Minute, For: 5 * time.Minute}
 }
 
 // passwordDays is how long a password holds in a vCenter that nobody told
@@ -145,11 +159,26 @@ func (s *sso) principal(name string) string {
 	return strings.ToUpper(domain) + `\` + user
 }
 
-// valid checks a name, in any of its forms, and a password.
+// right checks a name, in any of its forms, and a password, and counts nothing;
+// a locked account has no right one.
+func (s *sso) right(user, password string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.simValid(&types.Login{UserName: s.normal(user), Password: password}) && !s.lockout.Locked(s.normal(user))
+}
+
+// valid checks a login, and counts a wrong password of an account that is there.
 func (s *sso) valid(user, password string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.simValid(&types.Login{UserName: s.normal(user), Password: password})
+	user = s.normal(user)
+	if s.simValid(&types.Login{UserName: user, Password: password}) {
+		return s.lockout.Try(user, true)
+	}
+	if s.isThere(user) {
+		s.lockout.Try(user, false)
+	}
+	return false
 }
 
 // exists reports whether there is a person or group of that name; the caller
@@ -166,7 +195,13 @@ func (s *sso) exists(name string, group bool) bool {
 		}
 		return false
 	}
-	return slices.ContainsFunc(s.persons(), func(p ssotypes.AdminPersonUser) bool { return p.Id.Name == user && p.Id.Domain == domain })
+	return s.isThere(user + "@" + domain)
+}
+
+// isThere reports whether there is a person of that normal name; the caller
+// holds the lock.
+func (s *sso) isThere(normal string) bool {
+	return slices.ContainsFunc(s.persons(), func(p ssotypes.AdminPersonUser) bool { return p.Id.Name+"@"+p.Id.Domain == normal })
 }
 
 func (s *sso) persons() []ssotypes.AdminPersonUser {
