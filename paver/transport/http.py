@@ -14,6 +14,7 @@ from paver.errors import PaverError, Refused, Unobservable
 from paver.transport import dial, lean, tls
 from paver.transport.context import Gate, Progress, Wire
 from paver.transport.http_auth import (
+    ApiSession,
     Auth,
     Basic,
     Bearer,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "ApiSession",
     "Basic",
     "Bearer",
     "ClientCredentials",
@@ -146,8 +148,14 @@ class Line:
                     follow_redirects=False,
                     timeout=httpx.Timeout(times.answer, connect=times.connect),
                 )
-                self._credentials = Credentials(self._connector.auth, self._context, self._client)
+                self._credentials = Credentials(
+                    self._connector.auth, self._context, self._client, self._extensions
+                )
             return self._client, self._credentials
+
+    @property
+    def _extensions(self) -> dict[str, str]:
+        return {"sni_hostname": self._connector.server_name} if self._connector.server_name else {}
 
     def read(self, method: str, path: str, **options: Any) -> Answer:
         """Sends a request that only reads; it is repeated while the connection breaks or the server is busy."""
@@ -165,7 +173,6 @@ class Line:
         client, credentials = self._open()
         import httpx  # noqa: PLC0415 - leanly loaded by now
 
-        extensions = {"sni_hostname": self._connector.server_name} if self._connector.server_name else {}
         given = options.pop("headers", None) or {}
         body = options.pop("body", None)
         try:
@@ -174,13 +181,13 @@ class Line:
                 if body is not None:
                     options["content"] = body()
                 request = client.build_request(
-                    method, path, headers={**proof, **given}, extensions=extensions, **options
+                    method, path, headers={**proof, **given}, extensions=self._extensions, **options
                 )
                 response = client.send(request, stream=True)
                 content = whole(response, self.name)
                 if response.status_code != 401 or last or not credentials.renewable:
                     break
-                credentials.expire(proof["Authorization"])
+                credentials.expire(proof)
         except httpx.HTTPError as error:
             refused = dial.refused_certificate(error)
             if refused is not None:
@@ -200,7 +207,8 @@ class Line:
     def close(self) -> None:
         """Hangs up."""
         with self._lock:
-            if self._client is not None:
+            if self._client is not None and self._credentials is not None:
+                self._credentials.leave()
                 self._client.close()
                 self._client = None
 

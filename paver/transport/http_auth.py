@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import json
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from paver.errors import Unobservable
 from paver.transport.context import SecretRef, Wire
+from paver.transport.logins import refused_by_sso
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +69,26 @@ class PasswordGrant:
     scope: str = ""
 
 
-Auth = Basic | Bearer | ClientCredentials | PasswordGrant | None
+@dataclasses.dataclass(frozen=True)
+class ApiSession:
+    """A session of vCenter's REST API: opened with the first request, closed with the connection, renewed after a 401.
+
+    Attributes:
+        url: where sessions are opened and closed, as in `https://vcsa.north.example/api/session`.
+        server: whose accounts they are, as `host:port`: single sign-on asks the same ones.
+        user: the account.
+        password: its password.
+    """
+
+    url: str
+    server: str
+    user: str
+    password: SecretRef
+
+
+Auth = Basic | Bearer | ClientCredentials | PasswordGrant | ApiSession | None
+
+_SESSION = "vmware-api-session-id"
 
 
 def _basic(user: str, password: str) -> str:
@@ -80,12 +102,16 @@ class Credentials:
         auth: how.
         context: opens secrets.
         client: the HTTP client that fetches tokens.
+        extensions: httpx's, of every request to the endpoint itself.
     """
 
-    def __init__(self, auth: Auth, context: Wire, client: Any) -> None:
+    def __init__(
+        self, auth: Auth, context: Wire, client: Any, extensions: Mapping[str, str] | None = None
+    ) -> None:
         self._auth = auth
         self._context = context
         self._client = client
+        self._extensions = dict(extensions or {})
         self._lock = threading.Lock()
         self._token = ""
         self._until = 0.0
@@ -103,7 +129,7 @@ class Credentials:
     @property
     def renewable(self) -> bool:
         """Whether a 401 may mean that a token expired."""
-        return isinstance(self._auth, ClientCredentials | PasswordGrant)
+        return isinstance(self._auth, ClientCredentials | PasswordGrant | ApiSession)
 
     def headers(self) -> dict[str, str]:
         """Returns the headers that prove who asks."""
@@ -115,15 +141,52 @@ class Credentials:
         if isinstance(auth, Bearer):
             return {"Authorization": f"Bearer {self._context.reveal(auth.token)}"}
         with self._lock:
-            if not self._token or time.monotonic() > self._until:
+            if isinstance(auth, ApiSession):
+                self._token = self._token or self._opened(auth)
+            elif not self._token or time.monotonic() > self._until:
                 self._fetch(auth)
-            return {"Authorization": f"Bearer {self._token}"}
+            return self._proof()
 
-    def expire(self, used: str) -> None:
+    def _proof(self) -> dict[str, str]:
+        if isinstance(self._auth, ApiSession):
+            return {_SESSION: self._token}
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def expire(self, used: dict[str, str]) -> None:
         """Drops a token that the server refused, if it is still the one in use."""
         with self._lock:
-            if used == f"Bearer {self._token}":
+            if used == self._proof():
                 self._token = ""
+
+    def leave(self) -> None:
+        """Closes the session, where there is one; a server that is gone already is fine."""
+        import httpx  # noqa: PLC0415 - whoever opened it has loaded it
+
+        if isinstance(self._auth, ApiSession) and self._token:
+            with contextlib.suppress(httpx.HTTPError):
+                self._client.delete(self._auth.url, headers=self._proof(), extensions=self._extensions)
+            self._token = ""
+
+    def _opened(self, auth: ApiSession) -> str:
+        password = self._context.reveal(auth.password)
+
+        def ask() -> str:
+            login = {"Authorization": _basic(auth.user, password)}
+            response = self._client.send(
+                self._client.build_request("POST", auth.url, headers=login, extensions=self._extensions),
+                stream=True,
+            )
+            content = whole(response, auth.url)
+            if response.status_code == 401:
+                raise refused_by_sso(auth.url, auth.user, auth.password.name)
+            if response.status_code != 201:
+                raise Unobservable(f"{auth.url} opens no session: {response.status_code}")
+            try:
+                return str(json.loads(content))
+            except ValueError as error:
+                raise Unobservable(f"{auth.url} answered with something else than a session") from error
+
+        return self._context.logins.once(auth.server, auth.user, password, ask)
 
     def _fetch(self, auth: ClientCredentials | PasswordGrant) -> None:
         known = auth.public_secret if isinstance(auth, PasswordGrant) else ""

@@ -61,3 +61,20 @@ class Logins:
             except LoginError as error:
                 self._refused[server, account, digest] = error
                 raise
+
+
+def refused_by_sso(where: str, user: str, secret: str) -> LoginError:
+    """Returns the error of a login that single sign-on refuses, by itself or for vCenter.
+
+    Whether `administrator` is locked as well, the vendor says both: not "system accounts such as administrator" (vSphere
+    Authentication, "Edit the vCenter Single Sign-On Lockout Policy"), and how it is unlocked after wrong passwords
+    (Broadcom KB 326186).
+    """
+    return LoginError(
+        f"{where} refuses the login of {user}",
+        why="user or password is wrong, or the password has expired, or the account is locked: by default five wrong ones "
+        "within three minutes lock it for five minutes, and the right one is refused as well then",
+        do=f"check secret:{secret} before you try again, since each wrong try counts; a newer one has to be set there first, "
+        "paver does not bring it. A locked account opens by itself five minutes after the last wrong try, or another "
+        "administrator unlocks it in vCenter (Single Sign On, Users)",
+    )

@@ -18,7 +18,7 @@ from paver.errors import PaverError, Unobservable
 from paver.transport import sso_soap, tls
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.dial import HttpsConnection, Route, Trust
-from paver.transport.logins import LoginError
+from paver.transport.logins import refused_by_sso
 from paver.transport.sso_soap import Reference
 
 _INSTANCE = Reference("SsoAdminServiceInstance", "SsoAdminServiceInstance")
@@ -35,23 +35,6 @@ class SsoFault(PaverError):
         why = "the domain's password policy does not take it" if "PasswordPolicy" in fault.name else ""
         super().__init__(f"{name}: {call} failed with {fault.name}", why=why, seen=fault.text)
         self.fault = fault.name
-
-
-def refused_by_sso(where: str, user: str, secret: str) -> LoginError:
-    """Returns the error of a login that single sign-on refuses, by itself or for vCenter.
-
-    Whether `administrator` is locked as well, the vendor says both: not "system accounts such as administrator" (vSphere
-    Authentication, "Edit the vCenter Single Sign-On Lockout Policy"), and how it is unlocked after wrong passwords
-    (Broadcom KB 326186).
-    """
-    return LoginError(
-        f"{where} refuses the login of {user}",
-        why="user or password is wrong, or the password has expired, or the account is locked: by default five wrong ones "
-        "within three minutes lock it for five minutes, and the right one is refused as well then",
-        do=f"check secret:{secret} before you try again, since each wrong try counts; a newer one has to be set there first, "
-        "paver does not bring it. A locked account opens by itself five minutes after the last wrong try, or another "
-        "administrator unlocks it in vCenter (Single Sign On, Users)",
-    )
 
 
 @dataclasses.dataclass(frozen=True)

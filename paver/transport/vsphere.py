@@ -16,10 +16,9 @@ from paver.transport import faults, soap_gate, soap_types, tls
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.dial import Route, Trust
 from paver.transport.faults import VsphereFault
-from paver.transport.logins import LoginError, NoAccessError
+from paver.transport.logins import LoginError, NoAccessError, refused_by_sso
 from paver.transport.snapshot import Snapshot
 from paver.transport.soap_types import describe, new, ref, type_of
-from paver.transport.ssoadmin import refused_by_sso
 from paver.transport.tls import TrustError
 from paver.transport.vsphere_reader import Link, VsphereReader
 from paver.transport.vsphere_trust import trusted_context

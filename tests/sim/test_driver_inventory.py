@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import fnmatch
 import json
 import re
@@ -21,6 +22,7 @@ from paver.drivers.vsphere.inventory import bosh, surroundings
 from paver.drivers.vsphere.inventory.account import Account, AccountFacts
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.drivers.vsphere.inventory.entity import every
+from paver.drivers.vsphere.vcsa import expiry
 from paver.engine.resource import Gate
 from paver.engine.world import ReadingWorld
 from paver.sitefile import Site
@@ -307,13 +309,25 @@ def test_a_wrong_password_of_the_administrator_is_sent_once_though_two_endpoints
     before = len(run.vcenter.trace())
     run.secrets["vcenter-administrator"] = "Not-The-Right-1!"
     with run.world() as world:
-        for endpoint in ("vcenter", "vcenter-sso", "vcenter", "vcenter-sso"):
+        for endpoint in ("vcenter-appliance", "vcenter", "vcenter-sso") * 2:
             with pytest.raises(LoginError, match="refuses the login of administrator@") as told:
-                world.connections.get(endpoint)
+                world.connections.get(endpoint).reader().get(expiry.ROOT)
     tried = [line["method"] for line in run.vcenter.trace()[before:]]
-    assert tried.count("Login") + tried.count("RequestSecurityToken") == 1
+    logins = ("Login", "RequestSecurityToken", "POST /api/session")
+    assert sum(tried.count(method) for method in logins) == 1
     assert "five wrong ones within three minutes lock it for five minutes" in told.value.why
     assert "another administrator unlocks it" in told.value.do
+
+
+def test_the_appliance_tells_how_long_roots_password_holds_and_is_left_without_a_session(
+    run: InventoryRun,
+) -> None:
+    with run.world() as world:
+        session = world.connections.get("vcenter-appliance").reader()
+        root = session.get(expiry.ROOT).json()
+        assert expiry.check("vcsa", "vcenter-root", root, dt.datetime.now(dt.UTC)).seen.endswith("89 days")
+    calls = [line["method"] for line in run.vcenter.trace() if line["kind"] == "http"]
+    assert calls == ["POST /api/session", f"GET {expiry.ROOT}", "DELETE /api/session"]
 
 
 def test_a_password_that_is_reset_leaves_an_account_otherwise_as_it_is(run: InventoryRun) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import json
 import ssl
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -300,6 +302,17 @@ def _ha_admission(site: Site) -> str | None:
     return fault(lambda: vsim.wait(vm.PowerOnVM_Task(None)))
 
 
+def _appliance_admin(site: Site) -> str | None:
+    with_role(site, "System.Read")
+    where = (site.vcenter, vsim.PORT)
+    basic = base64.b64encode(f"{CPI}:{CPI_PASSWORD}".encode()).decode()
+    status, id_ = wishes.request(where, "POST", "/api/session", headers={"Authorization": f"Basic {basic}"})
+    assert status == 201
+    session = {"vmware-api-session-id": json.loads(id_)}
+    status, _ = wishes.request(where, "GET", "/api/appliance/local-accounts/root", headers=session)
+    return str(status) if status != 200 else None
+
+
 def _sso_lock(site: Site) -> str | None:
     for _ in range(5):
         assert fault(lambda: site.center(password="wrong")) == "InvalidLogin"
@@ -332,6 +345,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "login-permission": _login_permission,
         "login-token": _login_token,
         "sso-lock": _sso_lock,
+        "appliance-admin": _appliance_admin,
         "role-privilege": lambda s: fault(
             lambda: s.center().authorizationManager.AddAuthorizationRole("cpi", ["No.Such"])
         ),

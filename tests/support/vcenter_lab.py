@@ -22,6 +22,7 @@ from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.lab import build, control, pki
 from paver.sitefile import Site
 from paver.transport.context import Wire
+from paver.transport.http import ApiSession, HttpConnector
 from paver.transport.ssoadmin import SsoConnector
 from paver.transport.vsphere import VsphereConnector
 from tests.support.vsphere_lab import ADDRESS as HOSTS
@@ -152,6 +153,19 @@ class InventoryRun(Run):
         connectors = dict(whole.connectors)
         for endpoint in {"vcenter", "vcenter-sso"} - set(self.connectors):
             connectors[endpoint] = self._dialled(connectors[endpoint])
+        api = connectors["vcenter-appliance"]
+        assert isinstance(api, HttpConnector)
+        assert isinstance(api.auth, ApiSession)
+        base = f"https://{ADDRESS}:{self.vcenter.port}"
+        auth = dataclasses.replace(
+            api.auth,
+            url=f"{base}/api/session",
+            server=f"{ADDRESS}:{self.vcenter.port}",
+            password=Secret("vcenter-administrator"),
+        )
+        connectors["vcenter-appliance"] = dataclasses.replace(
+            api, base_url=base, server_name=FQDN, roots=(self.vcenter.root,), via=None, auth=auth
+        )
         grounds = tuple(
             dataclasses.replace(one, at=Endpoint(one.at.name)) for one in inventory.grounds(self.site)
         )

@@ -24,7 +24,18 @@ from paver.sitefile.site import Site
 from paver.transport.machine import MachineConnector
 from paver.transport.vsphere import VsphereConnector
 
-__all__ = ["FILES", "JUMPBOX", "MACHINE", "STORE", "VCENTER", "VMCA", "connectors", "host", "secret"]
+__all__ = [
+    "APPLIANCE",
+    "FILES",
+    "JUMPBOX",
+    "MACHINE",
+    "STORE",
+    "VCENTER",
+    "VMCA",
+    "connectors",
+    "host",
+    "secret",
+]
 
 JUMPBOX: ResourceId = resource_id("vsphere.jumpbox", "jumpbox")
 VMCA: ResourceId = resource_id("vsphere.anchor", "vmca")
@@ -34,6 +45,8 @@ FILES: Endpoint[Any, Any] = Endpoint("files")
 
 MACHINE: Endpoint[Any, Any] = Endpoint(JUMPBOX_ENDPOINT, provider=JUMPBOX)
 VCENTER: Endpoint[Any, Any] = Endpoint("vcenter", provider=VMCA)
+APPLIANCE: Endpoint[Any, Any] = Endpoint("vcenter-appliance", provider=VMCA)
+"""The appliance's own REST API."""
 
 JUMPBOX_KEY = Material(kind="ssh-key", name="jumpbox", policy="ed25519")
 """Paver's own way into the jumpbox."""

@@ -29,6 +29,7 @@ from paver.drivers.vsphere.inventory.permission import Permission
 from paver.drivers.vsphere.inventory.resource_pool import ResourcePool
 from paver.drivers.vsphere.inventory.role import Role
 from paver.sitefile.site import Site
+from paver.transport.http import ApiSession, HttpConnector
 from paver.transport.ssoadmin import SsoConnector
 from paver.transport.vsphere import VsphereConnector
 
@@ -107,6 +108,18 @@ def connectors(site: Site) -> dict[str, Connector]:
             user=vcenter.administrator,
             password=administrator_password(site).secret,
             roots=(output(endpoints.VMCA, "pem", str),),
+            via=endpoints.MACHINE.name,
+        ),
+        endpoints.APPLIANCE.name: HttpConnector(
+            name=f"{vcenter.vm_name}'s appliance API",
+            base_url=f"https://{vcenter.fqdn}",
+            roots=(output(endpoints.VMCA, "pem", str),),
+            auth=ApiSession(
+                f"https://{vcenter.fqdn}/api/session",
+                f"{vcenter.fqdn}:443",
+                vcenter.administrator,
+                administrator_password(site).secret,
+            ),
             via=endpoints.MACHINE.name,
         ),
     }

@@ -7,11 +7,13 @@ file pins: nothing on the way is believed that was not verified before.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
 from paver.driver import STORE, Check, Endpoint, Facts, PaverError, Reader, Resource, Secret, Verb, Writer
-from paver.drivers.vsphere.endpoints import VCENTER
+from paver.drivers.vsphere.endpoints import APPLIANCE, VCENTER
+from paver.drivers.vsphere.vcsa import expiry
 
 NAME = "vmca"
 FILE = "/var/lib/vmware/vmca/root.cer"
@@ -71,10 +73,12 @@ class Anchor(Resource[AnchorFacts]):
         self.create(world)
 
     def checks(self, world: Reader, facts: AnchorFacts) -> Iterable[Check]:
-        """Yields that vCenter's certificate leads to it, and that it is a vCenter."""
+        """Yields that vCenter's certificate leads to it, that it is a vCenter, and how long its root's password holds."""
         del facts
         about = world.session(VCENTER).content.about
         yield Check("vCenter proves itself by it", about.apiType == "VirtualCenter", about.fullName)
+        root = world.session(APPLIANCE).get(expiry.ROOT).json()
+        yield expiry.check(self.vm, self.root_password.name, root, dt.datetime.now(dt.UTC))
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[AnchorFacts]:

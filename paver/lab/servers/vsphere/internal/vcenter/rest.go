@@ -48,6 +48,13 @@ func (v *VCenter) startREST(mux *http.ServeMux) {
 		"install_time": "",
 	}))
 	mux.HandleFunc("GET /api/appliance/health/database-storage", signedIn("green"))
+	mux.HandleFunc("GET /api/appliance/local-accounts/{name}", func(w http.ResponseWriter, r *http.Request) {
+		if !v.inSession(r, handler) {
+			answerJSON(w, http.StatusUnauthorized, map[string]any{"error_type": "UNAUTHENTICATED", "messages": []any{}})
+			return
+		}
+		v.serveAccount(w, r)
+	})
 }
 
 func answerJSON(w http.ResponseWriter, status int, body any) {
@@ -126,6 +133,26 @@ func (v *VCenter) inSession(r *http.Request, handler http.Handler) bool {
 	rec := httptest.NewRecorder()
 	handler.ServeHTTP(rec, inner)
 	return rec.Code == http.StatusOK
+}
+
+// serveAccount tells of an account of the appliance's own system: there is
+// root, whose password was set when this vCenter began.
+func (v *VCenter) serveAccount(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case !v.sso.isAdmin(v.front.UserOf(r)) && v.refuse.Refuse("appliance-admin"):
+		answerJSON(w, http.StatusForbidden, map[string]any{"error_type": "UNAUTHORIZED", "messages": []any{}})
+	case r.PathValue("name") != "root":
+		answerJSON(w, http.StatusNotFound, map[string]any{"error_type": "NOT_FOUND", "messages": []any{}})
+	default:
+		set := v.began.UTC()
+		answerJSON(w, http.StatusOK, map[string]any{
+			"fullname": "root", "roles": []string{"superAdmin"}, "enabled": true, "has_password": true,
+			"last_password_change":             set.Format(stamp),
+			"password_expires_at":              set.AddDate(0, 0, passwordDays).Format(stamp),
+			"min_days_between_password_change": 0, "max_days_between_password_change": passwordDays,
+			"warn_days_before_password_expiration": 7,
+		})
+	}
 }
 
 const tagging = "/rest/com/vmware/cis/tagging"

@@ -38,6 +38,7 @@ type VCenter struct {
 	// instance is who this vCenter is: one that is deployed anew is another,
 	// also under the same name and address.
 	instance string
+	began    time.Time
 
 	// syncMu is held while what the hosts have is brought over; nobody who
 	// holds a lock of the simulator may wait for it.
@@ -77,8 +78,8 @@ func Start(c *Config, refuse *refusals.Switches) (*VCenter, error) {
 	}
 	ctx, instance := simulator.NewServiceInstance(simulator.NewContext(), serviceContent(c.Version), vpx.RootFolder)
 	v := &VCenter{
-		instance: instance.Content.About.InstanceUuid,
-		config:   c, service: simulator.New(ctx, instance), reg: ctx.Map, refuse: refuse, vmca: authority,
+		instance: instance.Content.About.InstanceUuid, began: time.Now(),
+		config: c, service: simulator.New(ctx, instance), reg: ctx.Map, refuse: refuse, vmca: authority,
 		resolver: newResolver(c.DNS), hosts: control.Dial(c.HostsControl),
 		links: map[types.ManagedObjectReference]*link{}, stores: map[string]types.ManagedObjectReference{},
 		placements: map[string]placement{}, leases: map[string]*lease{}, done: make(chan struct{}),
