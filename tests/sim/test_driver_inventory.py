@@ -378,6 +378,22 @@ def test_foreign_things_of_the_same_names_block_until_the_site_adopts_them(run: 
         assert not session.objects("Datacenter")
 
 
+def test_a_name_that_differs_in_case_is_the_name_of_something_else(run: InventoryRun) -> None:
+    with run.administrator() as session:
+        session.call(session.content.rootFolder, "CreateDatacenter", name="North")
+        other = session.one("Datacenter", ("vmFolder",))[1]
+        session.call(other["vmFolder"], "CreateFolder", name="bosh_vms")
+        manager = session.content.authorizationManager
+        session.call(manager, "AddAuthorizationRole", name="Paver-North-CPI-Root", privIds=[])
+    assert set(pending(run.plan()).values()) == {"create"}
+    run.fine()
+    assert pending(run.plan()) == {}
+    run.fine("destroy")
+    with run.administrator() as session:
+        assert [values["name"] for _, values in session.objects("Datacenter")] == ["North"]
+        assert entity(session, "Folder", "bosh_vms")
+
+
 def test_another_site_in_the_same_vcenter_blocks_and_is_left_alone(
     run: InventoryRun, there: VCenter, tmp_path: Path
 ) -> None:

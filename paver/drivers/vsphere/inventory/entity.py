@@ -3,6 +3,9 @@
 The order of writes is: the intent into the ledger, the entity, its mark, out of the ledger again. An entity
 without a mark whose intent stands in the ledger was begun by us; any other without a mark is foreign. An intent
 without an entity is one that was not made yet, or is destroyed already.
+
+Names are compared as they are written: to vCenter `vm` and `VM` in one folder are two (tried by a user of
+Icinga/icingaweb2-module-vspheredb, #129), as are datastores (vmware-archive/vsphere-storage-for-docker, #1800).
 """
 
 from __future__ import annotations
