@@ -68,19 +68,23 @@ def tell(arguments: argparse.Namespace, ending: Ending) -> None:
     from paver.runs.apply import ended  # noqa: PLC0415
 
     verb = "destroy" if ending.plan.mode == "destroy" else "apply"
-    command = f"paver {verb}{opening.given(arguments, 'phase', 'only', 'allow')}"
+    rest = (
+        f"copy {ending.folder.absolute()} away: its journal goes with this machine\n"
+        "then, where the hosts are reached from outside, beside site file, sealed store and key:\n"
+        f"paver {verb}{opening.given(arguments, 'phase', 'only', 'allow')}"
+    )
     if arguments.json:
         from paver.signing import canonical  # noqa: PLC0415 - only here
 
         document = {**ending.report.document(), "folder": str(ending.folder.absolute())}
         sys.stdout.write(canonical.dumps(document).decode() + "\n")
         with out.documented():
-            ended(ending.report, command)
+            ended(ending.report, rest)
         return
     if arguments.progress != "events":
         out.line()
         out.lines(ending_text(ending))
-    ended(ending.report, command)
+    ended(ending.report, rest)
 
 
 def who() -> str:

@@ -122,8 +122,8 @@ def apply(
         return dataclasses.replace(outcome, head=f"{journal.head.lines}:{journal.head.digest}")
 
 
-def ended(report: Report, command: str) -> None:
-    """Raises what the run ended with, if it did not do everything; `command` is what goes on with it at the other station."""
+def ended(report: Report, rest: str) -> None:
+    """Raises what the run ended with, if it did not do everything; `rest` says how to go on with it at the other station."""
     if report.error is not None:
         if isinstance(report.error, PaverError) or not isinstance(report.error, Exception):
             raise report.error
@@ -137,7 +137,7 @@ def ended(report: Report, command: str) -> None:
             f"{len(report.left)} actions are left, which this machine cannot do: it stands on what they take away",
             seen=", ".join(report.left[:3])
             + (f" and {len(report.left) - 3} more" if len(report.left) > 3 else ""),
-            do=f"run it where the hosts are reached from outside, beside site file, sealed store and key:\n{command}",
+            do=rest,
         )
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import shlex
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -410,7 +411,7 @@ def test_a_station_that_is_none_is_bad_input(site: Command, monkeypatch: pytest.
 
 
 def test_what_is_left_for_another_station_ends_with_5(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def partly(_report: Report, _command: str) -> None:
+    def partly(_report: Report, _rest: str) -> None:
         raise PartlyDone("2 actions are left for another station", do="run it outside")
 
     monkeypatch.setattr(applying, "ended", partly)
@@ -422,11 +423,14 @@ def test_what_is_left_for_another_station_ends_with_5(site: Command, monkeypatch
 def test_a_destroy_on_the_jumpbox_leaves_what_is_reached_from_outside_and_ends_with_5(site: Command) -> None:
     site.fine("apply", "--yes")
     left = site.things("left")
+    for run in site.runs:
+        shutil.rmtree(run)
     ran = site.run("destroy", "--allow", "*", "--yes", "--station", "jumpbox")
     assert ran.code == 5, ran
     assert site.things("left") == left
     told = ran.err.splitlines()
     assert told[1] == "  seen  memory.box:left/one, memory.box:left/two, memory.dial:loud and 1 more"
+    assert told[2] == f"  do    copy {site.runs[-1]} away: its journal goes with this machine"
     # The one command that goes on from there, to be copied.
     label, verb, *rest = shlex.split(told[-2])
     assert (label, verb) == ("do", "paver")
