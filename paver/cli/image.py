@@ -25,7 +25,7 @@ examples:
   paver image verify somebody-elses.ova      structure, digests, every grain of its disks
   paver image diff old.ova new.ova           which packages and files differ, and where the disks do
   paver image prove paver-jumpbox-0.1.0.ova  boots it, and holds the running machine to what it should be
-  paver image prove FILE --only bios-nocloud in one way; without --only in all, and paves a lab with it
+  paver image prove FILE --only bios-nocloud in one way; without --only in all, paves a lab with it, builds it again
   paver image artefacts VMware-VCSA-all-8.0.3.iso --sign operator
   paver image artefacts --verify artefacts.iso --key operator.pub
   paver image lock --refresh                 today's Debian packages; then look at what `git diff` says
@@ -159,7 +159,7 @@ def _build(arguments: argparse.Namespace) -> int:
         source=arguments.source or build.default_source(),
         out=arguments.out,
         cache=cache,
-        pool=arguments.pool or cache / "pool",
+        pool=arguments.pool or cache / build.POOL,
         offline=arguments.offline,
         sign=key,
         certify=arguments.certify,

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from paver.image.prove.report import Report
 
 
-WAYS = ("bios-nocloud", "uefi-nocloud", "bios-guestinfo", "bios-console", "pave")
-"""As `--only` takes them; the last one needs a lab."""
+WAYS = ("bios-nocloud", "uefi-nocloud", "bios-guestinfo", "bios-console", "pave", "twice")
+"""As `--only` takes them; `pave` needs a lab, `twice` the source tree that the image was built of."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:

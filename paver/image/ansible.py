@@ -31,29 +31,34 @@ def install(source: Path, into: Path, tell: stages.Tell) -> None:
         PaverError: a package can't be had, or is another one than the lock's.
     """
     tell("fetching Ansible")
-    argv = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--require-hashes",
-    ]
-    argv += ["--only-binary", ":all:", "--target", str(into / _PACKAGES), "--requirement", str(source / LOCK)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise PaverError(
-            "Ansible cannot be installed",
-            seen=done.stderr.strip()[-1500:],
-            do="make the package index reachable, or keep the image's cache of a build that had it",
-        )
+    _pip(source, "install", "--target", str(into / _PACKAGES))
     command = into / PLAYBOOK
     command.write_text(
         "#!/bin/sh\n"
         f'PYTHONPATH="$(dirname "$(readlink -f "$0")")/{_PACKAGES}" exec {shlex.quote(sys.executable)} -m ansible playbook "$@"\n'
     )
     command.chmod(0o755)
+
+
+def fetch(source: Path, into: Path) -> None:
+    """Brings the packages of the lock below `source` into the folder `into`, and installs nothing.
+
+    Raises:
+        PaverError: a package can't be had, or is another one than the lock's.
+    """
+    _pip(source, "download", "--dest", str(into))
+
+
+def _pip(source: Path, verb: str, *options: str) -> None:
+    argv = [sys.executable, "-m", "pip", verb, "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    argv += ["--only-binary", ":all:", *options, "--requirement", str(source / LOCK)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise PaverError(
+            "Ansible cannot be installed" if verb == "install" else "Ansible cannot be fetched",
+            seen=done.stderr.strip()[-1500:],
+            do="make the package index reachable, or keep the image's cache of a build that had it",
+        )
 
 
 def environment(installed: Path) -> dict[str, str]:

@@ -35,6 +35,7 @@ from paver.image import (
     publish,
     published,
     seal,
+    sources,
     stages,
 )
 from paver.lab import build as lab_build
@@ -43,6 +44,9 @@ from paver.lab.qemu import acceleration, programs
 DISK_BYTES = 8 * 2**30
 CAPACITY = 16 * 2**30
 MEMORY_MB, CPUS = 4096, 2
+POOL = "pool"
+"""Where in the cache .debs are kept, if nobody names another folder."""
+STAGES = ("base", "ansible", "packer", "seal", "payload", "layer", "disk")
 _REVISION = "3"
 """Counted on when the code of a stage makes something else of the same inputs."""
 
@@ -89,7 +93,7 @@ def build(order: Order, tell: stages.Tell) -> Built:
         PaverError: something that the build needs is not there, or a stage failed.
     """
     began = time.monotonic()
-    wanted, locked = _inputs(order.source)
+    wanted, locked = loaded(order.source)
     publish.require_keys(order.sign, order.certify)
     host.require(order.cache, order.out)
     programs.provide(lambda line: tell(f"programs: {line}"), host.NEEDS)
@@ -133,14 +137,7 @@ def build(order: Order, tell: stages.Tell) -> Built:
         wheels=fed / "wheels",
         programs=fed / "bin",
         lock=locked,
-        inputs={
-            lock.FILE.as_posix(): published.digest(order.source / lock.FILE),
-            content.FILE.as_posix(): published.digest(order.source / content.FILE),
-            ansible.LOCK.as_posix(): published.digest(order.source / ansible.LOCK),
-            f"{base.FILES.as_posix()}/": stages.tree(order.source / base.FILES),
-            **{f"{part.as_posix()}/": stages.tree(order.source / part) for part in provision.PARTS},
-            "paver/": payload.digest(order.source),
-        },
+        inputs=sources.digests(order.source),
     )
     machine = publish.Machine(capacity=CAPACITY, memory_mb=MEMORY_MB, cpus=CPUS)
     return _pack(order, parts, machine, began, tell)
@@ -225,7 +222,12 @@ def refresh(source: Path, cache: Path, epoch: int, tell: stages.Tell) -> tuple[l
     return changed, dataclasses.replace(new, epoch=new.epoch if changed else old.epoch)
 
 
-def _inputs(source: Path) -> tuple[content.Content, lock.Lock]:
+def loaded(source: Path) -> tuple[content.Content, lock.Lock]:
+    """Returns what a source tree's image holds, and its exact packages.
+
+    Raises:
+        BadInput: one of them can't be read, or they do not fit.
+    """
     wanted, locked = content.load(source / content.FILE), lock.load(source / lock.FILE)
     if wanted.digest != locked.content:
         absent = lock.needed(locked, wanted.packages)

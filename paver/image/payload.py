@@ -94,8 +94,20 @@ def wheels(source: Path, into: Path, kept: Path, epoch: int, tell: Callable[[str
         PaverError: one can't be had for the image's Python.
     """
     into.mkdir(parents=True)
-    kept.mkdir(parents=True, exist_ok=True)
     tell("fetching Python packages")
+    fetch(source, into, kept)
+    tell("making paver's own package")
+    _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(into), str(source), epoch=epoch)
+    shutil.copy2(source / LOCK, into / LOCK)
+
+
+def fetch(source: Path, into: Path, kept: Path) -> None:
+    """Brings the wheels that the lock below `source` names into the folder `into`, and keeps them in `kept` for the next time.
+
+    Raises:
+        PaverError: one can't be had for the image's Python.
+    """
+    kept.mkdir(parents=True, exist_ok=True)
     wanted = [part for platform in _PLATFORMS for part in ("--platform", platform)]
     abis = ["--abi", f"cp{PYTHON.replace('.', '')}", "--abi", "abi3", "--abi", "none"]
     options = ["--only-binary", ":all:", "--python-version", PYTHON, "--implementation", "cp", *wanted, *abis]
@@ -112,9 +124,6 @@ def wheels(source: Path, into: Path, kept: Path, epoch: int, tell: Callable[[str
     for wheel in into.iterdir():
         if not (kept / wheel.name).exists():
             shutil.copy2(wheel, kept / wheel.name)
-    tell("making paver's own package")
-    _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(into), str(source), epoch=epoch)
-    shutil.copy2(source / LOCK, into / LOCK)
 
 
 def programs(built: Mapping[str, Path], names: Iterable[str], into: Path) -> None:

@@ -7,7 +7,7 @@ that is published, by the signature over the sums.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from paver.errors import BadInput
@@ -66,12 +66,34 @@ def subjects(data: bytes, name: str) -> dict[str, str]:
     Raises:
         BadInput: it is no statement of how something was built.
     """
+    return _read(data, name, lambda document: _digests(document["subject"]))
+
+
+def inputs(data: bytes, name: str) -> dict[str, str]:
+    """Returns SHA-256 by name of what decided what came out without being a part of it: content, locks, sources.
+
+    Raises:
+        BadInput: it is no statement of how something was built.
+    """
+
+    def found(document: Any) -> dict[str, str]:
+        all_ = document["predicate"]["buildDefinition"]["resolvedDependencies"]
+        return _digests([each for each in all_ if "uri" not in each])
+
+    return _read(data, name, found)
+
+
+def _digests(rows: Any) -> dict[str, str]:
+    return {str(each["name"]): str(each["digest"]["sha256"]) for each in rows}
+
+
+def _read(data: bytes, name: str, found: Callable[[Any], dict[str, str]]) -> dict[str, str]:
     try:
         document: Any = json.loads(data)
         if document["_type"] != STATEMENT or document["predicateType"] != PREDICATE:
             raise BadInput(
                 f"{name} is no provenance", seen=f"{document['_type']}, {document['predicateType']}"
             )
-        return {str(each["name"]): str(each["digest"]["sha256"]) for each in document["subject"]}
+        return found(document)
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise BadInput(f"{name} is no provenance", seen=f"{type(error).__name__}: {error}"[:200]) from error

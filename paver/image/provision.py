@@ -100,7 +100,7 @@ def _argv(order: Order, short: Path, folder: Path, console: Path, limits: Limits
         "clock": clock.strftime("%Y-%m-%dT%H:%M:%S"),
         "console": console,
         "cpu": "host" if order.accelerator == "kvm" else "max",
-        "cpus": min(os.cpu_count() or 1, 4),
+        "cpus": min(len(os.sched_getaffinity(0)), 4),
         "disk": order.disk,
         "key": _key(order.source, short, folder),
         "memory": MEMORY_MB,

@@ -68,8 +68,8 @@ def run(cache: Path, name: str, key_: str, work: Callable[[Path], None], tell: T
         # Of a build that was killed: nobody else is at work here while we hold the lock.
         for stale in final.parent.glob(".*"):
             shutil.rmtree(stale, ignore_errors=True)
-        if (usual := _usual(final.parent)) is not None:
-            tell(f"{name}: about {usual} s, as the last time")
+        if (last := usual(final.parent)) is not None:
+            tell(f"{name}: about {last} s, as the last time")
         began = time.monotonic()
         draft = Path(tempfile.mkdtemp(prefix=f".{key_}.", dir=final.parent))
         try:
@@ -84,8 +84,8 @@ def run(cache: Path, name: str, key_: str, work: Callable[[Path], None], tell: T
     return final
 
 
-def _usual(folder: Path) -> int | None:
-    """Returns how many seconds the newest product took."""
+def usual(folder: Path) -> int | None:
+    """Returns how many seconds the newest product in a stage's folder took; None where there is none."""
     told = sorted(folder.glob(f"*/{_SECONDS}"), key=_age)
     return int(told[-1].read_text()) if told else None
 

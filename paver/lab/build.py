@@ -120,6 +120,18 @@ def build(
     return {source.program.name: source.binary for source in sources}
 
 
+def toolchain_of(names: Iterable[str], folder: Path | None = None) -> Path:
+    """Returns the `go` that builds the programs `names`, after bringing it into the cache where there is none.
+
+    Raises:
+        PaverError: it can't be had.
+    """
+    folder = folder or cache.root()
+    go = toolchain.choose(_least(tuple(names)), folder)
+    toolchain.fetch(go, folder)
+    return go.go
+
+
 def module_files(module: Path) -> dict[str, bytes]:
     """Returns the module's sources by their path inside of it; tests and hidden files don't count."""
     return {

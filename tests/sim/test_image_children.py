@@ -12,6 +12,7 @@ import pytest
 
 from paver.errors import PaverError
 from paver.image import mmdebstrap
+from tests.support.process import gone
 from tests.support.raised import until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -40,13 +41,6 @@ def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     program.write_text(text)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

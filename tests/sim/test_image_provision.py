@@ -14,6 +14,7 @@ import pytest
 
 from paver.errors import PaverError
 from paver.image import provision
+from tests.support.process import gone
 
 ROOT = Path(__file__).parent.parent.parent
 RECAP = "    qemu.jumpbox: default  : ok=1    changed={}    unreachable=0    failed=0    skipped=0\n"
@@ -26,6 +27,7 @@ STAND_IN = """\
 import pathlib, subprocess, sys, time
 given = dict(word.split("=", 1) for word in sys.argv if "=" in word and not word.startswith("-"))
 pathlib.Path(given["console"]).write_text("booting\\n\\nKernel panic - not syncing\\n")
+pathlib.Path({pids!r}).with_name("cpus").write_text(given["cpus"])
 sys.stdout.write({says!r})
 sys.stdout.flush()
 if {hangs}:
@@ -87,13 +89,6 @@ def failure(bench: Bench, limits: provision.Limits | None = None) -> PaverError:
     return failed.value
 
 
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
 def wait_for(condition: object, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
@@ -107,6 +102,16 @@ def test_what_the_playbook_changed_is_handed_over_and_nothing_else_is_left(bench
     provision.provision(bench.order, told.append)
     assert told == ["system : Set it up"]
     assert bench.left() == ["changes.tar"]
+
+
+@pytest.mark.parametrize("count", [1, 3, 16])
+def test_its_machine_has_as_many_processors_as_the_build_may_use_and_at_most_four(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    bench.packer(TASK + CHANGED + RECAP.format(1) + TASK + QUIET)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(count)))
+    provision.provision(bench.order, lambda _: None)
+    assert (bench.folder / "cpus").read_text() == str(min(count, 4))
 
 
 def test_a_second_run_that_changes_something_fails_the_build_and_names_the_task(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from paver.cli import image_prove
 from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import BadInput, PaverError
 from paver.image.bill import Bill, Item
-from paver.image.prove import checks, firstboot, form, lynis, pave, release, report, run, shut, ways
+from paver.image.prove import checks, firstboot, form, lynis, pave, release, report, run, shut, twice, ways
 from paver.image.prove.report import Line, Report, Section
 from paver.lab.qemu import acceleration, console, programs
 from paver.lab.qemu.console import Hung
@@ -414,6 +414,8 @@ def test_lynis_is_asked_for_all_groups_but_those_that_are_left_out() -> None:
 
 
 def test_every_way_is_named_by_the_help_and_on_the_page() -> None:
-    assert (*(way.name for way in ways.WAYS), pave.NAME) == image_prove.WAYS
+    assert (*(way.name for way in ways.WAYS), pave.NAME, twice.NAME) == image_prove.WAYS
     page = (Path(paver.__file__).parents[1] / "docs" / "howto" / "prove-image.md").read_text()
-    assert tuple(re.findall(r"^\| `([a-z-]+)` \| (?:BIOS|UEFI|as)", page, re.MULTILINE)) == image_prove.WAYS
+    assert (
+        tuple(re.findall(r"^\| `([a-z-]+)` \| (?:BIOS|UEFI|as|none)", page, re.MULTILINE)) == image_prove.WAYS
+    )

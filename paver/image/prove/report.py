@@ -11,12 +11,21 @@ SCHEMA = "paver.image-proof/1"
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One thing that was looked at: what should be, whether it is, and what was seen."""
+    """One thing that was looked at: what should be, whether it is, and what was seen.
+
+    Where it was not `asked`, it does not hold, and is no failure: `seen` says why.
+    """
 
     group: str
     what: str
     holds: bool
     seen: str
+    asked: bool = True
+
+
+def not_asked(group: str, what: str, why: str) -> Line:
+    """Returns the line of something that could not be looked at."""
+    return Line(group, what, holds=False, seen=f"not asked, because {why}", asked=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,8 +48,8 @@ class Section:
 
     @property
     def holds(self) -> bool:
-        """Returns whether all of it holds."""
-        return all(line.holds for line in self.lines)
+        """Returns whether all of it holds that was asked."""
+        return not failures(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,17 +74,23 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Returns whether all of it was done and holds."""
+        """Returns whether all of it was done and holds, as far as it was asked."""
         return not self.left and all(section.holds for section in self.sections)
 
     def document(self) -> dict[str, Any]:
         """Returns it as JSON has it."""
-        return {"schema": SCHEMA, "holds": self.holds, **dataclasses.asdict(self)}
+        missed = [f"{name}: {line.what}" for name, line in _missed(self)]
+        return {"schema": SCHEMA, "holds": self.holds, "not_asked": missed, **dataclasses.asdict(self)}
 
 
 def failures(section: Section) -> list[Line]:
-    """Returns what does not hold."""
-    return [line for line in section.lines if not line.holds]
+    """Returns what was asked and does not hold."""
+    return [line for line in section.lines if line.asked and not line.holds]
+
+
+def _missed(report: Report) -> Iterable[tuple[str, Line]]:
+    """Yields what was not asked, with its section's name."""
+    return ((section.name, line) for section in report.sections for line in section.lines if not line.asked)
 
 
 def text(section: Section) -> list[str]:
@@ -91,11 +106,12 @@ def text(section: Section) -> list[str]:
 
 def ending(report: Report) -> str:
     """Returns the last line."""
-    count = sum(len(section.lines) for section in report.sections)
+    count = sum(line.asked for section in report.sections for line in section.lines)
     broken = sum(len(failures(section)) for section in report.sections)
+    missed = "".join(f"; {name}, {line.what}: {line.seen}" for name, line in _missed(report))
     if broken:
-        return f"{broken} of {count} things do not hold of {report.image}"
-    return f"all {count} things hold of {report.image}, disk sha256 {report.sha256}"
+        return f"{broken} of {count} things do not hold of {report.image}{missed}"
+    return f"all {count} things hold of {report.image}, disk sha256 {report.sha256}{missed}"
 
 
 def _rows(lines: Sequence[Line]) -> Iterable[str]:
@@ -104,7 +120,7 @@ def _rows(lines: Sequence[Line]) -> Iterable[str]:
         if line.group != group:
             group = line.group
             yield f"  {group}"
-        sign = "✓" if line.holds else "✗"
+        sign = "✓" if line.holds else "✗" if line.asked else "–"
         first, *rest = line.seen.splitlines() or [""]
         yield f"    {sign} {line.what:<44} {first}".rstrip()
         yield from (f"      {more}" for more in rest)

@@ -11,7 +11,7 @@ from pathlib import Path
 import paver
 from paver.errors import BadInput, PaverError
 from paver.image import bill, build, host, published
-from paver.image.prove import pave, ways
+from paver.image.prove import pave, twice, ways
 from paver.image.prove.report import Line, Report, Section
 from paver.image.stages import Tell
 from paver.lab.qemu import acceleration, programs
@@ -61,6 +61,7 @@ def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
         tell("image: digesting its disk")
         sha256 = published.digest(disk)
         listed = _bill(order.file, sha256)
+        alone = _require_twice(order, chosen, sha256, tell)
         image = ways.Image(
             disk=disk,
             bill=listed,
@@ -78,15 +79,19 @@ def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
             sections=(),
             left=chosen,
         )
+
+        def does(name: str, folder: Path) -> Section:
+            if name == pave.NAME:
+                return pave.prove(order.file, folder, tell)
+            if name != twice.NAME:
+                return ways.prove(image, _WAYS[name], runs_by, folder, tell)
+            return twice.left_out(alone) if alone else twice.prove(order.file, image.source, folder, tell)
+
         for name in chosen:
             folder = scratch / name
             folder.mkdir()
             try:
-                section = (
-                    pave.prove(order.file, folder, tell)
-                    if name == pave.NAME
-                    else ways.prove(image, _WAYS[name], runs_by, folder, tell)
-                )
+                section = does(name, folder)
             except PaverError as error:
                 kept = _keep(order.keep or Path(tempfile.mkdtemp(prefix="paver-console-")), folder)
                 section = _fallen(name, error, kept)
@@ -104,19 +109,32 @@ def _fallen(name: str, error: PaverError, kept: Path) -> Section:
     """Returns the section of a way that did not come to its end."""
     told = (error.what, error.seen, error.why, f"read all of it: {kept}")
     line = Line("boot", "it comes to its end", holds=False, seen="\n".join(part for part in told if part))
-    return Section(name=name, how=pave.HOW if name == pave.NAME else _WAYS[name].how, lines=(line,))
+    how = {pave.NAME: pave.HOW, twice.NAME: twice.HOW}
+    return Section(name=name, how=how[name] if name in how else _WAYS[name].how, lines=(line,))
+
+
+def _require_twice(order: Order, chosen: tuple[str, ...], sha256: str, tell: Tell) -> str:
+    """Returns why the image cannot be built a second time here, empty where it can, or nobody wants it."""
+    if twice.NAME not in chosen:
+        return ""
+    why = twice.refusal(order.file, sha256, build.default_source())
+    if why and order.only:
+        raise BadInput(f"{order.file.name} cannot be built a second time here", why=why)
+    if not why:
+        twice.require(tell)
+    return why
 
 
 def _chosen(order: Order) -> tuple[str, ...]:
-    known = (*_WAYS, pave.NAME)
+    known = (*_WAYS, pave.NAME, twice.NAME)
     for name in order.only:
         if name not in known:
             raise BadInput(f"{name} is no way to prove an image", do=f"name one of {', '.join(known)}")
     chosen = tuple(name for name in known if not order.only or name in order.only)
-    if pave.NAME in chosen and order.file.is_dir():
+    if order.file.is_dir() and not _WAYS.keys() >= set(chosen):
         raise BadInput(
             f"{order.file} is a folder",
-            why=f"for {pave.NAME} the main job deploys an OVA",
+            why=f"for {pave.NAME} the main job deploys an OVA, and {twice.NAME} compares OVAs",
             do=f"name the OVA, or choose others: --only {' --only '.join(_WAYS)}",
         )
     return chosen
@@ -152,9 +170,9 @@ def _bill(file: Path, sha256: str) -> bill.Bill | None:
 
 
 def _keep(keep: Path, folder: Path) -> Path:
-    """Copies the logs of a boot, and pictures of its screen, to where they stay; returns the console's log."""
+    """Copies logs, and pictures of a screen, to where they stay; returns the console's log, or the folder if there is none."""
     into = keep / folder.name
     into.mkdir(parents=True, exist_ok=True)
     for path in (*folder.glob("*.log"), *folder.glob("*.png")):
         shutil.copy2(path, into)
-    return into / "console.log"
+    return console if (console := into / "console.log").exists() else into
