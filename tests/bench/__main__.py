@@ -71,11 +71,13 @@ def _say(text: str) -> None:
 
 def _line(row: Row) -> str:
     peer = "" if row.peer is None else f"{row.peer:.3f} {row.unit}"
-    verdict = "ok" if row.ok else "missed"
+    verdict = "" if row.goal is None else "ok" if row.ok else "missed"
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    goal = "" if row.goal is None else f"≤ {row.goal:g}"
     return (
         f"{row.what:<44} {row.paver:>9.3f} {row.unit:<4} {peer:>12}  {row.against:<34} "
-        f"{row.ratio:>6.2f} {'≤ ' + f'{row.goal:g}':>7}  {verdict}"
-    )
+        f"{ratio:>6} {goal:>7}  {verdict}"
+    ).rstrip()
 
 
 def _table(rows: list[Row]) -> list[str]:

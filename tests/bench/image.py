@@ -1,9 +1,10 @@
-"""The jumpbox's image: its disk packed against `qemu-img convert`, the OVA verified against hashing and inflating it."""
+"""The jumpbox's image: its disk packed against `qemu-img convert` and open-vmdk, booted, the OVA verified against hashing and inflating it, built."""
 
 from __future__ import annotations
 
 import collections
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from paver.image import inside, stages
 from paver.ovf.ova import Ova
 from paver.ovf.vmdk_random import Disk
 from paver.ovf.write import make_ova
+from tests.bench import image_build
 from tests.bench.measure import Ground, Row
 from tests.bench.process import Command, alternate, python
 from tests.support import tools
@@ -39,7 +41,7 @@ _PEER = (
 
 
 def measure(ground: Ground) -> Iterator[Row]:
-    """Yields what packing and verifying take, how large the OVA is, and says what takes the room in it."""
+    """Yields what packing, booting, verifying and building take, how large the OVA is; says what takes the room in it."""
     raw = _newest()
     ours, theirs = ground.folder / "paver.vmdk", ground.folder / "qemu.vmdk"
     qemu_img = str(tools.program("qemu-img", "qemu-utils"))
@@ -56,8 +58,10 @@ def measure(ground: Ground) -> Iterator[Row]:
     yield Row("the image's disk packed", found.median, found.peer, peer, found.ratio, 0.1, runs=rounds)
     sizes = [path.stat().st_size / 1e6 for path in (ours, theirs)]
     yield Row("the packed disk's size", sizes[0], sizes[1], peer, sizes[0] / sizes[1], 1.1, unit="MB")
-    for path in (ours, theirs):
-        path.unlink()
+    theirs.unlink()
+    yield from _open_vmdk(ground, raw, ours, theirs)
+    yield from image_build.boot(ground, ours)
+    ours.unlink()
     ova = ground.folder / "image.ova"
     made = make_ova(ova, name="image", disk=raw, capacity=16 * 2**30)
     yield Row("the OVA's size", made.size / 1e6, None, "900 MB", made.size / LARGEST, 1, unit="MB")
@@ -70,6 +74,28 @@ def measure(ground: Ground) -> Iterator[Row]:
     yield Row("the OVA verified", found.median, found.peer, peer, found.ratio, 1.25, runs=rounds)
     for line in room(ova):
         ground.say(line)
+    ova.unlink()
+    yield from image_build.measure(ground)
+
+
+def _open_vmdk(ground: Ground, raw: Path, ours: Path, theirs: Path) -> Iterator[Row]:
+    """Yields the disk packed against open-vmdk, where that is to be had; both on all processors."""
+    program = shutil.which("vmdk-convert")
+    if program is None:
+        ground.say("open-vmdk's vmdk-convert is not on PATH: not compared with it")
+        return
+    threads = len(os.sched_getaffinity(0))
+    peer = f"open-vmdk, {threads} threads"
+    rounds = min(3, ground.rounds)
+    found = alternate(
+        Command(python("-c", _PACK, str(raw), str(ours))),
+        Command((program, "-n", str(threads), str(raw), str(theirs))),
+        rounds,
+    )
+    yield Row("the image's disk packed", found.median, found.peer, peer, found.ratio, None, runs=rounds)
+    sizes = [path.stat().st_size / 1e6 for path in (ours, theirs)]
+    yield Row("the packed disk's size", sizes[0], sizes[1], peer, sizes[0] / sizes[1], None, unit="MB")
+    theirs.unlink()
 
 
 def room(ova: Path) -> Iterator[str]:

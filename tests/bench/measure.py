@@ -17,8 +17,8 @@ class Row:
         paver: our median, in `unit`.
         peer: what it is compared with, in `unit`; None where the figure stands for itself.
         against: what the peer is.
-        ratio: what the goal is about.
-        goal: what the ratio may be at most.
+        ratio: what the goal is about; None where nothing is compared.
+        goal: what the ratio may be at most; None where the figure is told only.
         unit: of `paver` and `peer`.
         runs: how many pairs it is the median of.
     """
@@ -27,15 +27,15 @@ class Row:
     paver: float
     peer: float | None
     against: str
-    ratio: float
-    goal: float
+    ratio: float | None
+    goal: float | None
     unit: str = "s"
     runs: int = 1
 
     @property
     def ok(self) -> bool:
-        """True where the goal is met."""
-        return self.ratio <= self.goal
+        """True where the goal is met, or there is none."""
+        return self.goal is None or (self.ratio is not None and self.ratio <= self.goal)
 
     def document(self) -> dict[str, Any]:
         """Returns the row for JSON."""
