@@ -76,6 +76,7 @@ def _bucc(wish: Wish) -> None:
             seeds=seeds,
             operators=operators,
             flags=under.cpi_flags,
+            renew_before_days=site.trust.lifetimes.renew_before.days,
         )
     )
 

@@ -62,12 +62,19 @@ def _holding(name: str, entry: Entry) -> Holding:
     public = entry.public
     mark = public.get(MARK)
     made_for = str(mark.get("id", "")) if isinstance(mark, Mapping) else ""
-    pem = public.get("pem")
     return Holding(
         name=name,
         what=made_for.partition(":")[0].removeprefix("trust.") if made_for else "given",
         version=entry.version,
         versions=len(entry.all()),
         made=entry.current.made_by if entry.current.made_by.startswith("paver ") else "paver",
-        not_after=authority.facts(pem).not_after if isinstance(pem, str) and "BEGIN CERT" in pem else None,
+        not_after=_end(public),
     )
+
+
+def _end(public: Mapping[str, Any]) -> dt.datetime | None:
+    """Returns when a certificate ends, or the first of those that are sealed together."""
+    pem, ends = public.get("pem"), public.get("ends")
+    if isinstance(pem, str) and "BEGIN CERT" in pem:
+        return authority.facts(pem).not_after
+    return dt.datetime.fromisoformat(ends) if isinstance(ends, str) and ends else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -20,10 +21,12 @@ from paver.driver import (
     ResourceId,
     Unobservable,
 )
-from paver.foundation.bucc import bucc
+from paver.foundation import yaml_text
+from paver.foundation.bucc import bucc, leaves
 from paver.foundation.bucc.bucc import Bucc, BuccFacts
 from paver.transport import job
 from paver.transport.job import JobState
+from paver.trust import authority
 
 MACHINE: Endpoint[Any, Any] = Endpoint("machine:jumpbox")
 ID = ResourceId("bucc.director:bucc")
@@ -62,16 +65,18 @@ class Machine:
 class Store:
     def __init__(self) -> None:
         self.held: dict[str, str] = {}
+        self.public: dict[str, Mapping[str, Any]] = {}
 
     def entry(self, name: str) -> Entry | None:
         mark = Mark("north", ID, "sealed", complete=True)
-        return Entry(name, "v1", {}, mark) if name in self.held else None
+        return Entry(name, "v1", self.public.get(name, {}), mark) if name in self.held else None
 
     def value(self, name: str) -> str:
         return self.held[name]
 
-    def put(self, name: str, value: str, *_: object) -> None:
+    def put(self, name: str, value: str, public: Mapping[str, Any], _: object) -> None:
         self.held[name] = value
+        self.public[name] = public
 
     def remove(self, name: str) -> None:
         self.held.pop(name)
@@ -263,3 +268,72 @@ def test_an_ops_file_that_the_site_file_names_no_more_is_not_applied_again(machi
     assert machine.listdir(operators) == ("50-a.yml", "60-b.yml")
     dataclasses.replace(wish(), operators={"50-a.yml": "a"}).create(world)
     assert machine.listdir(operators) == ("50-a.yml",)
+
+
+NOW = dt.datetime.now(dt.UTC)
+BEGUN = NOW - dt.timedelta(days=400)
+ROOT = authority.new_authority("bucc-default-ca", now=BEGUN, days=900, algorithm="rsa-2048")
+FORMER = authority.new_authority("bucc-default-ca", now=BEGUN, days=900, algorithm="rsa-2048")
+
+
+def leaf(issuer: authority.Issued, days: int, *, ago: int = 0) -> dict[str, str]:
+    begun = NOW - dt.timedelta(days=ago)
+    made = authority.issue(issuer, common_name="10.30.0.10", now=begun, days=days, algorithm="ec")
+    key = made.private_key.reveal()
+    return {"ca": issuer.certificate, "certificate": made.certificate, "private_key": key}
+
+
+def own(issuer: authority.Issued) -> dict[str, str]:
+    pem = issuer.certificate
+    return {"ca": pem, "certificate": pem, "private_key": issuer.private_key.reveal()}
+
+
+CREDS: dict[str, Any] = {
+    "default_ca": own(ROOT),
+    "director_ssl": leaf(ROOT, 300),
+    "uaa_ssl": leaf(ROOT, 365, ago=345),
+    "credhub_tls": leaf(FORMER, 300),
+    "admin_password": "hunter2-hunter2",
+    "jumpbox_ssh": {"private_key": "x", "public_key": "y"},
+}
+
+
+def test_certificates_that_end_soon_or_that_a_former_authority_issued_are_made_anew_and_nothing_else() -> (
+    None
+):
+    seeds = {"default_ca": own(ROOT), "admin_password": "x"}
+    assert set(CREDS) - set(leaves.held(CREDS, seeds, 30)) == {"uaa_ssl", "credhub_tls"}
+    assert set(CREDS) - set(leaves.held(CREDS, seeds, 5)) == {"credhub_tls"}
+
+
+def test_certificates_of_the_director_that_end_soon_are_planned_and_left_to_bucc_to_make_anew(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    world = World(machine, store, "a1")
+    wanted = dataclasses.replace(wish(), seeds={"default_ca": own(ROOT)})
+    kept = {name: CREDS[name] for name in ("default_ca", "director_ssl")}
+    machine.files = {f"{STATE}/creds.yml": yaml_text.dumps(kept).encode()}
+    wanted.create(world)
+    found = wanted.read(world)
+    assert found is not None
+    assert found.fresh
+    assert not wanted.foresees(world, found)
+    assert store.public[bucc.CREDS]["ends"].startswith(f"{NOW + dt.timedelta(days=300):%Y-%m-%d}")
+    monkeypatch.setattr(leaves, "now", lambda: NOW + dt.timedelta(days=271))
+    found = wanted.read(world)
+    assert found is not None
+    assert not found.fresh
+    assert f"hold until {NOW + dt.timedelta(days=300):%Y-%m-%d}" in wanted.foresees(world, found)
+    wanted.update(world, found, frozenset({"fresh"}))
+    assert set(yaml_text.loads(machine.files[f"{STATE}/creds.yml"])) == {"default_ca"}
+    assert store.public[bucc.CREDS] == {}
+
+
+def test_short_certificates_are_made_anew_in_their_last_third_whatever_the_site_file_says() -> None:
+    creds = {"director_ssl": leaf(ROOT, 90)}
+    assert leaves.fresh(leaves.span(creds), 100)
+    assert leaves.held(creds, {}, 100) == creds
+    creds = {"director_ssl": leaf(ROOT, 90, ago=61)}
+    assert not leaves.fresh(leaves.span(creds), 100)
+    assert leaves.held(creds, {}, 100) == {}

@@ -30,8 +30,9 @@ from paver.driver import (
     Writer,
 )
 from paver.foundation import record, yaml_text
-from paver.foundation.bucc import running
+from paver.foundation.bucc import leaves, running
 from paver.foundation.director import tasks
+from paver.signing.canonical import Json
 from paver.transport import job
 
 HOME = PurePosixPath("/var/lib/paver/bucc")
@@ -52,6 +53,7 @@ class BuccFacts(Facts):
     seeds: Mapping[str, Any]
     operators: Mapping[str, Any]
     flags: tuple[str, ...]
+    fresh: bool = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,8 @@ class Bucc(Resource[BuccFacts]):
         seeds: of `creds.yml`: certificates as {ca, certificate, private_key}, passwords.
         operators: ops files by name, as text.
         flags: BUCC's flags.
+        renew_before_days: how long before their end the certificates that BUCC makes are made anew.
+        fresh: wished True; found False once they are to be.
     """
 
     kind: ClassVar[str] = "bucc.director"
@@ -76,7 +80,7 @@ class Bucc(Resource[BuccFacts]):
         Verb.DELETE: record.REMOVE | record.CALLS | JOB | SEALED | {CLEANUP},
     }
     replaces: ClassVar[frozenset[str]] = frozenset({"cpi", "ip"})
-    unmanaged: ClassVar[frozenset[str]] = frozenset({"tree"})
+    unmanaged: ClassVar[frozenset[str]] = frozenset({"tree", "renew_before_days"})
 
     artefact: str
     tree: str
@@ -86,6 +90,8 @@ class Bucc(Resource[BuccFacts]):
     seeds: Mapping[str, Any]
     operators: Mapping[str, str]
     flags: tuple[str, ...] = ()
+    renew_before_days: int = 30
+    fresh: bool = True
     protected: bool = True
 
     def says(self) -> str:
@@ -113,12 +119,20 @@ class Bucc(Resource[BuccFacts]):
 
     def read(self, world: Reader) -> BuccFacts | None:
         found = record.read(world, self.at, self.id)
-        return _deserted_by_its_jumpbox(world) if found is None else _facts(found)
+        if found is None:
+            return _deserted_by_its_jumpbox(world)
+        return dataclasses.replace(_facts(found), fresh=leaves.fresh(_span(world), self.renew_before_days))
 
     def foresees(self, world: Reader, facts: BuccFacts | None) -> str:
-        del world
-        lost = facts is not None and not facts.address["tree"]
-        return "this jumpbox does not know it; its state comes back out of the sealed store" if lost else ""
+        if facts is None:
+            return ""
+        if not facts.address["tree"]:
+            return "this jumpbox does not know it; its state comes back out of the sealed store"
+        return (
+            ""
+            if facts.fresh
+            else f"its certificates hold until {_span(world)['ends'][:10]}; BUCC makes new ones"
+        )
 
     def create(self, world: Writer) -> None:
         self._up(world)
@@ -146,9 +160,8 @@ class Bucc(Resource[BuccFacts]):
         record.write(world, self.at, self.id, self._recorded(), complete=True)
 
     def _recorded(self) -> Mapping[str, Any]:
-        return {name: value for name, value in self.wish().items() if name not in self.unmanaged} | {
-            "tree": self.tree
-        }
+        kept = {"fresh", *self.unmanaged}
+        return {name: value for name, value in self.wish().items() if name not in kept} | {"tree": self.tree}
 
     def _write_inputs(self, world: Writer, project: PurePosixPath) -> None:
         machine = world.writing(self.at)
@@ -165,7 +178,8 @@ class Bucc(Resource[BuccFacts]):
             )
         creds = project / "state" / "creds.yml"
         kept = _variables(machine.read_file(str(creds)) or b"{}", str(creds))
-        seeded = {**kept, **_revealed(world, self.seeds)}
+        seeds = _revealed(world, self.seeds)
+        seeded = {**leaves.held(kept, seeds, self.renew_before_days), **seeds}
         if seeded != kept:
             machine.write_file(str(creds), yaml_text.dumps(seeded).encode(), 0o600, "paver:paver")
 
@@ -266,7 +280,7 @@ def seal_state(world: Writer, at: Endpoint[Any, Any], project: PurePosixPath) ->
     for name, file in ((STATE, "state.json"), (CREDS, "creds.yml")):
         data = machine.read_file(str(project / "state" / file))
         if data is not None:
-            _seal(world, name, data.decode())
+            _seal(world, name, data.decode(), _told(data) if name == CREDS else {})
         if data is not None and not at_work:
             machine.write_file(str(project / "state" / file), data, 0o600, "paver:paver")
 
@@ -299,10 +313,25 @@ def _api(name: str) -> Endpoint[Any, Any]:
     return Endpoint(name)
 
 
-def _seal(world: Writer, name: str, value: str) -> None:
+def _told(data: bytes) -> dict[str, Json]:
+    """Returns what may be known of BUCC's credentials: until when its certificates hold."""
+    try:
+        return dict(leaves.span(_variables(data, "creds.yml")))
+    except (PaverError, ValueError):
+        # Cut short while it was written: whoever reads it next says so.
+        return {}
+
+
+def _span(world: Reader) -> Mapping[str, Any]:
+    entry = world.session(STORE).entry(CREDS)
+    return {} if entry is None else entry.public
+
+
+def _seal(world: Writer, name: str, value: str, public: Mapping[str, Json] | None = None) -> None:
     store = world.writing(STORE)
-    if store.entry(name) is None or store.value(name) != value:
-        store.put(name, value, {}, world.mark(complete=True))
+    entry = store.entry(name)
+    if entry is None or dict(entry.public) != dict(public or {}) or store.value(name) != value:
+        store.put(name, value, dict(public or {}), world.mark(complete=True))
 
 
 def _revealed(world: Writer, value: Any) -> Any:
