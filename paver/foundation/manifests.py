@@ -171,8 +171,13 @@ def object_store(site: Site, artefact: ResourceId) -> dict[str, Any]:
 
 
 def registry(site: Site, artefact: ResourceId) -> dict[str, Any]:
-    """Returns the manifest of the registry."""
+    """Returns the manifest of the registry.
+
+    Its nginx hands on the host that was asked for without the port (docker-registry-boshrelease, jobs/proxy, `$host`), so
+    behind another one than 443 the registry has to be told where it is: clients would be sent on to 443.
+    """
     found = site.services.registry
+    elsewhere = found.port != places.REGISTRY_PORT
     release = {"name": "docker-registry", "version": output(artefact, "registry_version", str)}
     jobs = [
         {
@@ -185,6 +190,7 @@ def registry(site: Site, artefact: ResourceId) -> dict[str, Any]:
                         "cookie": "((cookie))",
                         # Off by default, and then not even the proof's empty image could be taken away.
                         "storage_delete": True,
+                        **({"endpoint": places.registry_url(site)} if elsewhere else {}),
                     }
                 }
             },
@@ -198,6 +204,7 @@ def registry(site: Site, artefact: ResourceId) -> dict[str, Any]:
                         "backend": {"hosts": ["127.0.0.1"], "port": 5000},
                         "auth_basic": {places.REGISTRY_USER: "{PLAIN}((password))"},
                         "ssl": {"cert": "((tls.certificate))", "key": "((tls.private_key))"},
+                        **({"port": found.port} if elsewhere else {}),
                     }
                 }
             },

@@ -33,6 +33,7 @@ REGISTRY_DEPLOYMENT = resource_id("bosh.deployment", "registry")
 
 DIRECTOR_PORT, UAA_PORT, CREDHUB_PORT, TSA_PORT = 25555, 8443, 8844, 2222
 DIRECTOR_CLIENT, CREDHUB_CLIENT, CONCOURSE_USER = "admin", "credhub-admin", "admin"
+REGISTRY_PORT = 443
 STORE_USER, REGISTRY_USER = "paver-admin", "admin"
 """Where the foundation listens, and as whom paver and its users come in."""
 
@@ -122,7 +123,10 @@ def object_store_url(site: Site) -> str:
 def registry_url(site: Site) -> str:
     """Returns the registry's URL, by name."""
     found = site.services.registry
-    return found.external.endpoint if found.external else f"https://{site.fqdn(found.hostname)}"
+    if found.external:
+        return found.external.endpoint
+    port = "" if found.port == REGISTRY_PORT else f":{found.port}"
+    return f"https://{site.fqdn(found.hostname)}{port}"
 
 
 def pem(material: Material) -> str:

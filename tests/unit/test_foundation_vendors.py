@@ -221,6 +221,24 @@ def test_the_registrys_properties_are_those_of_its_release(site: Site) -> None:
     assert set(jobs["proxy"]["proxy"]) == {"backend", "auth_basic", "ssl"}
 
 
+@pytest.mark.parametrize(
+    ("port", "url", "told"),
+    [
+        (443, "https://registry.north.example", (None, None)),
+        (5443, "https://registry.north.example:5443", (5443, "https://registry.north.example:5443")),
+    ],
+)
+def test_a_registry_on_a_port_of_its_own_listens_there_and_sends_its_clients_there(
+    site: Site, port: int, url: str, told: tuple[int | None, str | None]
+) -> None:
+    registry = site.services.registry.model_copy(update={"port": port})
+    site = dataclasses.replace(site, services=site.services.model_copy(update={"registry": registry}))
+    (group,) = manifests.registry(site, places.ARTEFACT)["instance_groups"]
+    jobs = {job["name"]: job["properties"]["docker"] for job in group["jobs"]}
+    assert places.registry_url(site) == url
+    assert (jobs["proxy"]["proxy"].get("port"), jobs["registry"]["registry"].get("endpoint")) == told
+
+
 def test_packages_are_compiled_in_the_directors_own_zone(site: Site) -> None:
     whole = DRIVER.pave(site)
     cloud = manifests.cloud_config(site, whole)

@@ -53,7 +53,11 @@ storage:
   filesystem: {rootdirectory: <%= p('docker.registry.root') %>}
   delete: {enabled: <%= p('docker.registry.storage_delete') %>}
   maintenance: {uploadpurging: {enabled: false}}
-http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
+http:
+  secret: <%= p('docker.registry.cookie', 'lab').to_json %>
+<% if_p('docker.registry.endpoint') do |endpoint| -%>
+  host: <%= endpoint.to_json %>
+<% end -%>
 """
     passwords = """<% p('docker.proxy.auth_basic').each do |user, entry|
   raise "docker.proxy.auth_basic of #{user} is no {PLAIN} password" unless entry.start_with?('{PLAIN}')
@@ -67,19 +71,19 @@ http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
   args: [serve, /var/vcap/jobs/registry/config/registry.yml]
   env:
     OTEL_TRACES_EXPORTER: none
-    REGISTRY_HTTP_ADDR: "<%= spec.ip %>:443"
+    REGISTRY_HTTP_ADDR: "<%= spec.ip %>:<%= p('docker.proxy.port', 443) %>"
     REGISTRY_HTTP_TLS_CERTIFICATE: /var/vcap/jobs/proxy/tls/cert.pem
     REGISTRY_HTTP_TLS_KEY: /var/vcap/jobs/proxy/tls/key.pem
     REGISTRY_AUTH: htpasswd
     REGISTRY_AUTH_HTPASSWD_REALM: registry
     REGISTRY_AUTH_HTPASSWD_PATH: /var/vcap/jobs/proxy/config/auth/registry
-  lab_ports: [443]
+  lab_ports: [<%= p('docker.proxy.port', 443) %>]
 """
     registry = Job(
         "registry",
         {"config/registry.yml": storage},
         specs(
-            "docker.registry.root docker.registry.cookie docker.registry.storage_delete",
+            "docker.registry.root docker.registry.cookie docker.registry.storage_delete docker.registry.endpoint",
             {"docker.registry.root": "/var/vcap/store/registry", "docker.registry.storage_delete": False},
         ),
         ("distribution",),
@@ -94,7 +98,7 @@ http: {secret: <%= p('docker.registry.cookie', 'lab').to_json %>}
         },
         specs(
             "docker.proxy.backend.hosts docker.proxy.backend.port docker.proxy.auth_basic "
-            "docker.proxy.ssl.cert docker.proxy.ssl.key",
+            "docker.proxy.port docker.proxy.ssl.cert docker.proxy.ssl.key",
             {"docker.proxy.backend.hosts": ["127.0.0.1"], "docker.proxy.backend.port": 5000},
         ),
         ("distribution",),

@@ -262,6 +262,17 @@ def test_the_registry_runs_for_real_and_wants_the_password(
         assert stocked.raised.python(PROBE, url, authority.certificate, basic) == status
 
 
+def test_the_registry_listens_on_the_port_that_it_is_given(
+    stocked: Site, authority: Authority, registry: dict[str, Any]
+) -> None:
+    other = copy.deepcopy(registry)
+    storage, proxy = (job["properties"]["docker"] for job in other["instance_groups"][0]["jobs"])
+    proxy["proxy"]["port"] = 5443
+    storage["registry"]["endpoint"] = f"https://{REGISTRY}:5443"
+    deploy(stocked, other)
+    assert stocked.raised.python(PROBE, f"https://{REGISTRY}:5443/v2/", authority.certificate, "") == 401
+
+
 def test_a_changed_disk_keeps_what_was_on_it(stocked: Site, store: dict[str, Any]) -> None:
     deploy(stocked, store)
     before = {path for path in files(stocked) if "/.minio.sys/format.json" in path}
