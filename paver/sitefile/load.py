@@ -56,7 +56,7 @@ def load(path: pathlib.Path | str, drivers: Mapping[str, SettingsProvider]) -> S
         raise BadInput(
             f"the site file {path} can't be read",
             why=error.strerror or type(error).__name__,
-            do="name another one, or let `paver init` write one",
+            do="name it with --site or PAVER_SITE, or let `paver init` write one",
         ) from None
     return loads(data, drivers, file=str(path), folder=file.absolute().parent)
 

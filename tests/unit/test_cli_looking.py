@@ -226,7 +226,7 @@ def test_validating_as_json_tells_the_digest(site: Command) -> None:
 def test_a_missing_site_file_is_bad_input(site: Command) -> None:
     ran = site.run("plan", "--site", "none.yml")
     assert ran.code == 3
-    assert "paver init" in ran.err
+    assert "name it with --site or PAVER_SITE, or let `paver init` write one" in ran.err
 
 
 def test_status_tells_who_runs_what_is_pending_and_how_to_get_in(site: Command) -> None:
