@@ -23,7 +23,7 @@ class Lines:
 
     def __call__(self, event: Happening) -> None:
         """Shows one event."""
-        clock = dt.datetime.now(dt.UTC).strftime("%H:%M:%S")
+        clock = dt.datetime.fromtimestamp(event.at, dt.UTC).strftime("%H:%M:%S")
         if event.what == "doing":
             if self._doing.get(event.resource) == event.text:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ class Happening:
     Attributes:
         what: begun, doing, done, skipped, failed; `handed-off` and `returned` between stations.
         millis: how long the action took, for done and failed.
+        at: when it was told first, in seconds since 1970: whoever follows later is told the same time.
     """
 
     what: str
@@ -37,6 +39,7 @@ class Happening:
     unit: str = ""
     millis: int = 0
     estimate: int = 0
+    at: int = dataclasses.field(default_factory=lambda: int(time.time()), compare=False)
 
     def line(self) -> str:
         """Returns the event as a line of a log, to be found again by `parse`."""
@@ -81,7 +84,10 @@ def parse(line: str) -> Happening | None:
     told: dict[str, Any] = {
         name: plain(value) if isinstance(value, str) else value for name, value in found.items()
     }
-    return Happening(**told)
+    return Happening(**told) if 0 <= told.get("at", 0) < _LATEST else None
 
+
+_LATEST = 2**33
+"""A moment that no clock shows any more: in 2242."""
 
 _TYPES = {field.name: {"str": str, "int": int}[str(field.type)] for field in dataclasses.fields(Happening)}

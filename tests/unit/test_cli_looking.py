@@ -296,8 +296,13 @@ def test_verify_writes_nothing(site: Command) -> None:
 def test_follow_tells_the_last_run_again(site: Command) -> None:
     assert "nothing is under way" in site.fine("follow", "--local").out
     site.fine("apply", "--yes")
+    (folder,) = site.runs
+    kept = folder / "events.jsonl"
+    kept.write_text(re.sub(r'"at":[0-9]+', f'"at":{(13 * 60 + 37) * 60 + 59}', kept.read_text()))
     ran = site.fine("follow", "--last")
-    assert "create memory.box:left/one" in ran.out
+    assert "13:37:59 ✓ create memory.box:left/one" in ran.out, (
+        "it is told when it happened, not when it is told"
+    )
     assert "the run ended well" in ran.out
     assert "last  done" in site.fine("follow", "--local").out
 

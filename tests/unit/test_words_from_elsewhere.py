@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 import pytest
@@ -37,6 +38,8 @@ def test_what_goes_into_a_pipe_stays_as_it_is(capsys: pytest.CaptureFixture[str]
 
 def test_an_event_of_the_other_station_holds_text_that_can_be_shown() -> None:
     event = Happening(what="doing", resource="vsphere.appliance:vcenter", text=HOSTILE)
+    for moment in (-1, 2**40):
+        assert parse(dataclasses.replace(event, at=moment).line()) is None, "no clock shows that"
     heard = parse(event.line())
     assert heard is not None
     assert heard.text == SHOWN
