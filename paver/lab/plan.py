@@ -62,7 +62,7 @@ class Plan:
     """A lab: hosts, networks, and what the site itself offers.
 
     `dns` and `ntp` are the addresses of such servers of the site's own; none where the jumpbox is to be
-    one. `records` are the names that the site's DNS knows (name to address), served forward and backward.
+    one; `nfs` those of NFS servers, each of which has what lies in the lab's folder `nfs`, as `/export`. `records` are the names that the site's DNS knows (name to address), served forward and backward.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Plan:
     networks: tuple[Network, ...]
     dns: tuple[str, ...] = ()
     ntp: tuple[str, ...] = ()
+    nfs: tuple[str, ...] = ()
     records: tuple[tuple[str, str], ...] = ()
 
     def network_of(self, address: str) -> Network | None:
@@ -95,6 +96,7 @@ class Plan:
             ),
             dns=tuple(map(loopback, self.dns)),
             ntp=tuple(map(loopback, self.ntp)),
+            nfs=tuple(map(loopback, self.nfs)),
             records=tuple((name, loopback(address)) for name, address in self.records),
         )
 
@@ -123,6 +125,7 @@ def from_json(text: str) -> Plan:
             networks=tuple(Network(**each) for each in raw["networks"]),
             dns=tuple(raw["dns"]),
             ntp=tuple(raw["ntp"]),
+            nfs=tuple(raw["nfs"]),
             records=tuple((name, address) for name, address in raw["records"]),
         )
     except (ValueError, KeyError, TypeError) as error:

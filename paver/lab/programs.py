@@ -50,6 +50,7 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
                 1170,
                 (("github.com/cloudfoundry/bosh-cli/v7/cmd.VersionLabel", "7.4.0"),),
             ),
+            Program("nfsd", "nfs", ".", 10, 4, 60),
             Program("crane", "crane", "github.com/google/go-containerregistry/cmd/crane", 10, 12, 170),
             Program("mc", "mc", "github.com/minio/mc", 40, 30, 620),
             Program(
@@ -59,6 +60,9 @@ PROGRAMS: Mapping[str, Program] = MappingProxyType(
         )
     }
 )
+
+ON_REQUEST = frozenset({"nfsd"})
+"""What no phase needs: a lab has it where its plan does."""
 
 _SIMULATOR = ("vsim",)
 _BY_PHASE: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -81,7 +85,8 @@ def required(phases: Iterable[str] | None = None) -> tuple[str, ...]:
 
     A phase that this table does not know needs everything, so a new phase can only cost time.
     """
+    everything = tuple(name for name in PROGRAMS if name not in ON_REQUEST)
     if phases is None:
-        return tuple(PROGRAMS)
-    needed = {name for phase in phases for name in _BY_PHASE.get(phase, tuple(PROGRAMS))}
+        return everything
+    needed = {name for phase in phases for name in _BY_PHASE.get(phase, everything)}
     return tuple(name for name in PROGRAMS if name in needed)

@@ -40,6 +40,12 @@ NEEDS: tuple[Need, ...] = (
     Need("openssl", "openssl", "is the verifier of certificates that others wrote"),
 )
 
+NFS: tuple[Need, ...] = (
+    Need("nfs-cat", "libnfs-utils", "reads the installer's ISO from an NFS server"),
+    Need("nfs-ls", "libnfs-utils", "says whether it is there, and how large"),
+)
+"""What a lab takes beside these where its plan has an NFS server."""
+
 
 @dataclass(frozen=True)
 class Survey:

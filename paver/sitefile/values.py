@@ -160,7 +160,8 @@ ObjectName = Annotated[str, *written(_object_name, str, "an object's name", _NAM
 _PATH_ADVICE = "A path is relative to the site file's folder, or starts with `/`."
 
 
-def _path(text: str) -> str:
+def path_of(text: str) -> str:
+    """Returns a text that is a path, or raises what it is instead."""
     if "://" in text:
         raise wrong(
             "this is a URL, not a path", "Fetch it first: nothing is downloaded while paving. " + _PATH_ADVICE
@@ -170,7 +171,7 @@ def _path(text: str) -> str:
     return text
 
 
-PathText = Annotated[str, *written(_path, str, "a path", _PATH_ADVICE)]
+PathText = Annotated[str, *written(path_of, str, "a path", _PATH_ADVICE)]
 """A file's path as the user wrote it; `Site.path` makes it absolute."""
 
 

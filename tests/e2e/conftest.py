@@ -86,19 +86,19 @@ class Life:
 @pytest.fixture(scope="session")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """The demo's lab, raised, and the demo's site in it."""
-    tools = dict(system.provide(system.survey()))
-    built = dict(build.build(programs.required(None)))
+    tools = dict(system.provide(system.survey(needs=(*system.NEEDS, *system.NFS))))
+    built = dict(build.build([*programs.required(None), "nfsd"]))
     named = os.environ.get("PAVER_TEST_LAB")
     if "PYTEST_XDIST_WORKER" in os.environ:
         # Workers that share it out would each lead a site of their own, and find nothing where others left it.
         (tmp_path_factory.getbasetemp().parent / "one-life").touch(exist_ok=False)
     if named is None:
-        with place(tmp_path_factory.mktemp("life"), built, tools) as made:
+        with place(tmp_path_factory.mktemp("life"), built, tools, nfs=True) as made:
             yield Life(made, made.inventory())
         return
     folder = Path(named).absolute()
     up = raising.find(folder / "lab")
-    with place(folder, built, tools, stays=True) as made:
+    with place(folder, built, tools, stays=True, nfs=True) as made:
         kept = folder / "life.json"
         known = (
             json.loads(kept.read_text()) if up is not None else {"start": made.inventory(), "stage": "empty"}

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+from paver.lab import site
+from paver.lab.room import share
 from tests.e2e.conftest import Life
 from tests.support import fly
-from tests.support.place import Place, edited, lines
+from tests.support.place import NFS, Place, edited, lines
 from tests.support.ran import refused
 
 pytestmark = pytest.mark.lab
@@ -42,6 +45,44 @@ def test_an_iso_that_is_not_the_one_of_the_site_file_is_not_unpacked(half: Place
     )
     assert list((half.jumpbox() / "var/lib/paver/installers").iterdir()) == []
     assert half.pending("--only", "vsphere.installer:*") == {"vsphere.installer:vcenter": "create"}
+
+
+def test_an_iso_on_an_nfs_server_is_read_by_the_jumpbox_and_held_to_its_digest(half: Place) -> None:
+    shared = half.lab.folder / share.FOLDER / "iso"
+    shared.mkdir(exist_ok=True)
+    iso = half.lab.folder / "hosts/esx-01/datastores/datastore1" / site.ISO
+    shutil.copyfile(iso, shared / "vcsa.iso")
+    [digest] = re.findall(r"sha256: ([0-9a-f]{64})", half.site.read_text())
+    source = f"nfs://{NFS}/export/iso/vcsa.iso"
+    path = edited(half, f'"[datastore1] {site.ISO}"', source)
+    assert lines(half.paver("preflight", file=path, code=None).told, NFS, "✓", "/export/iso/vcsa.iso")
+    installers = half.jumpbox() / "var/lib/paver/installers"
+
+    # Another one under its name is not run, and does not stay.
+    with (shared / "vcsa.iso").open("ab") as file:
+        file.write(b"more")
+    ran = half.paver("apply", "--yes", "--only", "vsphere.installer:*", file=path, code=None)
+    refused(ran, 3, source, "is not the ISO that the site file names", "seen", "wanted", digest, "do")
+    assert list(installers.iterdir()) == []
+
+    shutil.copyfile(iso, shared / "vcsa.iso")
+    half.paver("apply", "--yes", "--only", "vsphere.installer:*", file=path)
+    [tree] = installers.iterdir()
+    assert (tree / INSTALLER).stat().st_mode & 0o111 == 0o111
+    assert json.loads((tree / "paver.json").read_text())["sha256"] == digest
+    ran = half.paver("plan", "--json", "--only", "vsphere.installer:*", file=path)
+    assert {each["verb"] for each in ran.json["actions"]} == {"keep"}
+
+    # What came whole before a run broke off is not read again: the server does not have it any more.
+    shutil.rmtree(tree)
+    shutil.copyfile(iso, tree.with_name(f".{tree.name}.iso"))
+    (shared / "vcsa.iso").unlink()
+    half.paver("apply", "--yes", "--only", "vsphere.installer:*", file=path)
+    assert list(installers.iterdir()) == [tree]
+    shutil.rmtree(tree)
+    ran = half.paver("apply", "--yes", "--only", "vsphere.installer:*", file=path, code=None)
+    refused(ran, 3, f"{NFS}:/export/iso/vcsa.iso is not there", "seen", "do", "put it there")
+    assert list(installers.iterdir()) == []
 
 
 def test_every_program_of_the_installer_can_be_run_once_it_is_unpacked(half: Place) -> None:

@@ -23,6 +23,7 @@ from tests.support.ran import Ran
 NAME = "lab-north"
 HOSTS = ("esx-01", "esx-02")
 JUMPBOX = "10.20.0.10"
+NFS = "10.20.0.9"
 # Tools that `paver env` knows.
 EXPORTED = frozenset({"bosh", "mc", "govc"})
 # A run that hangs must end before pytest's own limit, so that its output is seen.
@@ -336,6 +337,7 @@ def place(
     *,
     stays: bool = False,
     capacity: int | None = None,
+    nfs: bool = False,
 ) -> Iterator[Place]:
     """Raises the demo's lab in `folder` and writes its site; unless it `stays`, the lab goes with this process.
 
@@ -345,6 +347,7 @@ def place(
         tools: the system's.
         stays: whether the lab outlives this process.
         capacity: of each host's datastore, in bytes.
+        nfs: whether the site has an NFS server.
     """
     if raising.find(folder / "lab") is None:
         # A new lab is a new world: what was sealed and journalled for an earlier one is not of it.
@@ -354,6 +357,8 @@ def place(
         stores = (plan.Datastore("datastore1", capacity),)
         hosts = tuple(dataclasses.replace(host, datastores=stores) for host in wanted.hosts)
         wanted = dataclasses.replace(wanted, hosts=hosts)
+    if nfs:
+        wanted = dataclasses.replace(wanted, nfs=(NFS,))
     if stays:
         lab = raising.up(wanted, folder / "lab", programs=programs, tools=tools)
         yield _written(lab, folder / "site")

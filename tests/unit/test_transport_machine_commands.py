@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from paver.errors import Refused, Unobservable
-from paver.transport import job
+from paver.transport import job, nfs
 from paver.transport.machine import Host, MachineReader, MachineWriter
+from paver.transport.nfs_url import Remote
 from paver.transport.shell import Ran
 
 
@@ -73,6 +74,7 @@ def _nothing(call: str, target: str = "", detail: object = None) -> None:
         ("service:stop", lambda machine: machine.service("ssh", "stop")),
         ("job:start", lambda machine: job.start_or_attach(machine, "a", ["true"])),
         ("job:stop", lambda machine: job.stop(machine, "a")),
+        ("nfs:copy", lambda machine: nfs.copy(machine, Remote("nas", None, "/export/a"), "/b")),
     ],
 )
 def test_no_write_reaches_a_machine_before_it_passed_the_gate(

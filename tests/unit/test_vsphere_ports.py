@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Iterable
 
+import pytest
 from pydantic import BaseModel
 
 from paver.driver import Port
@@ -81,6 +82,21 @@ def test_servers_outside_of_the_site_are_named_where_it_uses_them() -> None:
     targets = {(row.target_address, row.port) for row in rows if row.source == "director"}
     assert {("10.0.0.53", 53), ("ntp.corp.example", 123), ("r.corp.example", 5000)} <= targets
     assert not between(rows, "esx-01", "jumpbox")
+
+
+@pytest.mark.parametrize(("port", "asked"), [("", 2049), (":2050", 2050)])
+def test_the_jumpbox_reaches_the_nfs_server_that_has_the_installer_and_its_portmapper(
+    port: str, asked: int
+) -> None:
+    text = GOOD.replace(
+        '"[datastore1] iso/VMware-VCSA-all-8.0.3.iso"', f"nfs://nas.corp.example{port}/iso/vcsa.iso"
+    )
+    rows = [row for row in matrix(text) if row.target_address == "nas.corp.example"]
+    assert {(row.source, row.port, row.protocol) for row in rows} == {
+        ("jumpbox", asked, "tcp"),
+        ("jumpbox", 111, "tcp"),
+    }
+    assert not [row for row in matrix() if row.target == "NFS server"]
 
 
 def test_no_row_stands_twice_and_each_says_why() -> None:

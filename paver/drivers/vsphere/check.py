@@ -11,6 +11,7 @@ from paver.sitefile import tree
 from paver.sitefile.check import inside, known, out_of_boshs_way, repeated, unique
 from paver.sitefile.diagnostic import Diagnostic, Severity
 from paver.sitefile.site import Machine, Site
+from paver.transport import nfs_url
 
 _HOSTS = ("iaas", "hosts")
 _VCENTER = ("iaas", "vcenter")
@@ -119,7 +120,11 @@ def _vcenter(site: Site, wished: Settings) -> Iterator[Diagnostic]:
             yield from inside(site, machine, vcenter.network)
             yield from out_of_boshs_way(site, machine, vcenter.network)
     installer = vcenter.installer
-    if installer.iso is not None and installer.iso.startswith(("[", "/")) and installer.sha256 is None:
+    if (
+        installer.iso is not None
+        and installer.iso.startswith(("[", "/", nfs_url.SCHEME))
+        and installer.sha256 is None
+    ):
         yield site.source.at(
             (*_VCENTER, "installer", "iso"),
             "nothing says which ISO this is: whoever may write there chooses what installs vCenter",

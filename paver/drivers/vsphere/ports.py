@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from paver.driver import End, Port
 from paver.drivers.vsphere import settings
 from paver.sitefile.site import Site
+from paver.transport import nfs_url
 
 OUTSIDE = "where paver is started"
 
@@ -34,6 +35,7 @@ def _all(site: Site) -> Iterator[Port]:
         yield outside.to(host, 443, "host API, upload of the jumpbox")
         yield jumpbox.to(host, 443, "host API, upload of vCenter's disks")
     yield from _site_services(site, [jumpbox, *hosts, vcenter, director, *bosh], jumpbox)
+    yield from _installer(wished, jumpbox)
     yield jumpbox.to(vcenter, 443, "vCenter API")
     yield jumpbox.to(vcenter, 5480, "the appliance's own API: progress and state of its installation")
     for host in hosts:
@@ -45,6 +47,16 @@ def _all(site: Site) -> Iterator[Port]:
     yield director.to(vcenter, 443, "vCenter API, used by the CPI")
     for host in hosts:
         yield director.to(host, 443, "upload of stemcells")
+
+
+def _installer(wished: settings.Settings, jumpbox: End) -> Iterator[Port]:
+    remote = nfs_url.of(wished.vcenter.installer.iso or "")
+    if remote is None:
+        return
+    server = End("NFS server", remote.server)
+    asked = "NFSv3: where its mount service is; that port as well (20048 where it is fixed)"
+    yield jumpbox.to(server, remote.port or nfs_url.PORT, "vCenter's installer ISO")
+    yield jumpbox.to(server, nfs_url.PORTMAPPER, asked)
 
 
 def _site_services(site: Site, clients: list[End], jumpbox: End) -> Iterator[Port]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from paver.driver import BadInput, Finding, Grade, PaverError, Unobservable
-from paver.drivers.vsphere import endpoints, preflight_room, settings
+from paver.drivers.vsphere import endpoints, preflight_nfs, preflight_room, settings
 from paver.drivers.vsphere.host import licence, reading
 from paver.drivers.vsphere.settings import Host
 from paver.ovf.ova import Ova
@@ -47,6 +47,7 @@ HARDWARE = "jumpbox hardware"
 def preflight(site: Site, wire: Wire) -> Iterator[Finding]:
     """Yields what was found of the image, and at every host, in the order of the site file."""
     yield _image(site, wire)
+    yield from preflight_nfs.installer(site, wire)
     iaas = settings.of(site)
     connectors = endpoints.connectors(site)
 

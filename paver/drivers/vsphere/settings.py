@@ -30,6 +30,7 @@ from paver.sitefile.values import (
     shown,
     wrong,
 )
+from paver.transport import nfs_url
 
 VLAN_ADVICE = "A VLAN id is 0 (untagged), 1 to 4094, or 4095 (trunk to the guest)."
 MTU_ADVICE = "An MTU is 1280 to 9000; 1500 unless every switch on the way carries more."
@@ -127,13 +128,24 @@ Size = Literal[
 """Deployment options of the appliance's OVF."""
 
 
+_ISO_ADVICE = 'A path on the jumpbox, "[datastore1] iso/vcsa.iso", or nfs://server/export/vcsa.iso.'
+_NFS_ADVICE = "Write it as nfs://server/export/vcsa.iso; a port may follow the server: nfs://10.20.0.9:2049/…"
 _DATASTORE_PATH = re.compile(r"\[[^\]]+\] \S")
 
 
 def _iso(text: str) -> str:
-    if text.startswith("[") and not _DATASTORE_PATH.match(text):
-        raise wrong(f"{shown(text)} is not a path on a datastore", 'Write it as "[datastore1] iso/vcsa.iso".')
-    return text
+    if text.startswith("["):
+        if not _DATASTORE_PATH.match(text):
+            raise wrong(
+                f"{shown(text)} is not a path on a datastore", 'Write it as "[datastore1] iso/vcsa.iso".'
+            )
+    elif text.lower().startswith("nfs:"):
+        try:
+            nfs_url.parse(text)
+        except ValueError as error:
+            raise wrong(f"this is not a file on an NFS server: {error}", _NFS_ADVICE) from None
+        return text
+    return values.path_of(text)
 
 
 def _sha256(text: str) -> str:
@@ -149,10 +161,10 @@ def _sha256(text: str) -> str:
 class Installer(Section):
     """Where vCenter's installer is."""
 
-    iso: Annotated[PathText, AfterValidator(_iso)] | None = Field(
+    iso: Annotated[str, *values.written(_iso, str, "a path", _ISO_ADVICE)] | None = Field(
         default=None,
-        description='The ISO: a path on the jumpbox (on a disk of artefacts: /srv/artefacts/NAME), or "[datastore] path" of the '
-        "host under `on`.",
+        description='The ISO: a path on the jumpbox (on a disk of artefacts: /srv/artefacts/NAME), "[datastore] path" of the '
+        "host under `on`, or nfs://server/export/path, which the jumpbox reads.",
     )
     sha256: Annotated[str, AfterValidator(_sha256)] | None = Field(
         default=None, description="The ISO's SHA-256 as its vendor shows it: nothing of another one is run."

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from paver.errors import PaverError
-from paver.lab.room import cables, machine, site_dns, world
+from paver.lab.room import cables, machine, share, site_dns, world
 
 _START_SECONDS = 20.0
 
 
 def start(place: world.World) -> tuple[machine.Process, ...]:
-    """Powers all hosts on, and the site's own DNS server where it has one; returns when they answer.
+    """Powers all hosts on, and the site's own servers where it has some; returns when they answer.
 
     Raises:
         PaverError: a simulator ended, or does not answer in time.
     """
-    found = list(site_dns.start(place))
+    found = [*site_dns.start(place), *share.start(place)]
     if place.plan.hosts:
         cables.up(tuple(host.address for host in place.plan.hosts))
         config = place.lab / "run" / "esx.json"

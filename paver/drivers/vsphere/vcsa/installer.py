@@ -1,7 +1,7 @@
 """The vendor's installer, unpacked on the jumpbox from its ISO.
 
-The ISO is a file on the jumpbox, or lies on a datastore of the host that vCenter is to stand on: then it is
-read over the host's pinned session. xorriso drops the executable bits, and vcsa-deploy starts programs all over
+The ISO is a file on the jumpbox, or is brought there: from a datastore of the host that vCenter is to stand on, over the
+host's pinned session, or from an NFS server, in user space. What was brought whole stays until it is unpacked. xorriso drops the executable bits, and vcsa-deploy starts programs all over
 the tree (ovftool lies beside the appliance's OVA), so they are given back to every file; a tree is complete once its
 marker lies in it.
 """
@@ -18,6 +18,7 @@ from typing import Any
 from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Verb, Writer
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.endpoints import MACHINE
+from paver.transport import nfs, nfs_url
 
 TREES = PurePosixPath("/var/lib/paver/installers")
 MARKER = "paver.json"
@@ -41,7 +42,7 @@ class Installer(Resource[InstallerFacts]):
     """The unpacked installer.
 
     Attributes:
-        source: where the ISO is: a path on the jumpbox, or `[datastore] path` on `host`.
+        source: where the ISO is: a path on the jumpbox, `[datastore] path` on `host`, or `nfs://server/path`.
         sha256: its digest; None takes any.
         host: the host whose datastore is meant.
     """
@@ -49,7 +50,16 @@ class Installer(Resource[InstallerFacts]):
     kind = "vsphere.installer"
     calls = {  # noqa: RUF012 (the engine's declaration is a class variable)
         Verb.CREATE: frozenset(
-            {"file:mkdir", "file:write", "file:remove", "run:dd", "run:xorriso", "run:chmod", "run:mv"}
+            {
+                "file:mkdir",
+                "file:write",
+                "file:remove",
+                "nfs:copy",
+                "run:dd",
+                "run:xorriso",
+                "run:chmod",
+                "run:mv",
+            }
         ),
         Verb.DELETE: frozenset({"file:remove"}),
     }
@@ -82,18 +92,12 @@ class Installer(Resource[InstallerFacts]):
         if machine.exists(draft):
             # Its folders came with the ISO's rights, by which nobody but root may take anything out of them.
             machine.run(["chmod", "-R", "u+rwX", draft])
-        for old in (draft, str(tree), iso):
+        for old in (draft, str(tree)):
             machine.remove(old, recursive=True)
         machine.mkdir(str(TREES), 0o755, "paver:paver")
-        place = _on_datastore(self.source)
-        if place is not None:
-            seen = hashlib.sha256()
-            machine.run(
-                ["dd", f"of={iso}", "bs=1M", "status=none"],
-                input=self._pieces(world, seen, *place),
-                timeout=3 * 3600,
-            )
-            digest = seen.hexdigest()
+        brought = not self.source.startswith("/")
+        if brought:
+            digest = self._brought(world, iso)
         else:
             iso = self.source
             if not machine.exists(iso):
@@ -101,10 +105,9 @@ class Installer(Resource[InstallerFacts]):
                     f"the installer's ISO is not at {iso} on the jumpbox",
                     do="copy it there, or name another place in iaas.vcenter.installer",
                 )
-            world.report("verifying the ISO")
-            digest = machine.probe(["sha256sum", iso], timeout=3600, root=True).text.split()[0]
+            digest = _digest(world, iso)
         if self.sha256 is not None and digest != self.sha256:
-            if place is not None:
+            if brought:
                 machine.remove(iso)
             raise BadInput(
                 f"{self.source} is not the ISO that the site file names",
@@ -117,13 +120,39 @@ class Installer(Resource[InstallerFacts]):
         machine.mkdir(draft, 0o755, "paver:paver")
         world.report("unpacking the ISO")
         machine.run(["xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/", draft], timeout=3600)
-        if place is not None:
+        if brought:
             machine.remove(iso)
         machine.run(["chmod", "-R", "u+w,a+rx", draft])
         mark = json.loads(marks.dumps(world.mark(complete=True)))
         marker = json.dumps({"mark": mark, "sha256": digest, "size": size, "source": self.source}).encode()
         machine.write_file(f"{draft}/{MARKER}", marker, 0o644)
         machine.run(["mv", "--no-target-directory", draft, str(tree)])
+
+    def _brought(self, world: Writer, iso: str) -> str:
+        """Brings the ISO from elsewhere, unless an earlier run did; returns its digest."""
+        machine = world.writing(MACHINE)
+        if self.sha256 is not None and machine.exists(iso) and _digest(world, iso) == self.sha256:
+            return self.sha256
+        machine.remove(iso)
+        remote = nfs_url.of(self.source)
+        if remote is not None:
+            copied = nfs.copy(
+                machine,
+                remote,
+                iso,
+                times=2,
+                on_progress=lambda done, total: world.report(
+                    f"reading {remote.name} from {remote.server}", done, total, "B"
+                ),
+            )
+            return copied.sha256
+        seen = hashlib.sha256()
+        machine.run(
+            ["dd", f"of={iso}", "bs=1M", "status=none"],
+            input=self._pieces(world, seen, *_on_datastore(self.source)),
+            timeout=3 * 3600,
+        )
+        return seen.hexdigest()
 
     def _pieces(self, world: Writer, seen: Any, datastore: str, path: str) -> Iterator[bytes]:
         host = world.session(self.host)
@@ -159,18 +188,24 @@ class Installer(Resource[InstallerFacts]):
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: InstallerFacts) -> None:
-        """Removes the tree."""
-        world.writing(at).remove(facts.address["tree"], recursive=True)
+        """Removes the tree, and what may have been brought for another one."""
+        tree = PurePosixPath(facts.address["tree"])
+        for path in (tree, tree.with_name(f".{tree.name}.iso")):
+            world.writing(at).remove(str(path), recursive=True)
 
 
 def _tree(source: str) -> PurePosixPath:
     return TREES / hashlib.sha256(source.encode()).hexdigest()[:24]
 
 
-def _on_datastore(source: str) -> tuple[str, str] | None:
-    """Returns datastore and path of `[datastore] path`, None for a path on the jumpbox."""
-    if not source.startswith("["):
-        return None
+def _digest(world: Writer, iso: str) -> str:
+    world.report("verifying the ISO")
+    ran = world.session(MACHINE).probe(["sha256sum", iso], timeout=3600, root=True)
+    return str(ran.text.split()[0])
+
+
+def _on_datastore(source: str) -> tuple[str, str]:
+    """Returns datastore and path of `[datastore] path`."""
     datastore, _, path = source[1:].partition("]")
     return datastore, path.strip()
 

@@ -1,0 +1,114 @@
+"""What the program over there says of an NFS server, and what comes of answers that are none of its."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from paver.errors import BadInput, PaverError, Refused, Unobservable
+from paver.transport import nfs, nfs_reader
+from paver.transport.machine import Host, MachineReader
+from paver.transport.nfs_url import Remote
+from paver.transport.shell import Input, Output, Ran
+
+REMOTE = Remote("nas", None, "/iso/vcsa.iso")
+
+
+class Saying:
+    """A shell on which every command prints the same."""
+
+    local = True
+
+    def __init__(self, out: bytes, err: bytes = b"") -> None:
+        self.out = out
+        self.err = err
+
+    def run(
+        self, argv: Sequence[str], *, stdin: Input = b"", timeout: float, on_output: Output | None = None
+    ) -> Ran:
+        """Prints it; see `Shell.run`."""
+        del stdin, timeout
+        assert on_output is not None
+        for start in range(0, len(self.out), 7):
+            on_output(self.out[start : start + 7])
+        return Ran(tuple(argv), 0, b"", self.err)
+
+    def close(self) -> None:
+        """Has nothing to hang up."""
+
+
+def asked(out: bytes, err: bytes = b"") -> int:
+    host = Host("jumpbox", Saying(out, err), (), (), "python3", "/jobs", "/scratch", 60)
+    return nfs.size(MachineReader(host), REMOTE)
+
+
+def test_a_size_is_read_out_of_whatever_pieces_it_comes_in() -> None:
+    assert asked(b'{"end": "ok", "size": 12345678901}\n') == 12_345_678_901
+
+
+def test_an_answer_that_is_none_is_told_with_who_gave_it() -> None:
+    with pytest.raises(Unobservable, match="something else answered") as trouble:
+        asked(b"Welcome to jumpbox\n")
+    assert trouble.value.seen == "Welcome to jumpbox"
+    with pytest.raises(PaverError, match="could not be asked") as refused:
+        asked(b"", b"sudo: a password is required\n")
+    assert refused.value.seen == "sudo: a password is required"
+
+
+@pytest.mark.parametrize(
+    ("words", "end"),
+    [
+        ("RPC error: Mount failed with error MNT3ERR_ACCES(13) Permission denied(13)", "refused"),
+        ("RPC error: Mount failed with error MNT3ERR_NOENT(2) Operation not permitted(1)", "absent"),
+        ("NFS: Lookup of /vcsa.iso failed with NFS3ERR_NOENT(-2)", "absent"),
+        ("NFS: ACCESS denied. Required access -r-. Allowed access ---", "denied"),
+        ("NFS: Lookup of /a failed with NFS3ERR_ACCES(-13)", "denied"),
+        ("NFS: GETATTR of / failed with NFS3ERR_STALE(-70)", "stale"),
+    ],
+)
+def test_each_refusal_in_libnfs_words_has_its_meaning(words: str, end: str) -> None:
+    assert next(how for how, known in nfs_reader.MEANINGS if any(word in words for word in known)) == end
+
+
+@pytest.mark.parametrize(("user", "able", "nobody"), [(0, 0, True), (0, 1, False), (1000, 0, False)])
+def test_as_root_a_client_is_nobody_with_the_right_to_low_ports_alone_where_there_is_a_nobody(
+    monkeypatch: pytest.MonkeyPatch, user: int, able: int, *, nobody: bool
+) -> None:
+    def run(argv: Sequence[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.CompletedProcess(argv, able)
+
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(subprocess, "run", run)
+    before = nfs_reader.before()
+    assert before[:2] == ("setpriv", "--pdeathsig=KILL")
+    wanted = {"--reuid=65534", "--no-new-privs", "--inh-caps=-all,+net_bind_service"}
+    assert (wanted <= set(before)) == nobody
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        ("unreachable", Unobservable),
+        ("refused", Refused),
+        ("denied", Refused),
+        ("absent", BadInput),
+        ("no-file", BadInput),
+        ("stalled", Unobservable),
+        ("broken", Unobservable),
+        ("stale", Unobservable),
+        ("changed", PaverError),
+        ("no-program", BadInput),
+        ("busy", Refused),
+        ("disk", PaverError),
+    ],
+)
+def test_every_end_is_told_with_what_to_do(end: str, kind: type[PaverError]) -> None:
+    with pytest.raises(kind) as trouble:
+        asked(f'{{"end": "{end}", "seen": "words", "done": 1, "size": 2}}\n'.encode())
+    assert type(trouble.value) is kind
+    assert trouble.value.what
+    assert trouble.value.do
