@@ -162,11 +162,27 @@ def test_a_host_that_lacks_the_images_virtual_hardware_is_refused_before_the_ima
             pool = session.one("ResourcePool")[0]
             with pytest.raises(VsphereFault, match="InvalidVmConfig"):
                 session.task(folder, "CreateVM_Task", config=spec, pool=pool)
-    assert grades(found) == {"esx-01 jumpbox hardware": Grade.REFUSED}
+    assert grades(found) == {
+        "esx-01 jumpbox hardware": Grade.REFUSED,
+        "esx-01 version": Grade.REFUSED,
+        "esx-02 version": Grade.REFUSED,
+    }
     refused = found["esx-01", "jumpbox hardware"]
     assert (refused.seen, refused.wanted) == ("ESXi 6.7.0", "7.0 or later")
     assert "vmx-17" in refused.why
-    assert found["esx-02", "version"].grade is Grade.OK
+    assert "BOSH's machines have virtual hardware 17" in found["esx-02", "version"].why
+
+
+def test_a_host_in_maintenance_is_refused_where_a_machine_is_placed_and_named_elsewhere(
+    there: Hosts, tmp_path: Path
+) -> None:
+    site = site_with_image(there, tmp_path)
+    for name in there.ports:
+        with Run(site, there, tmp_path).someone_else(name) as session:
+            host = session.one("HostSystem")[0]
+            session.task(host, "EnterMaintenanceMode_Task", timeout=0)
+    found = looked_at(site)
+    assert grades(found) == {"esx-01 maintenance": Grade.REFUSED, "esx-02 maintenance": Grade.WARNING}
 
 
 def test_too_little_room_is_refused_before_anything_is_placed(

@@ -1,6 +1,6 @@
 """Looks at every host before anything is planned: all findings at once, nothing is written.
 
-Certificate, login, licence, version, datastore, adapters, port groups, and the files that a host holds. Hosts are
+Certificate, login, licence, version, manager, maintenance, datastore, adapters, port groups, and the files that a host holds. Hosts are
 looked at side by side; what one refuses does not hide what another one shows.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from paver.driver import BadInput, Finding, Grade, PaverError, Unobservable
-from paver.drivers.vsphere import endpoints, preflight_nfs, preflight_room, settings
+from paver.drivers.vsphere import endpoints, preflight_nfs, preflight_room, preflight_state, settings
 from paver.drivers.vsphere.host import licence, reading
 from paver.drivers.vsphere.settings import Host
 from paver.ovf.ova import Ova
@@ -23,9 +23,6 @@ from paver.transport.context import Wire
 from paver.transport.vsphere import LoginError, NoAccessError, VsphereConnector
 
 MOST_AT_ONCE = 16
-OLDEST = (6, 7)
-"""vCenter 8 manages hosts from ESXi 6.7 on (VMware KB 86165; the installer's target host likewise)."""
-
 _SINCE = {
     14: (6, 7),
     15: (6, 7),
@@ -170,7 +167,7 @@ def _issued(connector: VsphereConnector, anchor: str, wire: Wire) -> bool:
 def _inside(site: Site, name: str, session: Any) -> Iterator[Finding]:
     host = settings.of(site).hosts[name]
     yield _licence(name, host, session)
-    yield _version(name, session)
+    yield from preflight_state.state(site, name, session)
     if name == site.jumpbox.on and site.jumpbox.placed_by != "hand":
         yield from _hardware(site, name, session)
     yield from preflight_room.room(site, name, host, session)
@@ -194,30 +191,6 @@ def _licence(name: str, host: Host, session: Any) -> Finding:
     )
 
 
-def _version(name: str, session: Any) -> Finding:
-    about = session.content.about
-    shown = f"{about.name.removeprefix('VMware ')} {about.version} build {about.build}"
-    if about.apiType == "VirtualCenter":
-        return Finding(
-            subject=name,
-            check="version",
-            grade=Grade.INPUT,
-            seen=shown,
-            wanted="a host",
-            do="this is the address of a vCenter",
-        )
-    if _numbers(about.version) < OLDEST:
-        return Finding(
-            subject=name,
-            check="version",
-            grade=Grade.REFUSED,
-            seen=shown,
-            wanted="6.7 or later",
-            do="upgrade the host",
-        )
-    return Finding(subject=name, check="version", seen=shown)
-
-
 def _hardware(site: Site, name: str, session: Any) -> Iterator[Finding]:
     """Yields whether the jumpbox's host has the virtual hardware that its image was made for."""
     try:
@@ -232,7 +205,7 @@ def _hardware(site: Site, name: str, session: Any) -> Iterator[Finding]:
     about = session.content.about
     seen = f"{about.name.removeprefix('VMware ')} {about.version}"
     wanted = f"{'.'.join(str(part) for part in since)} or later"
-    if _numbers(about.version) >= since:
+    if preflight_state.numbers(about.version) >= since:
         yield Finding(subject=name, check=HARDWARE, seen=f"vmx-{min(asked)}, known to {seen}")
         return
     yield Finding(
@@ -244,10 +217,6 @@ def _hardware(site: Site, name: str, session: Any) -> Iterator[Finding]:
         why=f"the jumpbox's image is made for vmx-{min(asked)}",
         do="upgrade the host, or place the jumpbox on another one (jumpbox.on)",
     )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in str(version).split(".") if part.isdigit())
 
 
 def _network(name: str, host: Host, session: Any) -> Iterator[Finding]:
