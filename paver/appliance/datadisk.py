@@ -79,6 +79,7 @@ def prepare(root: Path, run: Callable[..., str]) -> list[str]:
     tree = _disks(run)
     choice = choose(tree)
     _known(root, choice)
+    old = choice.labelled
     said = [choice.said] if choice.said else []
     if choice.empty is not None:
         size = next(int(disk["size"]) for disk in tree if disk["path"] == choice.empty)
@@ -100,6 +101,9 @@ def prepare(root: Path, run: Callable[..., str]) -> list[str]:
         run("systemctl", "start", UNIT, timeout=300)
     if choice.labelled:
         mark.put(root / RECORD, f"{choice.labelled[0]}\n", 0o644)
+    if old:
+        # The disk may have grown since: mounted as it is, the file system grows to its end, or is there already.
+        run("resize2fs", old[0], timeout=600)
     return said
 
 

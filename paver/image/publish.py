@@ -36,11 +36,12 @@ NAME = sbom.NAME
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The virtual machine: `capacity` of its disk in bytes, `memory_mb`, `cpus`."""
+    """The virtual machine: `capacity` of its disk in bytes, `memory_mb`, `cpus`, GiB of its data disk."""
 
     capacity: int
     memory_mb: int
     cpus: int
+    data_disk_gb: int = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,7 @@ def _made(
         capacity=machine.capacity,
         memory_mb=machine.memory_mb,
         cpus=machine.cpus,
+        data_disk_gb=machine.data_disk_gb,
         product=Product(name="paver jumpbox", vendor="paver", version=version, full_version=version),
         publisher=publisher,
     )

@@ -11,7 +11,8 @@ from cryptography import x509
 
 from paver.errors import BadInput
 from paver.image import bill, inside, provenance, published, sbom
-from paver.ovf import vmdk_random
+from paver.ovf import data_disk, vmdk_random
+from paver.ovf.model import Disk
 from paver.ovf.names import member_name
 from paver.ovf.ova import Ova, Verified
 from paver.signing import ssh
@@ -57,10 +58,14 @@ def verify(
                 f"{checked.capacity / 2**30:.0f} GiB, {checked.grains} grains, all inflate to what they say"
             )
             yield Finding(f"disk {name}", seen)
+        for disk in verified.descriptor.disks:
+            if disk.file is None:
+                yield Finding(f"disk {disk.id}", _empty(disk))
     sums = published.sums_of(file)
     if sums.exists() or keys:
         yield from _signed(file, sums, keys)
     if (listed := published.bill_of(file)) is not None:
+        data_disk.of(verified.descriptor, file.name)
         yield _held(listed, verified)
         with Ova(file) as ova:
             yield _looked_into(ova, listed)
@@ -70,6 +75,11 @@ def verify(
 def _digests(verified: Verified) -> str:
     kinds = sorted({next(iter(each.digests)) for each in verified.files})
     return f"{len(verified.files)} files, {verified.size / 1e6:.0f} MB, as the manifest has them ({', '.join(kinds)})"
+
+
+def _empty(disk: Disk) -> str:
+    by = f", or as whoever deploys it gives {disk.sized_by}" if disk.sized_by else ""
+    return f"{disk.capacity / 2**30:.0f} GiB{by}; empty"
 
 
 def _signed(file: Path, sums: Path, keys: Sequence[str]) -> Iterator[Finding]:

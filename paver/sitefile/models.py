@@ -105,7 +105,9 @@ class Jumpbox(Section):
         default=4096, description="Memory, in MiB."
     )
     disk_gb: Annotated[int, Field(ge=8, le=4096)] = Field(
-        default=100, description="Size of its disk, in GiB: room for vCenter's ISO and BUCC's artefact."
+        default=100,
+        description="Size of its data disk, in GiB: room for vCenter's ISO and BUCC's artefact. Of an image without"
+        " a data disk, of its only disk.",
     )
     placed_by: Literal["paver", "hand"] = Field(
         default="paver",

@@ -129,7 +129,7 @@ def _rebuilt(random_: random.Random, files: Files, name: str, members: Members) 
     packed = io.BytesIO()
     vmdk.write_vmdk(bytes(raw), packed)
     was, now = (hashlib.sha256(data).hexdigest().encode() for data in (members[disk], packed.getvalue()))
-    files[name] = archive(_sealed(members | {disk: packed.getvalue()}))
+    files[name] = archive(sealed(members | {disk: packed.getvalue()}))
     return _summed_up(
         {each: data if each == name else data.replace(was, now) for each, data in files.items()}
     )
@@ -206,7 +206,7 @@ def _deep(random_: random.Random, _: bytes, members: Members) -> bytes:
     elif name.endswith((".ovf", ".mf", ".cert")):
         changed[name] = _many(random_, changed[name], random_.choice((_tokens, _tokens, _bytes, _pieces)))
     if not name.endswith(".mf") and random_.random() < 0.9:
-        changed = _sealed(changed)
+        changed = sealed(changed)
     return archive(changed)
 
 
@@ -217,7 +217,8 @@ def _members(random_: random.Random, members: Members, name: str) -> None:
         members[target] = data
 
 
-def _sealed(members: Members) -> Members:
+def sealed(members: Members) -> Members:
+    """Returns the members with a manifest that fits."""
     lines = [
         f"SHA256({name})= {hashlib.sha256(data).hexdigest()}\n"
         for name, data in members.items()

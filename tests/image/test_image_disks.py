@@ -13,9 +13,17 @@ from paver.image.prove import checks, disks
 from paver.ovf import vmdk
 from paver.trust import ssh_keys
 
+GIB = 2**30
+
 
 def probe(what: str) -> checks.Probe:
-    return next(each for each in (*disks.probes("ssh-ed25519 AAAA"), *disks.again()) if each.what == what)
+    found = (
+        *disks.placed(100 * GIB),
+        *disks.placed(None),
+        *disks.probes("ssh-ed25519 AAAA"),
+        *disks.again(120 * GIB),
+    )
+    return next(each for each in found if each.what == what)
 
 
 def test_the_byte_that_the_proof_changes_lies_in_the_file_and_is_refused(tmp_path: Path) -> None:
@@ -49,6 +57,12 @@ def test_the_byte_that_the_proof_changes_lies_in_the_file_and_is_refused(tmp_pat
             "a blank disk became the data disk",
             "ext4 paver-data rw,nosuid,nodev,noatime\n97 GiB",
             "ext4 paver-root rw,relatime\n15 GiB",
+        ),
+        ("without a data disk the state is on the first one", "/", "/var/lib/paver\n/etc/paver/data-disk"),
+        (
+            "the data disk is mounted again, its file system as large as the disk is now",
+            "ext4 paver-data\n117 GiB",
+            "ext4 paver-data\n97 GiB",
         ),
         ("artefacts are not mounted before somebody looks", "active\ninactive", "active\nactive"),
         (

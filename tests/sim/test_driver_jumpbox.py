@@ -13,6 +13,8 @@ from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import BadInput, PaverError, Refused
 from paver.ovf.ova import Ova
 from paver.ovf.write import make_ova
+from paver.transport.vsphere import new
+from tests.image import mutate
 from tests.support.vsphere_lab import HOST_KEY, USER_KEY, Hosts, Run, hosts, pending, site_of
 
 pytestmark = pytest.mark.lab
@@ -31,14 +33,20 @@ def in_jumpbox(resource: Any) -> bool:
     return resource.phase == "hosts" or resource.kind in KINDS
 
 
-def image(folder: Path, word: bytes = b"first") -> None:
+def image(folder: Path, word: bytes = b"first", data_disk_gb: int | None = None) -> None:
     make_ova(
         folder / "jumpbox.ova",
         name="paver-jumpbox",
         disk=b'{"paver-lab-boot": "jumpbox"}\n' + word,
         capacity=2**30,
         networks=("VM Network",),
+        data_disk_gb=data_disk_gb,
     )
+
+
+def sizes(there: Hosts) -> list[int]:
+    """Returns how many GiB the jumpbox's disks have, the smallest first."""
+    return sorted(disk["capacity"] >> 30 for disk in vm(there)["disks"])
 
 
 @pytest.fixture
@@ -146,6 +154,117 @@ def test_more_memory_is_given_by_a_restart(run: Run, there: Hosts) -> None:
     run.fine()
     assert (vm(there)["cpus"], vm(there)["memory_mb"]) == (4, 8192)
     assert pending(run.plan()) == {}
+
+
+@pytest.fixture
+def with_data(there: Hosts, tmp_path: Path) -> Run:
+    image(tmp_path, data_disk_gb=50)
+    return Run(site_of(there, tmp_path), there, tmp_path, in_jumpbox)
+
+
+def test_of_an_image_with_a_data_disk_that_one_is_as_large_as_wished_thin_and_not_uploaded(
+    with_data: Run, there: Hosts
+) -> None:
+    with_data.fine()
+    assert sizes(there) == [1, 100]
+    assert pending(with_data.plan()) == {}
+    sent = [call["method"] for call in there.trace("esx-01") if "POST /nfc" in call["method"]]
+    assert [each.rpartition("/")[2] for each in sent] == ["disk-0.vmdk"]
+    with with_data.someone_else("esx-01") as session:
+        [machine] = [values for _, values in session.objects("VirtualMachine", ("config.hardware.device",))]
+    disks = [each for each in machine["config.hardware.device"] if hasattr(each, "capacityInKB")]
+    assert all(disk.backing.thinProvisioned for disk in disks)
+    with_data.fine("destroy", allow=("*",))
+    assert there.inventory("esx-01")["virtual_machines"] == {}
+
+
+def test_the_data_disk_grows_and_does_not_shrink(with_data: Run, there: Hosts) -> None:
+    with_data.fine()
+    with_data.site = site_of(there, with_data.site.folder, jumpbox=", disk_gb: 200")
+    assert pending(with_data.plan()) == {JUMPBOX: "update"}
+    with_data.fine()
+    assert sizes(there) == [1, 200]
+    assert pending(with_data.plan()) == {}
+    with_data.site = site_of(there, with_data.site.folder, jumpbox=", disk_gb: 150")
+    ((_, error),) = with_data.apply().failed
+    assert isinstance(error, Refused)
+    assert "a disk of 200 GiB cannot shrink to 150" in error.what
+    assert sizes(there) == [1, 200]
+
+
+def test_of_an_image_with_one_disk_that_one_grows(run: Run, there: Hosts) -> None:
+    run.fine()
+    assert sizes(there) == [100]
+    run.site = site_of(there, run.site.folder, jumpbox=", disk_gb: 200")
+    run.fine()
+    assert sizes(there) == [200]
+    assert pending(run.plan()) == {}
+
+
+@pytest.mark.parametrize("data_disk_gb", [None, 50])
+def test_a_disk_that_somebody_attached_besides_is_not_taken_for_that_of_the_state(
+    run: Run, there: Hosts, data_disk_gb: int | None
+) -> None:
+    image(run.site.folder, data_disk_gb=data_disk_gb)
+    run.fine()
+    before = sizes(there)
+    with run.someone_else("esx-01") as session:
+        machine = session.one("VirtualMachine")[0]
+        session.task(machine, "ReconfigVM_Task", spec=one_more(session, machine, 9))
+    assert sizes(there) == sorted([*before, 9])
+    assert pending(run.plan()) == {}
+    run.site = site_of(there, run.site.folder, jumpbox=", disk_gb: 200")
+    run.fine()
+    assert sizes(there) == sorted([*before[:-1], 200, 9])
+
+
+def test_where_the_data_disk_was_taken_away_no_other_disk_is_made_to_it(with_data: Run, there: Hosts) -> None:
+    with_data.fine()
+    with with_data.someone_else("esx-01") as session:
+        machine = session.one("VirtualMachine")[0]
+        gone = disks_of(session, machine)[1]
+        change = new("VirtualDeviceConfigSpec", operation="remove", device=gone)
+        session.task(machine, "ReconfigVM_Task", spec=new("VirtualMachineConfigSpec", deviceChange=[change]))
+    assert pending(with_data.plan()) == {JUMPBOX: "update"}
+    ((_, error),) = with_data.apply().failed
+    assert isinstance(error, Refused)
+    assert "has no data disk any more" in error.what
+    assert sizes(there) == [1]
+
+
+def disks_of(session: Any, machine: Any) -> list[Any]:
+    devices = session.value(machine, "config.hardware.device", fresh=True)
+    return [device for device in devices if hasattr(device, "capacityInKB")]
+
+
+def one_more(session: Any, machine: Any, size_gb: int) -> Any:
+    """Returns a specification that attaches one more disk."""
+    backing = new("VirtualDiskFlatVer2BackingInfo", fileName="", diskMode="persistent", thinProvisioned=True)
+    there = disks_of(session, machine)
+    disk = new(
+        "VirtualDisk",
+        key=-1,
+        controllerKey=there[0].controllerKey,
+        unitNumber=5,
+        capacityInKB=size_gb * 2**20,
+        backing=backing,
+    )
+    change = new("VirtualDeviceConfigSpec", operation="add", fileOperation="create", device=disk)
+    return new("VirtualMachineConfigSpec", deviceChange=[change])
+
+
+def test_an_image_of_two_disks_with_files_is_refused_before_a_byte_is_sent(run: Run, there: Hosts) -> None:
+    image(run.site.folder, data_disk_gb=50)
+    made = run.site.folder / "jumpbox.ova"
+    with Ova(made) as whole:
+        text = whole.descriptor.text
+    members = {member.name: made.read_bytes()[member.offset :][: member.size] for member in Ova(made).members}
+    changed = text.replace('<Disk ovf:capacity="${', '<Disk ovf:fileRef="file1" ovf:capacity="${')
+    made.write_bytes(mutate.archive(mutate.sealed({**members, "paver-jumpbox.ovf": changed.encode()})))
+    ((_, error),) = run.apply().failed
+    assert isinstance(error, BadInput)
+    assert "does not have the disks of an appliance" in error.what
+    assert not [call for call in there.trace("esx-01") if "ImportVApp" in call["method"]]
 
 
 def test_another_image_replaces_it_only_where_command_and_plan_name_it(run: Run) -> None:

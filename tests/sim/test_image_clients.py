@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,15 +162,12 @@ def test_a_cd_rom_of_artefacts_has_for_udev_the_label_and_kind_that_the_image_mo
 def test_govc_reads_the_image_and_imports_it_into_a_host(tmp_path: Path) -> None:
     govc = build.build(["govc"])["govc"]
     made = image(tmp_path / "a", DISK, certify=publisher(tmp_path)[0])
-    (tmp_path / "options.json").write_text(
-        json.dumps(
-            {
-                "DiskProvisioning": "thin",
-                "NetworkMapping": [{"Name": "VM Network", "Network": "VM Network"}],
-                "PowerOn": False,
-            }
-        )
-    )
+    options: dict[str, Any] = {
+        "DiskProvisioning": "thin",
+        "NetworkMapping": [{"Name": "VM Network", "Network": "VM Network"}],
+        "PowerOn": False,
+    }
+    (tmp_path / "options.json").write_text(json.dumps(options))
     (tmp_path / "hosts").mkdir()
     with vsphere_lab.hosts(tmp_path / "hosts", "esx-01") as there:
         environment = govc_environment(tmp_path / "hosts", there.ports["esx-01"])
@@ -180,12 +178,22 @@ def test_govc_reads_the_image_and_imports_it_into_a_host(tmp_path: Path) -> None
             assert ended.returncode == 0, ended.stderr
             return ended.stdout
 
+        def sizes(name: str) -> list[int]:
+            found = json.loads(asked("device.info", "-json", "-vm", name, "disk-*"))["devices"]
+            return [disk["capacityInBytes"] for disk in found]
+
         spec = json.loads(asked("import.spec", made.ova))
         assert [each["Name"] for each in spec["NetworkMapping"]] == ["VM Network"]
+        assert spec["PropertyMapping"] == [{"Key": "data_disk_gb", "Value": "100"}]
         asked("import.ova", "-options", tmp_path / "options.json", "-name", "box", made.ova)
         [machine] = json.loads(asked("vm.info", "-json", "box"))["virtualMachines"]
         assert machine["config"]["hardware"]["memoryMB"] == 512
         assert machine["config"]["hardware"]["numCPU"] == 1
+        assert sizes("box") == [64 * GRAIN, 100 * 2**30]
+        options["PropertyMapping"] = [{"Key": "data_disk_gb", "Value": "250"}]
+        (tmp_path / "options.json").write_text(json.dumps(options))
+        asked("import.ova", "-options", tmp_path / "options.json", "-name", "large", made.ova)
+        assert sizes("large") == [64 * GRAIN, 250 * 2**30]
         devices = asked("device.ls", "-vm", "box").decode()
         assert "ParaVirtualSCSIController" in devices
         assert "VirtualVmxnet3" in devices

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from paver.lab.qemu import guestinfo, plant
+from paver.lab.qemu import guestinfo, plant, programs
 from tests.support import boots
 from tests.support.raised import Raised, until
 
@@ -33,6 +33,7 @@ class Pc:
     raised: Raised
     disk: Path
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    empty: tuple[int, ...] = ()
 
     @property
     def device(self) -> str:
@@ -54,7 +55,11 @@ class Pc:
             },
         }
         told = {"guestinfo.metadata": json.dumps({"instance-id": "1", "network": network})}
-        disks = [{"file": str(self.disk)}]
+        disks: list[dict[str, Any]] = [
+            {"file": str(self.disk), "bytes": self.disk.stat().st_size, "capacity": 64 * 2**20}
+        ]
+        # A simulated host makes a file for an empty disk too, without a byte in it.
+        disks += [{"file": f"{self.disk}-empty", "bytes": 0, "capacity": size} for size in self.empty]
         self.raised.power("on", self.uuid, extra_config=told, nics=[card(**changes)], disks=disks)
 
     def off(self, state: str = "off") -> None:
@@ -123,3 +128,23 @@ def test_its_disk_is_its_own_and_has_the_stand_in_for_guestinfo(pc: Pc) -> None:
         seen = ["/sbin/debugfs", "-R", f"cat {name}", f"{raw}?offset={plant.root_at(raw)}"]
         assert subprocess.run(seen, capture_output=True, text=True, check=True).stdout == content
     assert pc.disk.read_bytes() == before
+
+
+def test_a_disk_that_came_empty_is_there_blank_and_grows_with_the_hosts(pc: Pc) -> None:
+    pc.empty = (100 * 2**30,)
+    pc.on()
+    until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
+    running = pc.raised.run(["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"], check=False).stdout
+    made = pc.folder / "empty1.qcow2"
+    assert f"file={made}" in running
+    assert size(made) == 100 * 2**30
+    pc.off()
+    pc.empty = (120 * 2**30,)
+    pc.on()
+    until(lambda: size(made) == 120 * 2**30, "it is as large as the host's", 120)
+
+
+def size(disk: Path) -> int:
+    argv = [programs.find(programs.IMG), "info", "--force-share", "--output", "json", str(disk)]
+    found: int = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)["virtual-size"]
+    return found

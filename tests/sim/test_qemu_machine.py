@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import pty
 import select
@@ -16,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from paver.errors import PaverError
-from paver.lab.qemu import guestinfo, hardware, machine, monitor, plant
+from paver.lab.qemu import guestinfo, hardware, machine, monitor, plant, programs
 from paver.lab.qemu.acceleration import Acceleration
 from paver.lab.qemu.console import Hung
 from paver.ovf import gpt
@@ -167,6 +169,29 @@ def test_what_is_typed_on_its_keyboard_arrives_and_its_screen_is_taken(tmp_path:
         running.screen.wait(r"Booting .rom Hard Disk\.\.\.$", 10, running.runs)
         running.screen.picture(shown)
     assert shown.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_disk_grows_under_a_running_machine_and_one_that_is_off(tmp_path: Path) -> None:
+    more = machine.blank(2**30, tmp_path / "more.qcow2")
+    made = dataclasses.replace(pc(tmp_path), disks=(more,))
+    with machine.Machine(made, SOFTWARE, tmp_path) as running:
+        running.console.wait("no bootable world", 60, running.runs)
+        running.monitor.grow("disk1", 2**31)
+        with pytest.raises(PaverError, match="QEMU refused block_resize"):
+            running.monitor.grow("disk7", 2**31)
+    assert size(more) == 2**31
+    machine.grow(more, 2**31)
+    machine.grow(more, 2**32)
+    assert size(more) == 2**32
+    with pytest.raises(PaverError, match=r"more\.qcow2 could not grow"):
+        machine.grow(more, 2**30)
+
+
+def size(image: Path) -> int:
+    """What qemu-img says of how large a disk is."""
+    argv = [programs.find(programs.IMG), "info", "--output", "json", str(image)]
+    found: int = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)["virtual-size"]
+    return found
 
 
 def test_a_monitor_that_is_not_there_says_so(tmp_path: Path) -> None:

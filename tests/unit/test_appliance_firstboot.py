@@ -379,6 +379,26 @@ def test_a_data_disk_that_is_there_is_mounted_and_an_empty_one_beside_it_left_al
 DATA = disk("sdb", fstype="ext4", label="paver-data")
 
 
+@pytest.mark.parametrize("mounted", [[None], ["/var/lib/paver"]])
+def test_a_data_disk_that_the_host_made_larger_is_used_to_its_end_once_it_is_mounted(
+    tmp_path: Path, mounted: list[str | None]
+) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    with_disks(made, SYSTEM, {**DATA, "mountpoints": mounted})
+    assert firstboot.boot(made.root, made.run)[0] == []
+    grown = made.ran.index(("resize2fs", "/dev/sdb"))
+    mount = ("systemctl", "start", datadisk.UNIT)
+    assert mounted == ["/var/lib/paver"] or made.ran.index(mount) < grown
+
+
+def test_where_the_data_disk_does_not_mount_its_file_system_is_left_as_it_is(tmp_path: Path) -> None:
+    made = room.make(tmp_path, cloud="nocloud")
+    with_disks(made, SYSTEM, DATA)
+    made.prints["systemctl start"] = PaverError("`systemctl start` ended with 1")
+    firstboot.boot(made.root, made.run)
+    assert not made.began("resize2fs")
+
+
 @pytest.mark.parametrize("found", [disk("sdb"), DATA])
 def test_no_disk_hides_what_the_machine_in_use_has_and_no_form_opens(
     tmp_path: Path, found: dict[str, Any]

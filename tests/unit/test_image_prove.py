@@ -17,11 +17,25 @@ from paver.cli import image_prove
 from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import BadInput, PaverError
 from paver.image.bill import Bill, Item
-from paver.image.prove import checks, firstboot, form, lynis, pave, release, report, run, shut, twice, ways
+from paver.image.prove import (
+    checks,
+    disks,
+    firstboot,
+    form,
+    lynis,
+    pave,
+    release,
+    report,
+    run,
+    shut,
+    twice,
+    ways,
+)
 from paver.image.prove.report import Line, Report, Section
 from paver.lab.qemu import acceleration, console, programs
 from paver.lab.qemu.console import Hung
-from paver.ovf import vmdk
+from paver.ovf import vmdk, write
+from tests.support import small_image
 
 
 def section(*lines: Line) -> Section:
@@ -419,3 +433,19 @@ def test_every_way_is_named_by_the_help_and_on_the_page() -> None:
     assert (
         tuple(re.findall(r"^\| `([a-z-]+)` \| (?:BIOS|UEFI|as|none)", page, re.MULTILINE)) == image_prove.WAYS
     )
+
+
+def test_a_boot_gets_the_data_disk_that_the_ovf_declares(tmp_path: Path) -> None:
+    ova = small_image.image(tmp_path / "image", b"boots").ova
+    assert run.declared(ova) == 100 * 2**30
+    assert run.declared(ova.with_suffix("")) == 100 * 2**30
+    (ova.with_suffix("") / "paver-jumpbox.ovf").unlink()
+    assert run.declared(ova.with_suffix("")) is None
+    write.make_ova(tmp_path / "one.ova", name="one", disk=b"boots")
+    assert run.declared(tmp_path / "one.ova") is None
+
+
+def test_one_way_is_without_a_data_disk_and_none_grows_one_that_is_not_there() -> None:
+    assert [way.name for way in ways.WAYS if way.bare] == ["uefi-nocloud"]
+    assert not [way.name for way in ways.WAYS if way.bare and way.disks]
+    assert "data disk" not in " ".join(probe.what for probe in disks.again(None))

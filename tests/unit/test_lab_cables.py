@@ -50,10 +50,18 @@ def test_a_power_event_is_read() -> None:
             "vm": {"uuid": "4211-aa", "name": "jumpbox", "moid": "7"},
             "extra_config": {"guestinfo.a": "b"},
             "nics": [CARD],
-            "disks": [{"file": "/x/y.vmdk"}, {"label": "empty"}],
+            "disks": [
+                {"file": "/x/y.vmdk", "bytes": 900, "capacity": 1000},
+                {"label": "none"},
+                {"file": "/x/z.vmdk", "bytes": 0, "capacity": 2**37},
+            ],
         }
     )
-    assert (found.macs, [str(path) for path in found.disks]) == (("00:50:56:aa:bb:cc",), ["/x/y.vmdk"])
+    assert found.empty == (2**37,)
+    assert (found.macs, [str(path) for path in found.disks]) == (
+        ("00:50:56:aa:bb:cc",),
+        ["/x/y.vmdk", "/x/z.vmdk"],
+    )
     assert "guestinfo" not in repr(found)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from paver.driver import Finding, Grade
+from paver.driver import BadInput, Finding, Grade
 from paver.drivers.vsphere import settings
 from paver.drivers.vsphere.host.datastore import called
 from paver.drivers.vsphere.settings import Host
+from paver.ovf import data_disk
+from paver.ovf.ova import Ova
 from paver.sitefile.site import Site
 
 DISKS_GB = {"tiny": 579, "small": 694, "medium": 908, "large": 1358, "xlarge": 2283}
@@ -58,12 +61,23 @@ def _placed(site: Site, name: str, host: Host) -> dict[str, tuple[int, int]]:
     if site.jumpbox.on == name:
         image = site.path(site.jumpbox.image)
         size = image.stat().st_size if image.is_file() else 0
-        add(site.jumpbox.datastore or host.datastore, size, site.jumpbox.disk_gb * GB)
+        add(site.jumpbox.datastore or host.datastore, size, site.jumpbox.disk_gb * GB + _beside(image))
     if iaas.vcenter.on == name:
         whole = DISKS_GB[iaas.vcenter.size.partition("-")[0]] * GB
         least = THIN_GB * GB if iaas.vcenter.thin else whole
         add(iaas.vcenter.datastore or host.datastore, least, whole)
     return needs
+
+
+def _beside(image: pathlib.Path) -> int:
+    """Returns how many bytes the jumpbox's first disk has, if its data disk is another one."""
+    try:
+        with Ova(image) as ova:
+            if data_disk.of(ova.descriptor, image.name) is None:
+                return 0
+            return sum(disk.capacity for disk in ova.descriptor.disks if disk.file)
+    except BadInput:
+        return 0  # what is wrong with the image, its own finding says
 
 
 def _room(name: str, check: str, free: int, least: int, most: int) -> Finding:

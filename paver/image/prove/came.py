@@ -112,9 +112,15 @@ def through_guestinfo(values: guestinfo.Guestinfo, asked: guest.Guest) -> Iterat
 
 
 def again(
-    running: machine.Machine, network: hardware.UserNetwork, asked: guest.Guest, key: str
+    running: machine.Machine, network: hardware.UserNetwork, asked: guest.Guest, key: str, size: int | None
 ) -> Iterator[Line]:
-    """Boots the machine again, and yields whether it is the same one, with what it had."""
+    """Boots the machine again, and yields whether it is the same one, with what it had.
+
+    Its data disk of `size` bytes, if there is one, has grown meanwhile.
+    """
+    grown = None if size is None else size + disks.MORE
+    if grown is not None:
+        running.monitor.grow(disks.DATA, grown)
     mark = asked.run(f"cat {_MARK}").text
     since = len(running.console.text())
     asked.run("systemctl --no-block reboot", root=True)
@@ -128,4 +134,4 @@ def again(
             after == mark,
             " ".join(after.split())[:100],
         )
-        yield from looked(back, list(disks.again()))
+        yield from looked(back, list(disks.again(grown)))

@@ -1,6 +1,6 @@
-"""Further disks of a booted machine: a blank one becomes its data disk, one of artefacts is mounted when it is looked for.
+"""Further disks of a booted machine: the data disk that the OVF declares, one of artefacts that is mounted when it is looked for.
 
-Both are attached before the first boot; what was written on the data disk has to be there after another one.
+All are attached before the first boot; what was written on the data disk has to be there after another one, for which it grows.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from paver.image.prove.checks import Probe
 from paver.lab.qemu import machine
 
 GROUP, AGAIN = "disks", "second boot"
-SIZE = 100 * 2**30
-"""Of the data disk, in bytes; it is thin."""
+DATA = "disk1"
+"""What QEMU calls the data disk: the first one after the system's."""
+MORE = 20 * 2**30
+"""Bytes that the data disk grows by before another boot; it is thin."""
 
 FILE = "proof.bin"
 CONTENT = b"an artefact of the proof\n" * 50_000
@@ -24,12 +26,7 @@ _STATE = "/var/lib/paver/proof"
 _DEVICE = "/dev/disk/by-label/PAVER_ARTEFACTS"
 _KEY = "/run/paver-proof.pub"
 _COPY = "/run/paver-proof.disk"
-_DATA = Probe(
-    GROUP,
-    "a blank disk became the data disk",
-    "findmnt -no FSTYPE,LABEL,OPTIONS /var/lib/paver; echo $(($(findmnt -bno SIZE /var/lib/paver) >> 30)) GiB",
-    r"ext4 +paver-data +rw,nosuid,nodev,noatime\n9[0-9] GiB",
-)
+_ROOM = "echo $(($(findmnt -bno SIZE /var/lib/paver) >> 30)) GiB"
 _OFFER = Probe(
     GROUP,
     "artefacts are not mounted before somebody looks",
@@ -39,8 +36,17 @@ _OFFER = Probe(
 )
 
 
-def attach(folder: Path, key: str) -> tuple[Path, ...]:
-    """Makes the disks in the folder of a boot: a blank one, and one of artefacts, signed by the private SSH key `key`.
+def data(folder: Path, size: int) -> Path:
+    """Makes the data disk of `size` bytes in the folder of a boot, blank, as an import gives it.
+
+    Raises:
+        PaverError: qemu-img is not there, or refuses.
+    """
+    return machine.blank(size, folder / "data.qcow2")
+
+
+def attach(folder: Path, key: str) -> Path:
+    """Makes the disk of artefacts in the folder of a boot, signed by the private SSH key `key`.
 
     Raises:
         PaverError: qemu-img is not there, or refuses.
@@ -48,21 +54,41 @@ def attach(folder: Path, key: str) -> tuple[Path, ...]:
     file, packed = folder / FILE, folder / "artefacts.vmdk"
     file.write_bytes(CONTENT)
     artefacts.make(packed, [file], lambda *_: None, sign=key)
-    return (
-        machine.blank(SIZE, folder / "data.qcow2"),
-        machine.overlay(packed, "vmdk", folder / "artefacts.qcow2"),
+    return machine.overlay(packed, "vmdk", folder / "artefacts.qcow2")
+
+
+def placed(size: int | None) -> Iterable[Probe]:
+    """Yields where the state lies on a machine with a data disk of `size` bytes, or with none."""
+    if size is None:
+        yield Probe(
+            GROUP,
+            "without a data disk the state is on the first one",
+            "findmnt -no TARGET --target /var/lib/paver; ls /etc/paver/data-disk",
+            "/",
+            "/var/lib/paver is of the root file system",
+        )
+        return
+    yield Probe(
+        GROUP,
+        "a blank disk became the data disk",
+        f"findmnt -no FSTYPE,LABEL,OPTIONS /var/lib/paver; {_ROOM}",
+        rf"ext4 +paver-data +rw,nosuid,nodev,noatime\n({_gib(size)}) GiB",
     )
-
-
-def probes(public: str) -> Iterable[Probe]:
-    """Yields what the first boot made of the disks, of which the one of artefacts was signed by `public`'s key."""
-    yield _DATA
     yield Probe(
         GROUP,
         "the machine notes that its state lies there",
         '[ "$(cat /etc/paver/data-disk)" = "$(findmnt -no SOURCE /var/lib/paver)" ] && cat /etc/paver/data-disk',
         "/dev/[sv]d[a-z]",
     )
+
+
+def _gib(size: int) -> str:
+    """Returns what of a disk of `size` bytes is its file system's, in GiB: all but a twentieth, for its tables."""
+    return "|".join(str(each) for each in range(size * 19 // 20 >> 30, (size >> 30) + 1))
+
+
+def probes(public: str) -> Iterable[Probe]:
+    """Yields what the first boot made of the disks, of which the one of artefacts was signed by `public`'s key."""
     yield Probe(
         GROUP,
         "whoever paves may write there",
@@ -102,14 +128,15 @@ def probes(public: str) -> Iterable[Probe]:
     )
 
 
-def again() -> Iterable[Probe]:
-    """Yields what has to be so after another boot."""
-    yield Probe(
-        AGAIN,
-        "the data disk is mounted again",
-        "findmnt -no FSTYPE,LABEL /var/lib/paver",
-        "ext4 +paver-data",
-    )
+def again(size: int | None) -> Iterable[Probe]:
+    """Yields what has to be so after another boot, for which the data disk, if there is one, grew to `size` bytes."""
+    if size is not None:
+        yield Probe(
+            AGAIN,
+            "the data disk is mounted again, its file system as large as the disk is now",
+            f"findmnt -no FSTYPE,LABEL /var/lib/paver; {_ROOM}",
+            rf"ext4 +paver-data\n({_gib(size)}) GiB",
+        )
     yield Probe(
         AGAIN,
         "what was written there is there",

@@ -15,7 +15,7 @@ from paver.image.prove import pave, twice, ways
 from paver.image.prove.report import Line, Report, Section
 from paver.image.stages import Tell
 from paver.lab.qemu import acceleration, programs
-from paver.ovf import vmdk
+from paver.ovf import data_disk, descriptor, vmdk
 from paver.ovf.ova import Ova
 
 _ROOM = 4 * 2**30
@@ -67,6 +67,7 @@ def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
             bill=listed,
             version=listed.version if listed else paver.__version__,
             source=build.default_source(),
+            data_disk=declared(order.file),
         )
         programs.provide(lambda line: tell(f"image: {line}"))
         tell("image: trying what can run it")
@@ -158,6 +159,20 @@ def _disk(file: Path, scratch: Path, tell: Tell) -> Path:
         target = scratch / "disk.vmdk"
         published.take_out(opened, disks[0], target)
     return target
+
+
+def declared(file: Path) -> int | None:
+    """Returns the bytes of the data disk that an import of the image gives."""
+    if file.is_dir():
+        found = sorted(file.glob("*.ovf"))
+        if not found:
+            return None
+        described = descriptor.parse(published.read(found[0]), where=found[0].name)
+    else:
+        with Ova(file) as opened:
+            described = opened.descriptor
+    disk = data_disk.of(described, file.name)
+    return disk.capacity if disk is not None else None
 
 
 def _bill(file: Path, sha256: str) -> bill.Bill | None:

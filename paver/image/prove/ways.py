@@ -33,17 +33,19 @@ class Image:
         bill: what it is made of, None where nothing says.
         version: what it calls itself.
         source: paver's source tree, which says why findings stand.
+        data_disk: bytes of the data disk that its OVF declares, None where it declares none.
     """
 
     disk: Path
     bill: Bill | None
     version: str
     source: Path
+    data_disk: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Way:
-    """A way to boot: its name, the firmware, how the machine is told who it is, in words, what is not real; and whether a release is compiled and lynis run on it, and further disks attached, with which it is booted again."""
+    """A way to boot: its name, the firmware, how the machine is told who it is, in words, what is not real; and whether a release is compiled and lynis run on it, a disk of artefacts attached, with which it is booted again, and the data disk left out that an import gives."""
 
     name: str
     firmware: str
@@ -53,6 +55,7 @@ class Way:
     compiles: bool = False
     audits: bool = False
     disks: bool = False
+    bare: bool = False
 
 
 WAYS = (
@@ -68,8 +71,9 @@ WAYS = (
         name="uefi-nocloud",
         firmware=hardware.UEFI,
         told_by=NOCLOUD,
-        how="UEFI, virtio-blk, vmxnet3; told by a NoCloud CD-ROM",
+        how="UEFI, virtio-blk, vmxnet3, no data disk; told by a NoCloud CD-ROM",
         audits=True,
+        bare=True,
     ),
     Way(
         name="bios-guestinfo",
@@ -102,8 +106,11 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
     tell(f"{way.name} disk: making it")
     network = hardware.UserNetwork(port=_free_port(), cidr=firstboot.CIDR, address=told.address)
     key = pair.private_key.reveal()
-    more = disks.attach(folder, key) if way.disks else ()
-    pc = _pc(image, way, told, network, folder, more)
+    size = None if way.bare else image.data_disk
+    more = [disks.data(folder, size)] if size is not None else []
+    if way.disks:
+        more.append(disks.attach(folder, key))
+    pc = _pc(image, way, told, network, folder, tuple(more))
     clock = _Clock()
     with machine.Machine(pc, acceleration, folder) as running:
         tell(f"{way.name} boot: waiting for SSH")
@@ -129,7 +136,7 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
             if values is not None:
                 lines += came.through_guestinfo(values, asked)
             failing = () if values is None else _FAILS_WITHOUT_VMWARE
-            lines += came.looked(asked, list(_probes(image, told, failing)))
+            lines += came.looked(asked, [*_probes(image, told, failing), *disks.placed(size)])
             clock.note("checks")
             if way.compiles:
                 tell(f"{way.name} release: compiling it")
@@ -141,7 +148,7 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
             if way.disks:
                 tell(f"{way.name} disks: looking, and booting again")
                 lines += came.looked(asked, list(disks.probes(pair.public_key)))
-                lines += came.again(running, network, asked, key)
+                lines += came.again(running, network, asked, key, size)
                 clock.note("second boot")
     return Section(
         name=way.name, how=way.how, stands_in=way.stands_in, seconds=clock.seconds, lines=tuple(lines)

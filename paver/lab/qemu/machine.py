@@ -36,7 +36,8 @@ class Machine:
     def __init__(self, hardware: Hardware, acceleration: Acceleration, folder: Path) -> None:
         self.hardware = hardware
         self.console = Console(folder / "console.log", folder / "console.sock")
-        self.screen = Screen(Monitor(folder / "monitor.sock"))
+        self.monitor = Monitor(folder / "monitor.sock")
+        self.screen = Screen(self.monitor)
         self.folder = folder
         if hardware.firmware == UEFI:
             shutil.copyfile(hardwares.firmware()[1], folder / "firmware.fd")
@@ -110,10 +111,22 @@ def blank(size: int, into: Path) -> Path:
     return into
 
 
+def grow(disk: Path, size: int) -> None:
+    """Makes the qcow2 image `disk` a disk of `size` bytes, which is what it was, or more.
+
+    Raises:
+        PaverError: qemu-img is not there, or refuses.
+    """
+    _image("resize", "-f", "qcow2", str(disk), str(size), what=f"{disk.name} could not grow")
+
+
 def _create(into: Path, *options: str, what: str, size: int | None = None) -> None:
-    argv = [programs.find(programs.IMG), "create", "-q", "-f", "qcow2", *options, str(into)]
-    if size is not None:
-        argv.append(str(size))
+    sized = () if size is None else (str(size),)
+    _image("create", "-f", "qcow2", *options, str(into), *sized, what=what)
+
+
+def _image(verb: str, *options: str, what: str) -> None:
+    argv = [programs.find(programs.IMG), verb, "-q", *options]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PaverError(what, seen=done.stderr.strip(), why="qemu-img refused")

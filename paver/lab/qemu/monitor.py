@@ -1,4 +1,4 @@
-"""QEMU's monitor: what the machine's screen shows, and keys on its keyboard."""
+"""QEMU's monitor: what the machine's screen shows, keys on its keyboard, and how large its disks are."""
 
 from __future__ import annotations
 
@@ -78,6 +78,14 @@ class Monitor:
                 for together in keys(text)
             ]
         )
+
+    def grow(self, disk: str, size: int) -> None:
+        """Makes the disk that QEMU calls `disk` one of `size` bytes, as a host does under a running machine.
+
+        Raises:
+            PaverError: nobody answers, or QEMU refuses.
+        """
+        self._tell([("block_resize", {"device": disk, "size": size})])
 
     def _tell(self, commands: list[tuple[str, dict[str, Any]]]) -> None:
         try:

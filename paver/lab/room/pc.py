@@ -70,6 +70,7 @@ class Computer:
             disk=self._disk,
             network=hardware.Tap(name=self._device),
             mac=self._event.macs[0],
+            disks=self._blank(),
             vmware=True,
         )
         self._running = machine.Machine(pc, runs_by, folder)
@@ -103,6 +104,19 @@ class Computer:
         plant.plant(raw, guestinfo.FILES)
         draft = machine.overlay(raw, "raw", self._folder / "disk.part")
         draft.replace(self._disk)
+
+    def _blank(self) -> tuple[Path, ...]:
+        """Makes the disks that came empty, at the first boot; later they are as large as the host has made them."""
+        found = []
+        for number, size in enumerate(self._event.empty, 1):
+            file = self._folder / f"empty{number}.qcow2"
+            if file.exists():
+                machine.grow(file, size)
+            else:
+                machine.blank(size, draft := file.with_suffix(".part"))
+                draft.replace(file)
+            found.append(file)
+        return tuple(found)
 
     def _changed(self, values: Mapping[str, str]) -> None:
         # The real tools tell the address by themselves; here what they would see counts once the machine speaks for it.

@@ -35,7 +35,10 @@ class World:
 
 @dataclass(frozen=True)
 class Event:
-    """A machine's power event: `state` is "on", "off" or "destroyed"; `disks` are files of the datastores."""
+    """A machine's power event: `state` is "on", "off" or "destroyed"; `disks` are files of the datastores.
+
+    `empty` are the capacities in bytes of disks that nothing was uploaded to.
+    """
 
     server: str
     state: str
@@ -44,6 +47,7 @@ class Event:
     extra_config: Mapping[str, str] = field(repr=False)
     cards: tuple[cables.Card, ...]
     disks: tuple[Path, ...]
+    empty: tuple[int, ...] = ()
 
     @property
     def macs(self) -> tuple[str, ...]:
@@ -116,6 +120,11 @@ def event(raw: Any) -> Event:
             extra_config={str(key): str(value) for key, value in (raw.get("extra_config") or {}).items()},
             cards=tuple(cables.card(each) for each in raw.get("nics") or ()),
             disks=tuple(Path(each["file"]) for each in raw.get("disks") or () if each.get("file")),
+            empty=tuple(
+                int(each["capacity"])
+                for each in raw.get("disks") or ()
+                if each.get("capacity") and not each.get("bytes")
+            ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput("not a power event", why=f"{type(error).__name__}: {error}") from error

@@ -16,6 +16,7 @@ from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.endpoints import FILES, MACHINE
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.jumpbox import facts, first_boot, image
+from paver.ovf import data_disk
 from paver.ovf.ova import Ova, Verified
 from paver.transport import nfc
 from paver.transport.faults import VsphereFault
@@ -117,16 +118,20 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
     with Ova(path) as ova:
         world.report("verifying the image")
         verified = ova.verify()
+        data = data_disk.of(ova.descriptor, wish.path)
         datastore = _room(session, wish, verified)
         network = _network(session, wish)
         networks = {wanted.name: network for wanted in ova.descriptor.networks}
         # By way of their owners: a host that is in a cluster shows the cluster's pools as well.
         pool = session.one("ComputeResource", ("resourcePool",))[1]["resourcePool"]
         folder = session.one("Datacenter", ("vmFolder",))[1]["vmFolder"]
+        text = data_disk.literal(ova.descriptor)
         spec = nfc.import_spec(
-            session, ova.descriptor.text, pool, datastore, name=wish.name, networks=networks, disks="thin"
+            session, text, pool, datastore, name=wish.name, networks=networks, disks="thin"
         )
         _dress(spec.importSpec.configSpec, world, wish)
+        if data is not None:
+            _give_data_disk(spec.importSpec.configSpec, wish)
         sources = {
             file.name: nfc.Source(
                 lambda name=file.name: ova.member(name),  # type: ignore[misc]
@@ -169,6 +174,24 @@ def _dress(spec: Any, world: Writer, wish: Jumpbox) -> None:
     cards[0].macAddress = first_boot.mac_of(world.site, wish.id)
 
 
+def _give_data_disk(spec: Any, wish: Jumpbox) -> None:
+    """Puts the size of the data disk, which is empty and not uploaded, into what is to be imported."""
+    found = facts.disks([change.device for change in spec.deviceChange or ()])
+    if len(found) != 2:
+        raise PaverError(
+            f"the host makes {len(found)} disks of the image {wish.path}, which has 2",
+            do="report it, with the host's version",
+        )
+    spec.extraConfig = [*spec.extraConfig, *marks.options({facts.DATA_DISK: "true"})]
+    if wish.disk_gb is not None:
+        _resize(found[1], wish.disk_gb)
+
+
+def _resize(disk: Any, size_gb: int) -> None:
+    disk.capacityInKB = size_gb * 2**20
+    disk.capacityInBytes = size_gb * 2**30
+
+
 def _room(session: Any, wish: Jumpbox, verified: Verified) -> Any:
     """Returns the datastore, if what is populated of the disks fits, and a fifth more."""
     name = reading.datastore(session, wish.datastore or "")
@@ -182,7 +205,8 @@ def _room(session: Any, wish: Jumpbox, verified: Verified) -> Any:
     )
     if free is None:
         raise Refused(f"{session.name} has no datastore {wish.datastore}", do="make a new plan")
-    populated = sum(disk.populated or disk.capacity for disk in verified.descriptor.disks)
+    # An empty disk takes nothing yet.
+    populated = sum(disk.populated or disk.capacity for disk in verified.descriptor.disks if disk.file)
     wanted = max(populated, sum(file.size for file in verified.files)) * 6 // 5
     if free[1] is not None and free[1] < wanted:
         raise Refused(
@@ -234,17 +258,24 @@ def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found) -> None:
 
 
 def _grown(wish: Jumpbox, found: Found) -> Any:
-    disks = [device for device in found.devices if hasattr(device, "capacityInKB")]
-    if wish.disk_gb is None or not disks or disks[0].capacityInKB // 2**20 == wish.disk_gb:
+    disk = facts.state_disk(found)
+    if wish.disk_gb is None or (disk is None and not facts.has_data_disk(found)):
         return None
-    if disks[0].capacityInKB > wish.disk_gb * 2**20:
+    if disk is None:
         raise Refused(
-            f"{wish.name}: a disk of {disks[0].capacityInKB // 2**20} GiB cannot shrink to {wish.disk_gb}",
+            f"{wish.name} has no data disk any more",
+            seen=f"no disk in the place of {facts.DATA_DISK}, the second one on the first disk's controller",
+            do="attach the disk with its state there again, or have the jumpbox made anew",
+        )
+    if disk.capacityInKB // 2**20 == wish.disk_gb:
+        return None
+    if disk.capacityInKB > wish.disk_gb * 2**20:
+        raise Refused(
+            f"{wish.name}: a disk of {disk.capacityInKB // 2**20} GiB cannot shrink to {wish.disk_gb}",
             do="set jumpbox.disk_gb to what is there, or more",
         )
-    disks[0].capacityInKB = wish.disk_gb * 2**20
-    disks[0].capacityInBytes = wish.disk_gb * 2**30
-    return new("VirtualDeviceConfigSpec", operation="edit", device=disks[0])
+    _resize(disk, wish.disk_gb)
+    return new("VirtualDeviceConfigSpec", operation="edit", device=disk)
 
 
 def _autostart(session: Any, vm: Any, *, starts: bool) -> None:

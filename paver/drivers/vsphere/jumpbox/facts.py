@@ -18,6 +18,8 @@ UPLOADED = "paver.uploaded"
 """Set once all disks are there: a VM that has it is brought to its end, one without it is made anew."""
 UNTOLD = "paver.untold"
 """Set beside it where the host did not tell what arrived: why."""
+DATA_DISK = "paver.data-disk"
+"""Set at birth where the image has a data disk, the second one on the controller of the first."""
 
 _SEARCH = ("name", "config.extraConfig")
 _DETAILS = (
@@ -35,6 +37,7 @@ class JumpboxFacts(Facts):
     """The jumpbox as it is. What paver did not write (on an adopted one) is None.
 
     Attributes:
+        disk_gb: size of the disk that its state lies on, None where that is not there.
         host_keys: public host keys that it published since it was switched on.
         untold: why what arrived of the image was not compared; None where it was, or paver did not upload it.
     """
@@ -110,7 +113,7 @@ def marked(session: Any, *, site: str, kind: str) -> Iterator[Found]:
 def of(session: Any, found: Found, *, datastore: str | None = None) -> JumpboxFacts:
     """Returns the facts of a VM; the datastore that is wished stands in them by the name that it is wished by."""
     boot = first_boot.read(found.extra)
-    disks = [device for device in found.devices if hasattr(device, "capacityInKB")]
+    disk = state_disk(found)
     lies = str(found.details["config.files.vmPathName"] or "")[1:].partition("]")[0] or None
     if (
         datastore is not None
@@ -136,11 +139,37 @@ def of(session: Any, found: Found, *, datastore: str | None = None) -> JumpboxFa
         keys=boot.keys if boot else None,
         cpus=found.details["config.hardware.numCPU"],
         memory_mb=found.details["config.hardware.memoryMB"],
-        disk_gb=int(disks[0].capacityInKB) // 2**20 if disks else None,
+        disk_gb=int(disk.capacityInKB) // 2**20 if disk is not None else None,
         autostart=_autostart(session, found.vm),
         host_keys=host_keys(found.extra) if found.running else None,
         untold=found.extra.get(UNTOLD),
     )
+
+
+def disks(devices: list[Any]) -> list[Any]:
+    """Returns a VM's disks."""
+    return [device for device in devices if hasattr(device, "capacityInKB")]
+
+
+def has_data_disk(found: Found) -> bool:
+    """Returns whether the image that the VM was made of has a data disk."""
+    return found.extra.get(DATA_DISK) == "true"
+
+
+def state_disk(found: Found) -> Any | None:
+    """Returns the disk of the machine's state: its data disk, the first one where the image has none.
+
+    A disk that somebody attached besides, with artefacts, is neither.
+    """
+    # In the order of their places: that of the list is not promised, and changes with what is changed.
+    there = sorted(disks(found.devices), key=_place)
+    if not has_data_disk(found):
+        return there[0] if there else None
+    return next((disk for disk in there[1:] if _place(disk) == (there[0].controllerKey, 1)), None)
+
+
+def _place(disk: Any) -> tuple[int, int]:
+    return disk.controllerKey or 0, disk.unitNumber or 0
 
 
 def cards(devices: list[Any]) -> list[Any]:

@@ -41,7 +41,7 @@ class Jumpbox(Resource[JumpboxFacts]):
             the machine learns at its first boot.
         cpus: number of CPUs.
         memory_mb: memory in MiB.
-        disk_gb: size of the first disk in GiB; it only grows.
+        disk_gb: size of the data disk in GiB, of the only one where the image has none; it only grows.
         autostart: whether the host starts it; None where high availability does.
     """
 
