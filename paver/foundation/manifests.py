@@ -17,6 +17,8 @@ UPDATE = {
 }
 
 _BEFORE_RESOLVED = ("ubuntu-xenial", "ubuntu-bionic", "ubuntu-jammy")
+_DNS_DAYS = 3650
+"""How long the certificates of BOSH DNS hold, CredHub's most. By default it is a year, and nothing makes them anew then."""
 
 
 def cloud_config(site: Site, under: Paved) -> dict[str, Any]:
@@ -114,7 +116,7 @@ def runtime_config(artefact: ResourceId) -> dict[str, Any]:
             {
                 "name": "/dns_api_tls_ca",
                 **certificate,
-                "options": {"is_ca": True, "common_name": "dns-api-tls-ca"},
+                "options": {"is_ca": True, "common_name": "dns-api-tls-ca", "duration": _DNS_DAYS},
             },
             *(
                 {
@@ -125,6 +127,7 @@ def runtime_config(artefact: ResourceId) -> dict[str, Any]:
                         "common_name": "api.bosh-dns",
                         "alternative_names": ["api.bosh-dns"],
                         "extended_key_usage": usage,
+                        "duration": _DNS_DAYS,
                     },
                 }
                 for side, usage in uses.items()

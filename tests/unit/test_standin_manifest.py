@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from paver.foundation import manifests, places
-from paver.lab.standins import director_configs, director_interpolation, director_manifest
+from paver.lab.standins import credhub_generate, director_configs, director_interpolation, director_manifest
 from paver.lab.standins.director_manifest import Known
 from paver.lab.standins.director_network import Address
 from paver.lab.standins.director_tasks import TaskError
@@ -118,6 +119,16 @@ def test_addons_of_a_runtime_config_run_where_they_are_included() -> None:
     elsewhere = {**runtime, "addons": [{**addon, "include": {"stemcell": [{"os": "windows2019"}]}}]}
     [instance] = director_manifest.plan(MANIFEST, known(runtime=(elsewhere,))).instances
     assert [job.name for job in instance.jobs] == ["server"]
+
+
+def test_the_certificates_of_bosh_dns_do_not_end_after_credhubs_year() -> None:
+    made: dict[str, dict[str, Any]] = {}
+    for wish in manifests.runtime_config(places.ARTEFACT)["variables"]:
+        made[wish["name"]] = credhub_generate.certificate(wish["options"], made.__getitem__)
+    assert set(made) == {"/dns_api_tls_ca", "/dns_api_server_tls", "/dns_api_client_tls"}
+    for parts in made.values():
+        shown = x509.load_pem_x509_certificate(parts["certificate"].encode())
+        assert (shown.not_valid_after_utc - shown.not_valid_before_utc).days == 3650
 
 
 @pytest.mark.parametrize(
