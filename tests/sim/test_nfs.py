@@ -255,6 +255,7 @@ def test_a_server_that_nobody_is_does_not_answer_and_nothing_hangs(place: Place)
     assert "2049" in silence.value.do
 
 
+@pytest.mark.timeout(45)  # the client itself gives up after 60 s
 def test_a_server_that_takes_calls_and_answers_none_is_given_up_in_time(place: Place) -> None:
     with place.server() as server:
         server("STOP")
@@ -264,6 +265,7 @@ def test_a_server_that_takes_calls_and_answers_none_is_given_up_in_time(place: P
     assert place.clients() == []
 
 
+@pytest.mark.timeout(45)  # the client itself gives up after 60 s
 def test_a_server_that_falls_silent_in_the_middle_is_given_up_and_leaves_nothing_half(place: Place) -> None:
     os.truncate(place.served / "iso" / ISO, LARGE)
     with place.server() as server:
