@@ -33,8 +33,8 @@ THEIR_OWN = (
 """What the lab's servers were raised with."""
 CLIENTS = [r"/crane/\.docker/config\.json$"]
 """What the test of crane logged in with: that client's own file, and no part of the site."""
-SERVER = rb"[^\0]*/minio\0server\0"
-"""On its own VM, where BOSH's process manager gives it its own password in its environment."""
+SERVER = rb"(setpriv\0--pdeathsig\0KILL\0--\0)?[^\0]*/minio\0server\0"
+"""On its own VM, where BOSH's process manager gives it its own password in its environment, and starts it by `setpriv`."""
 
 
 @pytest.fixture(scope="session")
