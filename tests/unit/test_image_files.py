@@ -38,6 +38,7 @@ def test_a_whole_image_holds_in_every_part(tmp_path: Path) -> None:
         "structure",
         "digests",
         "disk paver-jumpbox-disk1.vmdk",
+        "disk vmdisk2",
         "sha256",
         "signature",
         "bill",
@@ -47,6 +48,7 @@ def test_a_whole_image_holds_in_every_part(tmp_path: Path) -> None:
         "provenance",
     ]
     assert "4 grains" in found["disk paver-jumpbox-disk1.vmdk"]
+    assert "100 GiB" in found["disk vmdisk2"]
     assert "8 files" in found["sha256"]
     assert found["bill"] == "3 Debian packages, 1 wheels, 1 programs"
     assert found["CycloneDX"].startswith("5 things")
