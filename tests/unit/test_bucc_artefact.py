@@ -22,7 +22,7 @@ def manifest(**changed: Any) -> dict[str, Any]:
         "format": FORMAT,
         "files": {"bucc/bin/bucc": {"sha256": DIGEST}, "stemcell.tgz": {"sha256": DIGEST}},
         "bucc": {"tree": "bucc"},
-        "stemcell": {"name": "noble", "os": "ubuntu-noble", "version": "1", "file": "stemcell.tgz"},
+        "stemcell": {"name": "noble", "os": "ubuntu-noble", "version": "1.10", "file": "stemcell.tgz"},
         "releases": {},
         **changed,
     }
@@ -58,11 +58,15 @@ def test_what_is_no_manifest_is_bad_input_and_nothing_else(document: Any) -> Non
         checked(json.dumps(document).encode())
 
 
+STEMCELL = "name: noble\nversion: 1.10\noperating_system: ubuntu-noble\nsha1: x\n"
+
+
 class Machine:
     """A jumpbox on which an artefact was unpacked: `files` are its regular ones."""
 
-    def __init__(self, files: list[str], size: int, kind: str = "file") -> None:
+    def __init__(self, files: list[str], size: int, kind: str = "file", stemcell: str = STEMCELL) -> None:
         self.files = files
+        self.stemcell = stemcell
         self.kind = kind
         self.size = size
         self.ran: list[str] = []
@@ -74,8 +78,11 @@ class Machine:
     def mkdir(self, path: str, _: int, owner: str) -> None:
         self.owners[path] = owner
 
-    def run(self, argv: list[str], **_: object) -> None:
+    def run(self, argv: list[str], **_: object) -> Any:
+        if argv[-1] == "*stemcell.MF":
+            return SimpleNamespace(out=self.stemcell.encode())
         self.ran.append(argv[0])
+        return None
 
     def stat(self, _: str) -> Any:
         return SimpleNamespace(kind=self.kind, size=self.size)
@@ -135,3 +142,25 @@ def test_a_link_in_place_of_the_manifest_is_not_followed(monkeypatch: pytest.Mon
     with pytest.raises(BadInput, match="no manifest"):
         unpack(machine, monkeypatch)
     assert machine.ran == ["tar"]
+
+
+@pytest.mark.parametrize(
+    ("stemcell", "seen"),
+    [
+        (
+            STEMCELL.replace("1.10", "1.1"),
+            "stemcell.MF: name noble, version 1.1, operating_system ubuntu-noble",
+        ),
+        (STEMCELL.replace("noble", "noble-go_agent", 1), "stemcell.MF: name noble-go_agent, version 1.10"),
+        ("", "stemcell.MF: not to be read"),
+        ("[", "stemcell.MF: not to be read"),
+    ],
+)
+def test_a_stemcell_that_is_not_what_the_manifest_says_is_refused_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, stemcell: str, seen: str
+) -> None:
+    machine = Machine(LISTED, 100, stemcell=stemcell)
+    with pytest.raises(BadInput, match="is not what its manifest says") as refused:
+        unpack(machine, monkeypatch)
+    assert seen in refused.value.seen
+    assert "mv" not in machine.ran

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
+
+import yaml
 
 from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Verb, Writer
 from paver.foundation import record
@@ -16,6 +18,8 @@ TREES = PurePosixPath("/var/lib/paver/bucc/trees")
 FORMAT = "paver.bucc-artefact/1"
 MOST_MANIFEST_BYTES = 4 * 1024 * 1024
 _LISTING = 120.0
+UPLOADED = ("bosh-dns", "minio", "docker-registry")
+"""The releases that paver uploads to the director."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,8 @@ class Artefact(Resource[ArtefactFacts]):
                 why="nothing is known of them, and BUCC would run them",
                 do="make the artefact anew; docs/reference/bucc-artefact.md says what is in one",
             )
+        for file, member, told in _told(machine.read_file(str(draft / "manifest.json")) or b""):
+            agrees(machine, draft / file, member, told)
         machine.run(["mv", "--no-target-directory", str(draft), str(tree)])
         record.write(world, self.at, self.id, self.wish(), complete=True)
 
@@ -118,6 +124,48 @@ class Artefact(Resource[ArtefactFacts]):
         world.writing(at).remove(facts.address["tree"], recursive=True)
         if facts.mark is not None:
             record.remove(world, at, facts.mark.id)
+
+
+def _told(data: bytes) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yields of what goes to the director file, its own manifest's name, and what ours says that stands there."""
+    manifest = json.loads(data)
+    stemcell, releases = manifest["stemcell"], manifest["releases"]
+    told = {"name": stemcell["name"], "version": stemcell["version"], "operating_system": stemcell["os"]}
+    yield str(stemcell["file"]), "stemcell.MF", told
+    for name in UPLOADED:
+        if (release := releases.get(name, {})).get("file"):
+            yield (
+                str(release["file"]),
+                "release.MF",
+                {"name": name, "version": str(release.get("version", ""))},
+            )
+
+
+def agrees(machine: Any, path: PurePosixPath, member: str, told: Mapping[str, str]) -> None:
+    """Does nothing if a tarball is what the manifest calls it: a director knows it by its own words alone.
+
+    Raises:
+        BadInput: it is something else.
+    """
+    argv = ["tar", "--extract", "--gzip", "--to-stdout", "--occurrence=1", "--wildcards"]
+    ran = machine.run([*argv, "--file", str(path), f"*{member}"], timeout=_LISTING, check=False)
+    try:
+        # Whatever looks like a number: versions are text.
+        found = yaml.load(ran.out, Loader=yaml.BaseLoader)  # noqa: S506 (it makes text, lists and maps only)
+        says = {key: str(found[key]) for key in told}
+    except (yaml.YAMLError, KeyError, TypeError):
+        says = {}
+    if says != told:
+        raise BadInput(
+            f"{path.name} in BUCC's artefact is not what its manifest says",
+            seen=f"manifest.json: {_words(told)}\n{member}: {_words(says) or 'not to be read'}",
+            why="the director would know it by other words, and it would be looked for in vain",
+            do="correct manifest.json; docs/reference/bucc-artefact.md says what is in one",
+        )
+
+
+def _words(told: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in told.items())
 
 
 def checked(data: bytes) -> list[tuple[str, str]]:
