@@ -270,6 +270,11 @@ def _diff(arguments: argparse.Namespace) -> int:
                 *found.packages,
                 *([] if found.bills else ["the bills are not both there: packages were not compared"]),
                 *_some(found.files),
+                *(
+                    [f"{len(found.times)} files differ by their time alone (`--json` names them)"]
+                    if found.times
+                    else []
+                ),
                 f"the disks differ in {len(found.regions)} places, {size / 1e6:.1f} MB in all",
             ]
         )

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from paver.errors import BadInput
 from paver.image import bill, inside, published
@@ -29,12 +30,15 @@ class Difference:
         packages: of the bills, a line each.
         files: of the root file systems, a line each; None where a disk has none that paver reads. Those that are the
             same may still lie elsewhere.
+        times: files that differ by nothing but when they were changed, a line each: another lock's epoch is another time
+            of thousands.
         regions: of the disks, as (first byte, bytes).
         bills: whether both bills were there to be compared.
     """
 
     packages: tuple[str, ...]
     files: tuple[str, ...] | None
+    times: tuple[str, ...]
     regions: tuple[tuple[int, int], ...]
     bills: bool
 
@@ -61,18 +65,31 @@ def diff(old: Path, new: Path) -> Difference:
                 seen=" and ".join(f"{each.capacity} bytes" for each in readers),
             )
         regions = tuple(_joined(_different(readers[0].grains(), readers[1].grains())))
-        changed = _in_files(one, other) if regions else ()
-    return Difference(tuple(packages), changed, regions, known)
+        changed = _in_files(one, other) if regions else []
+    return Difference(
+        tuple(packages),
+        None if changed is None else tuple(file.line for file in changed if not file.time_alone),
+        tuple(file.line for file in changed or () if file.time_alone),
+        regions,
+        known,
+    )
 
 
-def files(old: Ext4, new: Ext4) -> Iterator[str]:
+class Changed(NamedTuple):
+    """A file that is not the same in two file systems: a line on it, and whether it differs by its time alone."""
+
+    line: str
+    time_alone: bool = False
+
+
+def files(old: Ext4, new: Ext4) -> Iterator[Changed]:
     """Yields the files, by path, that one file system has and the other not (`-`, `+`), or otherwise (`~`)."""
     before, after = dict(old.files()), dict(new.files())
     for path in sorted(before.keys() | after.keys()):
         if path not in after or path not in before:
-            yield f"{'-' if path in before else '+'} {path}"
+            yield Changed(f"{'-' if path in before else '+'} {path}")
         elif told := list(_otherwise(old, before[path], new, after[path])):
-            yield f"~ {path}  {', '.join(told)}"
+            yield Changed(f"~ {path}  {', '.join(told)}", told[0].startswith("time "))
 
 
 def _otherwise(old: Ext4, before: Node, new: Ext4, after: Node) -> Iterator[str]:
@@ -89,10 +106,10 @@ def _otherwise(old: Ext4, before: Node, new: Ext4, after: Node) -> Iterator[str]
         yield f"time {before.changed} → {after.changed}"
 
 
-def _in_files(old: Ova, new: Ova) -> tuple[str, ...] | None:
+def _in_files(old: Ova, new: Ova) -> list[Changed] | None:
     try:
         systems = [inside.root(Disk(_disk(ova)), ova.name, _MOST) for ova in (old, new)]
-        return tuple(files(*systems))
+        return list(files(*systems))
     except BadInput:  # an image of others: where its disk differs is all that is told of it
         return None
 

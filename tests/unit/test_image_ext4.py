@@ -199,7 +199,8 @@ def test_a_disk_without_a_root_partition_is_refused() -> None:
 
 
 def compared(data: bytes, changed: bytes) -> list[str]:
-    return list(diff.files(Ext4(Memory(data), 0, name="x"), Ext4(Memory(changed), 0, name="y")))
+    found = diff.files(Ext4(Memory(data), 0, name="x"), Ext4(Memory(changed), 0, name="y"))
+    return [file.line for file in found if not file.time_alone]
 
 
 def test_files_of_the_same_bytes_and_rights_do_not_differ(data: bytes) -> None:
@@ -226,6 +227,14 @@ def test_of_a_file_that_has_another_mode_owner_or_time_that_is_told(data: bytes,
     assert compared(data, bytes(changed)) == [
         f"~ /holes  mode {before} → -rw-r-----, owner 0:0 → 7:0, time {holes.changed} → {holes.changed + 60}"
     ]
+
+
+def test_a_file_that_differs_by_its_time_alone_is_told_apart(data: bytes, system: Ext4) -> None:
+    holes = system.node("/holes")
+    changed = bytearray(data)
+    struct.pack_into("<I", changed, data.index(holes.block) - 0x28 + 0x10, holes.changed + 60)
+    [found] = diff.files(system, Ext4(Memory(bytes(changed)), 0, name="y"))
+    assert found == (f"~ /holes  time {holes.changed} → {holes.changed + 60}", True)
 
 
 def test_where_a_link_leads_is_its_content(data: bytes) -> None:

@@ -155,7 +155,7 @@ def _differences(first: Path, again: Path) -> list[str]:
         found = diff.diff(first, again)
     except BadInput as error:
         return [error.what, error.seen]
-    files = found.files or ()
+    files = (*(found.files or ()), *found.times)
     size = sum(length for _, length in found.regions)
     return [
         *found.packages,
