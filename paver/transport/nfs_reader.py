@@ -225,6 +225,9 @@ def _poured(asked: Asked, size: int, limit: float, quiet: float, sink: IO[bytes]
     digest, done, told = hashlib.sha256(), 0, time.monotonic()
     try:
         for piece in pieces(["nfs-cat", asked.url(asked.path)], quiet):
+            if done + len(piece) > size:
+                # Room was looked for by that size: a file that grows fills no disk.
+                raise Ended("changed", f"more than the {size} bytes came that it had")
             digest.update(piece)
             sink.write(piece)
             done += len(piece)

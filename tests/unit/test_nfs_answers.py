@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,3 +114,13 @@ def test_every_end_is_told_with_what_to_do(end: str, kind: type[PaverError]) -> 
     assert type(trouble.value) is kind
     assert trouble.value.what
     assert trouble.value.do
+
+
+def test_a_file_that_grows_while_it_is_read_fills_no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nfs_reader, "pieces", lambda _argv, _quiet: iter([b"12345", b"6", b"7" * 1000]))
+    asked: Any = SimpleNamespace(path="iso", url=lambda path: path)
+    sink = io.BytesIO()
+    with pytest.raises(nfs_reader.Ended) as ended:
+        nfs_reader._poured(asked, 5, 1.0, 1.0, sink)
+    assert ended.value.told["end"] == "changed"
+    assert sink.getvalue() == b"12345"
