@@ -1,4 +1,4 @@
-"""The data disk: state and artefacts, on a disk of their own that outlives the machine.
+"""The data disk: state and artefacts, on a disk of their own, which can be detached before the machine is deleted.
 
 A disk that holds anything at all is never formatted: not a partition, not a file system, not a byte at its beginning or end.
 Nor does one hide what `/var/lib/paver` holds already: where state is in two places, or not where it was, somebody decides.

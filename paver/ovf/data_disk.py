@@ -6,6 +6,8 @@ DSP0243, 9.1: of an empty disk the capacity may be `${KEY}`, the value of a prop
 
 from __future__ import annotations
 
+import re
+
 from paver.errors import BadInput
 from paver.ovf.descriptor import items_of
 from paver.ovf.model import Descriptor, Disk, Property
@@ -52,13 +54,19 @@ def of(descriptor: Descriptor, where: str) -> Disk | None:
 
 
 def literal(descriptor: Descriptor) -> str:
-    """Returns the descriptor's text with numbers for capacities that are properties' values.
+    """Returns the descriptor's text with numbers for capacities that are properties' values, and without these properties.
 
-    So it depends on no host whether it knows such disks: a bare one keeps no properties.
+    So it depends on no host whether it knows such disks, or properties: a bare one keeps none.
     """
     text = descriptor.text
     for disk in descriptor.disks:
         if disk.sized_by:
             default = next(each.value for each in descriptor.properties if each.key == disk.sized_by)
             text = text.replace(f"${{{disk.sized_by}}}", default)
+            text = re.sub(
+                rf'\s*<Property [^>]*ovf:key="{re.escape(disk.sized_by)}".*?</Property>',
+                "",
+                text,
+                flags=re.DOTALL,
+            )
     return text

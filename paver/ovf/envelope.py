@@ -139,7 +139,8 @@ def _hardware(system: System) -> Iterator[str]:
 
 def _product(system: System) -> Iterator[str]:
     product = system.product or Product()
-    yield "<ProductSection>"
+    # Not required: a host that knows no properties may pass over it, and refuses a required section that it does not know.
+    yield '<ProductSection ovf:required="false">'
     yield "  <Info>The product</Info>"
     named = (
         ("Product", product.name),

@@ -410,6 +410,7 @@ def test_a_data_disk_is_declared_empty_behind_the_first_one_its_size_a_property(
     assert [item["ResourceSubType"] for item in items if item["InstanceID"] == "3"] == ["VirtualSCSI"]
     assert len({item["InstanceID"] for item in items}) == len(items)
     assert all(list(item) == sorted(item) for item in items)
+    assert [each.get(f"{ovf}required") for each in root.iter(f"{ovf}ProductSection")] == ["false"]
     [property_] = root.iter(f"{ovf}Property")
     assert property_.get(f"{ovf}qualifiers") == "MinValue(8),MaxValue(4096)"
 
@@ -420,6 +421,7 @@ def test_a_descriptor_can_be_had_with_numbers_alone(tmp_path: Path) -> None:
         text = data_disk.literal(ova.descriptor)
         assert "${" in ova.descriptor.text
     assert "${" not in text
+    assert "<Property" not in text
     assert descriptor.parse(text.encode(), where="x").disks[1].capacity == 64 * 2**30
 
 

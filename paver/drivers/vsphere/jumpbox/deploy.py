@@ -49,7 +49,7 @@ def create(world: Writer, wish: Jumpbox) -> None:
     if found is None:
         _deploy(world, session, wish)
         found = _mine(world, session, wish)
-    _finish(world, session, wish, found)
+    _finish(world, session, wish, found, _grown(wish, found))
 
 
 def _begun_for(world: Writer, wish: Jumpbox, found: Found) -> bool:
@@ -70,9 +70,11 @@ def change(world: Writer, wish: Jumpbox, seen: JumpboxFacts, fields: frozenset[s
         session.task(vm, "Rename_Task", newName=wish.name)
     if "keys" in fields:
         _let_in(world, session, wish, vm)
+    # What the disk refuses, it refuses before the machine is shut down for anything else.
+    disk = _grown(wish, found)
     if fields & {"cpus", "memory_mb"} and found.running:
         _shut_down(world, session, vm)
-    _finish(world, session, wish, found)
+    _finish(world, session, wish, found, disk)
 
 
 def _let_in(world: Writer, session: Any, wish: Jumpbox, vm: Any) -> None:
@@ -235,13 +237,12 @@ def _network(session: Any, wish: Jumpbox) -> Any:
 # Bringing it to its end -------------------------------------------------------------------------------------
 
 
-def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found) -> None:
+def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found, disk: Any) -> None:
     spec = marks.spec({})
     if wish.cpus is not None and wish.cpus != found.details["config.hardware.numCPU"]:
         spec.numCPUs = wish.cpus
     if wish.memory_mb is not None and wish.memory_mb != found.details["config.hardware.memoryMB"]:
         spec.memoryMB = wish.memory_mb
-    disk = _grown(wish, found)
     if disk is not None:
         spec.deviceChange = [disk]
     if spec.numCPUs or spec.memoryMB or spec.deviceChange:
@@ -273,6 +274,12 @@ def _grown(wish: Jumpbox, found: Found) -> Any:
         raise Refused(
             f"{wish.name}: a disk of {disk.capacityInKB // 2**20} GiB cannot shrink to {wish.disk_gb}",
             do="set jumpbox.disk_gb to what is there, or more",
+        )
+    if getattr(disk.backing, "parent", None) is not None:
+        raise Refused(
+            f"{wish.name} has a snapshot, and its disk cannot grow",
+            why="vSphere enlarges no disk that has a parent",
+            do="delete the VM's snapshots, then run the same command again",
         )
     _resize(disk, wish.disk_gb)
     return new("VirtualDeviceConfigSpec", operation="edit", device=disk)
