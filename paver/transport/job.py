@@ -1,7 +1,7 @@
 """Long-running commands as jobs: started detached under an id, or attached to if they run already.
 
 A job outlives the session that started it and paver itself; its log is followed from any offset. The attendant
-over there is `job_runner`, sent as source text, so that both sides are always of one version.
+over there is `job_runner`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from paver.errors import BadInput, PaverError, Unobservable
+from paver.transport import sent
 from paver.transport.machine import MachineReader, MachineWriter
 from paver.transport.shell import Ran
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
-_BOOT = "import sys;s=sys.stdin.buffer;exec(compile(s.read(int(s.readline())),'job_runner','exec'),{'__name__':'__main__'})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,11 +233,11 @@ def _checked(job_id: str) -> str:
 def _asked(
     machine: MachineReader, verb: str, job_id: str, *more: str, stdin: bytes = b"", on_output: Any = None
 ) -> Ran:
-    host = machine.host
-    source = Path(__file__).with_name("job_runner.py").read_bytes()
-    ran = host.shell.run(
-        [host.python, "-I", "-c", _BOOT, verb, host.jobs, job_id, *more],
-        stdin=b"%d\n" % len(source) + source + stdin,
+    ran = sent.run(
+        machine,
+        "job_runner",
+        [verb, machine.host.jobs, job_id, *more],
+        stdin=stdin,
         timeout=30 * 86400.0 if verb == "follow" else 60.0,
         on_output=on_output,
     )
@@ -261,9 +260,4 @@ def _told(machine: MachineReader, job_id: str, answer: bytes) -> JobState:
 
 
 def _not_an_answer(machine: MachineReader, job_id: str, answer: bytes) -> Unobservable:
-    return Unobservable(
-        f"{machine.name}: job {job_id} was asked, and something else answered",
-        seen=answer[:200].decode("utf-8", "replace").strip(),
-        why="something on the machine writes between what paver's own program says there",
-        do=f"look what `{machine.host.python}` runs there by itself (sitecustomize, a wrapper)",
-    )
+    return sent.not_its_answer(machine, f"job {job_id} was asked", answer)

@@ -1,6 +1,6 @@
 """A file on an NFS server, read on a machine by libnfs' programs: in user space, without a mount that could hang.
 
-The machine over there runs `nfs_reader`, sent as source text, so that both sides are always of one version.
+The machine over there runs `nfs_reader`.
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from paver.errors import BadInput, PaverError, Refused, Unobservable
+from paver.transport import sent
 from paver.transport.context import Progress
 from paver.transport.machine import MachineReader, MachineWriter
 from paver.transport.nfs_url import PORTMAPPER, Remote
 
-_BOOT = "import sys;s=sys.stdin.buffer;exec(compile(s.read(int(s.readline())),'nfs_reader','exec'),{'__name__':'__main__'})"
 _GB = 10**9
 
 LIMIT = 20.0
@@ -92,27 +91,10 @@ def _asked(
     timeout: float,
     step: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> Mapping[str, Any]:
-    host = machine.host
-    source = Path(__file__).with_name("nfs_reader.py").read_bytes()
     steps = _Steps(machine, step)
-    ran = host.shell.run(
-        # As root, since most servers answer to ports below 1024 alone.
-        [
-            *host.root,
-            host.python,
-            "-I",
-            "-c",
-            _BOOT,
-            verb,
-            remote.server,
-            str(remote.port or 0),
-            remote.path,
-            *more,
-        ],
-        stdin=b"%d\n" % len(source) + source,
-        timeout=timeout,
-        on_output=steps.take,
-    )
+    # As root, since most servers answer to ports below 1024 alone.
+    words = [verb, remote.server, str(remote.port or 0), remote.path, *more]
+    ran = sent.run(machine, "nfs_reader", words, timeout=timeout, root=True, on_output=steps.take)
     if steps.end is None:
         raise PaverError(
             f"{machine.name}: {remote.server} could not be asked for {remote.path}",
@@ -148,12 +130,7 @@ class _Steps:
             told = None
         if isinstance(told, dict):
             return told
-        raise Unobservable(
-            f"{self._machine.name}: a reader was started, and something else answered",
-            seen=line[:200].decode("utf-8", "replace").strip(),
-            why="something on the machine writes between what paver's own program says there",
-            do=f"look what `{self._machine.host.python}` runs there by itself (sitecustomize, a wrapper)",
-        )
+        raise sent.not_its_answer(self._machine, "a reader was started", line)
 
 
 _AGAIN = "run the same command again: it begins anew, nothing half stayed on the jumpbox"

@@ -1,0 +1,52 @@
+"""Programs of paver's own that run on a machine: sent as source text, so that both sides are always of one version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from paver.errors import Unobservable
+from paver.transport.machine import MachineReader
+from paver.transport.shell import Output, Ran
+
+
+def run(
+    machine: MachineReader,
+    program: str,
+    words: Sequence[str],
+    *,
+    timeout: float,
+    root: bool = False,
+    stdin: bytes = b"",
+    on_output: Output | None = None,
+) -> Ran:
+    """Runs a module of this package on a machine, with its Python, and returns what came of it.
+
+    Args:
+        machine: where it runs.
+        program: the module's name; it needs nothing but the standard library.
+        words: its arguments.
+        timeout: seconds that it may take.
+        root: it runs as root.
+        stdin: what it reads after its own source.
+        on_output: is told what it prints, as it comes.
+    """
+    host = machine.host
+    source = Path(__file__).with_name(f"{program}.py").read_bytes()
+    boot = f"import sys;s=sys.stdin.buffer;exec(compile(s.read(int(s.readline())),'{program}','exec'),{{'__name__':'__main__'}})"
+    return host.shell.run(
+        [*(host.root if root else ()), host.python, "-I", "-c", boot, *words],
+        stdin=b"%d\n" % len(source) + source + stdin,
+        timeout=timeout,
+        on_output=on_output,
+    )
+
+
+def not_its_answer(machine: MachineReader, what: str, answer: bytes) -> Unobservable:
+    """Returns the error of an answer that no program of paver's gives; `what` says what was asked."""
+    return Unobservable(
+        f"{machine.name}: {what}, and something else answered",
+        seen=answer[:200].decode("utf-8", "replace").strip(),
+        why="something on the machine writes between what paver's own program says there",
+        do=f"look what `{machine.host.python}` runs there by itself (sitecustomize, a wrapper)",
+    )
