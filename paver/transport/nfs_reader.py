@@ -83,6 +83,11 @@ class Asked:
         return f"nfs://{self.server}{path}?{settings}{port}"
 
 
+def meaning(said: str) -> str:
+    """Returns the word of what libnfs said; empty where it means nothing of these."""
+    return next((how for how, words in MEANINGS if any(word in said for word in words)), "")
+
+
 def tell(**step: Any) -> None:
     """Prints a step; whoever is not there any more to read it ends this program."""
     sys.stdout.write(json.dumps(step) + "\n")
@@ -178,9 +183,8 @@ def look(server: str, port: int, path: str, limit: float) -> tuple[Asked, int]:
             return asked, size_of(asked, limit)
         except Failed as error:
             seen.append(f"NFSv{version}: {_last(str(error))}")
-            for how, words in MEANINGS:
-                if any(word in str(error) for word in words):
-                    raise Ended(how, "\n".join(seen)) from error
+            if how := meaning(str(error)):
+                raise Ended(how, "\n".join(seen)) from error
         except Quiet:
             seen.append(f"NFSv{version}: no answer within {limit:.0f} s")
     raise Ended("unreachable", "\n".join(seen))
@@ -240,8 +244,7 @@ def _poured(asked: Asked, size: int, limit: float, quiet: float, sink: IO[bytes]
     except Failed as error:
         if _unchanged(asked, size, limit) and not done:
             raise Ended("denied", "the file is there, and not a byte of it is given") from error
-        how = next((how for how, words in MEANINGS if any(word in str(error) for word in words)), "broken")
-        raise Ended(how, _last(str(error)), done=done, size=size) from error
+        raise Ended(meaning(str(error)) or "broken", _last(str(error)), done=done, size=size) from error
     if done != size:
         raise Ended("changed", f"{done} bytes came, of {size}")
     return digest.hexdigest()
