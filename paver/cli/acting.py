@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paver.cli import closing, opening, out
 from paver.errors import BadInput, Refused, naming
@@ -119,14 +119,16 @@ def _approved(
         Refused: if it may not be carried out, or nobody confirms it.
     """
     from paver.runs import apply as applying  # noqa: PLC0415 - a verb's help does without it
+    from paver.runs import handoff  # noqa: PLC0415 - same
 
     if given is not None:
         # What can be said without asking anybody comes before hosts that may not answer.
         applying.check(session, given, tuple(arguments.allow))
     wanted = _same_request(request, given)
     fresh = session.plan(wanted)
-    under_way = _under_way(session, fresh, given)
-    if under_way is None and _took_in(session):
+    machine = handoff.reachable(session)
+    under_way = None if machine is None else _under_way(machine, fresh, given)
+    if machine is not None and under_way is None and _took_in(session, machine):
         fresh = session.plan(wanted)
     plan = under_way or given or fresh
     if not plan.pending:
@@ -147,7 +149,7 @@ def unchanged() -> Iterator[None]:
         raise
 
 
-def _under_way(session: Session, fresh: Plan, given: Plan | None) -> Plan | None:
+def _under_way(machine: Any, fresh: Plan, given: Plan | None) -> Plan | None:
     """Returns the plan that is being carried out on the jumpbox: the same command goes on with it.
 
     Raises:
@@ -155,10 +157,7 @@ def _under_way(session: Session, fresh: Plan, given: Plan | None) -> Plan | None
     """
     from paver.runs import handoff  # noqa: PLC0415 - a verb's help does without it
 
-    machine = handoff.reachable(session)
-    if machine is None:
-        return None
-    found = handoff.under_way(machine, session.site.name)
+    found = handoff.under_way(machine, fresh.site)
     if found is None:
         return None
     handoff.check_same(found, fresh, given)
@@ -166,16 +165,13 @@ def _under_way(session: Session, fresh: Plan, given: Plan | None) -> Plan | None
     return found
 
 
-def _took_in(session: Session) -> bool:
+def _took_in(session: Session, machine: Any) -> bool:
     """Takes in what a run that was left alone, or began there, sealed on the jumpbox; returns whether that was anything.
 
     Before anything is written here: two copies that are both written go different ways.
     """
     from paver.runs import handoff, wayback  # noqa: PLC0415 - a verb's help does without it
 
-    machine = handoff.reachable(session)
-    if machine is None:
-        return False
     taken = handoff.take_in(session, machine)
     wayback.forget(opening.folder_of(session.site).path)
     return taken
