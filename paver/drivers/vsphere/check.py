@@ -11,7 +11,6 @@ from paver.sitefile import tree
 from paver.sitefile.check import inside, known, out_of_boshs_way, repeated, unique
 from paver.sitefile.diagnostic import Diagnostic, Severity
 from paver.sitefile.site import Machine, Site
-from paver.transport import nfs_url
 
 _HOSTS = ("iaas", "hosts")
 _VCENTER = ("iaas", "vcenter")
@@ -122,7 +121,7 @@ def _vcenter(site: Site, wished: Settings) -> Iterator[Diagnostic]:
     installer = vcenter.installer
     if (
         installer.iso is not None
-        and installer.iso.startswith(("[", "/", nfs_url.SCHEME))
+        and installer.iso.startswith(settings.ELSEWHERE)
         and installer.sha256 is None
     ):
         yield site.source.at(

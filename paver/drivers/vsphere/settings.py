@@ -133,6 +133,10 @@ _NFS_ADVICE = "Write it as nfs://server/export/vcsa.iso; a port may follow the s
 _DATASTORE_PATH = re.compile(r"\[[^\]]+\] \S")
 
 
+ELSEWHERE = ("[", "/", nfs_url.SCHEME)
+"""How an ISO begins that does not lie beside the site file: on a datastore, on the jumpbox, on an NFS server."""
+
+
 def _iso(text: str) -> str:
     if text.startswith("["):
         if not _DATASTORE_PATH.match(text):

@@ -16,7 +16,6 @@ from paver.drivers.vsphere.vcsa.appliance import Appliance
 from paver.drivers.vsphere.vcsa.install import Order
 from paver.drivers.vsphere.vcsa.installer import PROGRAM, Installer
 from paver.sitefile.site import Site
-from paver.transport import nfs_url
 
 PHASE = "vcenter"
 KINDS: tuple[type[Resource[Any]], ...] = (Installer, Appliance, Anchor)
@@ -98,7 +97,7 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
 def _unpacked(iso: str, sha256: str | None, host: Endpoint[Any, Any]) -> Iterator[Resource[Any]]:
     """Yields the unpacked installer; an ISO beside the site file is brought to the jumpbox first."""
     source: Any = iso
-    if not iso.startswith(("[", "/", nfs_url.SCHEME)):
+    if not iso.startswith(settings.ELSEWHERE):
         yield File(
             id=ISO_FILE,
             phase="jumpbox",
