@@ -323,13 +323,7 @@ def write_outcome(folder: Path, report: Report, journal: Path) -> None:
     error = report.error
     if error is not None:
         told = error if isinstance(error, PaverError) else fault(error, "the run")
-        document["error"] = {
-            "do": told.do,
-            "exit": told.exit_code,
-            "seen": told.seen,
-            "what": told.what,
-            "why": told.why,
-        }
+        document["error"] = {"exit": told.exit_code, **told.document()}
     draft = folder / "outcome.json.draft"
     draft.write_bytes(canonical.dumps(document))
     draft.replace(folder / "outcome.json")
