@@ -85,7 +85,8 @@ class Artefact(Resource[ArtefactFacts]):
         machine.run(["tar", "--extract", "--no-same-owner", "--file", self.source, "--directory", str(draft)])
         status = machine.stat(str(draft / "manifest.json"))
         small = status is not None and status.kind == "file" and status.size <= MOST_MANIFEST_BYTES
-        files = checked((machine.read_file(str(draft / "manifest.json")) if small else None) or b"")
+        manifest = (machine.read_file(str(draft / "manifest.json")) if small else None) or b""
+        files = checked(manifest)
         lines = "".join(f"{digest}  {draft / name}\n" for name, digest in files)
         world.report("Checking every file")
         machine.run(["sha256sum", "--check", "--quiet", "--strict", "-"], input=lines.encode())
@@ -102,7 +103,7 @@ class Artefact(Resource[ArtefactFacts]):
                 why="nothing is known of them, and BUCC would run them",
                 do="make the artefact anew; docs/reference/bucc-artefact.md says what is in one",
             )
-        for file, member, told in _told(machine.read_file(str(draft / "manifest.json")) or b""):
+        for file, member, told in _told(manifest):
             agrees(machine, draft / file, member, told)
         machine.run(["mv", "--no-target-directory", str(draft), str(tree)])
         record.write(world, self.at, self.id, self.wish(), complete=True)
