@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import json
 import socket
@@ -328,6 +329,22 @@ def test_a_disconnected_host_is_left_alone_and_taken_up_again(site: Site) -> Non
     vsim.wait(host.ReconnectHost_Task(None, None))
     assert host.runtime.connectionState == "connected"
     assert fault(lambda: vm.PowerOnVM_Task(None)) is None
+
+
+def test_a_host_in_maintenance_starts_no_machine(site: Site) -> None:
+    _, host = acts.managed(site)
+    made = acts.machine(site)
+    vsim.wait(host.EnterMaintenanceMode_Task(0, None, None))
+    assert fault(lambda: made.PowerOnVM_Task(None)) == "InvalidState"
+    vsim.wait(host.ExitMaintenanceMode_Task(0))
+    assert fault(lambda: made.PowerOnVM_Task(None)) is None
+
+
+def test_hosts_and_vcenter_tell_when_their_evaluation_ends(site: Site) -> None:
+    for content in (site.host(), site.center()):
+        told = {one.key: one.value for one in content.licenseManager.evaluation.properties}
+        left = told["expirationDate"] - dt.datetime.now(dt.UTC)
+        assert dt.timedelta(days=59) < left <= dt.timedelta(days=60)
 
 
 def test_a_host_that_was_installed_anew_is_taken_back_by_an_account_and_its_certificate_and_no_other_way(

@@ -7,13 +7,21 @@ looked at side by side; what one refuses does not hide what another one shows.
 from __future__ import annotations
 
 import concurrent.futures
+import datetime as dt
 import re
 import ssl
 from collections.abc import Iterator
 from typing import Any
 
 from paver.driver import BadInput, Finding, Grade, PaverError, Unobservable
-from paver.drivers.vsphere import endpoints, preflight_nfs, preflight_room, preflight_state, settings
+from paver.drivers.vsphere import (
+    endpoints,
+    evaluation,
+    preflight_nfs,
+    preflight_room,
+    preflight_state,
+    settings,
+)
 from paver.drivers.vsphere.host import licence, reading
 from paver.drivers.vsphere.settings import Host
 from paver.ovf.ova import Ova
@@ -177,6 +185,8 @@ def _inside(site: Site, name: str, session: Any) -> Iterator[Finding]:
 def _licence(name: str, host: Host, session: Any) -> Finding:
     seen = licence.look(session)
     shown = f"{seen.name}, edition {seen.edition}"
+    if seen.evaluates and host.licence is None:
+        return _evaluation(name, shown, evaluation.until(session))
     if seen.writes:
         return Finding(subject=name, check="licence", seen=shown)
     if host.licence is not None:
@@ -188,6 +198,20 @@ def _licence(name: str, host: Host, session: Any) -> Finding:
         seen=shown,
         why="the free licence makes the API read-only",
         do=f"set iaas.hosts.{name}.licence to a reference, or start the 60-day evaluation on the host",
+    )
+
+
+def _evaluation(name: str, shown: str, end: dt.datetime | None) -> Finding:
+    if end is None or evaluation.left(end) > evaluation.SOON:
+        seen = shown if end is None else f"{shown}, {evaluation.words(end)}"
+        return Finding(subject=name, check="licence", seen=seen)
+    return Finding(
+        subject=name,
+        check="licence",
+        grade=Grade.REFUSED if evaluation.left(end) < 0 else Grade.WARNING,
+        seen=f"{shown}, {evaluation.words(end)}",
+        why="after its evaluation a host starts no machine any more, and leaves its vCenter",
+        do=f"set iaas.hosts.{name}.licence to a reference",
     )
 
 

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from paver.driver import Check, Endpoint, Facts, PaverError, Reader, Refused, Resource, Secret, Writer
-from paver.drivers.vsphere import ledger
+from paver.drivers.vsphere import evaluation, ledger
 from paver.drivers.vsphere.host.setting import declared
 
-EVALUATION = "00000-00000-00000-00000-00000"
 FREE = "esxBasic"
 """How the editions of the free licence begin."""
 
@@ -41,14 +40,19 @@ class Seen:
         """False for the free licence."""
         return not self.edition.startswith(FREE)
 
+    @property
+    def evaluates(self) -> bool:
+        """True where no licence was assigned."""
+        return self.key == evaluation.KEY
+
 
 def look(session: Any) -> Seen:
     """Returns the licence in force; without any the host runs its evaluation."""
     licences = session.value(session.content.licenseManager, "licenses") or ()
     if not licences:
-        return Seen(EVALUATION, "Evaluation Mode", "eval")
+        return Seen(evaluation.KEY, "Evaluation Mode", "eval")
     # The evaluation stays in the list behind a licence that was assigned.
-    first = next((one for one in licences if one.licenseKey != EVALUATION), licences[0])
+    first = next((one for one in licences if one.licenseKey != evaluation.KEY), licences[0])
     return Seen(first.licenseKey, first.name, first.editionKey)
 
 
@@ -115,9 +119,14 @@ class Licence(Resource[LicenceFacts]):
         self.create(world)
 
     def checks(self, world: Reader, facts: LicenceFacts) -> Iterable[Check]:
-        """Yields that the host can be written to."""
-        seen = look(world.session(self.at))
+        """Yields that the host can be written to, and of an evaluation that it goes on."""
+        session = world.session(self.at)
+        seen = look(session)
         yield Check("the licence lets the API write", seen.writes, f"{seen.name}, edition {facts.edition}")
+        if seen.evaluates:
+            host = self.at.name.partition(":")[2]
+            do = f"set iaas.hosts.{host}.licence to a reference, then `paver apply`"
+            yield evaluation.check(host, evaluation.until(session), do)
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[LicenceFacts]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from paver.driver import STORE, Check, Endpoint, Facts, PaverError, Reader, Resource, Secret, Verb, Writer
+from paver.drivers.vsphere import evaluation
 from paver.drivers.vsphere.endpoints import APPLIANCE, VCENTER
 from paver.drivers.vsphere.vcsa import expiry
 
@@ -73,10 +74,14 @@ class Anchor(Resource[AnchorFacts]):
         self.create(world)
 
     def checks(self, world: Reader, facts: AnchorFacts) -> Iterable[Check]:
-        """Yields that vCenter's certificate leads to it, that it is a vCenter, and how long its root's password holds."""
+        """Yields that vCenter's certificate leads to it, that it is a vCenter, how long it may run and root's password holds."""
         del facts
-        about = world.session(VCENTER).content.about
+        vcenter = world.session(VCENTER)
+        about = vcenter.content.about
         yield Check("vCenter proves itself by it", about.apiType == "VirtualCenter", about.fullName)
+        if evaluation.of_vcenter(vcenter):
+            do = "assign it a licence in vCenter (Administration, Licenses): all hosts leave it otherwise"
+            yield evaluation.check("vCenter", evaluation.until(vcenter), do)
         root = world.session(APPLIANCE).get(expiry.ROOT).json()
         yield expiry.check(self.vm, self.root_password.name, root, dt.datetime.now(dt.UTC))
 

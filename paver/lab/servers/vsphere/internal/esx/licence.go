@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
@@ -71,7 +72,10 @@ func (h *Host) showLicence(ctx *simulator.Context) {
 	h.mu.Unlock()
 	ctx.WithLock(m, func() {
 		m.LicensedEdition = l.edition
-		ctx.Update(m, []types.PropertyChange{{Name: "licenses", Val: []types.LicenseManagerLicenseInfo{l.info(h.config.Version)}}})
+		ctx.Update(m, []types.PropertyChange{
+			{Name: "licenses", Val: []types.LicenseManagerLicenseInfo{l.info(h.config.Version)}},
+			{Name: "evaluation", Val: Evaluation(time.Now())},
+		})
 	})
 }
 
@@ -87,6 +91,16 @@ func (h *Host) setLicence(id string) error {
 	h.showLicence(h.front.NewContext())
 	h.changed()
 	return nil
+}
+
+// Evaluation is that of a server which was installed a moment ago. The period is
+// shown also where another licence is in force.
+func Evaluation(now time.Time) types.LicenseManagerEvaluationInfo {
+	const hours = 60 * 24
+	return types.LicenseManagerEvaluationInfo{Properties: []types.KeyAnyValue{
+		{Key: "expirationHours", Value: int64(hours)},
+		{Key: "expirationDate", Value: now.UTC().Add(hours * time.Hour).Truncate(time.Second)},
+	}}
 }
 
 var keyFormat = regexp.MustCompile(`^([0-9A-Z]{5}-){4}[0-9A-Z]{5}$`)

@@ -16,6 +16,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"paver.lab/vsphere/internal/control"
+	"paver.lab/vsphere/internal/esx"
 	"paver.lab/vsphere/internal/front"
 	"paver.lab/vsphere/internal/refusals"
 )
@@ -89,6 +90,9 @@ func Start(c *Config, refuse *refusals.Switches) (*VCenter, error) {
 	}
 	v.front.Before = v.before
 	v.skipZero(ctx)
+	if m, ok := v.reg.Get(*instance.Content.LicenseManager).(*simulator.LicenseManager); ok {
+		m.Evaluation = esx.Evaluation(v.began)
+	}
 	v.service.RegisterSDK(v.reg, v.reg.Path+"/vimService")
 	v.authz = newAuthz(v, ctx)
 	v.startSSO()

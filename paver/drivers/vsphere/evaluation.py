@@ -1,0 +1,61 @@
+"""How long an evaluation lasts: 60 days from the installation.
+
+A host whose evaluation has ended leaves its vCenter and starts no machine any more; those of a vCenter whose own has ended
+all leave it (vCenter Server and Host Management, Expiration Date of a License or an Evaluation Period). The end stands in
+`LicenseManager.evaluation`, under `expirationDate`, and there also where a licence took the evaluation's place.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from paver.driver import Check
+
+KEY = "00000-00000-00000-00000-00000"
+"""What stands in place of a licence's key."""
+SOON = 14
+"""Days before the end on which the proof begins to fail, as for passwords."""
+_VCENTER = "vc"
+"""How the editions of vCenter's own licences begin; those of hosts begin with `esx`."""
+
+
+def until(session: Any) -> dt.datetime | None:
+    """Returns when the evaluation of a host or vCenter ends; None where it does not tell."""
+    told = session.value(session.content.licenseManager, "evaluation")
+    for one in (told.properties if told is not None else None) or ():
+        if one.key == "expirationDate" and isinstance(one.value, dt.datetime):
+            return one.value if one.value.tzinfo is not None else one.value.replace(tzinfo=dt.UTC)
+    return None
+
+
+def left(end: dt.datetime) -> int:
+    """Returns how many whole days are left, below 0 once it has ended."""
+    return (end - now()).days
+
+
+def words(end: dt.datetime) -> str:
+    """Returns an end in words."""
+    days = left(end)
+    return f"until {end.date()}, {days} days" if days >= 0 else f"ended on {end.date()}"
+
+
+def check(name: str, end: dt.datetime | None, do: str) -> Check:
+    """Returns the proof that the evaluation of `name` is far from its end."""
+    what = f"{name}'s evaluation is far from its end"
+    if end is None:
+        return Check(what, ok=True, seen="when it ends is not told")
+    if left(end) > SOON:
+        return Check(what, ok=True, seen=words(end))
+    return Check(what, ok=False, seen=f"{words(end)}; {do}")
+
+
+def of_vcenter(session: Any) -> bool:
+    """Tells whether a vCenter runs its evaluation: none of the licences that it knows is a vCenter's."""
+    known = session.value(session.content.licenseManager, "licenses") or ()
+    return not any(one.editionKey.startswith(_VCENTER) for one in known)
+
+
+def now() -> dt.datetime:
+    """Returns the time."""
+    return dt.datetime.now(dt.UTC)
