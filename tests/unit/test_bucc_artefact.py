@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+from collections.abc import Mapping
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,10 +63,17 @@ STEMCELL = "name: noble\nversion: 1.10\noperating_system: ubuntu-noble\nsha1: x\
 
 
 class Machine:
-    """A jumpbox on which an artefact was unpacked: `files` are its regular ones."""
+    """A jumpbox on which an artefact was unpacked: `files` are its regular ones, `others` by type and target the rest."""
 
-    def __init__(self, files: list[str], size: int, kind: str = "file", stemcell: str = STEMCELL) -> None:
-        self.files = files
+    def __init__(
+        self,
+        files: list[str],
+        size: int,
+        kind: str = "file",
+        stemcell: str = STEMCELL,
+        others: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+    ) -> None:
+        self.there = {**dict.fromkeys(files, ("f", "")), **others}
         self.stemcell = stemcell
         self.kind = kind
         self.size = size
@@ -93,7 +101,8 @@ class Machine:
         return data()
 
     def probe(self, *_: object, **__: object) -> Any:
-        return SimpleNamespace(ok=True, out=b"".join(f"{name}\0".encode() for name in self.files))
+        lines = (f"{kind}\0{name}\0{target}\0" for name, (kind, target) in self.there.items())
+        return SimpleNamespace(ok=True, out="".join(lines).encode())
 
 
 def unpack(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -129,6 +138,53 @@ def test_a_file_that_the_manifest_does_not_name_is_refused(monkeypatch: pytest.M
         unpack(machine, monkeypatch)
     assert refused.value.seen == "bucc/ops/extra.yml"
     assert "mv" not in machine.ran
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("bucc/ops/2-uaa.yml", "../bin/bucc"),
+        ("bucc/ops/cpis/vsphere/0-cpi.yml", "../../../bin/bucc"),
+        ("bucc/ops/google", "../bin"),
+        ("link", "stemcell.tgz"),
+    ],
+)
+def test_links_into_the_tree_are_taken_as_bucc_has_them(
+    monkeypatch: pytest.MonkeyPatch, name: str, target: str
+) -> None:
+    machine = Machine(LISTED, 100, others={name: ("l", target)})
+    assert unpack(machine, monkeypatch) == ["tar", "sha256sum", "mv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("bucc/ops/2-uaa.yml", "../src/bosh-deployment/uaa.yml"),
+        ("bucc/ops/2-uaa.yml", "../../../other/manifest.json"),
+        ("bucc/ops/2-uaa.yml", "/etc/passwd"),
+        ("bucc/ops/2-uaa.yml", "../bin/folder/../../../stemcell.tgz"),
+        ("bucc/bin/itself", "itself/../../stemcell.tgz"),
+    ],
+)
+def test_a_link_that_leads_nowhere_or_out_of_the_tree_is_refused_before_it_is_followed(
+    monkeypatch: pytest.MonkeyPatch, name: str, target: str
+) -> None:
+    machine = Machine(LISTED, 100, others={"bucc/bin/folder": ("l", "."), name: ("l", target)})
+    with pytest.raises(BadInput, match="links that lead nowhere, or out of it") as refused:
+        unpack(machine, monkeypatch)
+    assert refused.value.seen == f"{name} -> {target}"
+    assert machine.ran == ["tar"]
+
+
+@pytest.mark.parametrize("kind", ["p", "s", "c", "b"])
+def test_what_is_neither_file_nor_link_is_refused_before_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    files = [name for name in LISTED if name != "bucc/bin/bucc"]
+    machine = Machine(files, 100, others={"bucc/bin/bucc": (kind, "")})
+    with pytest.raises(BadInput, match="does not name"):
+        unpack(machine, monkeypatch)
+    assert machine.ran == ["tar"]
 
 
 def test_a_manifest_of_4_gb_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
@@ -87,22 +87,10 @@ class Artefact(Resource[ArtefactFacts]):
         small = status is not None and status.kind == "file" and status.size <= MOST_MANIFEST_BYTES
         manifest = (machine.read_file(str(draft / "manifest.json")) if small else None) or b""
         files = checked(manifest)
+        _whole(machine, draft, [name for name, _ in files])
         lines = "".join(f"{digest}  {draft / name}\n" for name, digest in files)
         world.report("Checking every file")
         machine.run(["sha256sum", "--check", "--quiet", "--strict", "-"], input=lines.encode())
-        found = machine.probe(["find", str(draft), "-type", "f", "-printf", "%P\\0"], timeout=_LISTING)
-        unlisted = sorted(
-            {os.fsdecode(name) for name in found.out.split(b"\0") if name}
-            - {str(PurePosixPath(name)) for name, _ in files}
-            - {"manifest.json"}
-        )
-        if not found.ok or unlisted:
-            raise BadInput(
-                "BUCC's artefact holds files that its manifest does not name",
-                seen=", ".join(unlisted[:5]),
-                why="nothing is known of them, and BUCC would run them",
-                do="make the artefact anew; docs/reference/bucc-artefact.md says what is in one",
-            )
         for file, member, told in _told(manifest):
             agrees(machine, draft / file, member, told)
         machine.run(["mv", "--no-target-directory", str(draft), str(tree)])
@@ -125,6 +113,50 @@ class Artefact(Resource[ArtefactFacts]):
         world.writing(at).remove(facts.address["tree"], recursive=True)
         if facts.mark is not None:
             record.remove(world, at, facts.mark.id)
+
+
+def _whole(machine: Any, draft: PurePosixPath, named: Iterable[str]) -> None:
+    """Does nothing if nothing lies in the tree that the manifest does not name; a link is what it leads to.
+
+    Raises:
+        BadInput: there is a file besides, what is neither file nor link, or a link that leads nowhere or out of the tree.
+    """
+    argv = ["find", str(draft), "-not", "-type", "d", "-printf", "%y\\0%P\\0%l\\0"]
+    found = machine.probe(argv, timeout=_LISTING)
+    told = [os.fsdecode(one) for one in found.out.split(b"\0")]
+    there = list(zip(told[0::3], told[1::3], told[2::3], strict=False))
+    links = {name: target for kind, name, target in there if kind == "l"}
+    others = {name for kind, name, _ in there if kind != "l"}
+    plain = {name for kind, name, _ in there if kind == "f"}
+    unlisted = sorted(others - ({str(PurePosixPath(name)) for name in named} | {"manifest.json"}))
+    if not found.ok or unlisted or others - plain:
+        raise BadInput(
+            "BUCC's artefact holds files that its manifest does not name",
+            seen=", ".join((unlisted or sorted(others - plain))[:5]),
+            why="nothing is known of them, and BUCC would run them",
+            do="make the artefact anew; docs/reference/bucc-artefact.md says what is in one",
+        )
+    if astray := sorted(name for name, target in links.items() if not _stays(name, target, links, plain)):
+        raise BadInput(
+            "BUCC's artefact holds links that lead nowhere, or out of it",
+            seen="\n".join(f"{name} -> {links[name]}" for name in astray[:5]),
+            why="BUCC's own lead from ops/ into src/bosh-deployment, whose files have to come along",
+            do="make the artefact anew, with BUCC's submodules; docs/reference/bucc-artefact.md says what is in one",
+        )
+
+
+def _stays(name: str, target: str, links: Mapping[str, str], files: Collection[str]) -> bool:
+    """Tells whether a link leads to what is in the tree, and not by way of another one, which `..` would undo."""
+    folders = {str(folder) for file in files for folder in PurePosixPath(file).parents}
+    at = list(PurePosixPath(name).parent.parts)
+    for part in PurePosixPath(target).parts:
+        if "/".join(at) in links or part == "/" or (part == ".." and not at):
+            return False
+        if part == "..":
+            at.pop()
+        else:
+            at.append(part)
+    return "/".join(at) in {*files, *links, *folders}
 
 
 def _told(data: bytes) -> Iterator[tuple[str, str, dict[str, str]]]:

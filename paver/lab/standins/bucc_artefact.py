@@ -3,7 +3,7 @@
 `python -m paver.lab.standins.bucc_artefact --out FILE.tar --bosh PATH [--minio PATH --registry PATH]`
 
     manifest.json                     paver.bucc-artefact/1: versions, and sha256 and size of every other file
-    bucc/                             the tree: bin/bucc, bin/bosh, ops/, src/bosh-deployment/, .versions
+    bucc/                             the tree: bin/bucc, bin/bosh, ops/ (links into src/bosh-deployment/, some), .versions
     bucc/src/offline_resources/       the releases and the stemcell that `bucc up` uses, by file:// (ops/9-offline.yml)
     services/                         the releases that are uploaded to the director
 """
@@ -31,6 +31,14 @@ BUCC_VERSION = "0.10.3"
 STEMCELL_NAME = f"bosh-vsphere-esxi-{stub_releases.OPERATING_SYSTEM}-go_agent"
 _TREE = Path(__file__).parent / "bucc"
 _OFFLINE = "bucc/src/offline_resources"
+_LINKS = {
+    "0-jumpbox-user.yml": "jumpbox-user.yml",
+    "2-uaa.yml": "uaa.yml",
+    "3-credhub.yml": "credhub.yml",
+    "cpis/vsphere/0-cpi.yml": "vsphere/cpi.yml",
+    "cpis/vsphere/flags/resource-pool.yml": "vsphere/resource-pool.yml",
+}
+"""What of `ops/` is a link into bosh-deployment in the real tree; a wheel, out of which this one comes, knows no links."""
 
 
 def build(
@@ -42,6 +50,10 @@ def build(
         if path.is_file():
             name = f"bucc/{path.relative_to(_TREE).as_posix()}"
             files[name] = (path.read_bytes(), os.access(path, os.X_OK))
+    links: dict[str, str] = {}
+    for link, file in _LINKS.items():
+        files[f"bucc/src/bosh-deployment/{file}"] = files.pop(f"bucc/ops/{link}")
+        links[f"bucc/ops/{link}"] = f"{'../' * (link.count('/') + 1)}src/bosh-deployment/{file}"
     files["bucc/bin/bosh"] = (bosh.read_bytes(), True)
     version = _version(bosh)
     files["bucc/.versions"] = (f"bucc={BUCC_VERSION}\nbosh={version}\n".encode(), False)
@@ -77,7 +89,8 @@ def build(
             for name, (content, executable) in sorted(files.items())
         },
     }
-    _write(out, {"manifest.json": (json.dumps(manifest, indent=1, sort_keys=True).encode(), False), **files})
+    document = json.dumps(manifest, indent=1, sort_keys=True).encode()
+    _write(out, {"manifest.json": (document, False), **files}, links)
     return manifest
 
 
@@ -136,7 +149,7 @@ def _version(bosh: Path) -> str:
     return text.split()[1]
 
 
-def _write(out: Path, files: Mapping[str, tuple[bytes, bool]]) -> None:
+def _write(out: Path, files: Mapping[str, tuple[bytes, bool]], links: Mapping[str, str]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = out.with_name(out.name + ".part")
     with tarfile.open(scratch, "w", format=tarfile.PAX_FORMAT) as tar:
@@ -145,6 +158,10 @@ def _write(out: Path, files: Mapping[str, tuple[bytes, bool]]) -> None:
             info.size = len(content)
             info.mode = 0o755 if executable else 0o644
             tar.addfile(info, io.BytesIO(content))
+        for name, target in links.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            tar.addfile(info)
     scratch.replace(out)
 
 
