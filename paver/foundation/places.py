@@ -40,6 +40,9 @@ STORE_USER, REGISTRY_USER = "paver-admin", "admin"
 CAS = ("default_ca", "nats_ca", "blobstore_ca", "credhub_ca", "dns_api_tls_ca")
 """The five authorities of BUCC, by its variables' names; seeded, so that only leaves are generated there."""
 
+AGENTS = ("nats_ca", "blobstore_ca")
+"""Those of them by which director and agents know each other."""
+
 PASSWORDS = {
     "admin_password": "director-admin",
     "credhub_admin_client_secret": "credhub-admin",

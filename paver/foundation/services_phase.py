@@ -97,7 +97,8 @@ def _deployment(
             around=wish.under.around,
             name=name,
             manifest=manifest,
-            versions=secrets,
+            versions=secrets
+            | {variable: wish.need(places.authority(variable)).secret for variable in places.AGENTS},
         )
     )
 

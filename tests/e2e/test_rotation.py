@@ -105,3 +105,19 @@ def test_a_password_of_vcenters_administrator_is_asked_to_be_changed_there_first
     assert finished.pending()["vsphere.appliance:vcenter"] == "update"
     finished.paver("apply", "--yes")
     assert finished.pending() == {}
+
+
+def test_another_authority_for_agents_is_brought_to_the_director_and_all_that_it_deployed_by_one_apply(
+    finished: Place,
+) -> None:
+    """The agents of the former one are lost to the director: their VMs are made anew."""
+    finished.paver("secrets", "remove", "bucc-nats-ca", "--yes")
+    assert finished.pending() == {
+        "trust.authority:bucc-nats-ca": "create",
+        "bucc.director:bucc": "update",
+        "bosh.deployment:object-store": "update",
+        "bosh.deployment:registry": "update",
+    }
+    finished.paver("apply", "--yes")
+    assert finished.pending() == {}
+    finished.paver("verify")

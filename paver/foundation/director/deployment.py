@@ -1,7 +1,9 @@
 """A deployment: its manifest goes to the director, which makes the VMs.
 
 Secrets of a manifest are CredHub's variables, `((name))`; `versions` says which version of each stands there,
-so that a rotated one is deployed.
+so that a rotated one is deployed. It has the director's authorities, too, which agents and their blobstore are known by: the
+agents of a former one are lost to the director ("Timed out sending 'get_state'"), until it makes their VMs anew, as it does
+where a deploy says `fix` (bosh, director/deployment_plan/agent_state_migrator.rb; `nats_config_changed?`).
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ class Deployment(Resource[DeploymentFacts]):
     Attributes:
         name: of the deployment.
         manifest: the whole, with variables for secrets.
-        versions: of its secrets, by variable.
+        versions: of its secrets, by variable, and of the director's authorities for agents.
     """
 
     kind: ClassVar[str] = "bosh.deployment"
@@ -64,7 +66,10 @@ class Deployment(Resource[DeploymentFacts]):
         return Opaque(
             "bosh",
             ("deploy", self.name),
-            (f"the VMs of {self.says()}, with their disks, made by the director",),
+            (
+                f"the VMs of {self.says()}, with their disks, made by the director",
+                "a VM whose agent is lost to the director, or of a former authority of its, is made anew on its disk",
+            ),
             makes,
         )
 
@@ -81,7 +86,7 @@ class Deployment(Resource[DeploymentFacts]):
             # What is asked for is noted beforehand: who takes it up again can tell whether it is the same still.
             ledger.note(world, self.at, complete=False, address=address, holds={"versions": dict(versions)})
             answer = director.post(
-                "/deployments",
+                "/deployments?fix=true",
                 call="POST /deployments",
                 content=yaml_text.dumps(plain(self.manifest), sort_keys=False).encode(),
                 headers={"Content-Type": "text/yaml", **tasks.context(world)},

@@ -70,7 +70,9 @@ class Appliance:
 def thumbprint(certificate: bytes) -> str:
     """Returns the SHA-1 thumbprint, `AB:CD:…`, of a certificate in DER.
 
-    The installer knows no better digest. What paver itself relies on is the SHA-256 that the site file pins:
+    The deployment API's own text says so up to 9.0 ("SHA1 thumbprint of the server SSL certificate", `Vcenter Deployment
+    LocationSpec.ssl_thumbprint`); that 9's installer takes it nobody ran: its precheck, before anything is made, would
+    tell. What paver itself relies on is the SHA-256 that the site file pins:
     this is taken from the very certificate that was compared with that.
     """
     return hashlib.sha1(certificate, usedforsecurity=False).digest().hex(":").upper()
