@@ -174,6 +174,13 @@ def _without_ha(session: Any) -> None:
     session.task(cluster, "ReconfigureComputeResource_Task", spec=spec, modify=True)
 
 
+def _advising(session: Any) -> None:
+    drs = new("ClusterDrsConfigInfo", enabled=True, defaultVmBehavior="manual")
+    cluster = entity(session, "ClusterComputeResource", "compute")
+    spec = new("ClusterConfigSpecEx", drsConfig=drs)
+    session.task(cluster, "ReconfigureComputeResource_Task", spec=spec, modify=True)
+
+
 def _disconnected(session: Any) -> None:
     session.task(entity(session, "HostSystem", "esx-01.north.example"), "DisconnectHost_Task")
 
@@ -240,6 +247,7 @@ DRIFT: dict[str, tuple[Callable[[Any], None], dict[str, str]]] = {
         _all_disconnected,
         {HOST: "update", "vsphere.cluster-host:esx-02": "update"},
     ),
+    "DRS only advises": (_advising, {"vsphere.cluster:compute": "update"}),
     "a host is taken out": (_taken_out, {HOST: "create"}),
     "a folder is renamed": (_renamed("Folder", "BOSH_VMs"), {"vsphere.folder:BOSH_VMs": "update"}),
     "a pool is renamed": (_renamed("ResourcePool", "bosh"), {"vsphere.resource-pool:compute/bosh": "update"}),

@@ -12,6 +12,9 @@ from paver.drivers.vsphere.inventory.entity import Entity, EntityFacts, Found, d
 from paver.transport.vsphere import new
 
 PATHS = ("configurationEx", "host", "resourcePool")
+_BEHAVIOUR, _ADVISES = "fullyAutomated", "manual"
+"""Of DRS. One that only advises starts no machine that it is asked to start, and BOSH's CPI gives up: "Recommendations were
+detected, you may be running in Manual DRS mode" (bosh-vsphere-cpi-release, vcenter_client.rb). It counts as none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,7 @@ class Cluster(Entity[ClusterFacts]):
 
     Attributes:
         datacenter: the name of the datacenter that it lies in.
-        drs: vCenter spreads VMs over the hosts; resource pools need it.
+        drs: vCenter spreads VMs over the hosts by itself; resource pools need it.
         ha: VMs of a failed host are started on another one.
     """
 
@@ -73,7 +76,7 @@ class Cluster(Entity[ClusterFacts]):
         return new(
             "ClusterConfigSpecEx",
             dasConfig=new("ClusterDasConfigInfo", enabled=self.ha),
-            drsConfig=new("ClusterDrsConfigInfo", enabled=self.drs),
+            drsConfig=new("ClusterDrsConfigInfo", enabled=self.drs, defaultVmBehavior=_BEHAVIOUR),
         )
 
     @classmethod
@@ -109,7 +112,7 @@ def find(session: Any, datacenter_name: str, name: str) -> Found | None:
 
 def _drs(found: Found) -> bool:
     config = getattr(found.values["configurationEx"], "drsConfig", None)
-    return bool(config is not None and config.enabled)
+    return bool(config is not None and config.enabled and config.defaultVmBehavior != _ADVISES)
 
 
 def _ha(found: Found) -> bool:
