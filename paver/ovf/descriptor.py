@@ -47,7 +47,7 @@ def parse(data: bytes, *, where: str) -> Descriptor:
     system = _child(root, "VirtualSystem")
     if system is None:
         raise BadInput(f"{where} describes no virtual machine: it has no <VirtualSystem>")
-    properties = tuple(_properties(system))
+    properties = tuple(_properties(system, where))
     by_key = {each.key: each for each in properties}
     files = tuple(_file(each, where) for each in _few(_within(root, "References", "File"), "files", where))
     by_id = {file.id: file for file in files}
@@ -180,17 +180,27 @@ def _items(system: Element, where: str) -> Iterator[Item]:
                 connection=_text(element, "Connection"),
                 host_resource=_text(element, "HostResource"),
                 parent=_text(element, "Parent"),
+                address=_text(element, "AddressOnParent"),
                 configurations=frozenset(_attribute(element, "configuration").split()),
             )
 
 
-def _properties(system: Element) -> Iterator[Property]:
+def _properties(system: Element, where: str) -> Iterator[Property]:
+    seen = set()
     for section in _children(system, "ProductSection"):
         before, after = _attribute(section, "class"), _attribute(section, "instance")
         for element in _children(section, "Property"):
             parts = (before, _attribute(element, "key"), after)
+            key = ".".join(part for part in parts if part)
+            if key in seen:
+                raise BadInput(
+                    f"{where} describes the property {key!r} twice",
+                    why="which of the two values holds, nothing says (DSP0243, 9.5: keys are unique)",
+                    do="export it again, or take one of them out",
+                )
+            seen.add(key)
             yield Property(
-                key=".".join(part for part in parts if part),
+                key=key,
                 type=_attribute(element, "type") or "string",
                 qualifiers=_attribute(element, "qualifiers"),
                 value=_attribute(element, "value"),

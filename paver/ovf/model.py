@@ -46,6 +46,7 @@ class Item:
     Attributes:
         configurations: the deployment configurations it belongs to; empty: to all.
         quantity: CPUs, or memory in bytes; None where it has none.
+        address: its unit on `parent`, as it stands there.
     """
 
     type: int
@@ -56,6 +57,7 @@ class Item:
     connection: str = ""
     host_resource: str = ""
     parent: str = ""
+    address: str = ""
     configurations: frozenset[str] = frozenset()
 
 

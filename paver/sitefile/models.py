@@ -111,7 +111,8 @@ class Jumpbox(Section):
     )
     placed_by: Literal["paver", "hand"] = Field(
         default="paver",
-        description="`hand` if someone imports the image with the host's own client; paver then adopts the VM.",
+        description="`hand` if someone imports the image with the host's own client; paver then adopts the VM, and"
+        " leaves its processors, memory, datastore and disks as that import made them.",
     )
 
 

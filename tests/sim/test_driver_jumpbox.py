@@ -205,7 +205,7 @@ def test_of_an_image_with_one_disk_that_one_grows(run: Run, there: Hosts) -> Non
 
 
 @pytest.mark.parametrize("data_disk_gb", [None, 50])
-def test_a_disk_that_somebody_attached_besides_is_not_taken_for_that_of_the_state(
+def test_a_disk_that_somebody_attached_in_front_of_it_is_not_taken_for_that_of_the_state(
     run: Run, there: Hosts, data_disk_gb: int | None
 ) -> None:
     image(run.site.folder, data_disk_gb=data_disk_gb)
@@ -213,7 +213,10 @@ def test_a_disk_that_somebody_attached_besides_is_not_taken_for_that_of_the_stat
     before = sizes(there)
     with run.someone_else("esx-01") as session:
         machine = session.one("VirtualMachine")[0]
-        session.task(machine, "ReconfigVM_Task", spec=one_more(session, machine, 9))
+        ide = next(
+            each for each in devices_of(session, machine) if type(each).__name__.endswith("IDEController")
+        )
+        session.task(machine, "ReconfigVM_Task", spec=one_more(9, controller=ide.key, unit=0))
     assert sizes(there) == sorted([*before, 9])
     assert pending(run.plan()) == {}
     run.site = site_of(there, run.site.folder, jumpbox=", disk_gb: 200")
@@ -221,34 +224,58 @@ def test_a_disk_that_somebody_attached_besides_is_not_taken_for_that_of_the_stat
     assert sizes(there) == sorted([*before[:-1], 200, 9])
 
 
-def test_where_the_data_disk_was_taken_away_no_other_disk_is_made_to_it(with_data: Run, there: Hosts) -> None:
+def test_where_the_data_disk_was_taken_away_the_one_in_its_place_is_not_taken_for_it(
+    with_data: Run, there: Hosts
+) -> None:
     with_data.fine()
     with with_data.someone_else("esx-01") as session:
         machine = session.one("VirtualMachine")[0]
-        gone = disks_of(session, machine)[1]
+        gone = next(disk for disk in disks_of(session, machine) if disk.unitNumber == 1)
         change = new("VirtualDeviceConfigSpec", operation="remove", device=gone)
         session.task(machine, "ReconfigVM_Task", spec=new("VirtualMachineConfigSpec", deviceChange=[change]))
+        session.task(
+            machine, "ReconfigVM_Task", spec=one_more(9, controller=gone.controllerKey, unit=gone.unitNumber)
+        )
     assert pending(with_data.plan()) == {JUMPBOX: "update"}
     ((_, error),) = with_data.apply().failed
     assert isinstance(error, Refused)
-    assert "has no data disk any more" in error.what
-    assert sizes(there) == [1]
+    assert "has not the disk with its state any more" in error.what
+    assert gone.backing.uuid in error.why
+    assert sizes(there) == [1, 9]
+
+
+def test_a_disk_that_somebody_attached_besides_outlives_the_machine(with_data: Run, there: Hosts) -> None:
+    with_data.fine()
+    with with_data.someone_else("esx-01") as session:
+        machine = session.one("VirtualMachine")[0]
+        controller = disks_of(session, machine)[0].controllerKey
+        theirs = one_more(9, controller=controller, unit=5, file="[datastore1] artefacts.vmdk")
+        session.task(machine, "ReconfigVM_Task", spec=theirs)
+    kept = there.folder / "esx-01-datastore1/artefacts.vmdk"
+    assert kept.is_file()
+    with_data.fine("destroy", allow=("*",))
+    assert there.inventory("esx-01")["virtual_machines"] == {}
+    assert kept.is_file()
+
+
+def devices_of(session: Any, machine: Any) -> list[Any]:
+    return list(session.value(machine, "config.hardware.device", fresh=True))
 
 
 def disks_of(session: Any, machine: Any) -> list[Any]:
-    devices = session.value(machine, "config.hardware.device", fresh=True)
-    return [device for device in devices if hasattr(device, "capacityInKB")]
+    return [device for device in devices_of(session, machine) if hasattr(device, "capacityInKB")]
 
 
-def one_more(session: Any, machine: Any, size_gb: int) -> Any:
+def one_more(size_gb: int, *, controller: int, unit: int, file: str = "") -> Any:
     """Returns a specification that attaches one more disk."""
-    backing = new("VirtualDiskFlatVer2BackingInfo", fileName="", diskMode="persistent", thinProvisioned=True)
-    there = disks_of(session, machine)
+    backing = new(
+        "VirtualDiskFlatVer2BackingInfo", fileName=file, diskMode="persistent", thinProvisioned=True
+    )
     disk = new(
         "VirtualDisk",
         key=-1,
-        controllerKey=there[0].controllerKey,
-        unitNumber=5,
+        controllerKey=controller,
+        unitNumber=unit,
         capacityInKB=size_gb * 2**20,
         backing=backing,
     )

@@ -5,6 +5,7 @@ import hashlib
 import io
 import itertools
 import os
+import re
 import sys
 import tarfile
 import tempfile
@@ -395,7 +396,7 @@ def test_a_data_disk_is_declared_empty_behind_the_first_one_its_size_a_property(
         assert [file.name for file in ova.verify().files] == [OVF, DISK]
         found = ova.descriptor
     assert found.disks[1] == Disk(id="vmdisk2", capacity=100 * 2**30, sized_by="data_disk_gb")
-    assert data_disk.of(found, "box.ova") == found.disks[1]
+    assert data_disk.of(found, "box.ova") == data_disk.DataDisk(capacity=100 * 2**30, unit=1)
     assert found.properties == (data_disk.wish(100),)
     assert found.transport == ()
     root = defusedxml.ElementTree.fromstring(found.text)
@@ -426,6 +427,7 @@ def test_a_descriptor_can_be_had_with_numbers_alone(tmp_path: Path) -> None:
 
 
 _EMPTY = '<Disk ovf:capacity="${data_disk_gb}"'
+_AT = "<rasd:AddressOnParent>{}</rasd:AddressOnParent>"
 
 
 @pytest.mark.parametrize(
@@ -437,6 +439,13 @@ _EMPTY = '<Disk ovf:capacity="${data_disk_gb}"'
         (_EMPTY, f'<Disk ovf:capacity="9" ovf:diskId="vmdisk3"/>{_EMPTY}'),
         ("<rasd:ResourceType>17</rasd:ResourceType>", "<rasd:ResourceType>15</rasd:ResourceType>"),
         (' ovf:fileRef="file1"', ""),
+        # The empty one before it by its place, on another controller, in the same place, in none.
+        (_AT.format(0), _AT.format(2)),
+        ("<rasd:Parent>3</rasd:Parent>", "<rasd:Parent>9</rasd:Parent>"),
+        (_AT.format(1), _AT.format(0)),
+        (_AT.format(1), _AT.format("first")),
+        # A disk of hardware alone.
+        ("<rasd:HostResource>ovf:/disk/vmdisk2</rasd:HostResource>", ""),
     ],
 )
 def test_an_appliance_has_one_disk_with_a_file_and_at_most_an_empty_one_behind_it(
@@ -446,9 +455,38 @@ def test_an_appliance_has_one_disk_with_a_file_and_at_most_an_empty_one_behind_i
     with Ova(tmp_path / "box.ova") as ova:
         text = ova.descriptor.text
     assert old in text
-    changed = descriptor.parse(text.replace(old, new).encode(), where="x")
+    changed = descriptor.parse(text.replace(old, new, 1).encode(), where="x")
     with pytest.raises(BadInput, match="does not have the disks of an appliance"):
         data_disk.of(changed, "box.ova")
+
+
+def test_which_disk_is_the_first_one_their_units_say_and_not_their_order() -> None:
+    text = _with_data_disk()
+    first, second = re.findall(r"<Item>(?:(?!</Item>).)*<rasd:ResourceType>17.*?</Item>", text, re.DOTALL)
+    turned = text.replace(first, "@").replace(second, first).replace("@", second)
+    assert turned != text
+    found = data_disk.of(descriptor.parse(turned.encode(), where="x"), "x")
+    assert found == data_disk.DataDisk(capacity=100 * 2**30, unit=1)
+
+
+def test_a_property_that_is_described_twice_is_refused() -> None:
+    text = _with_data_disk()
+    once = re.search(r"<Property .*?</Property>", text, re.DOTALL)
+    assert once is not None
+    twice = text.replace(once[0], once[0] + once[0].replace('"100"', '"200"'))
+    with pytest.raises(BadInput, match="the property 'data_disk_gb' twice"):
+        descriptor.parse(twice.encode(), where="x")
+
+
+def test_with_numbers_alone_only_the_property_of_the_size_is_taken_out() -> None:
+    text = _with_data_disk()
+    at = text.index("<Property ")
+    end = text.index("</Property>") + len("</Property>")
+    for mine in (text[at:end], re.sub(r">\s*<Label>.*</Property>", "/>", text[at:end], flags=re.DOTALL)):
+        other = mine.replace("data_disk_gb", "other")
+        found = descriptor.parse((text[:at] + mine + other + text[end:]).encode(), where="x")
+        left = descriptor.parse(data_disk.literal(found).encode(), where="x")
+        assert [each.key for each in left.properties] == ["other"]
 
 
 @given(st.one_of(st.integers(-(2**70), 2**70).map(str), st.text(st.characters(codec="ascii"), max_size=30)))

@@ -17,6 +17,7 @@ from paver.drivers.vsphere.endpoints import FILES, MACHINE
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.jumpbox import facts, first_boot, image
 from paver.ovf import data_disk
+from paver.ovf.data_disk import DataDisk
 from paver.ovf.ova import Ova, Verified
 from paver.transport import nfc
 from paver.transport.faults import VsphereFault
@@ -132,8 +133,8 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
             session, text, pool, datastore, name=wish.name, networks=networks, disks="thin"
         )
         _dress(spec.importSpec.configSpec, world, wish)
-        if data is not None:
-            _give_data_disk(spec.importSpec.configSpec, wish)
+        if data is not None and wish.disk_gb is not None:
+            _resize(_placed(spec.importSpec.configSpec, data, wish), wish.disk_gb)
         sources = {
             file.name: nfc.Source(
                 lambda name=file.name: ova.member(name),  # type: ignore[misc]
@@ -148,7 +149,8 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
 
         untold: list[str] = []
         vm = nfc.import_vapp(session, pool, folder, None, spec, sources, progress, untold.append)
-    told = {facts.UPLOADED: "true"}
+    devices = session.value(vm, "config.hardware.device", fresh=True)
+    told = {facts.UPLOADED: "true", facts.DISKS: _identities(devices, session.name)}
     if untold:
         told[facts.UNTOLD] = untold[0]
     session.task(vm, "ReconfigVM_Task", spec=marks.spec(told))
@@ -176,17 +178,30 @@ def _dress(spec: Any, world: Writer, wish: Jumpbox) -> None:
     cards[0].macAddress = first_boot.mac_of(world.site, wish.id)
 
 
-def _give_data_disk(spec: Any, wish: Jumpbox) -> None:
-    """Puts the size of the data disk, which is empty and not uploaded, into what is to be imported."""
+def _placed(spec: Any, data: DataDisk, wish: Jumpbox) -> Any:
+    """Returns the data disk, which is empty and not uploaded, in what is to be imported."""
     found = facts.disks([change.device for change in spec.deviceChange or ()])
-    if len(found) != 2:
+    there = [disk for disk in found if disk.unitNumber == data.unit]
+    if len(found) != 2 or len(there) != 1:
         raise PaverError(
-            f"the host makes {len(found)} disks of the image {wish.path}, which has 2",
+            f"the host does not make the disks of the image {wish.path} as it describes them",
+            seen=f"disks of the units {', '.join(str(disk.unitNumber) for disk in found) or 'none'}",
+            why=f"it describes two, of which that of unit {data.unit} is empty",
             do="report it, with the host's version",
         )
-    spec.extraConfig = [*spec.extraConfig, *marks.options({facts.DATA_DISK: "true"})]
-    if wish.disk_gb is not None:
-        _resize(found[1], wish.disk_gb)
+    return there[0]
+
+
+def _identities(devices: list[Any], host: str) -> str:
+    """Returns what identifies the disks of a VM that was just imported, in the order of their units."""
+    disks = sorted(facts.disks(devices), key=lambda disk: disk.unitNumber)
+    if not all(facts.identity(disk) for disk in disks):
+        raise PaverError(
+            f"{host} does not tell what identifies the disks of the VM that it just imported",
+            why="they have no UUID, and paver would not know its own again",
+            do="report it, with the host's version",
+        )
+    return " ".join(facts.identity(disk) for disk in disks)
 
 
 def _resize(disk: Any, size_gb: int) -> None:
@@ -259,14 +274,16 @@ def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found, disk: Any)
 
 
 def _grown(wish: Jumpbox, found: Found) -> Any:
-    disk = facts.state_disk(found)
-    if wish.disk_gb is None or (disk is None and not facts.has_data_disk(found)):
+    if wish.disk_gb is None or not facts.own_disks(found):
         return None
+    disk = facts.state_disk(found)
     if disk is None:
         raise Refused(
-            f"{wish.name} has no data disk any more",
-            seen=f"no disk in the place of {facts.DATA_DISK}, the second one on the first disk's controller",
-            do="attach the disk with its state there again, or have the jumpbox made anew",
+            f"{wish.name} has not the disk with its state any more",
+            seen=", ".join(str(one.backing.fileName) for one in facts.disks(found.devices)) or "no disk",
+            why=f"none of them has the UUID {facts.own_disks(found)[-1]} of the one that it was deployed with",
+            do=f"attach that one to the VM again, then run the same command again; if it is lost, {wish.name} is "
+            "lost with it: delete the VM on its host, and apply makes another",
         )
     if disk.capacityInKB // 2**20 == wish.disk_gb:
         return None
@@ -375,6 +392,7 @@ def _shut_down(world: Writer, session: Any, vm: Any) -> None:
 def _remove(world: Writer, session: Any, found: Found) -> None:
     if found.running:
         session.task(found.vm, "PowerOffVM_Task")
+    _let_go(world, session, found)
     end = time.monotonic() + _LEASE_ENDS
     while True:
         try:
@@ -391,3 +409,16 @@ def _remove(world: Writer, session: Any, found: Found) -> None:
             time.sleep(2)
         else:
             return
+
+
+def _let_go(world: Writer, session: Any, found: Found) -> None:
+    """Detaches the disks that somebody attached besides: a host deletes every disk that a VM has with it."""
+    foreign = facts.foreign_disks(found)
+    for disk in foreign:
+        world.report(f"detaching {disk.backing.fileName}, which is not its own")
+    if foreign:
+        spec = marks.spec({})
+        spec.deviceChange = [
+            new("VirtualDeviceConfigSpec", operation="remove", device=disk) for disk in foreign
+        ]
+        session.task(found.vm, "ReconfigVM_Task", spec=spec)

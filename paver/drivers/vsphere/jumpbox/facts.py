@@ -18,8 +18,8 @@ UPLOADED = "paver.uploaded"
 """Set once all disks are there: a VM that has it is brought to its end, one without it is made anew."""
 UNTOLD = "paver.untold"
 """Set beside it where the host did not tell what arrived: why."""
-DATA_DISK = "paver.data-disk"
-"""Set at birth where the image has a data disk, the second one on the controller of the first."""
+DISKS = "paver.disks"
+"""Set with it: what identifies the image's own disks, of which the last is that of the machine's state."""
 
 _SEARCH = ("name", "config.extraConfig")
 _DETAILS = (
@@ -151,25 +151,29 @@ def disks(devices: list[Any]) -> list[Any]:
     return [device for device in devices if hasattr(device, "capacityInKB")]
 
 
-def has_data_disk(found: Found) -> bool:
-    """Returns whether the image that the VM was made of has a data disk."""
-    return found.extra.get(DATA_DISK) == "true"
+def own_disks(found: Found) -> tuple[str, ...]:
+    """Returns the identities of the disks that came with the image; none of a VM that paver did not deploy."""
+    return tuple(found.extra.get(DISKS, "").split())
+
+
+def identity(disk: Any) -> str:
+    """Returns what identifies a disk wherever it is attached: its UUID, which snapshots and moves keep."""
+    return str(getattr(disk.backing, "uuid", None) or "")
 
 
 def state_disk(found: Found) -> Any | None:
-    """Returns the disk of the machine's state: its data disk, the first one where the image has none.
+    """Returns the disk of the machine's state, None where it is not attached or paver did not deploy the VM.
 
-    A disk that somebody attached besides, with artefacts, is neither.
+    Neither place nor order tell which it is: somebody may attach others, in front of it too, or in its place.
     """
-    # In the order of their places: that of the list is not promised, and changes with what is changed.
-    there = sorted(disks(found.devices), key=_place)
-    if not has_data_disk(found):
-        return there[0] if there else None
-    return next((disk for disk in there[1:] if _place(disk) == (there[0].controllerKey, 1)), None)
+    own = own_disks(found)
+    return next((disk for disk in disks(found.devices) if own and identity(disk) == own[-1]), None)
 
 
-def _place(disk: Any) -> tuple[int, int]:
-    return disk.controllerKey or 0, disk.unitNumber or 0
+def foreign_disks(found: Found) -> list[Any]:
+    """Returns the disks that somebody attached to a VM which paver deployed."""
+    own = own_disks(found)
+    return [disk for disk in disks(found.devices) if own and identity(disk) not in own]
 
 
 def cards(devices: list[Any]) -> list[Any]:
