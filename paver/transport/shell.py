@@ -156,7 +156,8 @@ class LocalShell:
             return self._attend(process, argv, stdin, timeout, on_output)
         finally:
             _end(process)
-            for stream in (process.stdout, process.stderr):
+            # Of one that could not be ended, they are still being read, and closing them would wait for it.
+            for stream in (process.stdout, process.stderr) if process.returncode is not None else ():
                 if stream is not None:
                     stream.close()
 
@@ -178,7 +179,7 @@ class LocalShell:
                 take(piece)
             except BaseException as error:
                 broken.append(error)
-                process.kill()
+                _signal(process, signal.SIGKILL)
                 raise _Unheard from error
 
         threads = [
@@ -238,10 +239,27 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+        _signal(process, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(2)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Signals a command and what it started; one that runs as root by sudo, by sudo."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        # What may not be ended so either ends when it writes after paver did: nobody reads it then.
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                ["sudo", "-n", "kill", "-s", number.name.removeprefix("SIG"), "--", f"-{process.pid}"],  # noqa: S607 (where sudo is, its own machine knows)
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=5,
+            )
 
 
 class _Unheard(Exception):

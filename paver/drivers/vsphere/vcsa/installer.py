@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Verb, Writer
+from paver.driver import BadInput, Check, Endpoint, Facts, Interrupted, Reader, Resource, Verb, Writer
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.transport import nfs, nfs_url
+from paver.transport.context import Progress
 
 TREES = PurePosixPath("/var/lib/paver/installers")
 MARKER = "paver.json"
@@ -136,16 +137,8 @@ class Installer(Resource[InstallerFacts]):
         machine.remove(iso)
         remote = nfs_url.of(self.source)
         if remote is not None:
-            copied = nfs.copy(
-                machine,
-                remote,
-                iso,
-                times=2,
-                on_progress=lambda done, total: world.report(
-                    f"reading {remote.name} from {remote.server}", done, total, "B"
-                ),
-            )
-            return copied.sha256
+            step = coming(world, remote.name, remote.server)
+            return nfs.copy(machine, remote, iso, times=2, on_progress=step).sha256
         seen = hashlib.sha256()
         machine.run(
             ["dd", f"of={iso}", "bs=1M", "status=none"],
@@ -163,12 +156,12 @@ class Installer(Resource[InstallerFacts]):
                 why=f"{host.name} has no such file there",
                 do="upload it with the host's own client, or name another place in iaas.vcenter.installer",
             )
-        done = 0
+        done, step = 0, coming(world, path.rpartition("/")[2], host.name)
         for piece in host.datastore_stream(datastore, path):
             seen.update(piece)
             yield piece
             done += len(piece)
-            world.report(f"reading {path.rpartition('/')[2]} from {host.name}", done, total, "B")
+            step(done, total)
 
     def checks(self, world: Reader, facts: InstallerFacts) -> Iterable[Check]:
         """Yields that vcsa-deploy and its ovftool are there, and can be run."""
@@ -202,6 +195,24 @@ def _digest(world: Writer, iso: str) -> str:
     world.report("verifying the ISO")
     ran = world.session(MACHINE).probe(["sha256sum", iso], timeout=3600, root=True)
     return str(ran.text.split()[0])
+
+
+def coming(world: Writer, name: str, source: str) -> Progress:
+    """Returns what is told how much of a file came; it ends the reading where whoever runs paver wants to stop.
+
+    A whole ISO takes minutes to hours, and half a one is of no use.
+    """
+
+    def step(done: int, total: int) -> None:
+        if world.stopping():
+            raise Interrupted(
+                f"stopped while {name} was read from {source}",
+                seen=f"{done} of {total} bytes came, and are not kept",
+                do="run the same command again: it is read anew",
+            )
+        world.report(f"reading {name} from {source}", done, total, "B")
+
+    return step
 
 
 def _on_datastore(source: str) -> tuple[str, str]:
