@@ -53,6 +53,34 @@ def test_where_a_second_disk_is_another_the_packages_files_and_places_are_named_
     ]
 
 
+def test_what_is_not_there_beside_either_image_is_told_and_holds_not(tmp_path: Path) -> None:
+    first, again = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x01" * GRAIN)
+    published.beside(first.ova, "cdx").unlink()
+    found = lines(first, again)["cdx beside it"]
+    assert not found.holds
+    assert found.seen.startswith("it is not there, and the second time sha256 ")
+    published.beside(again.ova, "cdx").unlink()
+    assert not lines(first, again)["cdx beside it"].holds
+
+
+def test_sources_that_changed_since_the_proof_began_are_not_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ova, _ = sound(tmp_path / "image")
+    assert sources.digests(twice.copied(ova, SOURCE, tmp_path / "tree")) == sources.digests(SOURCE)
+    copied = second.copied
+
+    def changed(source: Path, tree: Path) -> Path:
+        made = copied(source, tree)
+        (made / "paver" / "one_more.py").touch()
+        return made
+
+    monkeypatch.setattr(second, "copied", changed)
+    with pytest.raises(BadInput, match="changed while the image was proven") as refusal:
+        twice.copied(ova, SOURCE, tmp_path / "again")
+    assert "paver/ differ" in refusal.value.seen
+
+
 def test_what_a_publishers_certificate_signed_is_compared_without_that_signature(tmp_path: Path) -> None:
     both, _ = small_image.publisher(tmp_path)
     first = image(tmp_path / "a", b"\x01" * GRAIN, certify=both)
@@ -208,6 +236,18 @@ def test_where_a_second_build_happens_is_empty_has_a_space_in_its_name_and_is_go
         fail()
     assert seen == [(True, [])]
     assert not (tmp_path / "paver" / "image" / second.PLACE).exists()
+
+
+def test_a_folder_of_an_earlier_proof_that_cannot_be_removed_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    left = tmp_path / "paver" / "image" / second.PLACE
+    left.mkdir(parents=True)
+    monkeypatch.setattr("paver.image.prove.second.shutil.rmtree", lambda *_, **__: None)
+    with pytest.raises(PaverError, match="is left of an earlier proof") as refusal, second.place():
+        pass
+    assert str(left) in refusal.value.do
 
 
 def test_a_second_build_is_led_to_what_was_fetched_and_to_nothing_that_the_first_one_made(

@@ -27,11 +27,21 @@ _LAST = 12
 
 @contextlib.contextmanager
 def place() -> Iterator[Path]:
-    """Yields an empty folder with a space in its name, which is gone afterwards; one that was left by a kill is gone before."""
+    """Yields an empty folder with a space in its name, which is gone afterwards; one that was left by a kill is gone before.
+
+    Raises:
+        PaverError: what was left cannot be removed.
+    """
     root = stages.root()
     with cache.locked(root, PLACE):
         folder = root / PLACE
         shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            raise PaverError(
+                f"{folder} is left of an earlier proof, and cannot be removed",
+                why="it belongs to another account, or something of it is in use",
+                do=f"remove it: sudo rm -r '{folder}'",
+            )
         try:
             within = folder / "another path"
             within.mkdir(parents=True)

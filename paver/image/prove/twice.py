@@ -49,11 +49,17 @@ def refusal(file: Path, disk_sha256: str, source: Path) -> str:
     data = published.read(statement)
     if disk_sha256 not in provenance.subjects(data, statement.name).values():
         return f"{statement.name} is of another image"
-    was, is_ = provenance.inputs(data, statement.name), sources.digests(source)
-    other = sorted(name for name in was.keys() | is_.keys() if was.get(name) != is_.get(name))
+    other = _others(file, source)
     if other:
         return f"{source.absolute()} is not what the image was built of: {', '.join(other)} differ"
     return ""
+
+
+def _others(file: Path, source: Path) -> list[str]:
+    """Returns what of a source tree is not what the image was built of, as its provenance has it."""
+    statement = published.beside(file, "provenance")
+    was, is_ = provenance.inputs(published.read(statement), statement.name), sources.digests(source)
+    return sorted(name for name in was.keys() | is_.keys() if was.get(name) != is_.get(name))
 
 
 def require(tell: Tell) -> None:
@@ -83,7 +89,7 @@ def prove(file: Path, source: Path, folder: Path, tell: Tell) -> Section:
         tell(f"{NAME} {text}")
 
     with second.place() as within:
-        tree = second.copied(source, within / "tree")
+        tree = copied(file, source, within / "tree")
         links = second.fetched(tree, within, told)
         there = elsewhere.make(within, tree)
         lines = elsewhere.varied(there)
@@ -95,6 +101,23 @@ def prove(file: Path, source: Path, folder: Path, tell: Tell) -> Section:
         told("comparing: both")
         lines += compared(file, other)
     return Section(name=NAME, how=HOW, stands_in=STANDS_IN, seconds=seconds, lines=tuple(lines))
+
+
+def copied(file: Path, source: Path, tree: Path) -> Path:
+    """Copies the sources to the folder `tree`; of what becomes of them afterwards the second build knows nothing.
+
+    Raises:
+        BadInput: they are not what the image was built of any more.
+    """
+    made = second.copied(source, tree)
+    other = _others(file, made)
+    if other:
+        raise BadInput(
+            f"{source.absolute()} changed while the image was proven",
+            seen=f"{', '.join(other)} differ from what it was built of",
+            do="leave the source tree alone, or work in a clone of it, then prove the image again",
+        )
+    return made
 
 
 def left_out(why: str) -> Section:
@@ -126,16 +149,20 @@ def compared(first: Path, again: Path) -> list[Line]:
         shown = "the OVA itself" if what == "ova" else f"{what} beside it"
         if certified and what in {"ova", "provenance"}:
             lines.append(not_asked(GROUP, shown, why))
-        elif path.exists():
-            lines.append(_same(shown, published.digest(path), published.digest(other)))
+        else:
+            lines.append(_same(shown, _of(path), _of(other)))
     return lines
 
 
 def _same(what: str, digest: str | None, other: str | None) -> Line:
-    seen = (
-        f"identical, sha256 {digest}" if digest == other else f"sha256 {digest}, and the second time {other}"
-    )
-    return Line(GROUP, what, digest == other, seen)
+    if digest == other is not None:
+        return Line(GROUP, what, True, f"identical, sha256 {digest}")
+    first, again = (f"sha256 {each}" if each else "it is not there" for each in (digest, other))
+    return Line(GROUP, what, False, f"{first}, and the second time {again}")
+
+
+def _of(path: Path) -> str | None:
+    return published.digest(path) if path.exists() else None
 
 
 def _members(file: Path) -> dict[str, str]:
