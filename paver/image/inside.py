@@ -63,8 +63,12 @@ def differences(system: Ext4, bill: Bill) -> Iterator[str]:
 
 def _debs(system: Ext4) -> Iterator[tuple[str, str]]:
     fields: dict[bytes, str] = {}
+    try:
+        status = system.read(_STATUS, _LARGEST)
+    except FileNotFoundError:
+        return
     # Line by line, as it was read: a text and its parts would take many times its room.
-    for line in _FIELD.finditer(system.read(_STATUS, _LARGEST) + b"\n"):
+    for line in _FIELD.finditer(status + b"\n"):
         if line[1]:
             fields[line[1]] = line[2].decode(errors="replace")
             continue
@@ -79,7 +83,11 @@ def _wheels(system: Ext4) -> Iterator[tuple[str, str]]:
     except FileNotFoundError:
         return
     for python in pythons:
-        for name in system.names(f"{PLACE}/lib/{python}/site-packages"):
+        try:
+            names = system.names(f"{PLACE}/lib/{python}/site-packages")
+        except FileNotFoundError:
+            continue
+        for name in names:
             if match := _INFO.fullmatch(name):
                 yield match[1], match[2]
 

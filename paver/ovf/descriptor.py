@@ -37,7 +37,8 @@ def parse(data: bytes, *, where: str) -> Descriptor:
     Raises:
         BadInput: not XML, not an OVF, with entities or a DTD, of several machines, or inconsistent in itself.
     """
-    root = _xml(data, where)
+    text = _text_of(data, where)
+    root = _xml(text, where)
     if _local(root) != "Envelope":
         raise BadInput(f"{where} is not an OVF descriptor: it starts with <{_local(root)[:80]}>")
     if _child(root, "VirtualSystemCollection") is not None:
@@ -53,7 +54,7 @@ def parse(data: bytes, *, where: str) -> Descriptor:
     by_id = {file.id: file for file in files}
     descriptor = Descriptor(
         name=_text(system, "Name") or _attribute(system, "id"),
-        text=data.decode(errors="replace"),
+        text=text,
         files=files,
         disks=tuple(
             _disk(each, by_id, by_key, where)
@@ -105,18 +106,30 @@ def items_of(descriptor: Descriptor, configuration: str | None = None) -> tuple[
     )
 
 
-def _xml(data: bytes, where: str) -> Element:
+def _text_of(data: bytes, where: str) -> str:
     if len(data) > LONGEST:
         raise BadInput(f"{where} has {len(data)} bytes; a descriptor has at most {LONGEST}")
     try:
-        root: Element = defusedxml.ElementTree.fromstring(data, forbid_dtd=True)
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"{where} is not UTF-8",
+            seen=str(error),
+            why="a host is sent it as text, and would be sent another than the one that was read here",
+            do="export it again as UTF-8",
+        ) from error
+
+
+def _xml(text: str, where: str) -> Element:
+    try:
+        root: Element = defusedxml.ElementTree.fromstring(text, forbid_dtd=True)
     except DefusedXmlException as error:
         raise BadInput(
             f"{where} declares a document type or entities, which paver does not resolve",
             why="they can make a parser read local files or fill the memory",
             do="use a package from a source that you trust",
         ) from error
-    # An unknown encoding is a LookupError, bytes that contradict it a ValueError.
+    # What the parser cannot take of a text is a ValueError.
     except (ParseError, LookupError, ValueError) as error:
         raise BadInput(f"{where} is not XML: {error}", do="fetch or export it again") from error
     return root

@@ -246,16 +246,43 @@ def test_where_the_data_disk_was_taken_away_the_one_in_its_place_is_not_taken_fo
 
 def test_a_disk_that_somebody_attached_besides_outlives_the_machine(with_data: Run, there: Hosts) -> None:
     with_data.fine()
-    with with_data.someone_else("esx-01") as session:
+    kept = attached(with_data, there)
+    with_data.fine("destroy", allow=("*",))
+    assert there.inventory("esx-01")["virtual_machines"] == {}
+    assert kept.is_file()
+
+
+def attached(run: Run, there: Hosts) -> Path:
+    """Attaches a disk to the jumpbox whose file lies elsewhere; returns that."""
+    with run.someone_else("esx-01") as session:
         machine = session.one("VirtualMachine")[0]
         controller = disks_of(session, machine)[0].controllerKey
         theirs = one_more(9, controller=controller, unit=5, file="[datastore1] artefacts.vmdk")
         session.task(machine, "ReconfigVM_Task", spec=theirs)
-    kept = there.folder / "esx-01-datastore1/artefacts.vmdk"
-    assert kept.is_file()
+    file = there.folder / "esx-01-datastore1/artefacts.vmdk"
+    assert file.is_file()
+    return file
+
+
+def test_a_restored_jumpbox_with_disks_of_other_uuids_is_left_alone_until_they_are_noted_anew(
+    with_data: Run, there: Hosts
+) -> None:
+    with_data.fine()
+    with with_data.someone_else("esx-01") as session:
+        machine = session.one("VirtualMachine")[0]
+        spec = with_data.extra_config({"paver.disks": "those of-before"})
+        session.task(machine, "ReconfigVM_Task", spec=spec)
+    ((_, error),) = with_data.apply("destroy", allow=("*",)).failed
+    assert isinstance(error, Refused)
+    assert "has none of the disks that it was deployed with" in error.what
+    assert sizes(there) == [1, 100]
+    with with_data.someone_else("esx-01") as session:
+        machine = session.one("VirtualMachine")[0]
+        session.task(machine, "ReconfigVM_Task", spec=with_data.extra_config({"paver.disks": ""}))
+    with_data.fine()
+    assert pending(with_data.plan()) == {}
     with_data.fine("destroy", allow=("*",))
     assert there.inventory("esx-01")["virtual_machines"] == {}
-    assert kept.is_file()
 
 
 def devices_of(session: Any, machine: Any) -> list[Any]:
@@ -378,6 +405,7 @@ def test_a_vm_that_was_placed_by_hand_is_adopted(run: Run, there: Hosts) -> None
         blank = [
             ("paver.mark", ""),
             ("paver.image", ""),
+            ("paver.disks", ""),
             ("guestinfo.metadata", ""),
             ("guestinfo.userdata", ""),
         ]
@@ -386,6 +414,10 @@ def test_a_vm_that_was_placed_by_hand_is_adopted(run: Run, there: Hosts) -> None
     assert pending(run.plan()) == {JUMPBOX: "adopt"}
     run.fine()
     assert pending(run.plan()) == {}
+    kept = attached(run, there)
+    run.fine("destroy", allow=("*",))
+    assert there.inventory("esx-01")["virtual_machines"] == {}
+    assert kept.is_file()
 
 
 def test_a_jumpbox_on_another_host_is_named_and_never_made_twice(run: Run, there: Hosts) -> None:

@@ -147,12 +147,13 @@ def test_a_file_that_the_manifest_does_not_name_is_refused(monkeypatch: pytest.M
         ("bucc/ops/cpis/vsphere/0-cpi.yml", "../../../bin/bucc"),
         ("bucc/ops/google", "../bin"),
         ("link", "stemcell.tgz"),
+        ("link", "bucc/bin/another"),
     ],
 )
 def test_links_into_the_tree_are_taken_as_bucc_has_them(
     monkeypatch: pytest.MonkeyPatch, name: str, target: str
 ) -> None:
-    machine = Machine(LISTED, 100, others={name: ("l", target)})
+    machine = Machine(LISTED, 100, others={"bucc/bin/another": ("l", "bucc"), name: ("l", target)})
     assert unpack(machine, monkeypatch) == ["tar", "sha256sum", "mv"]
 
 
@@ -164,6 +165,9 @@ def test_links_into_the_tree_are_taken_as_bucc_has_them(
         ("bucc/ops/2-uaa.yml", "/etc/passwd"),
         ("bucc/ops/2-uaa.yml", "../bin/folder/../../../stemcell.tgz"),
         ("bucc/bin/itself", "itself/../../stemcell.tgz"),
+        ("bucc/bin/itself", "itself"),
+        ("bucc/ops/2-uaa.yml", "../bin/bucc/../bucc"),
+        ("bucc/ops/2-uaa.yml", "nowhere/../../bin/bucc"),
     ],
 )
 def test_a_link_that_leads_nowhere_or_out_of_the_tree_is_refused_before_it_is_followed(
@@ -174,6 +178,13 @@ def test_a_link_that_leads_nowhere_or_out_of_the_tree_is_refused_before_it_is_fo
         unpack(machine, monkeypatch)
     assert refused.value.seen == f"{name} -> {target}"
     assert machine.ran == ["tar"]
+
+
+def test_links_that_lead_to_one_another_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(LISTED, 100, others={"a": ("l", "b"), "b": ("l", "a")})
+    with pytest.raises(BadInput, match="links that lead nowhere") as refused:
+        unpack(machine, monkeypatch)
+    assert refused.value.seen == "a -> b\nb -> a"
 
 
 @pytest.mark.parametrize("kind", ["p", "s", "c", "b"])

@@ -469,6 +469,20 @@ def test_which_disk_is_the_first_one_their_units_say_and_not_their_order() -> No
     assert found == data_disk.DataDisk(capacity=100 * 2**30, unit=1)
 
 
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "utf-16"])
+def test_a_descriptor_that_is_not_utf_8_is_refused(encoding: str) -> None:
+    text = _with_data_disk().replace("UTF-8", encoding).replace("<Name>box</Name>", "<Name>büro</Name>")
+    assert "büro" in text
+    with pytest.raises(BadInput, match="is not UTF-8"):
+        descriptor.parse(text.encode(encoding), where="x")
+
+
+def test_what_is_sent_to_a_host_is_what_was_read() -> None:
+    text = _with_data_disk().replace("<Name>box</Name>", "<Name>büro</Name>").replace("UTF-8", "ISO-8859-1")
+    found = descriptor.parse(text.encode(), where="x")
+    assert (found.name, found.text) == ("büro", text)
+
+
 def test_a_property_that_is_described_twice_is_refused() -> None:
     text = _with_data_disk()
     once = re.search(r"<Property .*?</Property>", text, re.DOTALL)

@@ -146,17 +146,26 @@ def _whole(machine: Any, draft: PurePosixPath, named: Iterable[str]) -> None:
 
 
 def _stays(name: str, target: str, links: Mapping[str, str], files: Collection[str]) -> bool:
-    """Tells whether a link leads to what is in the tree, and not by way of another one, which `..` would undo."""
-    folders = {str(folder) for file in files for folder in PurePosixPath(file).parents}
-    at = list(PurePosixPath(name).parent.parts)
-    for part in PurePosixPath(target).parts:
-        if "/".join(at) in links or part == "/" or (part == ".." and not at):
-            return False
-        if part == "..":
-            at.pop()
-        else:
-            at.append(part)
-    return "/".join(at) in {*files, *links, *folders}
+    """Tells whether a link leads to what is in the tree: through its folders, not through another link, which `..` would undo.
+
+    Its end may be another link, that leads there.
+    """
+    folders = {str(folder) for file in (*files, *links) for folder in PurePosixPath(file).parents}
+    seen = {name}
+    while True:
+        at = list(PurePosixPath(name).parent.parts)
+        for part in PurePosixPath(target).parts:
+            if str(PurePosixPath(*at)) not in folders or part == "/" or (part == ".." and not at):
+                return False
+            if part == "..":
+                at.pop()
+            else:
+                at.append(part)
+        name = str(PurePosixPath(*at))
+        if name not in links or name in seen:
+            return name in files or name in folders
+        seen.add(name)
+        target = links[name]
 
 
 def _told(data: bytes) -> Iterator[tuple[str, str, dict[str, str]]]:

@@ -64,20 +64,29 @@ class Cluster(Entity[ClusterFacts]):
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Makes the cluster."""
         del world
-        session.call(parent, "CreateClusterEx", name=self.name, spec=self._spec())
-
-    def change(self, world: Writer, session: Any, found: Found) -> None:
-        """Sets DRS and HA; also after making it, since not all that a new cluster is given need hold."""
-        del world
-        if (_drs(found), _ha(found)) != (self.drs, self.ha):
-            session.task(found.ref, "ReconfigureComputeResource_Task", spec=self._spec(), modify=True)
-
-    def _spec(self) -> Any:
-        return new(
+        spec = new(
             "ClusterConfigSpecEx",
             dasConfig=new("ClusterDasConfigInfo", enabled=self.ha),
             drsConfig=new("ClusterDrsConfigInfo", enabled=self.drs, defaultVmBehavior=_BEHAVIOUR),
         )
+        session.call(parent, "CreateClusterEx", name=self.name, spec=spec)
+
+    def change(self, world: Writer, session: Any, found: Found) -> None:
+        """Sets DRS and HA; also after making it, since not all that a new cluster is given need hold.
+
+        What is as it should be is not sent: DRS that is switched off takes the resource pools along, and how far one that
+        starts machines goes by itself is its owner's.
+        """
+        del world
+        spec = new("ClusterConfigSpecEx")
+        if _ha(found) != self.ha:
+            spec.dasConfig = new("ClusterDasConfigInfo", enabled=self.ha)
+        if _drs(found) != self.drs:
+            spec.drsConfig = new("ClusterDrsConfigInfo", enabled=self.drs)
+            if self.drs and _behaviour(found) in {None, _ADVISES}:
+                spec.drsConfig.defaultVmBehavior = _BEHAVIOUR
+        if spec.dasConfig is not None or spec.drsConfig is not None:
+            session.task(found.ref, "ReconfigureComputeResource_Task", spec=spec, modify=True)
 
     @classmethod
     def remove(cls, world: Writer, session: Any, found: Found) -> None:
@@ -112,7 +121,12 @@ def find(session: Any, datacenter_name: str, name: str) -> Found | None:
 
 def _drs(found: Found) -> bool:
     config = getattr(found.values["configurationEx"], "drsConfig", None)
-    return bool(config is not None and config.enabled and config.defaultVmBehavior != _ADVISES)
+    return bool(config is not None and config.enabled and _behaviour(found) != _ADVISES)
+
+
+def _behaviour(found: Found) -> str | None:
+    config = getattr(found.values["configurationEx"], "drsConfig", None)
+    return None if config is None or config.defaultVmBehavior is None else str(config.defaultVmBehavior)
 
 
 def _ha(found: Found) -> bool:

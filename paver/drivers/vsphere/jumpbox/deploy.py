@@ -133,8 +133,9 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
             session, text, pool, datastore, name=wish.name, networks=networks, disks="thin"
         )
         _dress(spec.importSpec.configSpec, world, wish)
-        if data is not None and wish.disk_gb is not None:
-            _resize(_placed(spec.importSpec.configSpec, data, wish), wish.disk_gb)
+        if data is not None:
+            disk = _placed(spec.importSpec.configSpec, data, wish)
+            _resize(disk, wish.disk_gb or disk.capacityInKB // 2**20)
         sources = {
             file.name: nfc.Source(
                 lambda name=file.name: ova.member(name),  # type: ignore[misc]
@@ -149,8 +150,7 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
 
         untold: list[str] = []
         vm = nfc.import_vapp(session, pool, folder, None, spec, sources, progress, untold.append)
-    devices = session.value(vm, "config.hardware.device", fresh=True)
-    told = {facts.UPLOADED: "true", facts.DISKS: _identities(devices, session.name)}
+    told = {facts.UPLOADED: "true", **_disks(session, vm)}
     if untold:
         told[facts.UNTOLD] = untold[0]
     session.task(vm, "ReconfigVM_Task", spec=marks.spec(told))
@@ -192,16 +192,10 @@ def _placed(spec: Any, data: DataDisk, wish: Jumpbox) -> Any:
     return there[0]
 
 
-def _identities(devices: list[Any], host: str) -> str:
-    """Returns what identifies the disks of a VM that was just imported, in the order of their units."""
-    disks = sorted(facts.disks(devices), key=lambda disk: disk.unitNumber)
-    if not all(facts.identity(disk) for disk in disks):
-        raise PaverError(
-            f"{host} does not tell what identifies the disks of the VM that it just imported",
-            why="they have no UUID, and paver would not know its own again",
-            do="report it, with the host's version",
-        )
-    return " ".join(facts.identity(disk) for disk in disks)
+def _disks(session: Any, vm: Any) -> dict[str, str]:
+    """Returns what is to be written on a VM of the disks that it has now."""
+    found = facts.identities(session.value(vm, "config.hardware.device", fresh=True) or [])
+    return {facts.DISKS: found} if found else {}
 
 
 def _resize(disk: Any, size_gb: int) -> None:
@@ -270,6 +264,8 @@ def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found, disk: Any)
     if wish.running:
         _await(world, session, wish, found.vm)
     done = {marks.KEY: marks.dumps(world.mark(complete=True))}
+    if not facts.own_disks(found):
+        done |= _disks(session, found.vm)
     session.task(found.vm, "ReconfigVM_Task", spec=marks.spec(done))
 
 
@@ -278,9 +274,10 @@ def _grown(wish: Jumpbox, found: Found) -> Any:
         return None
     disk = facts.state_disk(found)
     if disk is None:
+        _require_own(found)
         raise Refused(
             f"{wish.name} has not the disk with its state any more",
-            seen=", ".join(str(one.backing.fileName) for one in facts.disks(found.devices)) or "no disk",
+            seen=_named(facts.disks(found.devices)) or "no disk",
             why=f"none of them has the UUID {facts.own_disks(found)[-1]} of the one that it was deployed with",
             do=f"attach that one to the VM again, then run the same command again; if it is lost, {wish.name} is "
             "lost with it: delete the VM on its host, and apply makes another",
@@ -390,9 +387,10 @@ def _shut_down(world: Writer, session: Any, vm: Any) -> None:
 
 
 def _remove(world: Writer, session: Any, found: Found) -> None:
+    foreign = _detachable(found)
     if found.running:
         session.task(found.vm, "PowerOffVM_Task")
-    _let_go(world, session, found)
+    _let_go(world, session, found, foreign)
     end = time.monotonic() + _LEASE_ENDS
     while True:
         try:
@@ -411,9 +409,27 @@ def _remove(world: Writer, session: Any, found: Found) -> None:
             return
 
 
-def _let_go(world: Writer, session: Any, found: Found) -> None:
-    """Detaches the disks that somebody attached besides: a host deletes every disk that a VM has with it."""
+def _detachable(found: Found) -> list[Any]:
+    """Returns the disks that somebody attached besides.
+
+    Raises:
+        Refused: they cannot be told from its own, or not be detached; the machine still runs.
+    """
     foreign = facts.foreign_disks(found)
+    if foreign:
+        _require_own(found)
+    if any(getattr(disk.backing, "parent", None) is not None for disk in foreign):
+        raise Refused(
+            f"{found.name} has a snapshot, and a disk that is not its own",
+            seen=_named(foreign),
+            why="deleted with the VM it would be lost, and vSphere detaches no disk that is part of a snapshot",
+            do="delete the VM's snapshots, then run the same command again",
+        )
+    return foreign
+
+
+def _let_go(world: Writer, session: Any, found: Found, foreign: list[Any]) -> None:
+    """Detaches disks, whose files stay: a host deletes every disk that a VM has with it."""
     for disk in foreign:
         world.report(f"detaching {disk.backing.fileName}, which is not its own")
     if foreign:
@@ -422,3 +438,19 @@ def _let_go(world: Writer, session: Any, found: Found) -> None:
             new("VirtualDeviceConfigSpec", operation="remove", device=disk) for disk in foreign
         ]
         session.task(found.vm, "ReconfigVM_Task", spec=spec)
+
+
+def _require_own(found: Found) -> None:
+    """Refuses to go on with a VM none of whose disks is one that it came with: a copy's have other UUIDs."""
+    there = facts.disks(found.devices)
+    if there and len(facts.foreign_disks(found)) == len(there):
+        raise Refused(
+            f"{found.name} has none of the disks that it was deployed with",
+            seen=_named(there),
+            why="it was restored or cloned, which gives disks other UUIDs, or somebody exchanged them all",
+            do=f"if they are its own, empty {facts.DISKS} in the VM's advanced parameters, then `paver apply` notes them",
+        )
+
+
+def _named(disks: list[Any]) -> str:
+    return ", ".join(str(disk.backing.fileName) for disk in disks)

@@ -19,7 +19,10 @@ UPLOADED = "paver.uploaded"
 UNTOLD = "paver.untold"
 """Set beside it where the host did not tell what arrived: why."""
 DISKS = "paver.disks"
-"""Set with it: what identifies the image's own disks, of which the last is that of the machine's state."""
+"""What identifies the disks that it came with, of which the last is that of its state: set with `UPLOADED`, else at its end.
+
+Of a VM that was adopted, those that it had then.
+"""
 
 _SEARCH = ("name", "config.extraConfig")
 _DETAILS = (
@@ -152,7 +155,7 @@ def disks(devices: list[Any]) -> list[Any]:
 
 
 def own_disks(found: Found) -> tuple[str, ...]:
-    """Returns the identities of the disks that came with the image; none of a VM that paver did not deploy."""
+    """Returns the identities of the disks that the VM came with; none where it was not brought to its end."""
     return tuple(found.extra.get(DISKS, "").split())
 
 
@@ -162,7 +165,7 @@ def identity(disk: Any) -> str:
 
 
 def state_disk(found: Found) -> Any | None:
-    """Returns the disk of the machine's state, None where it is not attached or paver did not deploy the VM.
+    """Returns the disk of the machine's state, None where it is not attached or not known yet.
 
     Neither place nor order tell which it is: somebody may attach others, in front of it too, or in its place.
     """
@@ -170,8 +173,15 @@ def state_disk(found: Found) -> Any | None:
     return next((disk for disk in disks(found.devices) if own and identity(disk) == own[-1]), None)
 
 
+def identities(devices: list[Any]) -> str:
+    """Returns what `DISKS` is of a VM with these devices; empty where the host does not tell it of each disk."""
+    there = sorted(disks(devices), key=lambda disk: (disk.controllerKey or 0, disk.unitNumber or 0))
+    found = [identity(disk) for disk in there]
+    return " ".join(found) if all(found) else ""
+
+
 def foreign_disks(found: Found) -> list[Any]:
-    """Returns the disks that somebody attached to a VM which paver deployed."""
+    """Returns the disks that somebody attached since the VM was deployed or adopted."""
     own = own_disks(found)
     return [disk for disk in disks(found.devices) if own and identity(disk) not in own]
 
