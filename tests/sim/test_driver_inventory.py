@@ -181,6 +181,14 @@ def _advising(session: Any) -> None:
     session.task(cluster, "ReconfigureComputeResource_Task", spec=spec, modify=True)
 
 
+def _spread_by_hand(session: Any) -> None:
+    drs = new("ClusterDrsConfigInfo", enabled=True, defaultVmBehavior="partiallyAutomated")
+    ha = new("ClusterDasConfigInfo", enabled=True)
+    cluster = entity(session, "ClusterComputeResource", "compute")
+    spec = new("ClusterConfigSpecEx", drsConfig=drs, dasConfig=ha)
+    session.task(cluster, "ReconfigureComputeResource_Task", spec=spec, modify=True)
+
+
 def _disconnected(session: Any) -> None:
     session.task(entity(session, "HostSystem", "esx-01.north.example"), "DisconnectHost_Task")
 
@@ -280,6 +288,21 @@ def test_what_somebody_changed_in_vcenter_is_named_and_repaired(standing: Made, 
     run.fine()
     assert pending(run.plan()) == {}
     assert _but_actions(there.inventory()) == _but_actions(made)
+
+
+def test_what_drs_does_by_itself_is_its_owners_where_only_high_availability_differs(standing: Made) -> None:
+    run, there = standing
+    with run.administrator() as session:
+        _spread_by_hand(session)
+    assert pending(run.plan()) == {"vsphere.cluster:compute": "update"}
+    run.fine()
+    assert there.inventory()["entities"]["/north/host/compute"]["ha"] is False
+    with run.administrator() as session:
+        config = session.value(
+            entity(session, "ClusterComputeResource", "compute"), "configurationEx", fresh=True
+        )
+    assert config.drsConfig.enabled
+    assert config.drsConfig.defaultVmBehavior == "partiallyAutomated"
 
 
 def _but_actions(inventory: Any) -> Any:

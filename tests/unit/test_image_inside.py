@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tracemalloc
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from paver.errors import BadInput
 from paver.image import diff, inside, published
-from paver.image.bill import Bill
+from paver.image.bill import Bill, Item
 from tests.support import small_image
 from tests.support.small_image import GRAIN
 
@@ -48,6 +49,22 @@ def test_packages_that_are_installed_are_told_from_what_else_dpkg_lists() -> Non
         "the deb a 1:2~ü is in it, and not in the bill",
         "the deb c 4 is in it, and not in the bill",
     ]
+
+
+def test_a_disk_without_dpkgs_list_or_wheels_lacks_what_its_bill_lists() -> None:
+    class Bare(System):
+        def read(self, path: str, longest: int) -> bytes:
+            raise FileNotFoundError(path, longest)
+
+        def names(self, path: str) -> dict[str, int]:
+            if path.endswith("site-packages"):
+                raise FileNotFoundError(path)
+            return super().names(path)
+
+    listed = tuple(Item(kind=kind, name="a", version="1", sha256="") for kind in ("deb", "wheel"))
+    bill = dataclasses.replace(NONE, items=listed)
+    found = list(inside.differences(Bare(b""), bill))  # type: ignore[arg-type]  # as much of one as is read
+    assert found == [f"the {kind} a 1 is in the bill, and not in it" for kind in ("deb", "wheel")]
 
 
 def test_a_list_of_packages_as_large_as_it_may_be_takes_little_memory() -> None:

@@ -3,7 +3,8 @@
 Secrets of a manifest are CredHub's variables, `((name))`; `versions` says which version of each stands there,
 so that a rotated one is deployed. It has the director's authorities, too, which agents and their blobstore are known by: the
 agents of a former one are lost to the director ("Timed out sending 'get_state'"), until it makes their VMs anew, as it does
-where a deploy says `fix` (bosh, director/deployment_plan/agent_state_migrator.rb; `nats_config_changed?`).
+where a deploy says `fix` (bosh, director/deployment_plan/agent_state_migrator.rb; `nats_config_changed?`). None says so
+without need: an agent that is away for a moment is no reason to delete its VM.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from paver.driver import Check, Endpoint, Facts, Opaque, Reader, Resource, Verb,
 from paver.foundation import yaml_text
 from paver.foundation.director import ledger, tasks
 from paver.foundation.documents import plain
+from paver.foundation.places import AGENTS
 
 CALLS = ledger.CALLS | {"POST /deployments"}
 
@@ -68,7 +70,7 @@ class Deployment(Resource[DeploymentFacts]):
             ("deploy", self.name),
             (
                 f"the VMs of {self.says()}, with their disks, made by the director",
-                "a VM whose agent is lost to the director, or of a former authority of its, is made anew on its disk",
+                "VMs of a former authority of the director's for agents are made anew, on their disks",
             ),
             makes,
         )
@@ -86,7 +88,7 @@ class Deployment(Resource[DeploymentFacts]):
             # What is asked for is noted beforehand: who takes it up again can tell whether it is the same still.
             ledger.note(world, self.at, complete=False, address=address, holds={"versions": dict(versions)})
             answer = director.post(
-                "/deployments?fix=true",
+                f"/deployments?fix={str(_lost(entry, versions)).lower()}",
                 call="POST /deployments",
                 content=yaml_text.dumps(plain(self.manifest), sort_keys=False).encode(),
                 headers={"Content-Type": "text/yaml", **tasks.context(world)},
@@ -137,6 +139,14 @@ class Deployment(Resource[DeploymentFacts]):
                 tasks.follow(world, director, answer, doing)
         if facts.mark is not None:
             ledger.strike(world, at, facts.mark.id)
+
+
+def _lost(entry: Mapping[str, Any] | None, versions: Mapping[str, str]) -> bool:
+    """Tells whether agents may be of a former authority: it is another than was noted, or a deploy did not come to its end."""
+    if entry is None:
+        return False
+    noted: Mapping[str, Any] = entry["holds"].get("versions", {})
+    return not entry["complete"] or any(noted.get(name) != versions.get(name) for name in AGENTS)
 
 
 def _facts(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from paver.driver import Check, Endpoint, Facts, Lane, Reader, Refused, Resource, Verb, Writer
+from paver.drivers.vsphere import arriving
 from paver.drivers.vsphere.endpoints import FILES
 from paver.drivers.vsphere.jumpbox import store
 
@@ -72,10 +73,11 @@ class Artefact(Resource[ArtefactFacts]):
         session = world.writing(self.at)
         store.begin(session, self.sha256, world.mark(complete=False))
 
-        def progress(done: int, total: int) -> None:
-            world.report(f"uploading {self.name}", done, total, "B")
-
-        session.upload(path, f"{store.folder(self.sha256)}/{self.name}", mode=0o644, on_progress=progress)
+        target, step = (
+            f"{store.folder(self.sha256)}/{self.name}",
+            arriving.progress(world, f"uploading {self.name}"),
+        )
+        session.upload(path, target, mode=0o644, on_progress=step)
         store.complete(session, self.sha256, world.mark(complete=True))
 
     def checks(self, world: Reader, facts: ArtefactFacts) -> Iterable[Check]:

@@ -15,11 +15,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from paver.driver import BadInput, Check, Endpoint, Facts, Interrupted, Reader, Resource, Verb, Writer
-from paver.drivers.vsphere import marks
+from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Verb, Writer
+from paver.drivers.vsphere import arriving, marks
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.transport import nfs, nfs_url
-from paver.transport.context import Progress
 
 TREES = PurePosixPath("/var/lib/paver/installers")
 MARKER = "paver.json"
@@ -137,14 +136,19 @@ class Installer(Resource[InstallerFacts]):
         machine.remove(iso)
         remote = nfs_url.of(self.source)
         if remote is not None:
-            step = coming(world, remote.name, remote.server)
+            step = arriving.progress(world, f"reading {remote.name} from {remote.server}")
             return nfs.copy(machine, remote, iso, times=2, on_progress=step).sha256
         seen = hashlib.sha256()
-        machine.run(
-            ["dd", f"of={iso}", "bs=1M", "status=none"],
-            input=self._pieces(world, seen, *_on_datastore(self.source)),
-            timeout=3 * 3600,
-        )
+        try:
+            machine.run(
+                ["dd", f"of={iso}", "bs=1M", "status=none"],
+                input=self._pieces(world, seen, *_on_datastore(self.source)),
+                timeout=3 * 3600,
+            )
+        except Exception:
+            # Half an ISO takes room and is good for nothing.
+            machine.remove(iso)
+            raise
         return seen.hexdigest()
 
     def _pieces(self, world: Writer, seen: Any, datastore: str, path: str) -> Iterator[bytes]:
@@ -156,7 +160,7 @@ class Installer(Resource[InstallerFacts]):
                 why=f"{host.name} has no such file there",
                 do="upload it with the host's own client, or name another place in iaas.vcenter.installer",
             )
-        done, step = 0, coming(world, path.rpartition("/")[2], host.name)
+        done, step = 0, arriving.progress(world, f"reading {path.rpartition('/')[2]} from {host.name}")
         for piece in host.datastore_stream(datastore, path):
             seen.update(piece)
             yield piece
@@ -195,24 +199,6 @@ def _digest(world: Writer, iso: str) -> str:
     world.report("verifying the ISO")
     ran = world.session(MACHINE).probe(["sha256sum", iso], timeout=3600, root=True)
     return str(ran.text.split()[0])
-
-
-def coming(world: Writer, name: str, source: str) -> Progress:
-    """Returns what is told how much of a file came; it ends the reading where whoever runs paver wants to stop.
-
-    A whole ISO takes minutes to hours, and half a one is of no use.
-    """
-
-    def step(done: int, total: int) -> None:
-        if world.stopping():
-            raise Interrupted(
-                f"stopped while {name} was read from {source}",
-                seen=f"{done} of {total} bytes came, and are not kept",
-                do="run the same command again: it is read anew",
-            )
-        world.report(f"reading {name} from {source}", done, total, "B")
-
-    return step
 
 
 def _on_datastore(source: str) -> tuple[str, str]:

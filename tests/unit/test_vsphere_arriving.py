@@ -1,4 +1,4 @@
-"""Reading the vendor's ISO, as far as it needs no machine."""
+"""Large files on their way, and what stops them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from paver.driver import Interrupted, Writer
-from paver.drivers.vsphere.vcsa import installer
+from paver.drivers.vsphere import arriving
 
 
 @dataclasses.dataclass
@@ -25,12 +25,12 @@ class World:
         self.told.append(words)
 
 
-def test_reading_an_iso_ends_as_soon_as_the_run_is_to_stop() -> None:
+def test_a_large_file_is_given_up_as_soon_as_the_run_is_to_stop() -> None:
     world = World()
-    step = installer.coming(cast(Writer, world), "vcsa.iso", "10.20.0.9")
+    step = arriving.progress(cast(Writer, world), "reading vcsa.iso from 10.20.0.9")
     step(1000, 9000)
     assert world.told == [("reading vcsa.iso from 10.20.0.9", 1000, 9000, "B")]
     world.stops = True
-    with pytest.raises(Interrupted, match=r"stopped while vcsa\.iso was read from 10\.20\.0\.9") as stop:
+    with pytest.raises(Interrupted, match=r"stopped while reading vcsa\.iso from 10\.20\.0\.9") as stop:
         step(2000, 9000)
     assert stop.value.seen == "2000 of 9000 bytes came, and are not kept"
