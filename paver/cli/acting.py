@@ -119,17 +119,18 @@ def _approved(
         Refused: if it may not be carried out, or nobody confirms it.
     """
     from paver.runs import apply as applying  # noqa: PLC0415 - a verb's help does without it
-    from paver.runs import handoff  # noqa: PLC0415 - same
+    from paver.runs import handoff, newest, wayback  # noqa: PLC0415 - same
 
     if given is not None:
         # What can be said without asking anybody comes before hosts that may not answer.
         applying.check(session, given, tuple(arguments.allow))
     wanted = _same_request(request, given)
-    fresh = session.plan(wanted)
+    # Before anything is written here: two copies of the sealed store that are both written go different ways.
+    fresh = newest.plan(session, wanted, out.note)
     machine = handoff.reachable(session)
     under_way = None if machine is None else _under_way(machine, fresh, given)
-    if machine is not None and under_way is None and _took_in(session, machine):
-        fresh = session.plan(wanted)
+    if machine is not None and under_way is None:
+        wayback.forget(opening.folder_of(session.site).path)
     plan = under_way or given or fresh
     if not plan.pending:
         _nothing_to_do(arguments, plan)
@@ -163,18 +164,6 @@ def _under_way(machine: Any, fresh: Plan, given: Plan | None) -> Plan | None:
     handoff.check_same(found, fresh, given)
     out.note("a run of this site is under way on the jumpbox: this goes on with it")
     return found
-
-
-def _took_in(session: Session, machine: Any) -> bool:
-    """Takes in what a run that was left alone, or began there, sealed on the jumpbox; returns whether that was anything.
-
-    Before anything is written here: two copies that are both written go different ways.
-    """
-    from paver.runs import handoff, wayback  # noqa: PLC0415 - a verb's help does without it
-
-    taken = handoff.take_in(session, machine)
-    wayback.forget(opening.folder_of(session.site).path)
-    return taken
 
 
 def _approval(arguments: argparse.Namespace, under_way: Plan | None, given: Plan | None) -> str:

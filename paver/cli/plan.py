@@ -49,6 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Plans and shows."""
     from paver.engine.planner import Request  # noqa: PLC0415 - `--help` does without it
+    from paver.runs import newest  # noqa: PLC0415 - same
 
     site, driver = opening.site_of(arguments)
     key = opening.key_of(site, arguments.key)
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     started = time.monotonic()
     with opening.session_of(arguments, site, driver, key, "paver plan") as session:
-        plan = session.plan(request)
+        plan = newest.plan(session, request, out.note)
     if arguments.out is not None:
         _write(arguments.out, plan.dumps())
     if arguments.json:

@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace, site: Site, driver: Driver) -> Plan:
     from paver.engine.planner import Request  # noqa: PLC0415
+    from paver.runs import newest  # noqa: PLC0415
 
     key = opening.key_of(site, arguments.key)
     with opening.session_of(arguments, site, driver, key, "paver status") as session:
-        return session.plan(Request())
+        return newest.plan(session, Request(), out.note)

@@ -43,13 +43,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Verifies and shows."""
     from paver.engine.planner import Request  # noqa: PLC0415 - `--help` does without it
-    from paver.runs import verify  # noqa: PLC0415
+    from paver.runs import newest, verify  # noqa: PLC0415
 
     site, driver = opening.site_of(arguments, warn=not arguments.json)
     key = opening.key_of(site, arguments.key)
     request = Request(phases=tuple(arguments.phase), only=tuple(arguments.only))
     with opening.session_of(arguments, site, driver, key, "paver verify") as session:
-        proofs = verify.verify(session, request)
+        proofs = verify.verify(session, newest.plan(session, request, out.note))
     code = verify.exit_code(proofs)
     if arguments.json:
         shown = [dataclasses.asdict(proof) for proof in proofs]

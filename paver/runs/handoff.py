@@ -26,6 +26,7 @@ from paver.runs.apply import Report, fault
 from paver.runs.events import Tell, parse
 from paver.runs.session import Session
 from paver.sealed import keys, store
+from paver.sealed.errors import DivergedError
 from paver.signing import canonical, chain
 from paver.signing.canonical import Json
 from paver.transport import job
@@ -135,7 +136,7 @@ class HandOff:
             base / "site.yml": site.source.text.encode(),
             handed / "plan.json": plan.dumps(),
             handed / "done.json": canonical.dumps([*map(str, sorted(done))]),
-            base / "site.sealed": self.session.vault.path.read_bytes(),
+            PurePosixPath(sealed_there(site.name)): self.session.vault.path.read_bytes(),
         }
         for text in site.small_files:
             relative = PurePosixPath(text)
@@ -182,7 +183,7 @@ class HandOff:
             "--handed-off",
             str(handed),
             "--sealed",
-            str(base / "site.sealed"),
+            sealed_there(self.session.site.name),
             "--key",
             option,
             "--yes",
@@ -227,12 +228,28 @@ def take_in(session: Session, machine: Any) -> bool:
     Raises:
         DivergedError: if both copies were written since they were the same.
     """
-    copy = machine.read_file(str(SITES / session.site.name / "site.sealed"))
+    vault, there = session.vault, sealed_there(session.site.name)
+    copy = machine.read_file(there)
     if copy is None:
         return False
-    taken = store.receive(session.vault.path, copy, who="paver apply", name="the jumpbox's sealed store")
-    session.vault.forget()
+    name = "the jumpbox's sealed store"
+    try:
+        # Looked at before any lock is taken: whoever only looks needs no right to write.
+        taken = store.follows(vault.path, copy, name) and store.receive(
+            vault.path, copy, who="paver apply", name=name
+        )
+    except DivergedError as error:
+        error.do += f"\nmostly the site runs on the jumpbox's, {there}: put it in the place of {vault.path}"
+        if vault.memory is not None:
+            error.do += f", and remove {vault.memory}, which would refuse it as an older or another one"
+        raise
+    vault.forget()
     return taken
+
+
+def sealed_there(site: str) -> str:
+    """Returns where a site's sealed store lies on the jumpbox."""
+    return str(SITES / site / "site.sealed")
 
 
 def _error(outcome: Mapping[str, Any]) -> PaverError | None:

@@ -10,7 +10,6 @@ from typing import Any
 from paver.driver import Resource, ResourceId
 from paver.engine.graph import build
 from paver.engine.plan import Action, Plan
-from paver.engine.planner import Request
 from paver.engine.resource import Verb
 from paver.engine.values import substitute
 from paver.errors import PaverError
@@ -47,13 +46,8 @@ def exit_code(proofs: list[Proof]) -> int:
     return 1 if states & {FAILS, UNSEEN} else 2 if DIFFERS in states else 0
 
 
-def verify(session: Session, request: Request) -> list[Proof]:
-    """Reads the site and runs every check; `request` selects.
-
-    Raises:
-        Unobservable: if something that should answer does not while reading.
-    """
-    plan = session.plan(request)
+def verify(session: Session, plan: Plan) -> list[Proof]:
+    """Runs every check of what `plan`, which this session just made, has read."""
     graph = build(session.paved.resources, session.paved.phases, session.paved.connectors)
     by_endpoint: dict[str, list[Action]] = {}
     for action in plan.actions:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 from paver.errors import PaverError
+from paver.sealed.errors import DivergedError, RolledBackError
 from paver.sealed.index import Index
 from paver.signing import canonical
 from paver.signing.canonical import CanonicalError
@@ -52,6 +54,19 @@ class Seen:
                 return {"minimum": generation, "store": store}
             case _:
                 raise self._damaged()
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """Has a store that is refused for what is remembered say where that is remembered: the file stands in the way."""
+        try:
+            yield
+        except (RolledBackError, DivergedError) as error:
+            if self.path is not None:
+                error.do += (
+                    f"\nif this one is right all the same, remove {self.path}, which remembers the other: the next "
+                    "command believes the store that it finds"
+                )
+            raise
 
     def note(self, index: Index, *, looking: bool = False) -> None:
         """Remembers `index`, if it is newer than what is remembered.

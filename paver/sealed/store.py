@@ -111,6 +111,19 @@ def receive(path: Path, copy: bytes, *, who: str, name: str = "the copy") -> boo
     return True
 
 
+def follows(path: Path, copy: bytes, name: str = "the copy") -> bool:
+    """Tells whether `receive` would take the copy in; needs no right to write.
+
+    Raises:
+        DivergedError, DamagedStoreError: as `receive`.
+    """
+    theirs = envelope.parse(copy, name).index
+    target = path.resolve()
+    return not target.exists() or _follows(
+        theirs, envelope.parse(files.read(target), str(path)).index, str(path), name
+    )
+
+
 def _follows(theirs: Index, ours: Index, our_name: str, their_name: str) -> bool:
     if theirs.store != ours.store:
         raise DivergedError(
@@ -126,8 +139,16 @@ def _follows(theirs: Index, ours: Index, our_name: str, their_name: str) -> bool
         f"{their_name} and {our_name} went different ways",
         why="both were written after they were copied, so that each has secrets that the other lacks",
         do="keep both files; find out which one the site runs on, and set the other's secrets there again",
-        seen=f"generations {theirs.generation} and {ours.generation}",
+        seen=f"generations {theirs.generation} and {ours.generation}\n"
+        f"only {their_name} has {_others(theirs, ours)}\nonly {our_name} has {_others(ours, theirs)}",
     )
+
+
+def _others(one: Index, other: Index) -> str:
+    """Returns the names of what one store has and the other does not, in that version."""
+    known = other.versions()
+    names = [name for name, entry in one.entries.items() if entry.version not in known.get(name, ())]
+    return ", ".join(sorted(names)) or "nothing"
 
 
 def _parsed(data: bytes, path: Path, minimum: int, store: str | None) -> Envelope:

@@ -50,6 +50,11 @@ class Vault:
         return self._path
 
     @property
+    def memory(self) -> Path | None:
+        """Where the store that was seen last is remembered, None where it is not."""
+        return self._seen.path
+
+    @property
     def opens(self) -> bool:
         """Tells whether there is a store, and a key at hand that may open it."""
         return self._key is not None and self._path.exists()
@@ -61,7 +66,8 @@ class Vault:
                 found: sealed_index.Index = self._writer.index
                 return found
             if self._index is None and self._path.exists():
-                self._index = store.open_index(self._path, **self._seen.held())
+                with self._seen.named():
+                    self._index = store.open_index(self._path, **self._seen.held())
                 self._seen.note(self._index, looking=True)
             return self._index
 
@@ -98,7 +104,8 @@ class Vault:
                         f"secret:{secret.name} is not in the sealed store: there is no store yet",
                         do=f"paver secrets set {secret.name}",
                     )
-                self._reader = store.unlock(self._path, self._key, **self._seen.held())
+                with self._seen.named():
+                    self._reader = store.unlock(self._path, self._key, **self._seen.held())
                 self._seen.note(self._reader.index, looking=True)
             return _value(self._reader, secret.name, version)
 
@@ -119,7 +126,8 @@ class Vault:
                 if not self._path.exists():
                     store.create(self._path, self._key)
                 opened = store.writer(self._path, self._key, self._who, **self._seen.held())
-                self._writer = self._closing.enter_context(opened)
+                with self._seen.named():
+                    self._writer = self._closing.enter_context(opened)
                 self._reader = None
             return self._writer
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from paver.runs import newest
 from tests.support.place import Place
 
 pytestmark = pytest.mark.lab
@@ -82,6 +86,20 @@ def test_a_rotated_password_of_boshs_account_is_brought_to_vcenter_and_the_direc
     assert finished.pending() == {"vsphere.account:cpi": "update", "bucc.director:bucc": "update"}
     finished.paver("apply", "--yes")
     assert finished.pending() == {}
+
+
+def test_a_station_that_did_not_rotate_plans_by_the_secrets_that_the_jumpbox_sealed(
+    finished: Place, tmp_path: Path
+) -> None:
+    """By its own copy it would put the former password back."""
+    copy, state = tmp_path / "another.sealed", {"PAVER_STATE": str(tmp_path / "state")}
+    shutil.copy(finished.sealed, copy)
+    finished.paver("secrets", "generate", "vcenter-cpi", "--replace")
+    finished.paver("apply", "--yes")
+    ran = finished.paver("plan", "--sealed", str(copy), env=state)
+    assert newest.TAKEN in ran.err
+    assert copy.read_bytes() == finished.sealed.read_bytes()
+    assert newest.TAKEN not in finished.paver("plan", "--sealed", str(copy), env=state).err
 
 
 def test_a_password_of_vcenters_root_is_noted_once_it_was_changed_there(finished: Place) -> None:

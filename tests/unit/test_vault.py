@@ -83,8 +83,9 @@ def test_an_older_copy_of_the_store_is_neither_opened_nor_written(
     vault.close()
     path.write_bytes(older)
     again = Vault(path, key, "test", tmp_path / "seen")
-    with pytest.raises(RolledBackError):
+    with pytest.raises(RolledBackError) as caught:
         use(again)
+    assert f"remove {tmp_path / 'seen'}" in caught.value.do
     again.close()
 
 
