@@ -201,12 +201,13 @@ def _carry(
     approval: str,
 ) -> Report:
     from paver.runs.apply import Origin, apply  # noqa: PLC0415 - a verb's help does without it
-    from paver.runs.handoff import HandOff, read_done, write_outcome  # noqa: PLC0415
+    from paver.runs.handoff import HandOff, demand_handed, read_done, write_outcome  # noqa: PLC0415
 
     handed: Path | None = arguments.handed_off
     allow = tuple(arguments.allow)
     origin = Origin(closing.who(), approval if handed is None else "handed over")
     if handed is not None:
+        demand_handed(handed, plan)
         done = read_done(handed)
         report = apply(
             session, plan, folder, tell, stop, only_mine=True, done=done, allow=allow, origin=origin

@@ -256,6 +256,10 @@ def _generate(arguments: argparse.Namespace, vault: Vault, site: Site, driver: D
     public = {"policy": policy, **_as_made(site, wish, by)}
     version = writer.put(arguments.name, value, made_by=by, public=public)
     out.line(f"{arguments.name}: made under the policy {policy}, {version[:12]}")
+    if arguments.replace:
+        out.line(
+            "  next  `paver plan` shows whom paver brings it to, and says where it has to be set by hand"
+        )
     return 0
 
 
@@ -317,6 +321,7 @@ def _list(arguments: argparse.Namespace, site: Site, driver: Driver) -> int:
                 "schema": "paver.secrets/1",
                 "store": str(arguments.sealed or site.sealed_file),
                 "generation": found.generation if found is not None else None,
+                "identity": found.store if found is not None else None,
                 "missing": missing,
                 "secrets": [one.document() for one in held],
             }
@@ -333,6 +338,7 @@ def _list(arguments: argparse.Namespace, site: Site, driver: Driver) -> int:
         if rows
         else ()
     )
+    out.line(f"identity {found.store}, generation {found.generation}")
     out.lines(f"missing: `paver secrets set {name}`" for name in missing)
     return 0
 

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from paver.engine import gate, leave, proof
+from paver.engine import gate, held, leave, proof
 from paver.engine.board import Board, standing
-from paver.engine.diff import changes, fingerprint, since, wish_digest
+from paver.engine.diff import changes, fingerprint, since
 from paver.engine.graph import Graph, build, closure
 from paver.engine.journal import Journal
 from paver.engine.paved import Paved
@@ -100,8 +100,7 @@ class Executor:
         self._lost: set[ResourceId] = set()
         self._reading = ReadingWorld(plan.site, hands.connections, hands.versions, moved=paved.moved)
         leave.demand(plan, paved, hands.allow)
-        for action in plan.actions:
-            self._same_wish(action)
+        held.demand(plan, paved)
 
     def run(self, mine: Callable[[Action], bool], done: Iterable[ResourceId] = ()) -> Outcome:
         """Acts on all pending actions that are `mine` and whose needs are met; `done` were done elsewhere."""
@@ -142,23 +141,6 @@ class Executor:
         """An action that waits for another station's is left for the next round."""
         waits = closure([action.resource], lambda id_: (one for one in by_id[id_].needs if one in by_id))
         return all(mine(by_id[id_]) for id_ in waits)
-
-    def _same_wish(self, action: Action) -> None:
-        resource = self._graph.resources.get(action.resource)
-        if action.wish is None:
-            if self._plan.mode == "apply" and action.writes and resource is not None:
-                raise Refused(
-                    f"the plan deletes {action.resource}, which the site file wishes for",
-                    why="it is not what paver planned: an apply deletes only what nobody wishes for any more",
-                    do="make a new plan, and have it approved",
-                )
-            return
-        if resource is None or wish_digest(resource) != action.wish:
-            raise Refused(
-                f"the plan's wish for {action.resource} is not the site file's",
-                why="the site file, the driver or paver changed after the plan was made",
-                do="make a new plan, and have it approved",
-            )
 
     def _one(self, action: Action) -> bool:
         """Does one action; returns whether it acted. Raises what went wrong, after journalling it."""

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from paver.engine import adoption, moves, proof
+from paver.engine import adoption, held, moves, proof
 from paver.engine.diff import Change, changes, fingerprint, wish_digest
 from paver.engine.graph import Graph, closure
 from paver.engine.leave import allowed
@@ -183,11 +183,7 @@ class Judge:
         wished = {name: encode(value, self._versions) for name, value in sorted(seen.resource.wish().items())}
         return Action(
             resource=original.id,
-            kind=original.kind,
-            phase=original.phase,
-            station="outside" if original.phase in self._outside else "jumpbox",
-            endpoint=original.at.name,
-            also=tuple(sorted(one.name for one in original.also)),
+            **held.frame(type(original), original.at, original.phase, original.also, self._outside),
             verb=verb,
             reason=verdict.reason,
             says=str(seen.resource.says()) if verb is not Verb.KEEP else "",
@@ -197,21 +193,9 @@ class Judge:
             asked=seen.asked and not verdict.rebuilt,
             changes=verdict.changes,
             needs=tuple(needs),
-            calls=calls_of(type(original), verb) if acts else (),
+            calls=held.calls_of(type(original), verb) if acts else (),
             lost=tuple(lost),
             implied=implied,
-            setting=original.setting,
             opaque=None if opaque is None else proof.promised(opaque, wished, self._versions),
-            lane=original.lane.value,
             estimate=seen.resource.estimate() if acts else 0,
         )
-
-
-def calls_of(kind: type[Resource[Any]], verb: Verb) -> tuple[str, ...]:
-    """Returns what an act of `verb` may call: for a replace, that of delete and create."""
-    verbs = {
-        Verb.REPLACE: (Verb.DELETE, Verb.CREATE, Verb.UPDATE),
-        Verb.ADOPT: (Verb.ADOPT, Verb.UPDATE),
-        Verb.CREATE: (Verb.CREATE, Verb.UPDATE),
-    }.get(verb, (verb,))
-    return tuple(sorted({call for one in verbs for call in kind.calls.get(one, frozenset())}))

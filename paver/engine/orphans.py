@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from paver.engine import moves
+from paver.engine import held, moves
 from paver.engine.board import standing
 from paver.engine.diff import fingerprint
 from paver.engine.graph import Graph
-from paver.engine.judge import calls_of
 from paver.engine.leave import allowed, by_kind
 from paver.engine.observe import Seen, discover
 from paver.engine.paved import Paved
@@ -81,18 +80,12 @@ def actions(
         made.append(
             Action(
                 resource=facts.mark.id,
-                kind=ground.kind.kind,
-                phase=ground.phase,
-                station="outside" if ground.phase in paved.outside else "jumpbox",
-                endpoint=ground.at.name,
-                also=tuple(sorted(one.name for one in ground.also)),
+                **held.frame(ground.kind, ground.at, ground.phase, ground.also, paved.outside),
                 verb=Verb.BLOCKED if blocked else Verb.DELETE,
                 reason="protected: name it with --allow" if blocked else "no longer wished for",
                 before=fingerprint(facts),
                 needs=tuple(sorted(later | staying)),
-                calls=calls_of(ground.kind, Verb.DELETE),
-                setting=ground.kind.setting,
-                lane=ground.kind.lane.value,
+                calls=held.calls_of(ground.kind, Verb.DELETE),
                 estimate=1,
             )
         )

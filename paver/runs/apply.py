@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import paver
-from paver.engine import leave
+from paver.engine import held, leave
 from paver.engine.executor import Event, Executor, Hands, Outcome
 from paver.engine.journal import Journal
 from paver.engine.plan import Action, Plan
@@ -259,8 +259,8 @@ def check(session: Session, plan: Plan, allow: tuple[str, ...]) -> None:
     """Does nothing if `plan` may be carried out; asks nobody.
 
     Raises:
-        Refused: if something is blocked, the plan is of another site or paver, was made offline, or takes away what
-            neither plan nor command names.
+        Refused: if something is blocked, the plan is of another site or paver, was made offline, acts otherwise than
+            its kinds do, or takes away what neither plan nor command names.
     """
     if plan.site != session.site.name or plan.site_digest != session.site.digest():
         raise Refused(
@@ -288,6 +288,7 @@ def check(session: Session, plan: Plan, allow: tuple[str, ...]) -> None:
             seen=f"{len(plan.blocked)} blocked in this plan",
             do="see `paver plan`; mend what stands in the way, adopt it in the site file, or name it with --allow",
         )
+    held.demand(plan, session.paved)
     leave.demand(plan, session.paved, allow)
 
 

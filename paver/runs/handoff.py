@@ -118,7 +118,7 @@ class HandOff:
                 "stopped following; the run on the jumpbox goes on",
                 do="`paver follow` shows it; the same command attaches to it",
             )
-        return self._bring_back(machine, handed, end)
+        return self._bring_back(machine, handed, end, plan)
 
     def _send(
         self,
@@ -193,7 +193,7 @@ class HandOff:
         ]
         return argv, {"key": secret}
 
-    def _bring_back(self, machine: Any, handed: PurePosixPath, end: job.JobState) -> Report:
+    def _bring_back(self, machine: Any, handed: PurePosixPath, end: job.JobState, plan: Plan) -> Report:
         take_in(self.session, machine)
         wayback.forget(self.home)
         data = machine.read_file(str(handed / "outcome.json"))
@@ -209,8 +209,16 @@ class HandOff:
         if raw is None:
             raise PaverError("the jumpbox's journal is not there", seen=outcome["journal"])
         lines, _, digest = outcome["head"].partition(":")
-        chain.verify(raw, expected=chain.Head(int(lines), digest))
         (self.folder / "journal-jumpbox.jsonl").write_bytes(raw)
+        chain.verify(raw, expected=chain.Head(int(lines), digest))
+        opened = canonical.loads(raw.partition(b"\n")[0])
+        if not isinstance(opened, dict) or opened.get("plan") != plan.digest:
+            raise PaverError(
+                "the jumpbox's journal is of another plan than the one that was handed over",
+                seen=f"{outcome['journal']} there, kept as {self.folder / 'journal-jumpbox.jsonl'}",
+                why="what was handed over, or the journal, was changed on the jumpbox",
+                do="find out who did that: `paver verify` and `paver plan` tell how the site stands",
+            )
         failed = tuple((item["resource"], item["what"]) for item in outcome["failed"])
         return Report(
             done=frozenset(map(ResourceId, outcome["done"])),
@@ -344,6 +352,21 @@ def write_outcome(folder: Path, report: Report, journal: Path) -> None:
     draft = folder / "outcome.json.draft"
     draft.write_bytes(canonical.dumps(document))
     draft.replace(folder / "outcome.json")
+
+
+def demand_handed(folder: Path, plan: Plan) -> None:
+    """Does nothing if `plan` is what was handed over in `folder`, which is called by its digest.
+
+    Raises:
+        Refused: if it was changed there since.
+    """
+    if folder.name != plan.digest:
+        raise Refused(
+            "the plan is not the one that was handed over",
+            seen=f"plan {plan.digest[:12]}, handed over {folder.name[:12]}",
+            why="it was changed on the jumpbox after it came there",
+            do="find out who did that, then run the same command again outside: it hands the plan over anew",
+        )
 
 
 def read_done(folder: Path) -> frozenset[ResourceId]:

@@ -21,6 +21,7 @@ import pytest
 import paver
 from paver.cli import acting, opening
 from paver.driver import Secret
+from paver.engine import plan as plans
 from paver.engine.journal import Journal, JournalError
 from paver.errors import Interrupted, PartlyDone, PaverError
 from paver.runs import apply as applying
@@ -440,13 +441,24 @@ def test_a_destroy_on_the_jumpbox_leaves_what_is_reached_from_outside_and_ends_w
 
 def test_what_was_handed_over_does_only_its_own_stations_part(site: Command) -> None:
     site.run("plan", "--out", "site.plan")
-    handed = site.folder / "handed"
+    handed = site.folder / plans.loads((site.folder / "site.plan").read_bytes()).digest
     handed.mkdir()
     (handed / "done.json").write_text("[]")
     site.fine("apply", "site.plan", "--station", "jumpbox", "--handed-off", str(handed))
     outcome = json.loads((handed / "outcome.json").read_text())
     assert outcome["acted"] == []
     assert "memory.box:left/one" in outcome["left"]
+    assert list(site.room.iterdir()) == []
+
+
+def test_a_plan_that_was_changed_where_it_was_handed_over_is_not_carried_out(site: Command) -> None:
+    site.run("plan", "--out", "site.plan")
+    handed = site.folder / ("0" * 64)
+    handed.mkdir()
+    (handed / "done.json").write_text("[]")
+    ran = site.run("apply", "site.plan", "--station", "jumpbox", "--handed-off", str(handed))
+    assert ran.code == 4
+    assert "the plan is not the one that was handed over" in ran.err
     assert list(site.room.iterdir()) == []
 
 

@@ -15,6 +15,7 @@ from paver.driver import Material, Paved
 from paver.drivers import vsphere
 from paver.foundation import paving
 from paver.runs.folder import SiteFolder
+from paver.sealed import store
 from paver.sitefile.init import init_text
 from tests.support.command import Command, command
 
@@ -75,9 +76,14 @@ def test_what_the_site_file_refers_to_and_the_store_lacks_is_named(
     assert entry.main(["secrets", "init"]) == 0
     assert "  next  paver secrets set esx-root\n" in capsys.readouterr().out
     assert entry.main(["secrets", "list"]) == 0
-    assert capsys.readouterr().out == "the sealed store is empty\nmissing: `paver secrets set esx-root`\n"
+    empty, identity, missing = capsys.readouterr().out.splitlines()
+    assert (empty, missing) == ("the sealed store is empty", "missing: `paver secrets set esx-root`")
     assert entry.main(["secrets", "list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["missing"] == ["esx-root"]
+    found = json.loads(capsys.readouterr().out)
+    assert found["missing"] == ["esx-root"]
+    # What an auditor without the key holds the store to.
+    assert found["identity"] == store.open_index(Path("lab-north.sealed")).store
+    assert identity == f"identity {found['identity']}, generation {found['generation']}"
     for argv in (["set", "esx-rot"], ["generate", "esx-roots"]):
         monkeypatch.setattr(sys, "stdin", io.StringIO(VALUE))
         assert entry.main(["secrets", *argv]) == 0
@@ -122,7 +128,9 @@ def test_what_paver_makes_is_made_anew_under_its_own_policy_and_stays_its_own(si
     site.patch.setattr(paving, "pave", lambda _site, _under: wanted)
     site.fine("apply", "--yes")
     first = site.fine("secrets", "show", "vcenter-sso", "--force").out
-    assert "under the policy vcenter" in site.fine("secrets", "generate", "vcenter-sso", "--replace").out
+    ran = site.fine("secrets", "generate", "vcenter-sso", "--replace")
+    assert "under the policy vcenter" in ran.out
+    assert "`paver plan` shows whom paver brings it to" in ran.out
     assert "nothing to do" in site.fine("plan").out
     assert site.fine("secrets", "show", "vcenter-sso", "--force").out != first
 

@@ -146,16 +146,57 @@ def test_an_apply_that_would_delete_what_the_site_file_wishes_for_is_refused(
     assert things(room, "a")["x"]["size"] == 1
 
 
-def test_an_undeclared_call_does_not_leave(tmp_path: Path, room: Path) -> None:
+def test_an_undeclared_call_does_not_leave(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = Engine(tmp_path)
+    monkeypatch.setattr(memory.Dial, "calls", {Verb.UPDATE: frozenset({"look"})})
     paved = wish(room, dials={"heat": 2})
-    planned = engine.plan(paved)
-    sly = dataclasses.replace(
-        planned, actions=tuple(dataclasses.replace(a, calls=("look",)) for a in planned.actions)
-    )
-    outcome = engine.act(paved, sly)
+    outcome = engine.act(paved, engine.plan(paved))
     assert "tried to call turn" in str(outcome.failed[0][1])
     assert not (room / "trace").exists()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"calls": ("burn", "put")},
+        {"calls": ()},
+        {"endpoint": "shelf:b"},
+        {"also": ("shelf:b",)},
+        {"station": "jumpbox"},
+        {"kind": "memory.dial"},
+        {"phase": "elsewhere"},
+        {"lane": "bulk"},
+        {"setting": True},
+    ],
+    ids=str,
+)
+def test_a_plan_edited_with_care_is_refused_where_it_says_other_than_the_kind(
+    tmp_path: Path, room: Path, edit: dict[str, Any]
+) -> None:
+    """Its ids fit, as whoever computes them anew can see to."""
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}, "b": {}})
+    planned = engine.plan(paved)
+    (action,) = planned.actions
+    sly = loads(dataclasses.replace(planned, actions=(dataclasses.replace(action, **edit),)).dumps())
+    (field,) = edit
+    with pytest.raises(Refused, match=rf"the plan's {field} for memory\.box:a/x is not what paver plans"):
+        engine.act(paved, sly)
+    assert not (room / "a").exists()
+
+
+def test_a_delete_where_no_such_thing_is_looked_for_is_refused(tmp_path: Path, room: Path) -> None:
+    engine = Engine(tmp_path)
+    engine.apply(wish(room, shelves={"a": {"x": 1}}))
+    paved = wish(room, shelves={"a": {}})
+    planned = engine.plan(paved)
+    (action,) = planned.actions
+    sly = dataclasses.replace(planned, actions=(dataclasses.replace(action, endpoint="shelf:elsewhere"),))
+    with pytest.raises(Refused, match=r"kind and endpoint for memory\.box:a/x is not what paver plans"):
+        engine.act(paved, sly)
+    assert things(room, "a")["x"]["size"] == 1
 
 
 def test_a_call_to_an_endpoint_that_the_action_does_not_name_does_not_leave(

@@ -285,11 +285,11 @@ def test_a_jumpbox_that_is_not_there_yet_carries_nothing_out() -> None:
     assert handoff.reachable(session) is None
 
 
-def ended(folder: Path, machine: Machine, given: Plan, cut: int) -> None:
-    """Lets the run of `given` end well, its journal brought back without its last `cut` lines."""
+def ended(folder: Path, machine: Machine, given: Plan, cut: int, acted: Plan | None = None) -> None:
+    """Lets the run of `given` (in truth of `acted`) end well, its journal brought back without its last `cut` lines."""
     with Journal(folder / "there.jsonl") as journal:
-        for event in ("opened", "closed"):
-            journal.write(event)
+        journal.write("opened", {"plan": (acted or given).digest})
+        journal.write("closed")
     head = f"{journal.head.lines}:{journal.head.digest}"
     lines = (folder / "there.jsonl").read_bytes().splitlines(keepends=True)
     machine.files["/there.jsonl"] = b"".join(lines[: len(lines) - cut])
@@ -306,6 +306,15 @@ def ended(folder: Path, machine: Machine, given: Plan, cut: int) -> None:
 def test_the_jumpboxs_journal_is_held_to_its_head(machine: Machine, tmp_path: Path) -> None:
     ended(tmp_path, machine, plan(), cut=0)
     carry(machine, tmp_path, plan())
+    assert (tmp_path / "journal-jumpbox.jsonl").read_bytes() == machine.files["/there.jsonl"]
+
+
+def test_a_journal_of_another_plan_than_the_one_that_was_handed_over_is_told_and_kept(
+    machine: Machine, tmp_path: Path
+) -> None:
+    ended(tmp_path, machine, plan(), cut=0, acted=plan(allow=("*",)))
+    with pytest.raises(PaverError, match="journal is of another plan"):
+        carry(machine, tmp_path, plan())
     assert (tmp_path / "journal-jumpbox.jsonl").read_bytes() == machine.files["/there.jsonl"]
 
 
