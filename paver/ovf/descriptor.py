@@ -25,6 +25,7 @@ _MOST = 1000
 
 _HOST_DISK = re.compile(r"(?:ovf:)?/disk/(.+)")
 _MEMORY = 4
+_ENCODING = re.compile(r"\ufeff?<\?xml\s[^>]{0,200}?encoding\s*=\s*[\"']([^\"'>]{0,40})")
 
 
 def parse(data: bytes, *, where: str) -> Descriptor:
@@ -110,14 +111,21 @@ def _text_of(data: bytes, where: str) -> str:
     if len(data) > LONGEST:
         raise BadInput(f"{where} has {len(data)} bytes; a descriptor has at most {LONGEST}")
     try:
-        return data.decode()
+        text = data.decode()
+        seen = ""
     except UnicodeDecodeError as error:
+        text, seen = "", str(error)
+    declared = _ENCODING.match(text)
+    if declared is not None and declared[1].lower() not in {"utf-8", "us-ascii", "ascii"}:
+        seen = f"it says that it is {declared[1]}"
+    if seen:
         raise BadInput(
             f"{where} is not UTF-8",
-            seen=str(error),
-            why="a host is sent it as text, and would be sent another than the one that was read here",
+            seen=seen,
+            why="a host is sent it as text, and would read another than the one that was read here",
             do="export it again as UTF-8",
-        ) from error
+        )
+    return text
 
 
 def _xml(text: str, where: str) -> Element:

@@ -143,7 +143,7 @@ def test_an_unknown_configuration_is_refused_with_the_known_ones() -> None:
         ("VirtualSystem", "VirtualSystemCollection", "several machines"),
         ("ovf:Envelope", "ovf:Envelop", "not an OVF descriptor"),
         ("</ovf:Envelope>", "", "not XML"),
-        ('encoding="UTF-8"', 'encoding="UTF-99"', "not XML"),
+        ('encoding="UTF-8"', 'encoding="UTF-99"', "not UTF-8"),
     ],
 )
 def test_a_descriptor_that_contradicts_itself_is_refused(old: str, new: str, message: str) -> None:
