@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-settings.register_profile("paver", database=None, deadline=None)
+# How fast examples come says how busy the machine is.
+settings.register_profile("paver", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("paver")
 
 ONE_LIFE = "tests/e2e/"

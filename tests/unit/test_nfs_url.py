@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paver.transport import nfs_url
@@ -66,7 +66,6 @@ def test_what_is_no_such_url_is_something_else() -> None:
 
 @given(st.text(st.sampled_from("nas10.:/@?#%&=-~ \n"), max_size=40).map("nfs://{}".format))
 @example("nfs://nas/a/b")
-@settings(deadline=None)
 def test_whatever_is_taken_can_carry_nothing_beyond_server_and_path(text: str) -> None:
     try:
         remote = nfs_url.parse(text)
