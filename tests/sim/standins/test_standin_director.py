@@ -356,16 +356,17 @@ def test_a_dead_machine_is_told_and_mended_only_on_request(stocked: Site, store:
 
 
 def test_machines_of_a_former_authority_for_agents_are_lost_to_the_director_and_made_anew_on_request(
-    stocked: Site, store: dict[str, Any]
+    stocked: Site, store: dict[str, Any], registry: dict[str, Any]
 ) -> None:
     deploy(stocked, store)
     kept = {name: value for name, value in stocked.creds.items() if not name.startswith("nats_")}
     (stocked.project / "state" / "creds.yml").write_text(yaml.safe_dump(kept))
     stocked.bucc("up")
     assert "Timed out sending 'get_state' to instance" in deploy(stocked, store, check=False)
-    stocked.bosh("-n", "-d", "minio", "deploy", "--fix", text=yaml.safe_dump(store))
-    assert "running" in stocked.bosh("-d", "minio", "instances").stdout
-    assert deploy(stocked, store)
+    for each in (store, registry):
+        stocked.bosh("-n", "-d", each["name"], "deploy", "--fix", text=yaml.safe_dump(each))
+        assert "running" in stocked.bosh("-d", each["name"], "instances").stdout
+        assert deploy(stocked, each)
 
 
 def test_what_is_in_use_stays_and_everything_goes_at_the_end(
