@@ -15,8 +15,6 @@ from paver.cli import image_prove, out, parsers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHOWN_FILES = 40
-"""Files that a comparison of two images names on a terminal."""
 EXAMPLES = """\
 examples:
   paver image build                          the jumpbox's OVA, into dist/image
@@ -264,28 +262,8 @@ def _diff(arguments: argparse.Namespace) -> int:
             ["nothing differs" if found.bills else "the disks hold the same; there are no bills to compare"]
         )
     else:
-        size = sum(length for _, length in found.regions)
-        out.lines(
-            [
-                *found.packages,
-                *([] if found.bills else ["the bills are not both there: packages were not compared"]),
-                *_some(found.files),
-                *(
-                    [f"{len(found.times)} files differ by their time alone (`--json` names them)"]
-                    if found.times
-                    else []
-                ),
-                f"the disks differ in {len(found.regions)} places, {size / 1e6:.1f} MB in all",
-            ]
-        )
+        out.lines(found.lines(" (`--json` names them)"))
     return 0 if found.same else 2
-
-
-def _some(files: tuple[str, ...] | None) -> list[str]:
-    if files is None:
-        return ["what files they have cannot be read: they were not compared"]
-    rest = len(files) - SHOWN_FILES
-    return [*files[:SHOWN_FILES], *([f"… and {rest} files more (`--json` has them all)"] if rest > 0 else [])]
 
 
 def _waiting(*, quiet: bool) -> Callable[[str], None]:

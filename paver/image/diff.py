@@ -18,6 +18,8 @@ from paver.ovf import vmdk
 from paver.ovf.ova import Ova, Window
 from paver.ovf.vmdk_random import Disk
 
+SHOWN = 40
+"""Files that are named where a comparison is told in lines."""
 _MOST = 2**35
 """Bytes of a root file system that are read to compare it: thirty images' worth."""
 
@@ -46,6 +48,28 @@ class Difference:
     def same(self) -> bool:
         """True where the disks hold the same bytes and the bills the same things."""
         return not self.packages and not self.regions
+
+    def lines(self, more: str = "") -> list[str]:
+        """Returns what differs in lines; `more` says where the files are that are only counted."""
+        size = sum(length for _, length in self.regions)
+        return [
+            *self.packages,
+            *([] if self.bills else ["the bills are not both there: packages were not compared"]),
+            *self._of_files(more),
+            f"the disks differ in {len(self.regions)} places, {size / 1e6:.1f} MB in all",
+        ]
+
+    def _of_files(self, more: str) -> Iterator[str]:
+        if self.files is None:
+            yield "what files they have cannot be read: they were not compared"
+            return
+        yield from self.files[:SHOWN]
+        if len(self.files) > SHOWN:
+            yield f"… and {len(self.files) - SHOWN} files more{more}"
+        if len(self.files) + len(self.times) <= SHOWN:
+            yield from self.times
+        elif self.times:
+            yield f"{len(self.times)} files differ by their time alone{more}"
 
 
 def diff(old: Path, new: Path) -> Difference:

@@ -73,6 +73,10 @@ class Window:
         """Returns the member's size."""
         return self.size
 
+    def readable(self) -> bool:
+        """Returns True, as `hashlib.file_digest` asks of a file."""
+        return True
+
     def read(self, size: int = -1, /) -> bytes:
         """Returns the next `size` bytes, all that are left if it's negative, less only at the end."""
         left = self.size - self._at
@@ -89,15 +93,15 @@ class Window:
         self._at += len(data)
         return data
 
-    def readinto(self, buffer: memoryview, /) -> int:
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
         """Fills `buffer` with what comes next, as far as the member goes; returns how many bytes that is.
 
         Nothing is copied but from the system's cache into the buffer: an image has gigabytes.
         """
         wanted = min(len(buffer), self.size - self._at)
-        done = 0
+        view, done = memoryview(buffer), 0
         while done < wanted:
-            count = os.preadv(self._handle, [buffer[done:wanted]], self.offset + self._at + done)
+            count = os.preadv(self._handle, [view[done:wanted]], self.offset + self._at + done)
             if not count:
                 raise BadInput(f"{self._where} was cut short while it was read", do="fetch it again")
             done += count

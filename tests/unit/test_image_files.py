@@ -356,6 +356,33 @@ def test_where_two_disks_differ_is_told_also_where_one_holds_nothing(tmp_path: P
     assert diff.diff(other.ova, one.ova).regions == found.regions
 
 
+def told(files: tuple[str, ...] | None, times: tuple[str, ...], *, bills: bool = True) -> list[str]:
+    found = diff.Difference(("~ deb a",), files, times, ((0, 65536), (2**20, 65536)), bills)
+    return found.lines(" (elsewhere)")
+
+
+def test_what_differs_is_told_in_lines_of_packages_files_and_places() -> None:
+    assert told(("~ /a  content",), ("~ /b  time 1 → 2",)) == [
+        "~ deb a",
+        "~ /a  content",
+        "~ /b  time 1 → 2",
+        "the disks differ in 2 places, 0.1 MB in all",
+    ]
+
+
+def test_of_many_files_those_are_named_first_that_differ_by_more_than_their_time() -> None:
+    files, times = tuple(f"~ /{n}" for n in range(diff.SHOWN)), ("~ /b  time 1 → 2",)
+    assert told(files, times)[1:-1] == [*files, "1 files differ by their time alone (elsewhere)"]
+    assert told((*files, "~ /more"), ())[1:-1] == [*files, "… and 1 files more (elsewhere)"]
+
+
+def test_what_could_not_be_compared_is_told() -> None:
+    assert told(None, (), bills=False)[1:-1] == [
+        "the bills are not both there: packages were not compared",
+        "what files they have cannot be read: they were not compared",
+    ]
+
+
 def test_without_bills_the_disks_are_compared_alone(tmp_path: Path) -> None:
     one, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x01" * GRAIN)
     published.beside(one.ova, "bill").unlink()

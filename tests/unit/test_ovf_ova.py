@@ -125,6 +125,13 @@ def test_a_window_fills_buffers_with_the_bytes_that_it_would_return(sizes: list[
                 assert one.tell() == other.tell()
 
 
+def test_a_window_is_a_file_that_hashlib_digests(tmp_path: Path) -> None:
+    members = _members()
+    with Ova(_pack(tmp_path / "box.ova", members)) as ova:
+        digest = hashlib.file_digest(ova.member(DISK), "sha256")
+    assert digest.digest() == hashlib.sha256(members[DISK]).digest()
+
+
 def test_a_member_that_is_not_there_is_named(tmp_path: Path) -> None:
     with (
         Ova(_pack(tmp_path / "box.ova", _members())) as ova,
