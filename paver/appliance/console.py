@@ -22,6 +22,7 @@ from paver.errors import PaverError, Refused
 
 LOCK = "run/paver-console.lock"
 PROBLEMS = "run/paver-firstboot.problems"
+ISSUE = "run/issue.d/paver.issue"
 
 PARTLY = "Not all of it is done; the form does all of it again."
 
@@ -197,7 +198,7 @@ def write_issue(machine: Machine, found: mark.Mark | None, said: Sequence[str]) 
         way=mark.WAYS[found.way] if found else "not yet",
         said=said,
     )
-    mark.put(machine.root / "run/issue.d/paver.issue", text, 0o644)
+    mark.put(machine.root / ISSUE, text, 0o644)
 
 
 if __name__ == "__main__":
