@@ -192,7 +192,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     waiting = _waiting(quiet=arguments.json)
     waiting("reading it")
     try:
-        for finding in verify.verify(arguments.file, _keys(arguments.key), vouching):
+        for finding in verify.verify(arguments.file, published.public_keys(arguments.key), vouching):
             waiting("")
             found.append(finding)
             if not arguments.json:
@@ -221,7 +221,7 @@ def _artefacts(arguments: argparse.Namespace) -> int:
         tell(f"artefacts: {words.part(done, total, 'B')}")
 
     if arguments.verify:
-        disk = artefacts.check(arguments.verify, _keys(arguments.key), told)
+        disk = artefacts.check(arguments.verify, published.public_keys(arguments.key), told)
     else:
         key = published.signing_key(arguments.sign) if arguments.sign else None
         disk = artefacts.make(arguments.out, arguments.files, told, sign=key)
@@ -233,22 +233,6 @@ def _artefacts(arguments: argparse.Namespace) -> int:
     signed = f"signed by {disk.signer}" if disk.signer else unsigned
     out.lines([f"{arguments.verify or arguments.out}: {words.size(disk.size)}, {signed}"])
     return 0
-
-
-def _keys(paths: list[Path]) -> list[str]:
-    from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
-    from paver.image import published  # noqa: PLC0415 - likewise
-
-    keys = []
-    for path in paths:
-        text = published.read_key(path).decode(errors="replace")
-        found = [line for line in text.splitlines() if line.strip()]
-        if "PRIVATE KEY" in text:
-            raise BadInput(f"{path} is a private key", do=f"name the public one: {path}.pub")
-        if not found:
-            raise BadInput(f"{path} holds no public key", why="without one no signature would be asked for")
-        keys += found
-    return keys
 
 
 def _diff(arguments: argparse.Namespace) -> int:

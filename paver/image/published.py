@@ -7,12 +7,13 @@ import io
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from paver.errors import BadInput
 from paver.image import bill
 from paver.ovf.ova import Ova
-from paver.signing import ssh
+from paver.signing import public_line, ssh
 
 NAMESPACE = "paver-image"
 """What a signature of an image is for, as `ssh-keygen -Y sign -n` takes it."""
@@ -105,6 +106,31 @@ def read_key(path: Path) -> bytes:
         raise BadInput(
             f"{path} cannot be read: {error.strerror}", why="a key or certificate is wanted there"
         ) from error
+
+
+def public_keys(paths: Sequence[Path]) -> list[str]:
+    """Returns the lines of public SSH keys in files.
+
+    Raises:
+        BadInput: one can't be read, holds none, or something that is none: it would stand for nobody, and be silent about it.
+    """
+    found = []
+    for path in paths:
+        text = read_key(path).decode(errors="replace")
+        if "PRIVATE KEY" in text:
+            raise BadInput(f"{path} is a private key", do=f"name the public one: {path}.pub")
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        for line in lines or [""]:
+            kind, encoded, *_ = [*line.split(), "", ""]
+            if kind not in public_line.KINDS or not public_line.is_whole(kind, encoded):
+                raise BadInput(
+                    f"{path} holds {'a line that is ' if lines else ''}no public key",
+                    seen=line[:80],
+                    why="nobody's signature would be by it",
+                    do="name a file with a key a line, as a .pub has it: its kind, then AAAA…",
+                )
+        found += lines
+    return found
 
 
 def signing_key(path: Path) -> str:

@@ -77,7 +77,7 @@ def verify(message: bytes, signature: str, allowed: Iterable[str], *, namespace:
         raise SignatureError(
             "this signature is by a key that may not sign here",
             seen=signer.fingerprint,
-            do="have it signed by one of those whom the site names, or add the key there",
+            do="have it signed by one of those who may, or name its key as one of theirs",
         )
     _check(parts, message)
     return signer

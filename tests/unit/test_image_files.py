@@ -277,6 +277,20 @@ def test_a_key_of_the_other_kind_is_named_before_anything_is_read(
         publish.require_keys(public, None)
 
 
+@pytest.mark.parametrize(
+    "line", ["publisher ssh-ed25519 KEY", "ssh-ed25519 AAAAC3Nza", "ssh-rsa KEY", "SHA256:SsIQEx6V"]
+)
+def test_a_key_that_could_be_nobodys_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    whole = ssh_keys.new_key_pair().public_key.split()[1]
+    keys = tmp_path / "keys"
+    keys.write_text(f"# those who build\nssh-ed25519 {whole} me\n{line.replace('KEY', whole)}\n")
+    code = entry.main(["image", "verify", str(tmp_path / "absent.ova"), "--key", str(keys)])
+    assert code == BadInput.exit_code
+    assert f"{keys} holds a line that is no public key\n  seen  {line[:7]}" in capsys.readouterr().err
+
+
 def test_a_folder_is_no_ova_and_its_own_way_to_be_checked_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
