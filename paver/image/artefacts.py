@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from paver.errors import BadInput
+from paver.errors import BadInput, naming
 from paver.image import iso9660, published
 from paver.ovf import vmdk
 from paver.ovf.write import replacing
@@ -67,8 +67,8 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
         sign: a private SSH key (Ed25519), or None.
 
     Raises:
-        BadInput: a file can't be read, is none, changes while it is read, or its name can't be an artefact's; or the
-            disk would take the place of one of them.
+        BadInput: a file can't be read, is none, changes while it is read, or its name can't be an artefact's; the disk
+            would take the place of one of them, or can't lie where it is to be made.
     """
     with contextlib.ExitStack() as stack:
         opened = [(path.name, stack.enter_context(published.opened(path))) for path in files]
@@ -179,7 +179,7 @@ def _pieces(
     for place, file in zip(planned.files, files, strict=False):
         digest = hashlib.sha256()
         left = place.size
-        while piece := file.read(min(_PIECE, left + 1)):
+        while piece := _read(file, min(_PIECE, left + 1), place.name):
             if len(piece) > left:
                 break
             digest.update(piece)
@@ -194,6 +194,12 @@ def _pieces(
     tail = [manifest] if sign is None else [manifest, ssh.sign(manifest, sign, namespace=NAMESPACE).encode()]
     for content in tail:
         yield content + bytes(-len(content) % iso9660.BLOCK)
+
+
+def _read(file: IO[bytes], size: int, name: str) -> bytes:
+    """Reads from an artefact: a stick that is broken is no fault of where the disk is made."""
+    with naming(name):
+        return file.read(size)
 
 
 def _manifest(artefacts: Sequence[Artefact]) -> bytes:

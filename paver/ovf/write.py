@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from paver.errors import BadInput
+from paver.errors import BadInput, naming, unwritten
 from paver.ovf import envelope
 from paver.ovf.certificate import Publisher
 from paver.ovf.model import Network, Product, Property
@@ -131,10 +131,20 @@ class _Digesting:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Yields a new file that takes the place of `path` at the end, or vanishes if anything fails."""
-    file = tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False)  # noqa: SIM115
+    """Yields a new file that takes the place of `path` at the end, or vanishes if anything fails.
+
+    Raises:
+        BadInput: none can lie there; told before anything is written.
+        PaverError: this machine's disk refuses it.
+    """
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder", do="name the file that is to be made in it")
     try:
-        with file:
+        file = tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False)  # noqa: SIM115
+    except OSError as error:
+        raise unwritten(error, f"{path} cannot be written", "name a place that is there") from error
+    try:
+        with naming(str(path.parent)), file:
             yield file
             file.flush()
             os.fchmod(file.fileno(), 0o644)

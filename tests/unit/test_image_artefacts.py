@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import os
 import random
 import struct
@@ -13,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from paver.errors import BadInput, PaverError
-from paver.image import artefacts, iso9660
+from paver.image import artefacts, iso9660, published
 from paver.ovf import vmdk
 from paver.signing import ssh
 
@@ -55,6 +57,44 @@ def test_what_is_put_on_a_disk_is_read_back_with_who_signed(tmp_path: Path) -> N
     assert found.signer == ssh.fingerprint(public)
     with pytest.raises(ssh.SignatureError, match="may not sign"):
         artefacts.check(disk, [key()[1]])
+
+
+@pytest.mark.parametrize(("out", "says"), [("absent/a.iso", "cannot be written"), ("folder", "is a folder")])
+def test_where_a_disk_cannot_lie_is_told_before_anything_is_read(tmp_path: Path, out: str, says: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "x").write_bytes(b"x" * 5000)
+    told: list[int] = []
+    with pytest.raises(BadInput, match=says) as caught:
+        artefacts.make(tmp_path / out, [tmp_path / "x"], lambda done, _: told.append(done))
+    assert caught.value.do
+    assert told == []
+
+
+@pytest.mark.parametrize(("breaks", "named"), [("source", "x"), ("target", "")])
+def test_a_full_disk_and_a_broken_stick_are_each_named_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: str, named: str
+) -> None:
+    source = tmp_path / "x"
+    source.write_bytes(b"x" * 5000)
+
+    class Broken(io.BytesIO):
+        def fileno(self) -> int:
+            return handle
+
+        def read(self, _: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def full(_: int, __: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with source.open("rb") as file:
+        handle = file.fileno()
+        if breaks == "source":
+            monkeypatch.setattr(published, "opened", lambda _: Broken())
+        with pytest.raises(OSError, match=r"Input|space") as caught:
+            artefacts.make(tmp_path / "a.iso", [source], full)
+    assert caught.value.filename == (named or str(tmp_path))
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
 
 
 def test_a_disk_that_nobody_signed_is_refused_where_a_signature_is_asked_for(tmp_path: Path) -> None:
