@@ -13,11 +13,12 @@ import dataclasses
 import hashlib
 import operator
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from paver.errors import BadInput, naming
+from paver.errors import BadInput, PaverError, naming
 from paver.image import iso9660, published
 from paver.ovf import vmdk
 from paver.ovf.write import replacing
@@ -69,6 +70,7 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
     Raises:
         BadInput: a file can't be read, is none, changes while it is read, or its name can't be an artefact's; the disk
             would take the place of one of them, or can't lie where it is to be made.
+        PaverError: there is no room for it, as far as that can be told before.
     """
     with contextlib.ExitStack() as stack:
         opened = [(path.name, stack.enter_context(published.opened(path))) for path in files]
@@ -89,8 +91,11 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
         planned = iso9660.plan([*sizes, *tail])
         found: list[Artefact] = []
         into = stack.enter_context(replacing(out))
+        raw = out.suffix.lower() == ".iso"
+        if raw:  # What a VMDK takes of it nobody knows before.
+            _require_room(out.parent, planned.size)
         pieces = _pieces(planned, [file for _, file in opened], found, sign, tell)
-        if out.suffix.lower() == ".iso":
+        if raw:
             into.writelines(pieces)
             size = planned.size
         else:
@@ -100,6 +105,15 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
         artefacts=tuple(found),
         signer="" if sign is None else ssh.fingerprint(ssh.public(sign)),
     )
+
+
+def _require_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise PaverError(
+            f"{free / 1e9:.1f} GB are free at {folder}, and the disk takes {needed / 1e9:.1f} GB",
+            do="make room, or name another place with --out",
+        )
 
 
 def check(disk: Path, keys: Sequence[str] = (), tell: Callable[[int, int], None] = lambda *_: None) -> Disk:

@@ -6,15 +6,14 @@ rename once it is whole: an interrupted build leaves nothing under that name.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+
+from paver.lab import cache
 
 KEPT = 3
 """Products that are kept of each stage, the newest ones."""
@@ -53,32 +52,26 @@ def tree(folder: Path) -> str:
     return total.hexdigest()
 
 
-def run(cache: Path, name: str, key_: str, work: Callable[[Path], None], tell: Tell) -> Path:
+def run(within: Path, name: str, key_: str, work: Callable[[Path], None], tell: Tell) -> Path:
     """Returns the product's folder of stage `name`, after running `work` in an empty one where it is not there yet.
 
     A second build at once waits here for the first and finds its work done.
     """
-    final = cache / name / key_
-    with _locked(cache, name):
+    final = within / name / key_
+    with cache.locked(within, name):
         if final.is_dir():
             tell(f"{name}: nothing changed")
             os.utime(final)
             return final
-        final.parent.mkdir(parents=True, exist_ok=True)
         # Of a build that was killed: nobody else is at work here while we hold the lock.
         for stale in final.parent.glob(".*"):
             shutil.rmtree(stale, ignore_errors=True)
         if (last := usual(final.parent)) is not None:
             tell(f"{name}: about {last} s, as the last time")
         began = time.monotonic()
-        draft = Path(tempfile.mkdtemp(prefix=f".{key_}.", dir=final.parent))
-        try:
+        with cache.draft(final) as draft:
             work(draft)
             (draft / _SECONDS).write_text(f"{time.monotonic() - began:.0f}")
-            draft.chmod(0o755)
-            draft.rename(final)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         tell(f"{name}: done in {time.monotonic() - began:.0f} s")
         _forget(final.parent, final)
     return final
@@ -100,11 +93,3 @@ def _forget(folder: Path, newest: Path) -> None:
 
 def _age(path: Path) -> float:
     return path.stat().st_mtime
-
-
-@contextlib.contextmanager
-def _locked(cache: Path, name: str) -> Iterator[None]:
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f".{name}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

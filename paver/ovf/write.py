@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
+import glob
 import hashlib
 import os
 import tarfile
@@ -140,7 +142,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     if path.is_dir():
         raise BadInput(f"{path} is a folder", do="name the file that is to be made in it")
     try:
-        file = tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False)  # noqa: SIM115
+        file = _draft(path)
     except OSError as error:
         raise unwritten(error, f"{path} cannot be written", "name a place that is there") from error
     try:
@@ -153,6 +155,23 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(file.name).unlink(missing_ok=True)
         raise
+
+
+def _draft(path: Path) -> IO[bytes]:
+    """Returns a new file beside `path` that is locked until it is closed, after removing those whose writers were killed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.draft"):
+        # Whatever refuses that is another's: its writer is at work, or its owner is somebody else.
+        with contextlib.suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+    while True:
+        draft = tempfile.NamedTemporaryFile(  # noqa: SIM115
+            prefix=f".{path.name}.", suffix=".draft", dir=path.parent, delete=False
+        )
+        fcntl.flock(draft, fcntl.LOCK_EX)
+        if os.fstat(draft.fileno()).st_nlink:
+            return draft
+        draft.close()  # Another took it for one that was left, before it was locked.
 
 
 def _digest_of(file: IO[bytes]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+
+from paver.image import artefacts
 
 HEAVY = ("pyVmomi", "paramiko", "boto3", "httpx", "jinja2", "rich")
 
@@ -248,6 +251,42 @@ def test_a_place_that_is_not_this_accounts_to_write_to_is_no_fault_of_pavers(tmp
     said = f"{theirs / 'a.iso'} cannot be written: this machine's disk refuses: Permission denied"
     assert ran.stderr.partition("error: ")[2].splitlines()[0] == said
     assert "name another place" in ran.stderr
+
+
+_KILLED = (
+    "import os, signal, sys\n"
+    "from pathlib import Path\n"
+    "from paver.image import artefacts\n"
+    "def tell(done, of):\n"
+    "    print(flush=True)\n"
+    "    if sys.argv[1] == 'dies': os.kill(os.getpid(), signal.SIGKILL)\n"
+    "    sys.stdin.read()\n"
+    "artefacts.make(Path('a.iso'), [Path('x')], tell)\n"
+)
+
+
+def test_what_a_killed_writer_left_is_gone_with_the_next_disk_and_what_another_writes_stays(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "x").write_bytes(b"x" * 5000)
+
+    def writer(how: str) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, "-c", _KILLED, how]
+        return subprocess.Popen(argv, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    with writer("dies") as killed:
+        assert killed.wait(60) == -signal.SIGKILL
+    [left] = tmp_path.glob(".a.iso.*")
+    with writer("waits") as at_work:
+        assert at_work.stdout
+        assert at_work.stdout.readline()
+        assert not left.exists()
+        artefacts.make(tmp_path / "a.iso", [tmp_path / "x"], lambda *_: None)
+        assert len(list(tmp_path.glob(".a.iso.*"))) == 1
+        assert at_work.communicate(b"", 60)
+    assert at_work.returncode == 0
+    assert artefacts.check(tmp_path / "a.iso").artefacts[0].name == "x"
+    assert {each.name for each in tmp_path.iterdir()} == {"a.iso", "x"}
 
 
 def test_who_only_looks_needs_no_right_to_write(tmp_path: Path) -> None:

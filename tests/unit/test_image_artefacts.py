@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import random
+import shutil
 import struct
 from pathlib import Path
 
@@ -94,6 +95,20 @@ def test_a_full_disk_and_a_broken_stick_are_each_named_and_leave_nothing(
         with pytest.raises(OSError, match=r"Input|space") as caught:
             artefacts.make(tmp_path / "a.iso", [source], full)
     assert caught.value.filename == (named or str(tmp_path))
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_disk_that_has_no_room_is_told_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_bytes(b"x" * 5000)
+    told: list[int] = []
+    usage = shutil.disk_usage(tmp_path)._replace(free=4000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(PaverError, match=r"0\.0 GB are free at") as caught:
+        artefacts.make(tmp_path / "a.iso", [tmp_path / "x"], lambda done, _: told.append(done))
+    assert "--out" in caught.value.do
+    assert told == []
     assert [each.name for each in tmp_path.iterdir()] == ["x"]
 
 

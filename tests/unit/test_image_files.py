@@ -434,7 +434,7 @@ def test_of_two_builds_at_once_one_makes_a_stage_and_the_other_waits_for_it(tmp_
         ran.append("work")
         at_work.set()
         until(
-            lambda: len(ran) > 1 or locks.waited_for(tmp_path / ".base.lock"),
+            lambda: len(ran) > 1 or locks.waited_for(tmp_path / "locks" / "base.lock"),
             "the second build works or waits",
             seconds=60,
         )

@@ -67,7 +67,7 @@ def test_sources_that_changed_since_the_proof_began_are_not_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ova, _ = sound(tmp_path / "image")
-    assert sources.digests(twice.copied(ova, SOURCE, tmp_path / "tree")) == sources.digests(SOURCE)
+    assert sources.digests(twice.copied_as_built(ova, SOURCE, tmp_path / "tree")) == sources.digests(SOURCE)
     copied = second.copied
 
     def changed(source: Path, tree: Path) -> Path:
@@ -77,7 +77,7 @@ def test_sources_that_changed_since_the_proof_began_are_not_built(
 
     monkeypatch.setattr(second, "copied", changed)
     with pytest.raises(BadInput, match="changed while the image was proven") as refusal:
-        twice.copied(ova, SOURCE, tmp_path / "again")
+        twice.copied_as_built(ova, SOURCE, tmp_path / "again")
     assert "paver/ differ" in refusal.value.seen
 
 

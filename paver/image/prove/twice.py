@@ -87,7 +87,7 @@ def prove(file: Path, source: Path, folder: Path, tell: Tell) -> Section:
         tell(f"{NAME} {text}")
 
     with second.place() as within:
-        tree = copied(file, source, within / "tree")
+        tree = copied_as_built(file, source, within / "tree")
         links = second.fetched(tree, within, told)
         there = elsewhere.make(within, tree)
         lines = elsewhere.varied(there)
@@ -101,7 +101,7 @@ def prove(file: Path, source: Path, folder: Path, tell: Tell) -> Section:
     return Section(name=NAME, how=HOW, stands_in=STANDS_IN, seconds=seconds, lines=tuple(lines))
 
 
-def copied(file: Path, source: Path, tree: Path) -> Path:
+def copied_as_built(file: Path, source: Path, tree: Path) -> Path:
     """Copies the sources to the folder `tree`; of what becomes of them afterwards the second build knows nothing.
 
     Raises:
