@@ -7,13 +7,13 @@ once and built from a copy, so they may lie in a read-only site-packages and may
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -179,12 +179,12 @@ def _flags(program: Program) -> list[str]:
 def _compile(source: _Source, go: Path, folder: Path, tick: Callable[[], None]) -> None:
     program, binary = source.program, source.binary
     binary.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="paver-build-", dir=_made(folder / "build")) as scratch:
-        module = Path(scratch) / "source"
+    with _scratch(folder / "build" / f"{binary.parent.name}-{program.name}") as scratch:
+        module = scratch / "source"
         for name, content in source.files.items():
             _made((module / name).parent).joinpath(Path(name).name).write_bytes(content)
-        output = Path(scratch) / "program"
-        log = Path(scratch) / "log"
+        output = scratch / "program"
+        log = scratch / "log"
         environment = {
             **_caches(go, folder),
             **os.environ,
@@ -194,9 +194,10 @@ def _compile(source: _Source, go: Path, folder: Path, tick: Callable[[], None]) 
             "GOWORK": "off",
             "CGO_ENABLED": "0",
             # Go's own scratch goes where the room was checked, not to a small /tmp.
-            "GOTMPDIR": scratch,
+            "GOTMPDIR": str(scratch),
         }
-        argv = [str(go), "build", *_flags(program), "-o", str(output), program.package]
+        ends_with_us = ("setpriv", "--pdeathsig", "TERM", "--")
+        argv = [*ends_with_us, str(go), "build", *_flags(program), "-o", str(output), program.package]
         with log.open("wb") as sink:
             running = subprocess.Popen(
                 argv,
@@ -222,6 +223,17 @@ def _compile(source: _Source, go: Path, folder: Path, tick: Callable[[], None]) 
             )
         output.chmod(0o755)
         output.replace(binary)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder, and removes it; there may be one of a build that was killed, since nobody else builds this now."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _caches(go: Path, folder: Path) -> dict[str, str]:
