@@ -244,9 +244,13 @@ def _programs(wanted: content.Content, tell: stages.Tell, going: Callable[[], No
 
     def progress(now: lab_build.Progress) -> None:
         going()
-        if now.state == "building" and now.program not in told:
-            told.add(now.program)
-            tell(f"programs: compiling {now.program} ({now.index} of {now.total}, about {now.expected} s)")
+        how = {
+            "building": f"compiling {now.program}",
+            "waiting": f"another process compiles {now.program}, and is waited for",
+        }.get(now.state)
+        if how and how not in told:
+            told.add(how)
+            tell(f"programs: {how} ({now.index} of {now.total}, about {now.expected} s)")
 
     return lab_build.build(list(wanted.programs), progress=progress)
 

@@ -6,6 +6,7 @@ rename once it is whole: an interrupted build leaves nothing under that name.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -58,7 +59,8 @@ def run(within: Path, name: str, key_: str, work: Callable[[Path], None], tell: 
     A second build at once waits here for the first and finds its work done.
     """
     final = within / name / key_
-    with cache.locked(within, name):
+    waiting = functools.cache(lambda: tell(f"{name}: another build is at it, and is waited for"))  # said once
+    with cache.locked(within, name, waiting):
         if final.is_dir():
             tell(f"{name}: nothing changed")
             os.utime(final)

@@ -27,7 +27,7 @@ _TICK_SECONDS = 0.5
 # Programs of earlier sources that nobody asked for in so long are dropped from the cache.
 _UNUSED_DAYS = 30
 
-State = Literal["toolchain", "building", "built", "cached"]
+State = Literal["toolchain", "waiting", "building", "built", "cached"]
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,12 @@ def build(
             ) -> None:
                 progress(Progress(*place, "building", time.monotonic() - begun, last))
 
-            tick()
-            with cache.locked(folder, f"{source.binary.parent.name}-{program.name}"):
+            def waiting(place: tuple[str, int, int] = place, last: int = program.seconds) -> None:
+                progress(Progress(*place, "waiting", 0.0, last))
+
+            with cache.locked(folder, f"{source.binary.parent.name}-{program.name}", waiting):
                 if not source.binary.is_file():
+                    tick()
                     _compile(source, go.go, folder, tick)
             progress(Progress(*place, "built", time.monotonic() - started, program.seconds))
         else:

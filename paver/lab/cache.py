@@ -12,8 +12,12 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
+
+_TICK_SECONDS = 0.3
 
 
 def root() -> Path:
@@ -23,16 +27,28 @@ def root() -> Path:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, name: str) -> Iterator[None]:
-    """Holds the lock `name` of the cache `folder`; a second process waits here until the first is done.
+def locked(folder: Path, name: str, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Holds the lock `name` of the cache `folder`; a second process waits until the first is done.
+
+    While it waits it calls `waiting` now and then, which may raise.
 
     The kernel drops the lock with the process, so a killed builder blocks nobody.
     """
     locks = folder / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     with (locks / f"{name}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        while not _taken(handle):
+            waiting()
+            time.sleep(_TICK_SECONDS)
         yield
+
+
+def _taken(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -56,5 +56,7 @@ class _Building:
         self._told.add((progress.program, progress.state))
         if progress.state == "building":
             self._say(f"{text}, about {progress.expected} s")
+        elif progress.state == "waiting":
+            self._say(f"{text} for another process that builds it, about {progress.expected} s")
         else:
             self._say(f"{chr(13) if self._live else ''}{text} in {progress.elapsed:.0f} s")

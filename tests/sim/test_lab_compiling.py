@@ -23,21 +23,30 @@ test -e {folder}/quick && exec cp /bin/true "$2"
 echo $$ >{folder}/pid
 exec sleep 600
 """
-BUILD = "import pathlib; from paver.lab import build; build.build(['vsim'], folder=pathlib.Path({folder!r}))"
+BUILD = """\
+import pathlib, sys
+from paver.lab import build
+build.build(['vsim'], progress=lambda now: print(now.state, flush=True), folder=pathlib.Path({folder!r}))
+"""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_build_leaves_no_compiler_and_the_next_one_clears_up_after_it(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+@pytest.fixture
+def argv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What builds a program with a compiler that takes for ever."""
     go = tmp_path / "bin" / "go"
     go.parent.mkdir()
     go.write_text(GO.format(folder=tmp_path))
     go.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{go.parent}:{os.environ['PATH']}"}
-    argv = [sys.executable, "-c", BUILD.format(folder=str(tmp_path / "cache"))]
+    monkeypatch.setenv("PATH", f"{go.parent}:{os.environ['PATH']}")
+    return [sys.executable, "-c", BUILD.format(folder=str(tmp_path / "cache"))]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_build_leaves_no_compiler_and_the_next_one_clears_up_after_it(
+    tmp_path: Path, argv: list[str], number: signal.Signals
+) -> None:
     pid = tmp_path / "pid"
-    with subprocess.Popen(argv, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as killed:
+    with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL) as killed:
         until(lambda: pid.exists() and pid.read_text().endswith("\n"), "it compiles")
         compiler = int(pid.read_text())
         assert not gone(compiler)
@@ -45,7 +54,25 @@ def test_a_killed_build_leaves_no_compiler_and_the_next_one_clears_up_after_it(
         killed.wait(60)
     until(lambda: gone(compiler), "the compiler is gone")
     (tmp_path / "quick").touch()
-    subprocess.run(argv, cwd=ROOT, env=environment, check=True, timeout=60)
+    subprocess.run(argv, cwd=ROOT, check=True, timeout=60)
     assert list((tmp_path / "cache" / "build").iterdir()) == []
     [built] = (tmp_path / "cache" / "bin").glob("*/vsim")
     assert os.access(built, os.X_OK)
+
+
+def test_a_second_build_says_that_it_waits_for_the_first_and_ends_at_once_when_it_is_stopped(
+    argv: list[str],
+) -> None:
+    with (
+        subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as first,
+        subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as second,
+    ):
+        said = {}
+        for each in (first, second):
+            assert each.stdout
+            said[each.stdout.readline()] = each
+        assert said.keys() == {b"building\n", b"waiting\n"}
+        said[b"waiting\n"].send_signal(signal.SIGINT)
+        assert said[b"waiting\n"].wait(30) != 0
+        assert said[b"building\n"].poll() is None
+        said[b"building\n"].kill()
