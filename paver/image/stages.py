@@ -56,15 +56,15 @@ def tree(folder: Path) -> str:
 def run(within: Path, name: str, key_: str, work: Callable[[Path], None], tell: Tell) -> Path:
     """Returns the product's folder of stage `name`, after running `work` in an empty one where it is not there yet.
 
-    A second build at once waits here for the first and finds its work done.
+    One build at a time makes something in a stage: a second one waits for it, unless what it wants is there.
     """
     final = within / name / key_
+    if final.is_dir():
+        return _kept(final, tell)
     waiting = functools.cache(lambda: tell(f"{name}: another build is at it, and is waited for"))  # said once
     with cache.locked(within, name, waiting):
         if final.is_dir():
-            tell(f"{name}: nothing changed")
-            os.utime(final)
-            return final
+            return _kept(final, tell)
         # Of a build that was killed: nobody else is at work here while we hold the lock.
         for stale in final.parent.glob(".*"):
             shutil.rmtree(stale, ignore_errors=True)
@@ -77,6 +77,12 @@ def run(within: Path, name: str, key_: str, work: Callable[[Path], None], tell: 
         tell(f"{name}: done in {time.monotonic() - began:.0f} s")
         _forget(final.parent, final)
     return final
+
+
+def _kept(product: Path, tell: Tell) -> Path:
+    tell(f"{product.parent.name}: nothing changed")
+    os.utime(product)
+    return product
 
 
 def usual(folder: Path) -> int | None:

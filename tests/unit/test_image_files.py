@@ -18,6 +18,7 @@ from paver.cli import entry
 from paver.errors import BadInput, PaverError, Refused
 from paver.image import base, bill, build, diff, host, payload, publish, published, stages, verify
 from paver.image.lock import Lock
+from paver.lab import cache
 from paver.lab.qemu import programs
 from paver.ovf import certificate
 from paver.ovf.ova import Ova
@@ -447,6 +448,9 @@ def test_of_two_builds_at_once_one_makes_a_stage_and_the_other_waits_for_it(tmp_
         assert first.result(60) == second.result(60)
     assert ran == ["work"]
     assert told == ["base: another build is at it, and is waited for", "base: nothing changed"]
+    with cache.locked(tmp_path, "base"):
+        assert stages.run(tmp_path, "base", stages.key("a"), work, told.append) == first.result()
+    assert told[2:] == ["base: nothing changed"], "what is there needs no wait for what another makes"
     assert (first.result() / "product").read_text() == "made"
 
 
