@@ -10,7 +10,6 @@ import dataclasses
 import os
 import select
 import shlex
-import signal
 import subprocess
 import threading
 import time
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from paver.errors import PaverError
+from paver.transport import ending
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,10 +156,6 @@ class LocalShell:
             return self._attend(process, argv, stdin, timeout, on_output)
         finally:
             _end(process)
-            # Of one that could not be ended, they are still being read, and closing them would wait for it.
-            for stream in (process.stdout, process.stderr) if process.returncode is not None else ():
-                if stream is not None:
-                    stream.close()
 
     def _attend(
         self,
@@ -179,7 +175,7 @@ class LocalShell:
                 take(piece)
             except BaseException as error:
                 broken.append(error)
-                _signal(process, signal.SIGKILL)
+                ending.end(process.pid)
                 raise _Unheard from error
 
         threads = [
@@ -193,9 +189,10 @@ class LocalShell:
             code = _awaited(process, timeout)
         except subprocess.TimeoutExpired:
             raise late(self._name, argv, timeout) from None
+        # A grandchild that keeps the pipe open must not hold us: what came until now is the answer.
+        read = time.monotonic() + 5
         for thread in threads[1:]:
-            # A grandchild that keeps the pipe open must not hold us: what came until now is the answer.
-            thread.join(5)
+            thread.join(max(read - time.monotonic(), 0))
         if broken:
             raise broken[0]
         return Ran(tuple(argv), code, bytes(out), bytes(err))
@@ -236,30 +233,11 @@ _LONGEST_POLL = 2**31 - 1
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        _signal(process, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(2)
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Signals a command and what it started; one that runs as root by sudo, by sudo."""
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
+    if process.poll() is not None:
         return
-    except PermissionError:
-        # What may not be ended so either ends when it writes after paver did: nobody reads it then.
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(
-                ["sudo", "-n", "kill", "-s", number.name.removeprefix("SIG"), "--", f"-{process.pid}"],  # noqa: S607 (where sudo is, its own machine knows)
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=5,
-            )
+    ending.end(process.pid)
+    # One that nobody could end is not waited for.
+    threading.Thread(target=process.wait, daemon=True).start()
 
 
 class _Unheard(Exception):
@@ -284,6 +262,7 @@ def _feed(process: subprocess.Popen[bytes], stdin: Input, broken: list[BaseExcep
 
 
 def _drain(stream: Any, take: Callable[[bytes], object]) -> None:
-    with contextlib.suppress(ValueError, _Unheard):
+    # Whoever reads it closes it: another would wait until all who may write to it are gone.
+    with stream, contextlib.suppress(_Unheard):
         while piece := stream.read1(65536):
             take(piece)

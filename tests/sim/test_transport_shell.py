@@ -1,4 +1,4 @@
-"""Commands on this machine that have to be ended."""
+"""Commands on this machine that have to be ended, also those that Debian's own sudo made root."""
 
 from __future__ import annotations
 
@@ -11,47 +11,64 @@ import pytest
 
 from paver.errors import PaverError
 from paver.transport.shell import LocalShell
+from tests.support import real_sudo
+from tests.support.process import gone
+from tests.support.raised import until
 
 
-@pytest.fixture
-def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Has this account end nothing but by a `sudo` that writes down what it was asked for; returns where."""
-    asked = tmp_path / "asked"
+@pytest.fixture(scope="module")
+def sudo() -> Path:
+    """Where Debian's sudo was unpacked."""
+    return real_sudo.unpacked()
 
+
+@pytest.mark.parametrize("defaults", ["use_pty", "!use_pty"])
+@pytest.mark.parametrize(("stop", "obeys"), [("Ctrl-C", ""), ("nobody listens", 'trap "" TERM; ')])
+def test_what_real_sudo_made_root_is_ended_with_all_that_it_started(
+    sudo: Path, tmp_path: Path, defaults: str, stop: str, obeys: str
+) -> None:
+    started = f"{obeys}sleep 60 & echo $$ $!; wait; sleep 60"
+    assert not real_sudo.left(sudo, tmp_path, defaults, stop, ["sudo", "-n", "--", "sh", "-c", started])
+
+
+def test_what_a_command_put_into_a_session_of_its_own_is_ended_with_it() -> None:
+    told = b""
+
+    def unheard(piece: bytes) -> None:
+        nonlocal told
+        told += piece
+        if told.endswith(b"\n"):
+            raise KeyError
+
+    script = "setsid sh -c 'sleep 60 & echo $$ $!; wait' & wait"
+    with pytest.raises(KeyError):
+        LocalShell("here").run(["sh", "-c", script], timeout=60, on_output=unheard)
+    assert all(gone(pid) for pid in map(int, told.split()))
+
+
+def test_what_a_command_left_behind_holds_nobody_and_goes_on() -> None:
+    ran = LocalShell("here").run(["sh", "-c", "sleep 60 & echo $!"], timeout=60)
+    assert ran.ok
+    left = int(ran.text)
+    assert not gone(left)
+    os.kill(left, signal.SIGKILL)
+
+
+def test_what_nobody_can_end_is_told_as_late_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*_: int) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    sudo = tmp_path / "sudo"
-    sudo.write_text(f'#!/bin/sh\n[ "$1" = -n ] || exit 1\nshift\necho "$*" >> {asked}\nexec "$@"\n')
-    sudo.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(os, "killpg", refused)
-    return asked
-
-
-def test_what_runs_as_root_by_sudo_is_ended_by_sudo_when_its_time_is_over(roots: Path) -> None:
-    began = time.monotonic()
-    with pytest.raises(PaverError, match="did not end within 1 s"):
-        LocalShell("here").run(["sleep", "60"], timeout=1)
-    assert time.monotonic() - began < 30
-    [asked] = roots.read_text().splitlines()
-    assert asked.startswith("kill -s TERM -- -")
-
-
-def test_what_runs_as_root_by_sudo_is_ended_by_sudo_when_nobody_listens_any_more(roots: Path) -> None:
-    def broken(piece: bytes) -> None:
-        raise KeyError(piece)
-
-    with pytest.raises(KeyError):
-        LocalShell("here").run(["sh", "-c", "echo said; exec sleep 60"], timeout=50, on_output=broken)
-    assert "kill -s KILL -- -" in roots.read_text()
-
-
-def test_what_no_sudo_ends_either_is_told_as_late_and_not_waited_for(roots: Path, tmp_path: Path) -> None:
     (tmp_path / "sudo").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "sudo").chmod(0o755)
     left, began = tmp_path / "pid", time.monotonic()
-    with pytest.raises(PaverError, match="did not end within 1 s"):
-        LocalShell("here").run(["sh", "-c", f"echo $$ > {left}; exec sleep 60"], timeout=1)
-    assert time.monotonic() - began < 30
-    assert not roots.exists()
-    os.kill(int(left.read_text()), signal.SIGKILL)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        patched.setattr(os, "kill", refused)
+        with pytest.raises(PaverError, match="did not end within 1 s"):
+            LocalShell("here").run(["sh", "-c", f"echo $$ > {left}; exec sleep 60"], timeout=1)
+    assert time.monotonic() - began < 60
+    pid = int(left.read_text())
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{pid}").exists(), "that it is reaped")

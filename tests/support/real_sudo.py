@@ -1,0 +1,88 @@
+"""Debian's sudo, in a mount namespace whose account `paver` may become root: whoever is not root needs `newuidmap` for it.
+
+In there, as that account: `real_sudo STOP ARGV…` has paver run a command, which is to be ended when it has told a line with
+its processes: by Ctrl-C, or because nobody listens any more. It prints those that are there when paver has given it up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from paver.lab import cache, debian
+from paver.transport.shell import LocalShell
+from tests.support.process import gone
+
+ACCOUNT = 1002
+
+
+def unpacked() -> Path:
+    """Returns the folder with Debian's sudo; `sudo` itself gets no wrapper, which nobody could become root by."""
+    return debian.unpack(debian.resolve(["sudo"], cache.root()), ["visudo"], cache.root()).parent / "root"
+
+
+def left(root: Path, folder: Path, defaults: str, stop: str, argv: Sequence[str]) -> list[int]:
+    """Returns what is left of `argv` once it was stopped, with the sudo below `root`, where sudoers has `defaults`."""
+    for place, text in {
+        "sudoers": f"Defaults {defaults}\npaver ALL=(ALL) NOPASSWD: ALL\n",
+        "passwd": f"root:x:0:0::/:/bin/sh\npaver:x:{ACCOUNT}:{ACCOUNT}::/:/bin/sh\n",
+        "shadow": "root:*:20000::::::\npaver:*:20000::::::\n",
+    }.items():
+        (folder / place).write_text(text)
+    made = folder / "made"
+    made.mkdir()
+    prepare = f"""
+        set -eu
+        mount -t tmpfs none {made}; mkdir -p {made}/etc {made}/usr; cd {made}
+        cp -dR {root}/etc/pam.d etc; cp {folder}/sudoers {folder}/passwd {folder}/shadow etc; chmod 0440 etc/sudoers etc/shadow
+        cp -dR {root}/usr/bin {root}/usr/libexec usr; [ ! -d {root}/usr/lib ] || cp -dR {root}/usr/lib usr
+        [ ! -d {root}/lib ] || cp -dR {root}/lib usr
+        chmod 4755 usr/bin/sudo
+        for each in etc usr; do mount -t overlay overlay -o lowerdir={made}/$each:/$each /$each; done
+        cd {Path.cwd()}; exec "$@"
+    """
+    unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm", "--map-auto"]
+    inside = [sys.executable, "-m", "tests.support.real_sudo", stop, *argv]
+    done = subprocess.run(
+        [*unshare, "--propagation", "private", "sh", "-c", prepare, "sh", *inside],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=120,
+    )
+    found: list[int] = json.loads(done.stdout)
+    return found
+
+
+def _inside(stop: str, argv: list[str]) -> None:
+    os.setgroups([])
+    os.setresgid(ACCOUNT, ACCOUNT, ACCOUNT)
+    os.setresuid(ACCOUNT, ACCOUNT, ACCOUNT)
+    told = b""
+
+    def take(piece: bytes) -> None:
+        nonlocal told
+        told += piece
+        if not told.endswith(b"\n"):
+            return
+        if stop == "Ctrl-C":
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            raise KeyError
+
+    try:
+        LocalShell("here").run(argv, timeout=60, on_output=take)
+    except (KeyboardInterrupt, KeyError):
+        still = [pid for pid in map(int, told.split()) if not gone(pid)]
+    json.dump(still, sys.stdout)
+    sys.stdout.flush()
+    if still:
+        subprocess.run(["sudo", "-n", "kill", "-s", "KILL", "--", *map(str, still)], check=False)
+
+
+if __name__ == "__main__":
+    _inside(sys.argv[1], sys.argv[2:])
