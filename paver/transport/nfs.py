@@ -63,19 +63,19 @@ def copy(
         times: how often it must find room there, for what is made of it.
         limit: seconds that the server has to answer.
         quiet: seconds that may pass without a byte.
-        on_progress: is told bytes done, and all.
+        on_progress: is told bytes done, and all (0 until that is known); also while the server is silent.
 
     Raises:
         PaverError: it did not come; why, and what to do.
     """
     machine.admit("nfs:copy", f"{remote.server}:{remote.path} to {target}")
-    total = 0
+    done, total = 0, 0
 
     def step(told: Mapping[str, Any]) -> None:
-        nonlocal total
-        total = int(told.get("size", total))
+        nonlocal done, total
+        done, total = int(told.get("done", done)), int(told.get("size", total))
         if on_progress is not None and "end" not in told:
-            on_progress(int(told.get("done", 0)), total)
+            on_progress(done, total)
 
     told = _asked(
         machine, remote, "copy", str(limit), str(quiet), target, str(times), timeout=LONGEST, step=step

@@ -5,9 +5,10 @@ It needs nothing but the standard library, since it is sent to the machine as so
     nfs_reader look SERVER PORT PATH LIMIT                         how large the file is
     nfs_reader copy SERVER PORT PATH LIMIT QUIET TARGET TIMES      brings it to TARGET, whole or not at all
 
-PORT is 0 for what the server says; LIMIT is how many seconds an answer may take, QUIET how many may pass without a byte,
-and TIMES how often the file has to find room where TARGET is. Standard output has a line of JSON for every step; the
-last one has `end`: `ok`, or one word of what went wrong, with `seen`.
+PORT is 0 for what the server says; LIMIT is how many seconds an answer may take, that of a folder with all that it
+lists, QUIET how many may pass without a byte, and TIMES how often the file has to find room where TARGET is. Standard
+output has a line of JSON for every step, an empty one while the server is silent; the last one has `end`: `ok`, or one
+word of what went wrong, with `seen`.
 """
 
 from __future__ import annotations
@@ -109,13 +110,13 @@ def before() -> tuple[str, ...]:
     return ALONE
 
 
-def pieces(argv: list[str], quiet: float) -> Iterator[bytes]:
+def pieces(argv: list[str], quiet: float, *, whole: bool = False) -> Iterator[bytes]:
     """Yields what a program prints.
 
     Raises:
         Ended: it is not installed.
         Failed: it ended with another code than 0.
-        Quiet: nothing came for `quiet` seconds.
+        Quiet: nothing came for `quiet` seconds; with `whole`, it was not done within them.
     """
     with tempfile.TemporaryFile() as words:
         if shutil.which(argv[0]) is None:
@@ -124,7 +125,7 @@ def pieces(argv: list[str], quiet: float) -> Iterator[bytes]:
             [*before(), *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words
         ) as process:
             try:
-                yield from _read(process.stdout, quiet)
+                yield from _read(process.stdout, quiet, whole=whole)
                 if process.wait(quiet):
                     words.seek(0)
                     raise Failed(words.read(4000).decode("utf-8", "replace").strip())
@@ -134,16 +135,23 @@ def pieces(argv: list[str], quiet: float) -> Iterator[bytes]:
                 process.kill()
 
 
-def _read(stream: IO[bytes] | None, quiet: float) -> Iterator[bytes]:
+def _read(stream: IO[bytes] | None, quiet: float, *, whole: bool) -> Iterator[bytes]:
     if stream is None:
         return
     waiting = select.poll()
     waiting.register(stream, select.POLLIN | select.POLLHUP)
-    while waiting.poll(quiet * 1000):
+    over = time.monotonic() + quiet
+    while (left := over - time.monotonic()) > 0:
+        if not waiting.poll(min(left, TELL) * 1000):
+            # Whoever listens may want to stop, and can say so only when something is told.
+            tell()
+            continue
         piece = os.read(stream.fileno(), PIECE)
         if not piece:
             return
         yield piece
+        if not whole:
+            over = time.monotonic() + quiet
     raise Quiet
 
 
@@ -164,10 +172,10 @@ def size_of(asked: Asked, limit: float) -> int:
     raise Ended("absent", f"{folder} is there, and has no {name}")
 
 
-def lines(argv: list[str], quiet: float) -> Iterator[str]:
-    """Yields the lines that a program prints; one that is longer than any name is an end of it."""
+def lines(argv: list[str], limit: float) -> Iterator[str]:
+    """Yields the lines that a program prints within `limit` seconds; one that is longer than any name is an end of it."""
     rest = b""
-    for piece in pieces(argv, quiet):
+    for piece in pieces(argv, limit, whole=True):
         *whole, rest = (rest + piece).split(b"\n")
         yield from (each.decode("utf-8", "replace") for each in whole)
         if len(rest) > PIECE:

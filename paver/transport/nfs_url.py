@@ -16,6 +16,8 @@ PORTMAPPER = 111
 _NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*\Z")
 _PATH = re.compile(r"(/[A-Za-z0-9._~+@,=:()-]+){2,}\Z")
 _MAX_PORT = 65535
+_MAX_PATH, _MAX_NAME = 1024, 255
+"""Bytes: MNTPATHLEN and MNTNAMLEN (RFC 1813, section 5.1.1)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +68,8 @@ def parse(text: str) -> Remote:
         raise ValueError("its path is not an export, and a file in it, of plain letters and digits")
     if any(part in {".", ".."} for part in path.split("/")):
         raise ValueError("its path has . or .. in it")
+    if len(path) > _MAX_PATH or any(len(part) > _MAX_NAME for part in path.split("/")):
+        raise ValueError(f"its path is longer than {_MAX_PATH} bytes, or a name in it than {_MAX_NAME}")
     return Remote(server, int(port) if colon else None, path)
 
 

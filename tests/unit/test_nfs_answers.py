@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from paver.errors import BadInput, PaverError, Refused, Unobservable
 from paver.transport import nfs, nfs_reader
-from paver.transport.machine import Host, MachineReader
+from paver.transport.machine import Host, MachineReader, MachineWriter
 from paver.transport.nfs_url import Remote
 from paver.transport.shell import Input, Output, Ran
 
@@ -124,3 +125,28 @@ def test_a_file_that_grows_while_it_is_read_fills_no_disk(monkeypatch: pytest.Mo
         nfs_reader._poured(asked, 5, 1.0, 1.0, sink)
     assert ended.value.told["end"] == "changed"
     assert sink.getvalue() == b"12345"
+
+
+def test_a_folder_that_never_ends_is_given_one_time_for_all_that_it_lists() -> None:
+    with Path("/dev/zero").open("rb") as endless, pytest.raises(nfs_reader.Quiet):
+        for _ in nfs_reader._read(endless, 0.05, whole=True):
+            pass
+
+
+def test_a_reader_tells_that_it_is_there_while_the_server_is_silent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(nfs_reader, "TELL", 0.001)
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as silent, os.fdopen(writing, "wb"), pytest.raises(nfs_reader.Quiet):
+        next(nfs_reader._read(silent, 0.05, whole=False))
+    assert set(capsys.readouterr().out.splitlines()) == {"{}"}
+
+
+def test_whoever_copies_is_told_what_came_also_by_steps_that_say_nothing() -> None:
+    said = b'{}\n{"size": 9}\n{}\n{"done": 5}\n{}\n{"end": "ok", "size": 9, "sha256": "ab"}\n'
+    host = Host("jumpbox", Saying(said), (), (), "python3", "/jobs", "/scratch", 60)
+    told: list[tuple[int, int]] = []
+    writer = MachineWriter(host, lambda *_: None)
+    nfs.copy(writer, REMOTE, "/iso", on_progress=lambda done, total: told.append((done, total)))
+    assert told == [(0, 0), (0, 9), (0, 9), (5, 9), (5, 9)]

@@ -51,11 +51,20 @@ def test_a_url_names_a_server_its_port_and_a_file_in_an_export(text: str, remote
         ("nfs://nas/export//vcsa.iso", "is not an export, and a file in it"),
         ("nfs://nas/export/%2e%2e/vcsa.iso", "is not an export, and a file in it"),
         ("nfs://nas/export/vcsa.iso\n", "is not an export, and a file in it"),
+        (f"nfs://{'n' * 64}/export/vcsa.iso", "neither a name nor"),
+        (f"nfs://{'nas.' * 63}as/export/vcsa.iso", "neither a name nor"),
+        (f"nfs://nas/export/{'v' * 256}", "a name in it than 255"),
+        (f"nfs://nas/export{'/folder' * 145}/vcsa", "longer than 1024 bytes"),
     ],
 )
 def test_what_names_no_file_is_told_why(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         nfs_url.parse(text)
+
+
+def test_the_longest_names_and_the_longest_path_are_taken() -> None:
+    assert len(nfs_url.parse(f"nfs://{'nas.' * 63}a/export/{'v' * 255}").server) == 253
+    assert len(nfs_url.parse(f"nfs://nas/export{'/folder' * 144}/vcsa.iso").path) == 1024
 
 
 def test_what_is_no_such_url_is_something_else() -> None:
