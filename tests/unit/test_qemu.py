@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from paver.errors import BadInput, PaverError
-from paver.lab.qemu import acceleration, guestinfo, hardware, monitor, plant
+from paver.lab import cache, debian
+from paver.lab.qemu import acceleration, guestinfo, hardware, monitor, plant, programs
 from paver.lab.qemu.console import Console, Hung
 
 SOFTWARE = acceleration.Acceleration("tcg", "")
@@ -26,9 +27,53 @@ def test_by_bios_the_disk_hangs_on_the_controller_and_the_card_that_the_image_ha
     assert "virtio-blk" not in made
 
 
-def test_by_uefi_the_disk_hangs_on_what_the_firmware_boots_from() -> None:
+def ovmf(root: Path) -> tuple[Path, Path]:
+    """Puts firmware below `root`, as Debian's package has it."""
+    files = tuple(root / "usr/share/OVMF" / f"OVMF_{part}_4M.fd" for part in ("CODE", "VARS"))
+    files[0].parent.mkdir(parents=True)
+    for file in files:
+        file.touch()
+    return files[0], files[1]
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A system that has no firmware for UEFI, and an empty cache."""
+    monkeypatch.setattr(programs, "SYSTEM", tmp_path / "system")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "system"
+
+
+def test_firmware_for_uefi_is_the_systems_or_is_unpacked_into_the_cache_once_or_is_told_to_be_missing(
+    system: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PaverError, match="OVMF is not there"):
+        programs.firmware()
+    package = debian.Package("ovmf", "2022.11", 4_000_000)
+    unpacked = cache.root() / "debian" / "x"
+    found: list[tuple[Path, Path]] = []
+
+    def unpack(packages: object, wanted: object, folder: Path) -> Path:
+        assert (packages, wanted, folder) == ((package,), [], cache.root())
+        found.append(ovmf(unpacked / "root"))
+        (unpacked / "bin").mkdir()
+        return unpacked / "bin"
+
+    monkeypatch.setattr(debian, "resolve", lambda names, _: (package,) if names == ["ovmf"] else ())
+    monkeypatch.setattr(debian, "unpack", unpack)
+    said: list[str] = []
+    for _ in range(2):
+        programs.provide_firmware(said.append)
+    assert said == ["ovmf: unpacked into the lab's cache, nothing is installed (4.0 MB)"]
+    assert [programs.firmware()] == found
+    assert programs.firmware() != ovmf(system) == programs.firmware()
+
+
+def test_by_uefi_the_disk_hangs_on_what_the_firmware_boots_from(system: Path) -> None:
+    code, _ = ovmf(system)
     made = pc(firmware=hardware.UEFI)
     assert "virtio-blk-pci,drive=root" in made
+    assert f"file={code}" in made
     assert "file=/folder/firmware.fd" in made
     assert "pvscsi" not in made
 
@@ -120,7 +165,8 @@ def test_a_disk_without_a_root_partition_gets_no_files(tmp_path: Path) -> None:
         plant.root_at(disk)
 
 
-def test_further_disks_hang_on_the_same_controller_as_the_first_behind_it() -> None:
+def test_further_disks_hang_on_the_same_controller_as_the_first_behind_it(system: Path) -> None:
+    ovmf(system)
     more = (Path("data.qcow2"), Path("artefacts.qcow2"))
     for firmware, device in ((hardware.BIOS, "scsi-hd,bus=scsi0.0"), (hardware.UEFI, "virtio-blk-pci")):
         made = pc(firmware=firmware, disks=more)

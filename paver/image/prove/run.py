@@ -14,7 +14,7 @@ from paver.image import bill, build, host, published
 from paver.image.prove import pave, twice, ways
 from paver.image.prove.report import Line, Report, Section
 from paver.image.stages import Tell
-from paver.lab.qemu import acceleration, programs
+from paver.lab.qemu import acceleration, hardware, programs
 from paver.ovf import data_disk, descriptor, vmdk
 from paver.ovf.ova import Ova
 
@@ -70,6 +70,8 @@ def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
             data_disk=declared(order.file),
         )
         programs.provide(lambda line: tell(f"image: {line}"))
+        if any(_WAYS[name].firmware == hardware.UEFI for name in _WAYS.keys() & set(chosen)):
+            programs.provide_firmware(lambda line: tell(f"image: {line}"))
         tell("image: trying what can run it")
         runs_by = acceleration.choose()
         proved = Report(

@@ -6,14 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from paver.errors import PaverError
+from paver.lab.qemu import programs
 from paver.lab.qemu.acceleration import Acceleration
 
 BIOS, UEFI = "bios", "uefi"
-_OVMF = tuple(
-    (Path("/usr/share/OVMF", f"OVMF_CODE{kind}.fd"), Path("/usr/share/OVMF", f"OVMF_VARS{kind}.fd"))
-    for kind in ("_4M", "")
-)
 VMWARE = "type=1,manufacturer=VMware,, Inc.,product=VMware Virtual Platform,serial=VMware-56 4d"
 
 
@@ -75,18 +71,6 @@ class Hardware:
     cpus: int = 2
 
 
-def firmware() -> tuple[Path, Path]:
-    """Returns OVMF's code and the template of its variables.
-
-    Raises:
-        PaverError: it is not there.
-    """
-    for code, variables in _OVMF:
-        if code.exists() and variables.exists():
-            return code, variables
-    raise PaverError("OVMF is not there", why="it boots the image by UEFI", do="apt-get install ovmf")
-
-
 def argv(hardware: Hardware, acceleration: Acceleration, folder: Path) -> list[str]:
     """Returns QEMU's arguments; consoles, sockets and copies of firmware lie in `folder`."""
     # Without the flag the guest takes itself for a VMware machine, which is what such a run is for.
@@ -125,7 +109,7 @@ def _guestinfo(hardware: Hardware, folder: Path) -> Sequence[str]:
 def _firmware(hardware: Hardware, folder: Path) -> Sequence[str]:
     if hardware.firmware == BIOS:
         return ()
-    code, _ = firmware()
+    code, _ = programs.firmware()
     return (
         *("-drive", f"if=pflash,format=raw,readonly=on,file={code}"),
         *("-drive", f"if=pflash,format=raw,file={folder / 'firmware.fd'}"),

@@ -40,7 +40,7 @@ class Machine:
         self.screen = Screen(self.monitor)
         self.folder = folder
         if hardware.firmware == UEFI:
-            shutil.copyfile(hardwares.firmware()[1], folder / "firmware.fd")
+            shutil.copyfile(programs.firmware()[1], folder / "firmware.fd")
         command = hardwares.argv(hardware, acceleration, folder)
         with (folder / "qemu.log").open("wb") as log:
             self._process = subprocess.Popen(
