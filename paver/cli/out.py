@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
@@ -38,8 +39,9 @@ def note(text: str) -> None:
 
 
 def document(value: Any) -> None:
-    """Writes JSON for programs: sorted, indented, UTF-8."""
-    line(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+    """Writes JSON for programs: sorted, indented; in a locale that lacks signs of it, with these escaped."""
+    whole = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
+    line(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=not whole))
 
 
 class Documented(Exception):

@@ -6,7 +6,7 @@ import argparse
 import importlib
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -47,7 +47,11 @@ class Parser(argparse.ArgumentParser):
         known: Iterable[str] = ()
         wrong = what = f"{self.prog}: {message}"
         if message.startswith("unrecognized arguments: "):
-            known, wrong = _options(self), message.removeprefix("unrecognized arguments: ").split()[0]
+            wrong = message.removeprefix("unrecognized arguments: ").split()[0]
+            takers = _options(self)
+            if wrong in takers:
+                raise BadInput(what, do=f"`{takers[wrong]}` takes {wrong}")
+            known = takers
         elif chosen := _CHOICE.fullmatch(message):
             known, wrong = re.findall(r"[\w.-]+", chosen["known"]), chosen["given"]
             what = f"{self.prog} has no {wrong!r}" if chosen["of"] == "DO" else what
@@ -92,13 +96,15 @@ def number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Yields the options of a parser, and of those below it, which leave what they do not know to it."""
+def _options(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """Returns the options of a parser, and of those below it, which leave what they do not know to it; each with whose it is."""
+    found: dict[str, str] = {}
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to them
-        yield from (option for option in action.option_strings if option.startswith("--"))
+        found |= {option: parser.prog for option in action.option_strings if option.startswith("--")}
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - same
             for below in action.choices.values():
-                yield from _options(below)
+                found = _options(below) | found
+    return found
 
 
 def module_of(name: str) -> ModuleType:

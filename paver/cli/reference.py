@@ -17,7 +17,7 @@ Made from the parsers by `python -m paver.cli.reference`; a test holds the two e
 
 With `--json`, standard output is one JSON document, whose key `schema` names its format. Where a verb ends before it has
 one, it is the error: `paver.error/1` with `exit`, `what`, `seen`, `why`, `do` and `note` (*nothing was changed*, where
-nothing was). Standard error has the same for people.
+nothing was). Standard error has the same for people. Only a second Ctrl-C, which leaves at once, leaves without one.
 
 | variable | what it does |
 |---|---|

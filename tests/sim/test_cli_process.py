@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -133,6 +134,10 @@ def test_where_the_locale_lacks_a_sign_the_rest_is_told(tmp_path: Path) -> None:
     assert ran.returncode == 2, ran.stderr
     assert b"nothing else is written to" in ran.stdout
     assert ran.stdout.isascii()
+    argv = [*paver, "validate", "--json", "-s", "näher.yml"]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ran = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, timeout=60, check=False)
+    assert json.loads(ran.stdout)["what"] == "the site file näher.yml can't be read"
 
 
 def test_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:

@@ -144,6 +144,7 @@ def test_what_is_misspelt_is_bad_input_told_as_any_error_with_what_is_near(
         (("image", "verify", "none.ova"), 3, "none.ova"),
         (("image", "diff", "none.ova", "none.ova"), 3, "none.ova"),
         (("image", "prove", "none.ova"), 3, "none.ova"),
+        (("secrets",), 3, "paver secrets: unrecognized arguments: --json"),
         (("drivers", "--cals"), 3, "paver drivers: unrecognized arguments: --cals"),
         (("version", "--jsn"), 3, "paver version: unrecognized arguments: --jsn"),
         (("versio",), 3, "paver has no verb 'versio'"),
@@ -181,13 +182,35 @@ def test_every_json_document_names_its_format(site: Command) -> None:
         assert site.fine(*argv, "--json").json["schema"] == f"paver.{argv[0]}/1"
 
 
-def _with_json(parser: argparse.ArgumentParser, verb: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+@pytest.mark.parametrize("state", ["bare", "paved", "drifted", "store broken", "file broken"])
+def test_however_a_site_stands_every_verb_has_one_document_of_it(site: Command, state: str) -> None:
+    if state in {"paved", "drifted"}:
+        site.fine("apply", "--yes")
+    if state == "drifted":
+        site.put("left", {"one": 7})
+    if state == "store broken":
+        (site.folder / "lab-north.sealed").write_text("not one")
+    if state == "file broken":
+        site.site.write_text("paver: 1\nname: [\n")
+    for verb in _with_json(parsers.whole(), (), "--site"):
+        ran = site.run(*verb, "--json", *(["--yes"] if verb[0] in {"apply", "destroy"} else []))
+        assert ran.json["schema"].startswith("paver."), verb
+
+
+def test_an_option_of_a_verb_below_is_said_to_be_its(site: Command) -> None:
+    assert site.run("secrets", "--json").json["do"] == "`paver secrets list` takes --json"
+
+
+def _with_json(
+    parser: argparse.ArgumentParser, verb: tuple[str, ...], beside: str = "--help"
+) -> Iterator[tuple[str, ...]]:
+    """Yields the verbs that take --json, and another option beside it."""
     for action in parser._actions:
-        if "--json" in action.option_strings:
+        if "--json" in action.option_strings and beside in parser._option_string_actions:
             yield verb
         if isinstance(action, argparse._SubParsersAction):
             for name, below in action.choices.items():
-                yield from _with_json(below, (*verb, name))
+                yield from _with_json(below, (*verb, name), beside)
 
 
 def test_an_error_of_the_site_file_names_each_place_also_as_json(site: Command) -> None:
