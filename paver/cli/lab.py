@@ -184,6 +184,8 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         out.document({"schema": "paver.lab/1", "folder": str(lab.folder), "isolated": lab.isolated, **status})
         return 0
+    from paver.report import words  # noqa: PLC0415 - only for people
+
     out.line(f"the lab is up in {lab.folder}{'' if lab.isolated else ', on loopback addresses'}")
     for group, things in sorted(status.items()):
         for thing in things if isinstance(things, list) else []:
@@ -191,7 +193,8 @@ def _status(arguments: argparse.Namespace) -> int:
                 told = "  ".join(
                     f"{name} {value}" for name, value in thing.items() if isinstance(value, str | int)
                 )
-                out.line(f"  {group.removesuffix('s'):<8} {told}")
+                line = f"  {group.removesuffix('s'):<8} {told}"
+                out.lines(words.wrapped(line, out.width(), " " * 4))
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from paver.cli import opening, out
+from paver.report import words
 from paver.report.table import table
 
 if TYPE_CHECKING:
@@ -52,11 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
         shown = [dataclasses.asdict(one) | {"grade": one.grade.value} for one in findings]
         out.document({"schema": "paver.preflight/1", "site": site.name, "exit": code, "findings": shown})
     else:
-        out.lines(_text(findings, pins=arguments.show_pins, colour=out.colour()))
+        out.lines(_text(findings, pins=arguments.show_pins, colour=out.colour(), width=out.width()))
     return code
 
 
-def _text(findings: Sequence[Finding], *, pins: bool, colour: bool) -> Iterator[str]:
+def _text(
+    findings: Sequence[Finding], *, pins: bool, colour: bool, width: int | None = None
+) -> Iterator[str]:
     rows = []
     before = ""
     for one in findings:
@@ -65,7 +68,7 @@ def _text(findings: Sequence[Finding], *, pins: bool, colour: bool) -> Iterator[
         subject = one.subject if one.subject != before else ""
         before = one.subject
         rows.append((subject, sign, one.check, _pin(one.seen), _pin(wanted)))
-    lines = table(("", "", "looked at", "seen", "wanted"), rows, colour=colour, width=out.width())
+    lines = table(("", "", "looked at", "seen", "wanted"), rows, colour=colour, width=width)
     yield next(lines)
     for line, one in zip(lines, findings, strict=True):
         sign = SIGNS[one.grade.value]
@@ -73,15 +76,16 @@ def _text(findings: Sequence[Finding], *, pins: bool, colour: bool) -> Iterator[
     troubles = [one for one in findings if one.grade.value != "ok" and (one.why or one.do)]
     for one in troubles:
         yield ""
-        yield f"{SIGNS[one.grade.value]} {one.subject}: {one.check}: {_pin(one.seen)}"
-        yield from _labelled("why", one.why)
-        yield from _labelled("do", one.do)
+        trouble = f"{SIGNS[one.grade.value]} {one.subject}: {one.check}: {_pin(one.seen)}"
+        for line in (trouble, *_labelled("why", one.why), *_labelled("do", one.do)):
+            yield from words.wrapped(line, width, " " * (2 if line is trouble else 8))
     if pins:
         yield from _pins(findings)
     yield ""
     bad = sum(1 for one in findings if one.grade.value not in {"ok", "warning"})
     warned = sum(1 for one in findings if one.grade.value == "warning")
-    yield f"{len(findings)} looked at · {bad} in the way · {warned} to look at"
+    counted = f"{len(findings)} looked at · {bad} in the way · {warned} to look at"
+    yield from words.wrapped(counted, width, "  ")
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:

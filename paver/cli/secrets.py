@@ -308,6 +308,7 @@ def _show(arguments: argparse.Namespace, site: Site) -> int:
 
 
 def _list(arguments: argparse.Namespace, site: Site, driver: Driver) -> int:
+    from paver.report import words  # noqa: PLC0415
     from paver.report.table import table  # noqa: PLC0415
     from paver.runs import holdings  # noqa: PLC0415
 
@@ -338,8 +339,9 @@ def _list(arguments: argparse.Namespace, site: Site, driver: Driver) -> int:
         if rows
         else ()
     )
-    out.line(f"identity {found.store}, generation {found.generation}")
-    out.lines(f"missing: `paver secrets set {name}`" for name in missing)
+    last = f"identity {found.store}, generation {found.generation}"
+    for line in (last, *(f"missing: `paver secrets set {name}`" for name in missing)):
+        out.lines(words.wrapped(line, out.width(), "  "))
     return 0
 
 

@@ -87,10 +87,8 @@ def _text(proofs: Sequence[Proof], *, every: bool, colour: bool) -> Iterator[str
             )
         yield ""
     counts = {state: sum(1 for proof in proofs if proof.state == state) for state in SIGNS}
-    yield " · ".join(
-        [f"{counts['holds']} hold"]
-        + [f"{counts[state]} {word}" for state, word in _WORDS.items() if counts[state]]
-    )
+    parts = [f"{counts[state]} {word}" for state, word in _WORDS.items() if counts[state]]
+    yield from words.wrapped(" · ".join([f"{counts['holds']} hold", *parts]), out.width(), "  ")
 
 
 _WORDS = {"fails": "fail", "differs": "differ from what is wished", "unseen": "could not be asked"}

@@ -5,6 +5,7 @@ Done actions fold into their phase; failures stay. What does not fit is counted,
 
 from __future__ import annotations
 
+import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -21,6 +22,7 @@ from paver.runs.progress import Phase, Progress, State, Work
 SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "adopt": "="}
 STYLES = {"+": "green", "~": "yellow", "±": "magenta", "-": "red", "=": "cyan"}
 MOST_FAILED = 8
+MOST_FOOT = 3
 BAR = 24
 
 
@@ -72,7 +74,8 @@ class _Frame:
 def frame(state: State, width: int, height: int, *, stopping: bool = False) -> list[Text]:
     """Returns a run's state as lines for a terminal of that size."""
     label = max((len(phase.name) for phase in state.phases), default=0)
-    fixed = len(state.phases) + 1
+    foot = _foot(state, width, min(MOST_FOOT, height - len(state.phases) - 1), stopping=stopping)
+    fixed = len(state.phases) + len(foot)
     failed = [work for phase in state.phases for work in phase.failed][:MOST_FAILED]
     room = max(1, height - fixed - len(failed))
     shown = set(map(id, state.working[:room] if len(state.working) <= room else state.working[: room - 1]))
@@ -84,7 +87,7 @@ def frame(state: State, width: int, height: int, *, stopping: bool = False) -> l
     hidden = len(state.working) - len(shown)
     if hidden > 0:
         found.append(Text(f"   … and {hidden} more in work", style="dim"))
-    found.append(_foot(state, stopping=stopping))
+    found += foot
     return [_cut(line, width) for line in found]
 
 
@@ -140,7 +143,8 @@ def _working(work: Work, width: int) -> Text:
     line.append(f" {words.thing(event.resource)}")
     doing = event.text or (event.says if event.what == "begun" else "")
     amounts = list(_amounts(work))
-    rest = width - len(line) - sum(len(amount) + 2 for amount in amounts) - 2
+    while (rest := width - len(line) - sum(len(amount) + 2 for amount in amounts) - 2) < -2 and amounts:
+        amounts.pop()
     if doing and rest >= 12:
         line.append(f"  {doing if len(doing) <= rest else doing[: rest - 1] + '…'}")
     for amount in amounts:
@@ -170,22 +174,23 @@ def _failed(work: Work) -> Text:
     return line
 
 
-def _foot(state: State, *, stopping: bool) -> Text:
+def _foot(state: State, width: int, most: int, *, stopping: bool) -> list[Text]:
     parts = [words.span(state.seconds)]
     left = sum(map(_left, state.phases))
     if left >= 2:
         parts.append(f"{words.expected(left)} left".replace("≈", "about"))
     if state.station:
         parts.append(f"on the {state.station}")
-    if all(phase.done >= phase.total for phase in state.phases):
-        return Text(" " + " · ".join(parts), "dim")
-    if stopping:
+    going = any(phase.done < phase.total for phase in state.phases)
+    if going and stopping:
         names = ", ".join(words.thing(work.event.resource) for work in state.working)
         again = "Ctrl-C again leaves at once"
         parts.append(f"stopping ({again}){f', waits for {names}' if names else ''}")
-    else:
+    elif going:
         parts.append("Ctrl-C stops; run again to go on")
-    return Text(" " + " · ".join(parts), "yellow" if stopping else "dim")
+    text = " " + " · ".join(parts)
+    lines = textwrap.wrap(text, width, subsequent_indent=" ", max_lines=max(1, most), placeholder=" …")
+    return [Text(line, "yellow" if going and stopping else "dim") for line in lines]
 
 
 def _left(phase: Phase) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import textwrap
 from collections.abc import Iterator
 
 from paver.engine.plan import Action, Plan
@@ -99,12 +98,12 @@ def plan_text(
         f"paver {plan.paver}",
         f"driver {plan.driver}",
     ]
-    yield from _wrapped(" · ".join([*heading, read] if read else heading), width, "  ")
+    yield from words.wrapped(" · ".join([*heading, read] if read else heading), width, "  ")
     if plan.offline:
         yield "made offline: nothing was read, it cannot be applied"
     if plan.selection:
         part = f"a part of the site only: {', '.join(plan.selection)}; what is no longer wished for is left alone"
-        yield from _wrapped(part, width, "  ")
+        yield from words.wrapped(part, width, "  ")
     pending = {action.resource for action in plan.pending}
     found = []
     order = plan.phases if plan.mode == "apply" else tuple(reversed(plan.phases))
@@ -119,7 +118,7 @@ def plan_text(
     yield from _table(found, look)
     yield ""
     for line in _sums(plan):
-        yield from _wrapped(line, width, "   ")
+        yield from words.wrapped(line, width, "   ")
 
 
 def _phase(phase: str, actions: list[Action], look: Look) -> Iterator[_Line]:
@@ -221,6 +220,9 @@ def _table(lines: list[_Line], look: Look) -> Iterator[str]:
     says = min(WIDEST_SAYING, max(len(line.says) for line in lines))
     before = phase + 5 + (place + 2 if place else 0)
     room, time = None, max(len(line.time) for line in lines)
+    if look.width is not None and look.width < before + name + time + 2:
+        yield from _narrow(lines, look.width, colour=look.colour)
+        return
     below = look.width is not None and look.width - before - name - time - 4 < NARROWEST_SAYING
     if look.width is not None and not below:
         room = look.width - before - name - 2
@@ -229,28 +231,35 @@ def _table(lines: list[_Line], look: Look) -> Iterator[str]:
         if line.phase and line is not lines[0]:
             yield ""
         left = f" {line.phase.ljust(phase)}  " + (f"{line.place.ljust(place)}  " if place else "")
-        sign = line.sign
-        if look.colour and sign in COLOURS:
-            sign = f"\x1b[{COLOURS[sign]}m{sign}\x1b[0m"
+        sign = _sign(line, colour=look.colour)
+        if look.colour and line.sign in COLOURS:
             left = left.replace(line.phase, f"\x1b[1m{line.phase}\x1b[0m", 1) if line.phase else left
         if below:
             yield f"{left}{sign} {line.name.ljust(name)}  {line.time}".rstrip()
         else:
-            first, *others = list(_wrapped(line.says, says if room and line.time else room, "")) or [""]
+            first, *others = list(words.wrapped(line.says, says if room and line.time else room, "")) or [""]
             yield f"{left}{sign} {line.name.ljust(name)}  {first.ljust(says)}  {line.time}".rstrip()
             yield from (f"{' ' * (before + name + 2)}{other}" for other in others)
         for more in (line.says, *line.more) if below and line.says else line.more:
-            yield from _wrapped(f"{' ' * before}{more}", look.width, " " * (before + 2))
+            yield from words.wrapped(f"{' ' * before}{more}", look.width, " " * (before + 2))
 
 
-def _wrapped(text: str, width: int | None, indent: str) -> Iterator[str]:
-    """Yields a text in lines that fit, broken at blanks; as it is, where nothing has to fit."""
-    if width is None or len(text) <= width:
-        yield text
-        return
-    yield from textwrap.wrap(
-        text, width, subsequent_indent=indent, drop_whitespace=True, break_on_hyphens=False
-    )
+def _narrow(lines: list[_Line], width: int, *, colour: bool) -> Iterator[str]:
+    """Yields the lines where columns have no room beside each other: each phase, thing and saying below the other."""
+    for line in lines:
+        if line.phase:
+            yield from [""] if line is not lines[0] else []
+            yield f" \x1b[1m{line.phase}\x1b[0m" if colour else f" {line.phase}"
+        named = "  ".join(part for part in (line.place, line.name, line.time) if part)
+        first, *others = words.wrapped(f"   {line.sign} {named}", width, " " * 5)
+        yield first.replace(line.sign, _sign(line, colour=colour), 1)
+        yield from others
+        for more in (line.says, *line.more):
+            yield from words.wrapped(f"{' ' * 7}{more}", width, " " * 9) if more else ()
+
+
+def _sign(line: _Line, *, colour: bool) -> str:
+    return f"\x1b[{COLOURS[line.sign]}m{line.sign}\x1b[0m" if colour and line.sign in COLOURS else line.sign
 
 
 def _sums(plan: Plan) -> Iterator[str]:

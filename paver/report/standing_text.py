@@ -24,9 +24,8 @@ VERBS = {
 def standing_text(standing: Standing, *, colour: bool = False, width: int | None = None) -> Iterator[str]:
     """Yields the lines that tell how a site stands, for a terminal of `width`."""
     yield f"site {standing.site}"
-    yield f"  running   {_holder(standing)}"
-    yield f"  last run  {_last(standing)}"
-    yield f"  now       {_now(standing)}"
+    for label, told in (("running", _holder), ("last run", _last), ("now", _now)):
+        yield from words.wrapped(f"  {label:<8}  {told(standing)}", width, " " * 4)
     phases = standing.phases()
     if phases:
         yield ""
@@ -37,12 +36,14 @@ def standing_text(standing: Standing, *, colour: bool = False, width: int | None
             )
             for phase, counts in phases
         ]
-        yield from list(table(("", ""), rows))[1:]
+        yield from list(table(("", ""), rows, width=width))[1:]
     yield ""
-    yield from _ending(standing)
-    yield f"  passwords are in {standing.store}: `paver secrets list`, `paver secrets show NAME`"
+    passwords = f"  passwords are in {standing.store}: `paver secrets list`, `paver secrets show NAME`"
+    for told_of in (*_ending(standing), passwords):
+        yield from words.wrapped(told_of, width, " " * 4)
     yield ""
-    yield "ways in, those that need the least first (the last resort works when all else is down):"
+    heading = "ways in, those that need the least first (the last resort works when all else is down):"
+    yield from words.wrapped(heading, width, "  ")
     doors = [
         (f"  {door.name}", door.at, door.user, _opener(door), "last resort" if door.last else "")
         for door in standing.doors

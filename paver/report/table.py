@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from paver.report import words
+
 
 def table(
     headings: Sequence[str], rows: Iterable[Sequence[str]], *, colour: bool = False, width: int | None = None
@@ -15,7 +17,7 @@ def table(
         rows: a cell for each of them.
         colour: whether the heading is dim.
         width: of the terminal, None where there is none. What has no room beside the cells before it stands below
-            them: a row is several lines then, with no cell broken, so that an address can still be taken with the mouse.
+            them: a row is several lines then, with no word broken, so that an address can still be taken with the mouse.
     """
     content = [[str(cell) for cell in row] for row in rows]
     used = [number for number in range(len(headings)) if any(row[number] for row in content)]
@@ -28,7 +30,8 @@ def table(
 
 def _row(cells: Sequence[str], widths: Sequence[int], room: int | None) -> str:
     lines, at = [""], 0
-    indent = " " * (widths[0] + 2 if widths else 0)
+    below = widths[0] + 2 if widths else 0
+    indent = " " * (below if below <= (room or 0) // 4 else 4)
     for cell, width in zip(cells, widths, strict=True):
         if len(lines) == 1 and (room is None or at + len(cell) <= room):
             lines[0] = lines[0].ljust(at) + cell
@@ -37,4 +40,4 @@ def _row(cells: Sequence[str], widths: Sequence[int], room: int | None) -> str:
         elif cell:
             lines.append(f"{indent}{cell}")
         at += width + 2
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(part.rstrip() for line in lines for part in words.wrapped(line, room, indent))

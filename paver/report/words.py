@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 
 from paver.engine.values import kind_of
 
@@ -49,6 +50,16 @@ def plural(number: int, word: str) -> str:
     if word.endswith("y") and not word.endswith(("ay", "ey", "oy")):
         return f"{number} {word[:-1]}ies"
     return f"{number} {word}{'es' if word.endswith(('s', 'ch', 'x')) else 's'}"
+
+
+def wrapped(text: str, width: int | None, indent: str) -> Iterator[str]:
+    """Yields a text in lines that fit, broken at blanks only; as it is, where nothing has to fit (None)."""
+    if width is None or len(text) <= width:
+        yield text
+        return
+    yield from textwrap.wrap(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def span(seconds: float) -> str:

@@ -527,3 +527,27 @@ def test_what_comes_with_any_driver_is_listed_with_its_calls_too(site: Command) 
 def test_the_version_is_told_and_for_support_the_formats_too(site: Command) -> None:
     assert site.fine("version").out.startswith("paver ")
     assert site.fine("version", "--json").json["formats"]["plan"] == "paver.plan/1"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_on_a_terminal_of_any_width_lines_break_at_words_and_none_is_lost(
+    site: Command, columns: int
+) -> None:
+    site.fine("apply", "--yes")
+    site.put("left", {"one": 7})
+    verbs = ["status", "preflight", "ports", "secrets list", "plan --all", "plan --destroy", "verify --all"]
+    for verb in map(str.split, verbs):
+        piped = site.run(*verb).out
+        with site.patch.context() as patch:
+            patch.setenv("COLUMNS", str(columns))
+            patch.setenv("NO_COLOR", "1")
+            patch.setattr(sys.stdout, "isatty", lambda: True)
+            shown = site.run(*verb).out
+        wide = [line for line in shown.splitlines() if len(line) > columns and " " in line.strip()]
+        assert wide == [], verb
+        assert _words(shown) == _words(piped), verb
+
+
+def _words(text: str) -> list[str]:
+    """Returns what was said, in any order, but for how long it took and when it was."""
+    return sorted(word for word in text.split() if not re.search(r"\d\.\d|\d:\d\d:\d", word))

@@ -184,12 +184,38 @@ def test_a_destroy_is_shown_from_its_end() -> None:
     assert shown.index("appliance vcenter") < shown.index("port group bosh")
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
 def test_a_plan_fits_a_terminal_and_loses_no_word(width: int) -> None:
     lines = list(plan_text(PLAN, width=width, read="read 12 resources in 1.9 s, wrote nothing"))
     assert max(map(len, lines)) <= width
     whole = plan_text(PLAN, read="read 12 resources in 1.9 s, wrote nothing")
     assert sorted(" ".join(lines).split()) == sorted(" ".join(whole).split())
+
+
+NARROW = """\
+ hosts
+   + esx-01  port group bosh
+       vlan 30 on vSwitch0
+   ~ esx-01  ntp
+       servers: [] → ["10.20.0.10"]
+
+ jumpbox
+   ! esx-01  jumpbox jumpbox
+       blocked: a foreign thing of the
+         same name stands there
+       id       vsphere.jumpbox:jumpbox
+
+ vcenter
+   + esx-01  appliance vcenter  ≈ 22 min
+       tiny, on esx-01   opaque:
+         vcsa-deploy
+"""
+
+
+def test_where_columns_have_no_room_a_plan_says_each_below_the_other() -> None:
+    shown = "\n".join(plan_text(PLAN, width=40))
+    assert NARROW in shown
+    assert "\x1b[33m~\x1b[0m esx-01  ntp" in "\n".join(plan_text(PLAN, width=40, colour=True))
 
 
 class Clock:
@@ -292,6 +318,24 @@ def test_a_resized_terminal_gets_frames_of_its_size(running: tuple[Progress, Clo
     assert "━" in wide
     assert "━" not in narrow
     assert max(map(len, narrow.splitlines())) <= 40
+
+
+NARROW_FRAME = """\
+ ▸ hosts      1/2
+   ~ ntp esx-01  4.0 s
+ ▸ vcenter    0/1
+   + appliance vcenter  412/612 MB
+ · inventory  0/6  ≈ 3 s
+ · services   0/1
+ 4.0 s · about 22 min left · stopping
+ (Ctrl-C again leaves at once), waits
+ for ntp esx-01, appliance vcenter"""
+
+
+def test_at_40_columns_a_run_shows_whole_amounts_and_how_to_stop(running: tuple[Progress, Clock]) -> None:
+    state = running[0].state()
+    assert live.text(live.frame(state, 40, 19, stopping=True)) == NARROW_FRAME
+    assert live.text(live.frame(state, 40, 19)).endswith("Ctrl-C\n stops; run again to go on")
 
 
 def test_what_a_follower_reads_at_once_is_no_rate() -> None:
@@ -468,6 +512,46 @@ def test_the_page_escapes_what_it_shows_and_loads_nothing() -> None:
 def test_a_table_is_as_wide_as_its_content_and_leaves_empty_columns_out() -> None:
     shown = list(table(("name", "none", "what"), [("a", "", "long thing"), ("longer", "", "x")]))
     assert shown == ["name    what", "a       long thing", "longer  x"]
+
+
+PORT = (
+    "jumpbox",
+    "10.20.0.10",
+    "esx-01",
+    "10.20.0.11",
+    "443",
+    "tcp",
+    "the vSphere API, and all that is uploaded",
+)
+PORTS = {
+    40: """\
+from     from address  to
+         to address  port  protocol  why
+jumpbox  10.20.0.10    esx-01
+         10.20.0.11  443  tcp
+         the vSphere API, and all that
+         is uploaded""",
+    80: """\
+from     from address  to      to address  port  protocol  why
+jumpbox  10.20.0.10    esx-01  10.20.0.11  443   tcp
+         the vSphere API, and all that is uploaded""",
+    120: """\
+from     from address  to      to address  port  protocol  why
+jumpbox  10.20.0.10    esx-01  10.20.0.11  443   tcp       the vSphere API, and all that is uploaded""",
+}
+
+
+@pytest.mark.parametrize("width", PORTS)
+def test_what_has_no_room_in_a_row_stands_below_and_breaks_at_words_only(width: int) -> None:
+    headings = ("from", "from address", "to", "to address", "port", "protocol", "why")
+    assert "\n".join(table(headings, [PORT], width=width)) == PORTS[width]
+
+
+def test_a_first_column_that_takes_the_room_away_is_not_kept_free_below() -> None:
+    door = ("  object-store", "https://objects.north.example:9000", "paver-admin", "object-store-root")
+    assert list(table(("  to", "at", "as", "secret"), [door], width=40))[1] == (
+        "  object-store\n    https://objects.north.example:9000\n    paver-admin  object-store-root"
+    )
 
 
 @pytest.mark.parametrize(
