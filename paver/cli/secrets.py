@@ -61,6 +61,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--policy", metavar="POLICY", help="(default: what the site has for this secret, else generic)"
     )
     making.add_argument("--replace", action="store_true", help="also where there is one already")
+    making.add_argument(
+        "-y", "--yes", action="store_true", help="do not ask, where paver does not bring it to its users"
+    )
 
 
 def _sub(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
@@ -98,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _generate(arguments, vault, site, driver)
         if verb == "rekey":
             return _rekey(arguments, vault, site)
-        return _remove(arguments, vault)
+        return _remove(arguments, vault, site, driver)
 
 
 @contextlib.contextmanager
@@ -251,6 +254,10 @@ def _generate(arguments: argparse.Namespace, vault: Vault, site: Site, driver: D
             why="whoever uses it would be locked out",
             do="give --replace; where paver brings it to its users, `paver plan` shows them, else change it there too",
         )
+    if arguments.name in writer.index.entries:
+        why, do = _by_hand(site, driver, arguments.name)
+        if why:
+            _confirm(arguments, "is to be another one in the sealed store alone", why, do)
     _note_a_stranger(site, driver, arguments.name, wish)
     by = "paver secrets generate"
     public = {"policy": policy, **_as_made(site, wish, by)}
@@ -261,6 +268,34 @@ def _generate(arguments: argparse.Namespace, vault: Vault, site: Site, driver: D
             "  next  `paver plan` shows whom paver brings it to, and says where it has to be set by hand"
         )
     return 0
+
+
+def _by_hand(site: Site, driver: Driver, name: str) -> tuple[str, str]:
+    """Returns what comes of another secret in the store alone, and how both are changed; nothing where paver brings it."""
+    where = {item.name: item.by_hand for item in driver.pave(site).material}.get(name, "")
+    if not where and name not in _wanted(site, driver):
+        return "", ""
+    why = (
+        f"paver brings {name} nowhere: where it is asked for the former one stays, and paver gets in no more"
+    )
+    do = f"set another one {where or 'there'}, then `paver secrets set {name}` and `paver apply`"
+    return why, f"{do}; --yes where it is in no use yet"
+
+
+def _confirm(arguments: argparse.Namespace, what: str, why: str, do: str) -> None:
+    """Asks for the secret's name.
+
+    Raises:
+        Refused: if it is not given, or nobody is there to give it.
+    """
+    if arguments.yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused(f"nobody is there to confirm that {arguments.name} {what}", why=why, do=do)
+    if why:
+        out.note(f"{why}\n  do    {do}")
+    if opening.answer(f"{arguments.name} {what}? Type its name: ") != arguments.name:
+        raise Refused("not confirmed", why="the answer is not the secret's name")
 
 
 def _rekey(arguments: argparse.Namespace, vault: Vault, site: Site) -> int:
@@ -275,15 +310,11 @@ def _rekey(arguments: argparse.Namespace, vault: Vault, site: Site) -> int:
     return 0
 
 
-def _remove(arguments: argparse.Namespace, vault: Vault) -> int:
+def _remove(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver) -> int:
     writer = vault.writer()
     writer.index.entry(arguments.name)
-    if not arguments.yes:
-        if not sys.stdin.isatty():
-            raise Refused(f"nobody is there to confirm that {arguments.name} goes", do="give --yes")
-        asked = f"remove {arguments.name} with all its versions? Type its name: "
-        if opening.answer(asked) != arguments.name:
-            raise Refused("not confirmed")
+    why, do = _by_hand(site, driver, arguments.name)
+    _confirm(arguments, "goes with all its versions", why, do or "give --yes")
     writer.remove(arguments.name)
     out.line(f"{arguments.name}: removed")
     return 0

@@ -68,6 +68,7 @@ class Material:
         dns: names that a certificate is for.
         ip: addresses that it is for.
         authority: name of the authority that issues it.
+        by_hand: where another password is set, if no resource brings it to whoever asks for it.
     """
 
     kind: str
@@ -77,6 +78,7 @@ class Material:
     dns: tuple[str, ...] = ()
     ip: tuple[str, ...] = ()
     authority: str = "root"
+    by_hand: str = ""
 
     @property
     def id(self) -> ResourceId:

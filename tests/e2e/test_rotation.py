@@ -104,7 +104,7 @@ def test_a_station_that_did_not_rotate_plans_by_the_secrets_that_the_jumpbox_sea
 
 def test_a_password_of_vcenters_root_is_noted_once_it_was_changed_there(finished: Place) -> None:
     used = finished.reveal("vcenter-root")
-    finished.paver("secrets", "generate", "vcenter-root", "--replace")
+    finished.paver("secrets", "generate", "vcenter-root", "--replace", "--yes")
     assert finished.pending()["vsphere.appliance:vcenter"] == "update"
     ran = finished.paver("apply", "--yes", code=1)
     assert "refuses the login of root" in ran.told
@@ -116,7 +116,10 @@ def test_a_password_of_vcenters_root_is_noted_once_it_was_changed_there(finished
 
 def test_a_password_of_vcenters_administrator_is_asked_to_be_changed_there_first(finished: Place) -> None:
     used = finished.reveal("vcenter-administrator")
-    finished.paver("secrets", "generate", "vcenter-administrator", "--replace")
+    asked = finished.paver("secrets", "generate", "vcenter-administrator", "--replace", code=4)
+    assert "then `paver secrets set vcenter-administrator` and `paver apply`" in asked.told
+    assert finished.reveal("vcenter-administrator") == used
+    finished.paver("secrets", "generate", "vcenter-administrator", "--replace", "--yes")
     ran = finished.paver("plan", code=1)
     assert "a newer one has to be set there first" in ran.told
     finished.paver("secrets", "set", "vcenter-administrator", given=used)

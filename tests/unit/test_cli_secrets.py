@@ -14,10 +14,12 @@ from paver.cli import entry
 from paver.driver import Material, Paved
 from paver.drivers import vsphere
 from paver.foundation import paving
+from paver.runs import compose
 from paver.runs.folder import SiteFolder
 from paver.sealed import store
 from paver.sitefile.init import init_text
 from tests.support.command import Command, command
+from tests.support.ran import refused
 
 VALUE = "Correct-Horse-9"
 
@@ -141,6 +143,35 @@ def test_a_secret_is_generated_once_and_replaced_only_on_request(site: Command) 
     assert site.run("secrets", "generate", "cpi").code == 4
     site.fine("secrets", "generate", "cpi", "--replace")
     assert site.fine("secrets", "show", "cpi", "--force").out != first
+
+
+@pytest.mark.parametrize("verb", [("generate", "--replace"), ("remove",)])
+def test_before_paver_locks_itself_out_it_says_how_both_sides_are_changed_and_asks(
+    site: Command, verb: tuple[str, ...]
+) -> None:
+    """VCenter's own accounts: paver logs in by them, and changes none."""
+    site.site.write_text(init_text(vsphere.DRIVER, "lab-north").replace("/etc/paver/site.key", "site.key"))
+    site.patch.setattr(compose, "drivers", lambda: {"vsphere": vsphere.DRIVER})
+    name = "vcenter-administrator"
+    site.fine("secrets", "generate", name)
+    first = site.fine("secrets", "show", name, "--force").out
+    argv = ("secrets", verb[0], name, *verb[1:])
+    ran = site.run(*argv)
+    refused(ran, 4, "confirm", "paver gets in no more", "in vCenter", f"`paver secrets set {name}`", "--yes")
+    site.terminal("yes")
+    ran = site.run(*argv)
+    assert f"then `paver secrets set {name}` and `paver apply`" in ran.err
+    assert ran.code == 4
+    assert site.fine("secrets", "show", name, "--force").out == first
+    site.terminal(name)
+    site.fine(*argv)
+    pipe(site, VALUE)
+    site.fine("secrets", "set", "esx-root")
+    pipe(site, "")
+    assert site.run("secrets", "generate", "esx-root", "--replace").code == 4
+    site.fine("secrets", "generate", "esx-root", "--replace", "--yes")
+    site.fine("secrets", "generate", "vcenter-cpi")
+    site.fine("secrets", "generate", "vcenter-cpi", "--replace")
 
 
 def test_removing_asks_for_the_name(site: Command) -> None:

@@ -29,8 +29,11 @@ ISO_FILE: ResourceId = resource_id(File.kind, "installer")
 def material(site: Site) -> Iterator[Material]:
     """Yields the passwords of the appliance."""
     names = settings.of(site).vcenter.passwords
-    yield Material(kind="password", name=names.root.name, policy="vcenter")
-    yield Material(kind="password", name=names.administrator.name, policy="vcenter")
+    for name, where in (
+        (names.root.name, "on the appliance (`passwd`, or port 5480)"),
+        (names.administrator.name, "in vCenter, logged in with the present one (Change Password)"),
+    ):
+        yield Material(kind="password", name=name, policy="vcenter", by_hand=where)
 
 
 def passwords(site: Site) -> tuple[Secret, Secret]:
