@@ -112,9 +112,12 @@ def _write(path: Path, data: bytes) -> None:
 
 def _next(arguments: argparse.Namespace, plan: Plan) -> Iterator[str]:
     """Yields what comes next: the very command, with what this one was told."""
+    from paver.report import words  # noqa: PLC0415 - only for people
+
     written = arguments.out
     if plan.blocked:
-        yield " blocked: mend what stands in the way, adopt it in the site file, or name it with --allow"
+        blocked = " blocked: mend what stands in the way, adopt it in the site file, or name it with --allow"
+        yield from words.wrapped(blocked, out.width(), "   ")
     if written is not None and (plan.blocked or plan.offline or not plan.pending):
         yield f" written to {written}"
     if plan.blocked or plan.offline or not plan.pending:

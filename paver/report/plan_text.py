@@ -250,8 +250,10 @@ def _narrow(lines: list[_Line], width: int, *, colour: bool) -> Iterator[str]:
         if line.phase:
             yield from [""] if line is not lines[0] else []
             yield f" \x1b[1m{line.phase}\x1b[0m" if colour else f" {line.phase}"
-        named = "  ".join(part for part in (line.place, line.name, line.time) if part)
-        first, *others = words.wrapped(f"   {line.sign} {named}", width, " " * 5)
+        # A blank that does not break keeps a number and its unit together.
+        named = "  ".join(part for part in (line.place, line.name, line.time.replace(" ", "\xa0")) if part)
+        wrapped = words.wrapped(f"   {line.sign} {named}", width, " " * 5)
+        first, *others = (one.replace("\xa0", " ") for one in wrapped)
         yield first.replace(line.sign, _sign(line, colour=colour), 1)
         yield from others
         for more in (line.says, *line.more):
