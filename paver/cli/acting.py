@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import glob
 import os
+import shutil
 import sys
 import threading
 import time
@@ -100,6 +101,8 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
                 report = _carry(arguments, session, plan, folder, tell, stop, key, approval)
             except Exception as error:
                 if not (folder / "journal.jsonl").exists():
+                    # Refused before its first line: `paver status` would call it a run that was killed.
+                    shutil.rmtree(folder, ignore_errors=True)
                     error.add_note(NOTHING)
                 raise
         seconds = time.monotonic() - started

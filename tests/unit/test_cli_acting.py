@@ -169,6 +169,7 @@ def test_what_somebody_else_made_is_blocked_in_the_plan_and_refused_by_apply(sit
     ran = site.run("apply", "--yes")
     assert ran.code == 4
     assert "memory.box:left/one is blocked" in ran.err
+    assert site.runs == [], "what was refused is no run that was killed"
 
 
 def test_nobody_to_confirm_is_a_refusal(site: Command) -> None:
