@@ -97,7 +97,10 @@ def as_wished(resource: Resource[Any], after: Facts | None, world: ReadingWorld)
     if after.mark is not None and after.mark.was is not None:
         raise PaverError(f"{resource.id} still bears the mark of {after.mark.was}")
     if after.mark is not None and not after.mark.complete:
-        raise PaverError(f"{resource.id} was not marked complete")
+        raise PaverError(
+            f"{resource.id} was not marked complete",
+            do="if paver runs on this site from elsewhere too, let that end; then run the same command again",
+        )
     for check in resource.checks(world, after):
         if not check.ok:
             raise PaverError(f"{resource.id}: {check.name} does not hold", seen=check.seen)

@@ -41,12 +41,16 @@ EVALUATION = ("00000-00000-00000-00000-00000", "Evaluation Mode", "eval")
 
 
 class Host:
-    """An ESXi host in memory; `dies` raises before the call of that number, as a killed paver would stop."""
+    """An ESXi host in memory; `dies` raises before the call of that number, as a killed paver would stop.
+
+    `meanwhile` is what another run does once, just before the call of that name.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.calls: list[str] = []
         self.dies: int | None = None
+        self.meanwhile: dict[str, Callable[[], None]] = {}
         self.licence = EVALUATION
         self.services = {
             key: SimpleNamespace(key=key, policy="off", running=False) for key in ("ntpd", "TSM", "TSM-SSH")
@@ -139,6 +143,9 @@ class Session:
         key, name, edition = self._host.licence
         return [SimpleNamespace(licenseKey=key, name=name, editionKey=edition)]
 
+    def forget(self) -> None:
+        pass
+
     def datastore_get(self, datastore: str, path: str) -> bytes | None:
         assert datastore == "datastore1"
         return self._host.files.get(path)
@@ -157,6 +164,7 @@ class Session:
         if host.dies is not None and len(host.calls) == host.dies:
             raise KeyboardInterrupt
         host.calls.append(call)
+        host.meanwhile.pop(call, lambda: None)()
 
     def datastore_mkdir(self, datastore: str, path: str) -> None:
         self._pass("MakeDirectory")
@@ -178,6 +186,8 @@ class Session:
         assert method == "MoveDatastoreFile_Task"
         self._pass(method)
         source, target = (arguments[key].partition("] ")[2] for key in ("sourceName", "destinationName"))
+        if source not in self._host.files:
+            raise faults.translate(new("FileNotFound", file=source), method, self.name)
         self._host.files[target] = self._host.files.pop(source)
 
     def call(self, managed: Any, method: str, **arguments: Any) -> None:
@@ -492,6 +502,34 @@ def test_all_kinds_of_a_host_share_one_ledger(site: Site, host: Host) -> None:
     assert all(entry.complete for entry in book.entries.values())
     fine(site.apply(*WISHES.values(), mode="destroy"))
     assert host.state() == start
+
+
+def test_what_another_run_notes_meanwhile_is_kept_and_ours_is_noted_before_it_is_said(
+    site: Site, host: Host, tmp_path: Path
+) -> None:
+    """The lock of a run is of its machine: another one's entries were overwritten, and its things were foreign then."""
+    fine(site.apply(port_group("before")))
+    (tmp_path / "there").mkdir()
+    another = Site(host, tmp_path / "there")
+    plan_there = another.plan(port_group("before"), port_group("theirs"))
+    host.meanwhile["AddPortGroup"] = lambda: fine(
+        another.apply(port_group("before"), port_group("theirs"), planned=plan_there)
+    )
+    ((failed, error),) = site.apply(port_group("before"), port_group("ours")).failed
+    assert (failed, type(error)) == (port_group("ours").id, Refused)
+    assert "another run of this site is at work on esx-01" in str(error)
+    assert "esx-01/theirs" in error.seen  # type: ignore[attr-defined]
+    every = [port_group(name) for name in ("before", "ours", "theirs")]
+    assert set(verbs(site.plan(*every)).values()) == {"keep"}
+
+
+def test_of_two_runs_that_write_the_ledger_at_once_the_one_whose_draft_is_gone_makes_nothing(
+    site: Site, host: Host
+) -> None:
+    host.meanwhile["MoveDatastoreFile_Task"] = lambda: host.files.__delitem__(f"{LEDGER}.new")
+    ((_, error),) = site.apply(port_group()).failed
+    assert "another run of this site is at work on esx-01" in str(error)
+    assert host.groups == {}
 
 
 def test_a_foreign_port_group_of_the_same_name_blocks(site: Site, host: Host) -> None:

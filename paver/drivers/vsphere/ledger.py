@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from paver.driver import Endpoint, Mark, PaverError, Reader, ResourceId, Unobservable, Verb, Writer
+from paver.driver import Endpoint, Mark, PaverError, Reader, Refused, ResourceId, Unobservable, Verb, Writer
 from paver.drivers.vsphere.host.datastore import called
 from paver.signing import canonical
 from paver.transport.faults import VsphereFault
@@ -230,15 +230,45 @@ def note(
         at: the host.
         entry: what is ours.
         datastore: where a new ledger is begun, by the name that the host came with.
-        book: what this action wrote last; None reads it. One action at a time writes to a host.
+        book: what this action wrote last; None reads it. One action at a time of a run writes to a host.
+
+    Raises:
+        Refused: if another run wrote since. What is done is noted all the same, beside what that one noted.
     """
     book = read(world, at) if book is None else book
-    entries = {**book.entries, entry.id: entry}
+    # As it was written: what was a tuple reads as a list.
+    known = _as_named_now(world, loads(book.dumps(), datastore=book.datastore, where=""))
+    now = _now(world, at, known)
+    ids = sorted({*now.entries, *known.entries})
+    foreign = [id_ for id_ in ids if now.entries.get(id_) != known.entries.get(id_)]
+    if foreign and not entry.complete:
+        raise _another(world, at, foreign)
     place = book.datastore or called(datastore, _datastores(world.session(at))) or datastore
-    written = Ledger(world.site, place, entries)
+    written = Ledger(world.site, place, {**now.entries, entry.id: entry})
     _write(world, at, written, new=not book.datastore)
     _drop(world, at, book)
+    if foreign:
+        raise _another(world, at, foreign)
     return written
+
+
+def _now(world: Writer, at: Endpoint[Any, Any], book: Ledger) -> Ledger:
+    """Returns the ledger as it is at this moment, whatever was read of it before; `book` where the file is not there."""
+    session, name = world.session(at), path(world.site, at)
+    session.forget()
+    data = session.datastore_get(book.datastore, name) if book.datastore else None
+    if data is None:
+        return book
+    return _as_named_now(world, loads(data, datastore=book.datastore, where=f"{session.name}: {name}"))
+
+
+def _another(world: Writer, at: Endpoint[Any, Any], written: list[str]) -> Refused:
+    return Refused(
+        f"another run of this site is at work on {world.session(at).name}",
+        seen=f"it wrote into the ledger there: {', '.join(written)}",
+        why="a run's lock holds on its own machine and in its own folder; nobody notes on a host whose run it is",
+        do="find out from where else paver runs on this site, let one run end, then run the same command again",
+    )
 
 
 def _drop(world: Writer, at: Endpoint[Any, Any], book: Ledger) -> None:
@@ -264,15 +294,21 @@ def _write(world: Writer, at: Endpoint[Any, Any], book: Ledger, *, new: bool) ->
     if new:
         session.datastore_mkdir(book.datastore, folder(world.site))
     session.datastore_put(book.datastore, f"{name}.new", book.dumps())
-    session.task(
-        session.content.fileManager,
-        "MoveDatastoreFile_Task",
-        sourceName=f"[{book.datastore}] {name}.new",
-        sourceDatacenter=None,
-        destinationName=f"[{book.datastore}] {name}",
-        destinationDatacenter=None,
-        force=True,
-    )
+    try:
+        session.task(
+            session.content.fileManager,
+            "MoveDatastoreFile_Task",
+            sourceName=f"[{book.datastore}] {name}.new",
+            sourceDatacenter=None,
+            destinationName=f"[{book.datastore}] {name}",
+            destinationDatacenter=None,
+            force=True,
+        )
+    except VsphereFault as fault:
+        if not fault.is_a("FileNotFound"):
+            raise
+        # What was put there a moment ago somebody else has moved.
+        raise _another(world, at, ["at the same moment"]) from fault
 
 
 def _remove(world: Writer, at: Endpoint[Any, Any], datastore: str) -> None:
