@@ -36,6 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     opening.add_station(parser)
     parser.add_argument("--handed-off", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--begun-by", default="", help=argparse.SUPPRESS)
     add_progress(parser)
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
@@ -161,11 +162,14 @@ def _under_way(machine: Any, fresh: Plan, given: Plan | None) -> Plan | None:
     """
     from paver.runs import handoff  # noqa: PLC0415 - a verb's help does without it
 
-    found = handoff.under_way(machine, fresh.site)
-    if found is None:
+    running = handoff.running(machine, fresh.site)
+    found = None if running is None else handoff.handed_plan(machine, running)
+    if running is None or found is None:
         return None
-    handoff.check_same(found, fresh, given)
-    out.note("a run of this site is under way on the jumpbox: this goes on with it")
+    handoff.check_same(found, running, fresh, given)
+    out.note(
+        f"a run of this site is under way on the jumpbox, {handoff.begun(running)}: this goes on with it"
+    )
     return found
 
 
@@ -208,7 +212,7 @@ def _carry(
 
     handed: Path | None = arguments.handed_off
     allow = tuple(arguments.allow)
-    origin = Origin(closing.who(), approval if handed is None else "handed over")
+    origin = Origin(closing.who(), approval if handed is None else f"handed over by {arguments.begun_by}")
     if handed is not None:
         demand_handed(handed, plan)
         done = read_done(handed)
@@ -219,7 +223,7 @@ def _carry(
         return dataclasses.replace(report, left=())
     if session.station == "jumpbox":
         return apply(session, plan, folder, tell, stop, allow=allow, origin=origin)
-    handoff = HandOff(session, folder, opening.folder_of(session.site).path, stop, key, allow)
+    handoff = HandOff(session, folder, opening.folder_of(session.site).path, stop, key, allow, closing.who())
     return apply(session, plan, folder, tell, stop, hand_off=handoff.carry_on, allow=allow, origin=origin)
 
 

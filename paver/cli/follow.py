@@ -87,7 +87,7 @@ def _local(arguments: argparse.Namespace, here: Local) -> int:
 
 
 def _remote(arguments: argparse.Namespace, state: SiteFolder) -> int:
-    from paver.runs import follow, reach  # noqa: PLC0415
+    from paver.runs import follow, handoff, reach  # noqa: PLC0415
 
     site, driver = opening.site_of(arguments, warn=False)
     key = opening.needed_key(site, arguments.key, "to reach the jumpbox")
@@ -96,14 +96,15 @@ def _remote(arguments: argparse.Namespace, state: SiteFolder) -> int:
         if machine is None:
             return _none(state)
         there = follow.Remote(machine, site.name)
-        if there.state().state != "running":
+        running = handoff.running(machine, site.name)
+        if running is None:
             return _none(state)
-        out.note(f"on the jumpbox: job {there.name}")
+        out.note(f"on the jumpbox: job {there.name}, {handoff.begun(running)}")
         with (
             opening.stopping() as stop,
             acting.view(
                 acting.chosen_view(arguments.progress),
-                _progress(there.plan(), there.state().started),
+                _progress(there.plan(), running.started),
                 stop.is_set,
             ) as tell,
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from paver.cli import opening, out
 if TYPE_CHECKING:
     from paver.driver import Driver
     from paver.engine.plan import Plan
+    from paver.errors import PaverError
     from paver.sitefile.site import Site
 
 EXAMPLES = """\
@@ -31,6 +33,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """What the site said: a plan or why there is none, and who began what runs on the jumpbox."""
+
+    plan: Plan | None = None
+    error: PaverError | None = None
+    there: str = ""
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Tells how the site stands; a site that can't be asked hides nothing else."""
     from paver.errors import PaverError  # noqa: PLC0415 - `--help` does without it
@@ -42,35 +53,46 @@ def run(arguments: argparse.Namespace) -> int:
     site, driver = opening.site_of(arguments, warn=not arguments.json)
     state = opening.folder_of(site)
     vault = Vault(arguments.sealed or site.sealed_file, None, "paver status", state.sealed_seen)
-    plan, error, code = None, "", 0
+    asked = _Asked()
     if not arguments.quick:
         try:
-            plan = _plan(arguments, site, driver)
-            code = 2 if plan.pending else 0
+            asked = _ask(arguments, site, driver)
         except PaverError as wrong:
-            error, code = wrong.what, wrong.exit_code
+            asked = _Asked(error=wrong)
     found = standing.Standing(
         site=site.name,
         holder=state.holder(),
         last=standing.last_run(state),
-        plan=plan,
-        error=error,
+        plan=asked.plan,
+        error=asked.error.what if asked.error is not None else "",
         holdings=tuple(holdings.of(vault.index())),
         store=str(vault.path),
         doors=doors(site, driver),
         now=dt.datetime.now(dt.UTC),
+        there=asked.there,
     )
     if arguments.json:
         out.document(found.document())
     else:
         out.lines(standing_text(found, colour=out.colour(), width=out.width()))
-    return code
+    if asked.error is not None:
+        return asked.error.exit_code
+    return 2 if asked.plan is not None and asked.plan.pending else 0
 
 
-def _plan(arguments: argparse.Namespace, site: Site, driver: Driver) -> Plan:
+def _ask(arguments: argparse.Namespace, site: Site, driver: Driver) -> _Asked:
+    """Plans, and asks the jumpbox what runs there, also where no plan can be made meanwhile."""
     from paver.engine.planner import Request  # noqa: PLC0415
-    from paver.runs import newest  # noqa: PLC0415
+    from paver.errors import PaverError  # noqa: PLC0415
+    from paver.runs import handoff, newest  # noqa: PLC0415
 
     key = opening.key_of(site, arguments.key)
+    plan, error = None, None
     with opening.session_of(arguments, site, driver, key, "paver status") as session:
-        return newest.plan(session, Request(), out.note)
+        try:
+            plan = newest.plan(session, Request(), out.note)
+        except PaverError as wrong:
+            error = wrong
+        machine = newest.jumpbox(session) if session.station == "outside" and session.paved.jumpbox else None
+        running = None if machine is None else handoff.running(machine, site.name)
+    return _Asked(plan, error, "" if running is None else handoff.begun(running))

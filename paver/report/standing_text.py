@@ -57,6 +57,8 @@ def _opener(door: Door) -> str:
 
 
 def _holder(standing: Standing) -> str:
+    if standing.holder is None and standing.there:
+        return f"on the jumpbox, {standing.there}: `paver follow`"
     if standing.holder is None:
         return "nothing, on this machine"
     who = standing.holder

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import datetime as dt
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ from paver.signing.canonical import Json
 from paver.transport import job
 
 SITES = PurePosixPath("/var/lib/paver/sites")
+BY = "--begun-by="
 OWN = frozenset({("site.yml",), ("site.sealed",), ("handoff",), (".paver",)})
 """What paver writes into a site's folder over there."""
 
@@ -53,6 +55,7 @@ class HandOff:
         stop: set to detach.
         key: what opens the sealed store.
         allow: patterns of the protected resources that the command lets the plan take away; it names them there too.
+        by: who hands it over, and on which machine.
     """
 
     session: Session
@@ -61,6 +64,7 @@ class HandOff:
     stop: threading.Event
     key: keys.KeySource
     allow: tuple[str, ...] = ()
+    by: str = "somebody"
 
     def carry_on(self, plan: Plan, done: frozenset[ResourceId], journal: Journal, tell: Tell) -> Report:
         """Hands `plan` over, follows it to its end, brings journal and sealed store back.
@@ -189,6 +193,7 @@ class HandOff:
             "--yes",
             "--progress",
             "events",
+            f"{BY}{self.by}",
             *(f"--allow={pattern}" for pattern in self.allow),
         ]
         return argv, {"key": secret}
@@ -283,18 +288,25 @@ def _same_version(machine: Any) -> None:
 
 def _same_plan(found: job.JobState, argv: Sequence[str]) -> None:
     if found.argv[2:3] != tuple(argv[2:3]):
-        raise _other_plan()
+        raise _other_plan(found)
 
 
-def _other_plan() -> Refused:
+def begun(found: job.JobState) -> str:
+    """Returns who handed over what runs on the jumpbox, from which machine, and when."""
+    by = next((word.removeprefix(BY) for word in found.argv if word.startswith(BY)), "somebody")
+    return f"begun by {by}, {dt.datetime.fromtimestamp(found.started, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _other_plan(found: job.JobState) -> Refused:
     return Refused(
         "another plan of this site is being carried out on the jumpbox",
+        seen=begun(found),
         do="`paver follow` shows it; wait until it ends, then run the same command again",
     )
 
 
-def check_same(found: Plan, fresh: Plan, given: Plan | None) -> None:
-    """Does nothing if the plan that is under way is the given one, or came from the same command as `fresh`.
+def check_same(found: Plan, running: job.JobState, fresh: Plan, given: Plan | None) -> None:
+    """Does nothing if the plan `found`, which is `running`, is the given one, or came from the same command as `fresh`.
 
     Raises:
         Refused: if not.
@@ -305,7 +317,7 @@ def check_same(found: Plan, fresh: Plan, given: Plan | None) -> None:
         names = ("mode", "site_digest", "selection", "allow")
         same = all(getattr(found, name) == getattr(fresh, name) for name in names)
     if not same:
-        raise _other_plan()
+        raise _other_plan(running)
 
 
 def job_of(site: str) -> str:
@@ -335,10 +347,10 @@ def reachable(session: Session) -> Any:
         return None
 
 
-def under_way(machine: Any, site: str) -> Plan | None:
-    """Returns the plan that is being carried out on the jumpbox at this moment, None if there is none."""
+def running(machine: Any, site: str) -> job.JobState | None:
+    """Returns how the site's run on the jumpbox stands, None if there is none at this moment."""
     found = job.state(machine, job_of(site))
-    return handed_plan(machine, found) if found.state == "running" else None
+    return found if found.state == "running" else None
 
 
 def write_outcome(folder: Path, report: Report, journal: Path) -> None:

@@ -35,7 +35,7 @@ def plan(session: Session, request: Request, tell: Callable[[str], None]) -> Pla
         found = session.plan(request)
     except (LoginError, TrustError):
         # Not let in by a former password, or by what vouched for a former certificate.
-        if not _took_in(session, _jumpbox(session)):
+        if not _took_in(session, jumpbox(session)):
             raise
     else:
         if not _took_in(session, handoff.reachable(session)):
@@ -44,7 +44,8 @@ def plan(session: Session, request: Request, tell: Callable[[str], None]) -> Pla
     return session.plan(request)
 
 
-def _jumpbox(session: Session) -> Any:
+def jumpbox(session: Session) -> Any:
+    """Returns the jumpbox's reading face, read with no more than it needs; None where it is not there or silent."""
     try:
         return reach.jumpbox(session)
     except PaverError:

@@ -24,6 +24,7 @@ class Standing:
 
     Attributes:
         holder: who holds the lock, None if nobody does.
+        there: who began the run that goes on on the jumpbox, and when; empty where there is none, or nobody asked.
         last: the last run of this machine.
         plan: a fresh one; None where none was made.
         error: why there is no fresh plan.
@@ -41,6 +42,7 @@ class Standing:
     store: str
     doors: tuple[Door, ...]
     now: dt.datetime
+    there: str = ""
 
     @property
     def ending(self) -> tuple[tuple[Holding, int], ...]:
@@ -60,6 +62,7 @@ class Standing:
             "schema": "paver.status/1",
             "site": self.site,
             "running": dict(self.holder) if self.holder is not None else None,
+            "running_on_jumpbox": self.there,
             "last_run": self.last.document() if self.last is not None else None,
             "pending": len(self.plan.pending) if self.plan is not None else None,
             "error": self.error,

@@ -628,7 +628,7 @@ def test_what_a_run_that_began_on_the_jumpbox_sealed_there_is_taken_in_before_an
         writer.remove("root")
     machine = SimpleNamespace(read_file=lambda _: theirs.read_bytes())
     monkeypatch.setattr(handoff, "reachable", lambda _: machine)
-    monkeypatch.setattr(handoff, "under_way", lambda *_: None)
+    monkeypatch.setattr(handoff, "running", lambda *_: None)
     site.fine("apply", "--yes")
     (made,) = [
         line for line in (site.runs[-1] / "journal.jsonl").read_text().splitlines() if '"seal:put"' in line

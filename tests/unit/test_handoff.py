@@ -26,6 +26,7 @@ from paver.transport.job import JobState
 from paver.transport.machine import MachineConnector
 
 BASE = "/var/lib/paver/sites/north"
+THERE = JobState("running", started=1_795_456_800, argv=("paver", "apply", "--begun-by=alice on desk"))
 HOST_KEY = "ssh-ed25519 AAAA"
 JUMPBOX = MachineConnector(
     name="jumpbox",
@@ -45,6 +46,11 @@ def plan(**changed: Any) -> Plan:
         actions=(),
     )
     return dataclasses.replace(base, **changed)
+
+
+def running(machine: Any) -> Plan | None:
+    found = handoff.running(machine, "north")
+    return None if found is None else handoff.handed_plan(machine, found)
 
 
 class Machine:
@@ -122,7 +128,7 @@ def carry(
     if not sealed.exists():
         store.create(sealed, source)
     journal = Journal(folder / f"{len(list(folder.iterdir()))}.jsonl")
-    handoff.HandOff(session, folder, folder, threading.Event(), source, allow).carry_on(
+    handoff.HandOff(session, folder, folder, threading.Event(), source, allow, "bob on desk").carry_on(
         given, frozenset(), journal, lambda _: None
     )
 
@@ -155,14 +161,15 @@ def test_the_same_plan_attaches_to_its_run(machine: Machine, tmp_path: Path) -> 
     for _ in range(2):
         with pytest.raises(Interrupted, match="goes on"):
             carry(machine, tmp_path, plan())
-    assert handoff.under_way(machine, "north") == plan()
+    assert running(machine) == plan()
 
 
 def test_another_plan_is_refused_while_one_runs(machine: Machine, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         carry(machine, tmp_path, plan())
-    with pytest.raises(Refused, match="another plan"):
+    with pytest.raises(Refused, match="another plan") as refused:
         carry(machine, tmp_path, plan(mode="destroy"))
+    assert refused.value.seen.startswith("begun by bob on desk, ")
 
 
 def test_a_jumpbox_with_another_paver_gets_nothing(
@@ -187,7 +194,7 @@ def test_of_two_starters_at_once_the_later_one_neither_swaps_the_plan_nor_takes_
     machine.meanwhile = win
     with pytest.raises(Refused, match="another plan"):
         carry(machine, tmp_path, plan(allow=("*",)))
-    assert handoff.under_way(machine, "north") == first
+    assert running(machine) == first
 
 
 def test_what_a_run_that_ended_unseen_sealed_over_there_is_taken_in_before_the_next_one_is_handed_over(
@@ -262,15 +269,16 @@ def test_the_same_command_goes_on_with_the_run_that_is_under_way_and_another_one
     change: dict[str, Any],
 ) -> None:
     under_way = plan()
-    handoff.check_same(under_way, plan(phases=("later",)), None)
+    handoff.check_same(under_way, THERE, plan(phases=("later",)), None)
     with pytest.raises(Refused, match="another plan"):
-        handoff.check_same(under_way, plan(**change), None)
+        handoff.check_same(under_way, THERE, plan(**change), None)
 
 
 def test_an_approved_plan_does_not_go_on_with_the_run_of_another_one() -> None:
-    handoff.check_same(plan(), plan(), plan())
-    with pytest.raises(Refused, match="another plan"):
-        handoff.check_same(plan(), plan(), plan(phases=("later",)))
+    handoff.check_same(plan(), THERE, plan(), plan())
+    with pytest.raises(Refused, match="another plan") as refused:
+        handoff.check_same(plan(), THERE, plan(), plan(phases=("later",)))
+    assert refused.value.seen == "begun by alice on desk, 2026-11-23 18:00:00 UTC"
 
 
 def test_a_jumpbox_that_is_not_there_yet_carries_nothing_out() -> None:
