@@ -7,6 +7,7 @@ import json as json_module
 import re
 import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,7 +184,7 @@ class Line:
                 request = client.build_request(
                     method, path, headers={**proof, **given}, extensions=self._extensions, **options
                 )
-                response = client.send(request, stream=True)
+                response = credentials.sent(proof, partial(client.send, request, stream=True), self.name)
                 content = whole(response, self.name)
                 if response.status_code != 401 or last or not credentials.renewable:
                     break

@@ -8,12 +8,13 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from paver.errors import Unobservable
 from paver.transport.context import SecretRef, Wire
-from paver.transport.logins import refused_by_sso
+from paver.transport.logins import LoginError, refused_by_sso, refused_by_uaa
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +116,7 @@ class Credentials:
         self._lock = threading.Lock()
         self._token = ""
         self._until = 0.0
+        self._taken: Mapping[str, str] = {}
 
     @property
     def secret(self) -> str:
@@ -146,6 +148,33 @@ class Credentials:
             elif not self._token or time.monotonic() > self._until:
                 self._fetch(auth)
             return self._proof()
+
+    def sent(self, proof: Mapping[str, str], send: Callable[[], Any], name: str) -> Any:
+        """Returns the response that `send` gets by `proof`; a password that was not taken yet is sent by one at a time.
+
+        Raises:
+            LoginError: if the server refuses the password, or has refused it before: nothing is sent then.
+        """
+        auth = self._auth
+        if not isinstance(auth, Basic) or proof == self._taken:
+            return send()
+
+        def ask() -> Any:
+            response = send()
+            if response.status_code == 401:
+                response.close()
+                raise LoginError(
+                    f"{name} refuses the login of {auth.user}",
+                    why="user or password is wrong, or the account is locked",
+                    do=f"compare secret:{auth.password.name} with what is set there, before you try again: each "
+                    "wrong try may count",
+                )
+            if response.is_success:
+                self._taken = proof
+            return response
+
+        password = proof["Authorization"]
+        return self._context.logins.once(self._client.base_url.netloc.decode(), auth.user, password, ask)
 
     def _proof(self) -> dict[str, str]:
         if isinstance(self._auth, ApiSession):
@@ -199,35 +228,47 @@ class Credentials:
                 "password": self._context.reveal(auth.password),
                 **({"scope": auth.scope} if auth.scope else {}),
             }
-        request = self._client.build_request(
-            "POST",
-            auth.token_url,
-            data=form,
-            headers={"Authorization": _basic(auth.client, secret), "Accept": "application/json"},
-        )
-        response = self._client.send(request, stream=True)
-        content = whole(response, auth.token_url)
-        if response.status_code != 200:
-            who = auth.user if isinstance(auth, PasswordGrant) else auth.client
-            raise Unobservable(
-                f"{auth.token_url} gives {who} no token: {response.status_code}",
-                why="user, client or secret is wrong" if response.status_code in (400, 401) else "",
-                do="check the credentials that the sealed store holds for it (`paver secrets`)",
+        who = auth.user if isinstance(auth, PasswordGrant) else auth.client
+
+        def ask() -> tuple[str, float]:
+            request = self._client.build_request(
+                "POST",
+                auth.token_url,
+                data=form,
+                headers={"Authorization": _basic(auth.client, secret), "Accept": "application/json"},
             )
-        try:
-            answer = json.loads(content)
-            token, life = str(answer["access_token"]), float(answer.get("expires_in", 600))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            # Never what was answered: half of it may be a token.
-            raise Unobservable(
-                f"{auth.token_url} answered 200, and not with a token",
-                seen=f"{len(content)} bytes of {response.headers.get('Content-Type', 'no declared type')}",
-                why="something else than a UAA answers there, as a proxy's or a captive portal's page",
-                do="check the address, and what lies between (`paver ports`)",
-            ) from error
-        self._token = token
+            response = self._client.send(request, stream=True)
+            content = whole(response, auth.token_url)
+            if response.status_code in (400, 401):
+                raise refused_by_uaa(auth.token_url, who, response.status_code, self.secret)
+            if response.status_code != 200:
+                raise Unobservable(
+                    f"{auth.token_url} gives {who} no token: {response.status_code}",
+                    do="look what answers there, then run the same command again",
+                )
+            return _token_in(response, content, auth.token_url)
+
+        server, kind = urlsplit(auth.token_url).netloc, form["grant_type"]
+        self._token, life = self._context.logins.once(
+            server, f"{kind} {who}", secret + form.get("password", ""), ask
+        )
         # A token that dies under way costs a repeated request: half a minute of its life is not used.
         self._until = time.monotonic() + max(life - 30, 5)
+
+
+def _token_in(response: Any, content: bytes, url: str) -> tuple[str, float]:
+    """Returns a token and the seconds that it lives."""
+    try:
+        answer = json.loads(content)
+        return str(answer["access_token"]), float(answer.get("expires_in", 600))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # Never what was answered: half of it may be a token.
+        raise Unobservable(
+            f"{url} answered 200, and not with a token",
+            seen=f"{len(content)} bytes of {response.headers.get('Content-Type', 'no declared type')}",
+            why="something else than a UAA answers there, as a proxy's or a captive portal's page",
+            do="check the address, and what lies between (`paver ports`)",
+        ) from error
 
 
 MOST_BYTES = 64 * 1024 * 1024

@@ -2,7 +2,8 @@
 
 Servers lock accounts: an ESXi host after five wrong passwords for 15 minutes, by SOAP and SSH but not at its console
 (vSphere Security, "ESXi Passwords and Account Lockout"), vCenter's single sign-on after five within three minutes for five
-minutes (vSphere Authentication, "vCenter Server Password Requirements and Lockout Behavior"). The right password is refused
+minutes (vSphere Authentication, "vCenter Server Password Requirements and Lockout Behavior"), a UAA its users after five within an
+hour for five minutes (uaa, CommonLoginPolicy.java; its clients are not locked unless it is told to). The right password is refused
 as well then, in the same words. So several endpoints that one account belongs to, and all who ask an endpoint again, share
 what the first login ended with.
 """
@@ -77,4 +78,15 @@ def refused_by_sso(where: str, user: str, secret: str) -> LoginError:
         do=f"check secret:{secret} before you try again, since each wrong try counts; a newer one has to be set there first, "
         "paver does not bring it. A locked account opens by itself five minutes after the last wrong try, or another "
         "administrator unlocks it in vCenter (Single Sign On, Users)",
+    )
+
+
+def refused_by_uaa(where: str, who: str, status: int, secret: str) -> LoginError:
+    """Returns the error of a UAA, or of what answers as one, that gives no token to whoever proves himself by `secret`."""
+    return LoginError(
+        f"{where} gives {who} no token: {status}",
+        why="user, client or secret is wrong, or the user is locked: by default five wrong passwords within an hour lock one "
+        "for five minutes, and the right one is refused as well then",
+        do=f"compare secret:{secret} with what is set there (`paver secrets`) before you try again, since each wrong try counts; "
+        "a locked user is let in again five minutes after the last one",
     )

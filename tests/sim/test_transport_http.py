@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import http.server
@@ -28,8 +29,17 @@ from paver.foundation.object_store.user import StoreUser, StoreUserFacts
 from paver.lab import build, pki
 from paver.transport import http_auth, tls
 from paver.transport.context import Retry, Timeouts, Wire
-from paver.transport.http import Basic, ClientCredentials, HttpConnector, HttpError, HttpWriter
-from paver.transport.http_auth import Bearer
+from paver.transport.http import (
+    Basic,
+    ClientCredentials,
+    HttpConnection,
+    HttpConnector,
+    HttpError,
+    HttpWriter,
+    PasswordGrant,
+)
+from paver.transport.http_auth import Auth, Bearer
+from paver.transport.logins import LoginError
 from paver.transport.s3 import S3Connector, S3Error, S3Writer
 from paver.transport.tunnel import ConnectProxy
 
@@ -94,6 +104,10 @@ class Api(http.server.BaseHTTPRequestHandler):
         if self.path == "/oauth/token":
             kind.tokens += 1
             self._answer(200, json.dumps({"access_token": f"t{kind.tokens}", "expires_in": 600}).encode())
+        elif self.path == "/refusing":
+            told = body + (base64.b64decode(proof[6:]) if proof.startswith("Basic ") else b"")
+            right = b"right" in told or proof == "Bearer t"
+            self._answer(200 if right else 401, b'{"access_token": "t"}')
         elif self.path == "/expired" and proof == "Bearer t1":
             self._answer(401)
         elif self.path == "/busy" and kind.busy:
@@ -291,6 +305,40 @@ def test_a_token_is_kept_and_renewed_once_after_a_401(served: Served) -> None:
     paths = [(line[1], line[2]) for line in served.api.seen if line[1] != "/oauth/token"]
     assert paths == [("/info", "Bearer t1"), ("/expired", "Bearer t1"), ("/expired", "Bearer t2")]
     connection.close()
+
+
+@pytest.mark.parametrize("grant", ["client", "user", "basic"])
+def test_a_secret_that_is_refused_is_sent_once_a_run_however_many_ask_and_a_newer_one_is_tried(
+    served: Served, grant: str
+) -> None:
+    url = f"https://{ADDRESS}:{served.port}/refusing"
+    known: dict[str, Auth] = {
+        "client": ClientCredentials(url, "ci", Named("s")),
+        "user": PasswordGrant(url, "ci", Named("s"), "fly"),
+        "basic": Basic("ci", Named("s")),
+    }
+    secret = "wrong"
+    wire = Wire(reveal=lambda _: secret)
+    connections = [served.connector(name=name, auth=known[grant]).connect(wire) for name in ("one", "other")]
+    told: list[LoginError] = []
+
+    def ask(connection: HttpConnection) -> None:
+        with pytest.raises(LoginError, match="ci") as caught:
+            connection.reader().get("/refusing")
+        told.append(caught.value)
+
+    threads = [threading.Thread(target=ask, args=(connection,)) for connection in connections * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(told) == 6
+    assert "secret:s" in told[0].do
+    assert len(served.api.seen) == 1
+    secret = "right"
+    for connection in connections:
+        assert connection.reader().get("/refusing").status == 200
+        connection.close()
 
 
 def test_a_busy_server_is_read_again_and_a_write_is_not_repeated(served: Served) -> None:

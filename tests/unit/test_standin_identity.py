@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from paver.lab.standins import tokens, uaa
 from paver.lab.standins.credhub import CredHub
 from paver.lab.standins.credhub_store import Store
+from paver.lab.standins.httpd import Reply
 from paver.lab.standins.uaa import Uaa
 from paver.trust import authority
 from tests.support.standin import Api
@@ -112,6 +113,45 @@ def test_a_token_is_refused(identity: Uaa, name: str, secret: str, wish: Any, wo
         401, "POST", "/oauth/token", wish, authorization=basic(name, secret)
     )
     assert words in refusal
+
+
+def test_the_right_password_of_a_user_that_five_wrong_ones_locked_is_refused_for_five_minutes(
+    identity: Uaa,
+) -> None:
+    now = 0.0
+    identity.clock = lambda: now
+    api = Api(identity.routes())
+
+    def tried(password: str) -> Reply:
+        wish = (("grant_type", "password"), ("username", "importer"), ("password", password))
+        return api.call("POST", "/oauth/token", wish, authorization=basic("credhub_cli", ""))
+
+    def wrong(times: int) -> None:
+        for _ in range(times):
+            assert "Bad credentials" in str(tried("x").body)
+
+    # Four are none too many, and the right one makes them forgotten; so does an hour.
+    wrong(4)
+    assert tried("p").status == 200
+    wrong(4)
+    now += 3601
+    wrong(5)
+    for password in ("p", "x"):
+        refused = tried(password)
+        assert refused.status == 401
+        assert "Your account has been locked" in str(refused.body)
+    now += 299
+    assert tried("p").status == 401
+    now += 2
+    assert tried("p").status == 200
+
+
+def test_a_client_is_never_locked(identity: Uaa) -> None:
+    api = Api(identity.routes())
+    wish = (("grant_type", "client_credentials"),)
+    for _ in range(9):
+        api.refused(401, "POST", "/oauth/token", wish, authorization=basic("admin", "x"))
+    assert token(identity, "admin", "a")
 
 
 def test_clients_are_made_changed_and_deleted_by_an_admin_only(identity: Uaa) -> None:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,15 @@ _DEFAULT_VALIDITY = 43200
 _ADMIN = frozenset({"uaa.admin", "clients.admin", "clients.write"})
 _READ = _ADMIN | {"clients.read"}
 _VERSION = "77.30.0"
+# UAA's own policy for users (CommonLoginPolicy.java; the defaults are in LockoutPolicyTests.java); for clients it has none unless
+# it is told to.
+_FAILURES, _COUNTED, _LOCKED = 5, 3600.0, 300.0
+_LOCKED_OUT = "Your account has been locked because of too many failed attempts to login."
 
 
 @dataclass
 class Uaa:
-    """Clients, users, and the key that signs."""
+    """Clients, users, and the key that signs; `failed` is when each user's wrong passwords came since the last right one."""
 
     url: str
     key: rsa.RSAPrivateKey
@@ -44,6 +48,8 @@ class Uaa:
     file: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
     refresh: dict[str, tuple[str, str]] = field(default_factory=dict)
+    failed: dict[str, list[float]] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
 
     @property
     def verifier(self) -> tokens.Verifier:
@@ -98,11 +104,7 @@ class Uaa:
         if grant == "client_credentials":
             return Reply(200, self._grant(name, client, grant, _split(client.get("authorities", "")), None))
         if grant == "password":
-            user = self.users.get(form.get("username", ""))
-            if user is None or not hmac.compare_digest(
-                str(user["password"]).encode(), form.get("password", "").encode()
-            ):
-                raise Refusal(401, {"error": "unauthorized", "error_description": "Bad credentials"})
+            user = self._let_in(form.get("username", ""), form.get("password", ""))
             exchange.user = str(user["name"])
             return Reply(200, self._grant(name, client, grant, _common(client, user), str(user["name"])))
         if grant == "refresh_token":
@@ -113,6 +115,20 @@ class Uaa:
                 200, self._grant(name, client, grant, _common(client, self.users[user_name]), user_name)
             )
         raise Refusal(400, {"error": "unsupported_grant_type", "error_description": grant})
+
+    def _let_in(self, name: str, password: str) -> dict[str, Any]:
+        """Returns a user by name and password; whoever is locked may not try, and what he tries does not count."""
+        user, now = self.users.get(name), self.clock()
+        with self.lock:
+            failed = [when for when in self.failed.get(name, []) if when > now - _COUNTED]
+            if len(failed) >= _FAILURES and failed[-1] > now - _LOCKED:
+                raise Refusal(401, {"error": "unauthorized", "error_description": _LOCKED_OUT})
+            if user is not None and hmac.compare_digest(str(user["password"]).encode(), password.encode()):
+                self.failed.pop(name, None)
+                return user
+            if user is not None:
+                self.failed[name] = [*failed, now]
+        raise Refusal(401, {"error": "unauthorized", "error_description": "Bad credentials"})
 
     def check_token(self, exchange: Exchange) -> Reply:
         """The claims of a token, for servers that ask instead of checking themselves."""
