@@ -30,7 +30,7 @@ from paver.engine.resource import (
 )
 from paver.engine.store import STORE, Entry, Material, StoreReader, StoreWriter
 from paver.engine.values import InUse, Output, ResourceId, Secret, encode, kind_of, output, resource_id
-from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable, nearest
+from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable, Unreachable, nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -81,6 +81,7 @@ __all__ = [
     "StoreReader",
     "StoreWriter",
     "Unobservable",
+    "Unreachable",
     "Verb",
     "Writer",
     "encode",

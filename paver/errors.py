@@ -9,6 +9,7 @@ is no failure: 2, for changes pending or drift, is what a verb returns.
     ├── Refused          4  stale, not approved, locked, blocked, foreign
     ├── PartlyDone       5  some of it is done, the rest needs another step
     ├── Unobservable     1  something that should be there could not be asked
+    │   └── Unreachable  1  nobody is there at all: refused, no route, or silence
     └── Interrupted    130  the user stopped it
 """
 
@@ -82,6 +83,10 @@ class PartlyDone(PaverError):
 
 class Unobservable(PaverError):
     """An endpoint that should answer did not; this never counts as "absent"."""
+
+
+class Unreachable(Unobservable):
+    """Nobody took the connection: it was refused, has no route, or met silence. Whoever answers in any way is not this."""
 
 
 class Interrupted(PaverError):

@@ -166,7 +166,7 @@ class Executor:
             journal.write("begun", self._begun(action, facts, verdict) | self._told(action, told))
             begun = True
             self._hands.tell(Event("begun", action))
-            world = self._world(action)
+            world = self._world(action, told)
             around = proof.around(told, action.verb, self._reading)
             after = self._act(action, resource, facts, world)
             proof.nothing_undeclared(told, action.verb, around, self._reading)
@@ -327,7 +327,7 @@ class Executor:
             do="make a new plan and look at what it says",
         )
 
-    def _world(self, action: Action) -> WritingWorld:
+    def _world(self, action: Action, told: Resource[Any] | None) -> WritingWorld:
         def mark(complete: bool) -> Mark:
             return Mark(self._plan.site, action.resource, action.id, complete)
 
@@ -344,6 +344,7 @@ class Executor:
             progress=progress,
             stop=self._hands.stop.is_set,
             moved=self._reading.moved,
+            around=told.around if told is not None else None,
         )
 
     def _act(

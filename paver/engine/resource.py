@@ -155,6 +155,11 @@ class Reader(Protocol):
 class Writer(Reader, Protocol):
     """What acting methods are handed while their action is begun."""
 
+    @property
+    def around(self) -> Around | None:
+        """What lies around the act; None where nothing is compared, or nobody wishes for the thing any more."""
+        ...
+
     def writing(self, at: Endpoint[R, W]) -> W:
         """Returns the writing face; each write passes the gate: declared, begun, journalled before it leaves."""
         ...
@@ -186,6 +191,10 @@ class Around(Protocol):
 
     def look(self, world: Reader) -> frozenset[str]:
         """Returns the names of all that is there; reads only."""
+        ...
+
+    def machines(self, world: Reader) -> frozenset[str]:
+        """Returns the names of all machines where the tool makes its own; reads only."""
         ...
 
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from paver.engine.resource import Connection, Connector, Endpoint, Facts, Gate, Mark
+from paver.engine.resource import Around, Connection, Connector, Endpoint, Facts, Gate, Mark
 from paver.engine.values import Output, ResourceId, Secret, in_use, references, substitute
 from paver.errors import Unobservable
 
@@ -139,6 +139,7 @@ class WritingWorld(ReadingWorld):
     marker: Callable[[bool], Mark]
     progress: Callable[[str, int, int, str], None]
     stop: Callable[[], bool]
+    around: Around | None = None
 
     def writing(self, at: Endpoint[Any, Any]) -> Any:
         return self.connections.get(at.name).writer(self.gate_of(at.name))

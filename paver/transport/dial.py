@@ -6,14 +6,17 @@ One route serves SOAP, disk uploads and datastore files alike, so that all of th
 from __future__ import annotations
 
 import dataclasses
+import errno
 import http.client
 import select
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Proxy = tuple[str, int]
+
+_NOBODY = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT})
 
 
 def tcp(address: str, port: int, proxy: Proxy | None, timeout: float) -> socket.socket:
@@ -57,16 +60,23 @@ def refused_certificate(error: BaseException) -> ssl.SSLCertVerificationError | 
 
     Libraries wrap it as a cause, a context, a reason or an argument.
     """
+    return next((one for one in _behind(error) if isinstance(one, ssl.SSLCertVerificationError)), None)
+
+
+def nobody(error: BaseException) -> bool:
+    """Tells whether a library failed to connect because nobody took the connection, by the system's word for it."""
+    return any(isinstance(one, OSError) and one.errno in _NOBODY for one in _behind(error))
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
     waiting: list[Any] = [error]
     seen: set[int] = set()
     while waiting:
         one = waiting.pop()
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return one
         if isinstance(one, BaseException) and id(one) not in seen:
+            yield one
             seen.add(id(one))
             waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
-    return None
 
 
 class Trust:

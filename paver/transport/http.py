@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paver.errors import PaverError, Refused, Unobservable
+from paver.errors import PaverError, Refused, Unobservable, Unreachable
 from paver.transport import dial, lean, tls
 from paver.transport.context import Gate, Progress, Wire
 from paver.transport.http_auth import (
@@ -168,7 +168,8 @@ class Line:
         """Sends a request and returns the answer.
 
         Raises:
-            Unobservable: if nothing answers.
+            Unreachable: if nobody is there.
+            Unobservable: if what answers does so otherwise than by HTTP.
             HttpError: for a status that is neither 2xx nor expected.
         """
         client, credentials = self._open()
@@ -193,7 +194,10 @@ class Line:
             refused = dial.refused_certificate(error)
             if refused is not None:
                 raise tls.explain(refused, f"{self.name} ({client.base_url})") from error
-            raise Unobservable(
+            nobody = isinstance(error, httpx.ConnectTimeout) or (
+                isinstance(error, httpx.ConnectError) and dial.nobody(error)
+            )
+            raise (Unreachable if nobody else Unobservable)(
                 f"{self.name} ({client.base_url}) does not answer",
                 why=str(error) or type(error).__name__,
                 do="check that it runs and can be reached from here (`paver ports`)",

@@ -15,7 +15,7 @@ from paver.lab import site
 from paver.lab.room import share
 from tests.e2e.conftest import Life
 from tests.support import fly
-from tests.support.place import NFS, Place, edited, lines
+from tests.support.place import NAME, NFS, Place, edited, lines
 from tests.support.ran import refused
 
 pytestmark = pytest.mark.lab
@@ -260,6 +260,19 @@ def test_a_lost_jumpbox_is_made_anew_and_what_stands_behind_it_is_known_again(le
 def _fly(place: Place, *argv: str) -> None:
     exported = place.paver("env", "fly", "--json").json["variables"]
     place.run(sys.executable, fly.__file__, *argv, env=exported)
+
+
+def test_a_director_that_is_down_is_not_destroyed_while_its_machines_stand(leaving: Place) -> None:
+    """A `bucc up` that failed halfway leaves a director that no plan asks; it may have deployments all the same."""
+    record = leaving.jumpbox() / "var/lib/paver/records" / NAME / "bucc.director/bucc.json"
+    whole = record.read_text()
+    record.write_text(whole.replace('"complete":true', '"complete":false'))
+    before = leaving.machines()
+    with leaving.unplugged("10.30.0.10"):
+        ran = leaving.paver("destroy", "--allow", "*", "--only", "bucc.director:*", "--yes", code=None)
+    refused(ran, 4, "the director is down", "seen", "/north/vm/BOSH_VMs/", "why", "do", "power its VM on")
+    assert leaving.machines() == before
+    record.write_text(whole)
 
 
 def test_destroy_deletes_nothing_that_others_put_into_a_bucket_or_beside_our_machines(leaving: Place) -> None:

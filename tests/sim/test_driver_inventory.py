@@ -698,6 +698,11 @@ def test_what_bosh_may_make_lies_below_its_folders_and_all_else_is_seen_around_i
         with run.world() as world:
             return around.look(ReadingWorld(run.site.name, world.connections, world.version))
 
+    def machines() -> set[str]:
+        with run.world() as world:
+            there = around.machines(ReadingWorld(run.site.name, world.connections, world.version))
+            return {name.rpartition("/")[2] for name in there}
+
     def undeclared(names: frozenset[str]) -> set[str]:
         return {name for name in names if not any(fnmatch.fnmatchcase(name, one) for one in around.makes)}
 
@@ -709,6 +714,7 @@ def test_what_bosh_may_make_lies_below_its_folders_and_all_else_is_seen_around_i
     made = seen() - before
     assert {name.rpartition("/")[2] for name in made} == {"director", "vm-1"}
     assert undeclared(made) == set()
+    assert machines() == {"vm-1"}
     with run.administrator() as session:
         above = session.one("Datacenter", ("vmFolder",))[1]["vmFolder"]
         session.call(above, "CreateFolder", name="BOSH_VMs_of_another")

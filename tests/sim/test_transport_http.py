@@ -23,7 +23,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from paver.driver import Endpoint, Mark, Secret, resource_id
-from paver.errors import Refused, Unobservable
+from paver.errors import Refused, Unobservable, Unreachable
 from paver.foundation.handover.proofs import KEY, ObjectStoreProof, ProofFacts
 from paver.foundation.object_store.user import StoreUser, StoreUserFacts
 from paver.lab import build, pki
@@ -353,14 +353,45 @@ def test_a_busy_server_is_read_again_and_a_write_is_not_repeated(served: Served)
     connection.close()
 
 
-def test_what_does_not_answer_is_unobservable(served: Served) -> None:
+def test_where_nobody_takes_the_connection_there_is_nobody(served: Served) -> None:
     with socket.socket() as sock:
         sock.bind((ADDRESS, 0))
         dead = served.connector(base_url=f"https://{ADDRESS}:{sock.getsockname()[1]}")
         connection = dead.connect(Wire(timeouts=Timeouts(patience=0)))
-        with pytest.raises(Unobservable, match="does not answer"):
+        with pytest.raises(Unreachable, match="does not answer"):
             connection.reader().get("/info")
         connection.close()
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 this is no TLS\r\n\r\n", b""])
+def test_who_takes_the_connection_is_there_whatever_he_answers(served: Served, said: bytes) -> None:
+    with socket.create_server((ADDRESS, 0)) as sock:
+
+        def answer() -> None:
+            taken, _ = sock.accept()
+            with taken:
+                taken.recv(65536)
+                taken.sendall(said)
+
+        strange = served.connector(base_url=f"https://{ADDRESS}:{sock.getsockname()[1]}")
+        connection = strange.connect(Wire(timeouts=Timeouts(patience=0)))
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with pytest.raises(Unobservable, match="does not answer") as told:
+            connection.reader().get("/info")
+        answering.join()
+        connection.close()
+    assert not isinstance(told.value, Unreachable)
+
+
+def test_a_client_that_the_uaa_does_not_let_in_does_not_make_it_unreachable(served: Served) -> None:
+    elsewhere = f"{served.connector().base_url}/none"
+    auth = ClientCredentials(elsewhere, "admin", Named("director-admin"))
+    connection = served.connector(auth=auth).connect(Wire(reveal=lambda _: "wrong"))
+    with pytest.raises(Unobservable, match="gives admin no token: 404") as told:
+        connection.reader().get("/info")
+    assert not isinstance(told.value, Unreachable)
+    connection.close()
 
 
 def test_a_file_is_streamed_with_its_length_and_progress(served: Served, tmp_path: Path) -> None:

@@ -12,14 +12,17 @@ import pytest
 
 from paver.driver import (
     STORE,
+    Around,
     Endpoint,
     Entry,
     Interrupted,
     Mark,
     PaverError,
+    Reader,
     Refused,
     ResourceId,
     Unobservable,
+    Unreachable,
 )
 from paver.foundation import yaml_text
 from paver.foundation.bucc import bucc, leaves
@@ -93,6 +96,22 @@ class Director:
         return SimpleNamespace(json=lambda: [{"name": name} for name in self.deployments])
 
 
+DOWN = Unreachable("the director does not answer", why="no route to host")
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """The folder of BOSH's machines, and what is in it."""
+
+    there: frozenset[str] = frozenset({"VM /north/vm/BOSH_VMs/own/vm-1"})
+    makes: tuple[str, ...] = ()
+
+    def look(self, _: Reader) -> frozenset[str]:
+        return self.there
+
+    machines = look
+
+
 @dataclasses.dataclass
 class World:
     """A writing world whose action is `action`."""
@@ -103,15 +122,16 @@ class World:
     stops: bool = False
     site: str = "north"
     moved: Mapping[ResourceId, ResourceId] = dataclasses.field(default_factory=dict)
-    director: Director | None = None
+    director: Director | PaverError = DOWN
+    around: Around | None = Folder()
 
     def current(self, mark: Mark) -> Mark:
         return mark
 
     def session(self, at: Endpoint[Any, Any]) -> Any:
         if at.name == "director":
-            if self.director is None:
-                raise Unobservable("the director does not answer")
+            if isinstance(self.director, PaverError):
+                raise self.director
             return self.director
         return self.store if at.name == STORE.name else self.machine
 
@@ -235,12 +255,40 @@ def test_a_director_with_deployments_is_not_destroyed(machine: Machine) -> None:
     assert machine.done == []
 
 
-def test_a_director_that_does_not_answer_does_not_keep_its_own_vm_alive(machine: Machine) -> None:
+def test_a_director_that_is_down_does_not_keep_its_own_vm_alive(machine: Machine) -> None:
     store = Store()
     store.held = {bucc.VARS: "{}"}
-    machine.files = {f"{STATE}/state.json": b"{}"}
+    machine.files = {f"{STATE}/state.json": b'{"current_vm_cid": "vm-1"}'}
     Bucc.delete(World(machine, store, "d1"), MACHINE, facts())
     assert "start down" in machine.done
+
+
+@pytest.mark.parametrize(
+    ("around", "left"),
+    [
+        (Folder(Folder().there | {"VM /north/vm/BOSH_VMs/own/vm-2"}), "VM /north/vm/BOSH_VMs/own/vm-2"),
+        (None, "nobody can tell"),
+    ],
+)
+def test_a_director_that_is_down_is_not_destroyed_while_machines_of_its_may_stand(
+    machine: Machine, around: Around | None, left: str
+) -> None:
+    machine.files = {f"{STATE}/state.json": b'{"current_vm_cid": "vm-1"}'}
+    with pytest.raises(Refused, match="the director is down") as told:
+        Bucc.delete(World(machine, Store(), "d1", around=around), MACHINE, facts())
+    assert left in told.value.seen
+    assert "vm-1" not in told.value.seen
+    assert machine.done == []
+
+
+def test_a_director_that_does_not_let_paver_in_is_not_taken_for_one_that_is_down(machine: Machine) -> None:
+    machine.files = {f"{STATE}/state.json": b"{}"}
+    closed = Unobservable("https://10.30.0.10:8443/oauth/token gives admin no token: 401")
+    with pytest.raises(Unobservable, match="401"):
+        Bucc.delete(
+            World(machine, Store(), "d1", director=closed, around=Folder(frozenset())), MACHINE, facts()
+        )
+    assert machine.done == []
 
 
 def test_the_state_of_a_bucc_at_work_is_sealed_but_not_written_over(machine: Machine) -> None:

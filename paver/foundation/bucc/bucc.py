@@ -8,6 +8,7 @@ it is there, and the jumpbox can neither change nor delete it.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
@@ -25,7 +26,7 @@ from paver.driver import (
     Refused,
     Resource,
     Secret,
-    Unobservable,
+    Unreachable,
     Verb,
     Writer,
 )
@@ -205,13 +206,13 @@ class Bucc(Resource[BuccFacts]):
         project = PurePosixPath(facts.address["project"])
         machine = world.writing(at)
         running.await_earlier(world, machine)
-        stands = machine.exists(str(project / "state" / "state.json"))
-        if stands:
-            _deserted(world)
+        state = machine.read_file(str(project / "state" / "state.json"))
+        answers = state is not None and _deserted(world, state)
         if facts.mark is not None:
             record.leaving(world, at, facts.mark.id)
-        if stands:
+        if answers:
             _clean_up(world)
+        if state is not None:
             world.report("bucc down")
             variables = world.writing(STORE).value(VARS)
             running.follow(world, machine, [f"{facts.address['tree']}/bin/bucc", "down"], project, variables)
@@ -241,16 +242,34 @@ def _deserted_by_its_jumpbox(world: Reader) -> BuccFacts | None:
     )
 
 
-def _deserted(world: Writer) -> None:
+def _deserted(world: Writer, state: bytes) -> bool:
     """Sees to it that nothing is left on the director: `bosh delete-env` doesn't ask, and nobody knows the VMs then.
 
+    A director that is down must not keep its own VM alive: where nobody is there at all, the IaaS is asked for machines
+    that it left. Whoever answers in another way, as one that does not let paver in, is not down.
+
+    Returns:
+        Whether the director answers.
+
     Raises:
-        Refused: if it has deployments; paver's own are gone by now.
+        Refused: if it has deployments, paver's own being gone by now; or if it is down, and there are other machines
+            than its own.
+        Unobservable: if it is there and cannot be asked.
     """
     try:
         found: Any = world.session(_api("director")).get("/deployments").json()
-    except Unobservable:
-        return
+    except Unreachable as silence:
+        left = _others(world, state)
+        if left:
+            raise Refused(
+                "the director is down, and machines that it made may still stand",
+                seen="\n".join((*left[:10], silence.why)),
+                why="without it nobody knows their deployments and disks any more, and they stay in the IaaS for ever",
+                do="have it answer again (power its VM on, mend the way to it), then run the same command again; "
+                "if it is lost for good, save what is on those machines, delete them yourself, then the same",
+            ) from silence
+        world.report("the director is down and left no machine: its orphaned disks are not cleaned up")
+        return False
     if found:
         raise Refused(
             "the director still has deployments",
@@ -258,17 +277,24 @@ def _deserted(world: Writer) -> None:
             why="without it nobody knows their VMs and disks any more, and they stay in the IaaS for ever",
             do="delete them (`bosh -d NAME delete-deployment`), then run the same command again",
         )
+    return True
+
+
+def _others(world: Writer, state: bytes) -> list[str]:
+    """Returns the machines where BOSH makes its own, but for the director's VM."""
+    if world.around is None:
+        return ["nobody can tell whether there are any"]
+    try:
+        own = str(json.loads(state).get("current_vm_cid") or "")
+    except (ValueError, AttributeError):
+        own = ""
+    return sorted(name for name in world.around.machines(world) if name.rpartition("/")[2] != own)
 
 
 def _clean_up(world: Writer) -> None:
     """Has the director delete orphaned disks, stemcells and releases: without it they stay in the IaaS for ever."""
-    try:
-        director = world.writing(_api("director"))
-        answer = director.post("/cleanup", call=CLEANUP, json={"config": {"remove_all": True}}, expect=(302,))
-    except Unobservable:
-        # A director that is down must not keep its own VM alive: what it leaves is named when its folders are deleted.
-        world.report("the director does not answer: its orphaned disks are not cleaned up")
-        return
+    director = world.writing(_api("director"))
+    answer = director.post("/cleanup", call=CLEANUP, json={"config": {"remove_all": True}}, expect=(302,))
     tasks.follow(world, director, answer, "bosh clean-up --all")
 
 

@@ -7,6 +7,7 @@ or goes elsewhere was not declared. What vCenter makes by itself, whenever it wa
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -33,9 +34,10 @@ _BY_ITSELF = re.compile(r"/vCLS(/|$)|/vCLS-[0-9a-f-]+$")
 
 @dataclasses.dataclass(frozen=True)
 class Inventory:
-    """All of a vCenter; `makes` are patterns of what may come and go in it."""
+    """All of a vCenter; `makes` are patterns of what may come and go in it, `vms` that of BOSH's machines."""
 
     makes: tuple[str, ...]
+    vms: str
 
     def look(self, world: Reader) -> frozenset[str]:
         """Returns each thing as `VM /north/vm/BOSH_VMs/vm-1`."""
@@ -53,6 +55,10 @@ class Inventory:
         named = (f"{word} {path(values)}" for word, values in found.values())
         return frozenset(name for name in named if not _BY_ITSELF.search(name))
 
+    def machines(self, world: Reader) -> frozenset[str]:
+        """Returns all VMs in the CPI's folder of VMs, however deep."""
+        return frozenset(fnmatch.filter(self.look(world), self.vms))
+
 
 def of(site: Site) -> Inventory:
     """Returns what lies around the acts of a site's BOSH: its CPI works in the site's folders alone."""
@@ -61,4 +67,5 @@ def of(site: Site) -> Inventory:
         f"*/{wished.datacenter}/vm/{folder}/*"
         for folder in dict.fromkeys((wished.folders.vms, wished.folders.templates))
     )
-    return Inventory(tuple(f"{word} {place}" for place in below for word in ("VM", "folder")))
+    makes = tuple(f"{word} {place}" for place in below for word in ("VM", "folder"))
+    return Inventory(makes, vms=makes[0])
