@@ -637,6 +637,12 @@ def test_a_damaged_ledger_stops_the_plan(site: Site, host: Host) -> None:
         site.plan(port_group())
 
 
+def test_a_ledger_of_another_site_is_refused_with_both_names(site: Site, host: Host) -> None:
+    host.files[LEDGER] = ledger.Ledger("south").dumps()
+    with pytest.raises(Refused, match="the ledger of the site south, and this site is north"):
+        site.plan(port_group())
+
+
 def test_between_the_two_steps_of_a_move_the_new_ledger_counts(site: Site, host: Host) -> None:
     fine(site.apply(port_group()))
     host.files[f"{LEDGER}.new"] = host.files.pop(LEDGER)

@@ -151,12 +151,13 @@ def read(world: Reader, at: Endpoint[Any, Any]) -> Ledger:
     Raises:
         Unobservable: if a datastore that may hold it cannot be read.
         PaverError: if there are two, or it is damaged.
+        Refused: if it is another site's.
     """
     session = world.session(at)
     datastores = _datastores(session)
-    book = _stored(session, datastores, path(world.site, at))
+    book = _stored(session, datastores, path(world.site, at), world.site)
     for name in _former(world, at):
-        before = _stored(session, datastores, name)
+        before = _stored(session, datastores, name, world.site)
         if before is not None:
             # Until the next write has put all of it into the new one, or has removed it.
             book = dataclasses.replace(book or before, former=name)
@@ -188,7 +189,7 @@ def _as_named_now(world: Reader, book: Ledger) -> Ledger:
     return dataclasses.replace(book, entries=entries)
 
 
-def _stored(session: Any, datastores: list[str], name: str) -> Ledger | None:
+def _stored(session: Any, datastores: list[str], name: str, site: str) -> Ledger | None:
     found: list[Ledger] = []
     for datastore in datastores:
         data = session.datastore_get(datastore, name)
@@ -205,6 +206,13 @@ def _stored(session: Any, datastores: list[str], name: str) -> Ledger | None:
             seen=", ".join(f"[{one.datastore}] {name}" for one in found),
             do="move away the one that is wrong: the older one, if the host's datastore was changed in the site file",
         )
+    for one in found:
+        if one.site != site:
+            raise Refused(
+                f"{session.name}: [{one.datastore}] {name} is the ledger of the site {one.site}, and this site is {site}",
+                why="what it names was made by the other site: this one would change and delete it as its own",
+                do="put it back where it came from, or move it away; if the site got another name, give it back the old one",
+            )
     return found[0] if found else None
 
 
