@@ -11,11 +11,10 @@ import datetime as dt
 from typing import Any
 
 from paver.driver import Check
+from paver.drivers.vsphere import ending
 
 KEY = "00000-00000-00000-00000-00000"
 """What stands in place of a licence's key."""
-SOON = 14
-"""Days before the end on which the proof begins to fail, as for passwords."""
 _VCENTER = "vc"
 """How the editions of vCenter's own licences begin; those of hosts begin with `esx`."""
 
@@ -42,12 +41,10 @@ def words(end: dt.datetime) -> str:
 
 def check(name: str, end: dt.datetime | None, do: str) -> Check:
     """Returns the proof that the evaluation of `name` is far from its end."""
-    what = f"{name}'s evaluation is far from its end"
+    what = f"{name}'s evaluation"
     if end is None:
-        return Check(what, ok=True, seen="when it ends is not told")
-    if left(end) > SOON:
-        return Check(what, ok=True, seen=words(end))
-    return Check(what, ok=False, seen=f"{words(end)}; {do}")
+        return ending.check(what, None, "when it ends is not told", do)
+    return ending.check(what, left(end), words(end), do)
 
 
 def of_vcenter(session: Any) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from paver.driver import BadInput, Finding, Grade, PaverError, Unobservable
 from paver.drivers.vsphere import (
+    ending,
     endpoints,
     evaluation,
     preflight_nfs,
@@ -202,7 +203,7 @@ def _licence(name: str, host: Host, session: Any) -> Finding:
 
 
 def _evaluation(name: str, shown: str, end: dt.datetime | None) -> Finding:
-    if end is None or evaluation.left(end) > evaluation.SOON:
+    if end is None or not ending.near(evaluation.left(end)):
         seen = shown if end is None else f"{shown}, {evaluation.words(end)}"
         return Finding(subject=name, check="licence", seen=seen)
     return Finding(

@@ -13,12 +13,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from paver.driver import Check, Endpoint, Facts, Mark, PaverError, Reader, Resource, Secret, Verb, Writer
-from paver.drivers.vsphere import marks
+from paver.drivers.vsphere import ending, marks
 from paver.signing import canonical
 from paver.transport.ssoadmin import SsoUser
 
-_SOON = 14
-"""Days before a password expires on which its proof begins to fail: time to bring another one there."""
 _CHANGE = frozenset({"UpdateLocalPersonUserDetails", "ResetLocalPersonUserPassword"})
 
 
@@ -123,19 +121,15 @@ def _document(description: str) -> Mapping[str, Any]:
 
 
 def _holds(wish: Account, since: Any, days: int | None) -> Check:
-    name = f"{wish.user}'s password is far from its end"
+    what = f"{wish.user}'s password"
+    do = f"set another one: `paver secrets generate {wish.password.name} --replace`, then `paver apply`"
     if days is None:
-        return Check(name, ok=True, seen="it does not expire")
+        return ending.check(what, None, "it does not expire", do)
     if not isinstance(since, str):
-        return Check(name, ok=True, seen=f"it holds for {days} days, from when is not known")
+        return ending.check(what, None, f"it holds for {days} days, from when is not known", do)
     until = dt.date.fromisoformat(since) + dt.timedelta(days=days)
     left = (until - _today()).days
-    seen = f"holds until {until} ({days} days from {since})"
-    # A lifetime may be shorter than what is soon otherwise.
-    if left > min(_SOON, days // 4):
-        return Check(name, ok=True, seen=seen)
-    renewed = f"paver secrets generate {wish.password.name} --replace"
-    return Check(name, ok=False, seen=f"{seen}; set another one: `{renewed}`, then `paver apply`")
+    return ending.check(what, left, f"holds until {until} ({days} days from {since})", do, days)
 
 
 def _today() -> dt.date:

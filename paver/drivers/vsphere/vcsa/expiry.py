@@ -13,23 +13,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from paver.driver import Check
+from paver.drivers.vsphere import ending
 
 ROOT = "/api/appliance/local-accounts/root"
-_SOON = 14
-"""Days before the end on which the proof begins to fail, as for BOSH's account."""
 
 
 def check(vm: str, secret: str, root: Mapping[str, Any], now: dt.datetime) -> Check:
     """Returns the proof that root's password goes on holding, by what the appliance tells of the account."""
-    name = f"the password of {vm}'s root is far from its end"
+    what = f"the password of {vm}'s root"
+    do = f"change it on the appliance (`passwd`, or port 5480), then `paver secrets set {secret}` and `paver apply`"
     told = root.get("password_expires_at")
     if not told:
-        return Check(name, ok=True, seen="it does not expire")
+        return ending.check(what, None, "it does not expire", do)
     until = dt.datetime.fromisoformat(str(told))
     left = (until - now).days
     seen = f"holds until {until.date()}, {left} days" if left >= 0 else f"expired on {until.date()}"
-    # A lifetime may be shorter than what is soon otherwise.
-    if left > min(_SOON, int(root.get("max_days_between_password_change") or _SOON * 4) // 4):
-        return Check(name, ok=True, seen=seen)
-    do = f"change it on the appliance (`passwd`, or port 5480), then `paver secrets set {secret}` and `paver apply`"
-    return Check(name, ok=False, seen=f"{seen}; {do}")
+    return ending.check(what, left, seen, do, int(root.get("max_days_between_password_change") or 0))
