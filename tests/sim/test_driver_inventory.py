@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from paver.driver import Facts, PaverError, Refused, Secret
-from paver.drivers.vsphere import DRIVER
+from paver.drivers.vsphere import DRIVER, evaluation
 from paver.drivers.vsphere.endpoints import shown_certificate
 from paver.drivers.vsphere.inventory import bosh, surroundings
 from paver.drivers.vsphere.inventory.account import Account, AccountFacts
@@ -625,6 +625,26 @@ def in_two_zones(there: VCenter, folder: Path) -> Site:
     second = "{cidr: 10.31.0.0/24, gateway: 10.31.0.1, port_group: bosh, az: z2}"
     text = text.replace("site_services:", f"  bosh-2: {second}\nsite_services:", 1)
     return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=folder)
+
+
+def test_a_licence_that_is_added_to_vcenter_takes_its_evaluations_place_once_it_is_assigned(
+    run: InventoryRun,
+) -> None:
+    key = "VCSTD-VCSTD-VCSTD-VCSTD-VCSTD"
+    with run.administrator() as session:
+        manager, own = session.content.licenseManager, session.content.about.instanceUuid
+        assigner = session.value(manager, "licenseAssignmentManager")
+
+        def assign(key: str) -> None:
+            session.call(assigner, "UpdateAssignedLicense", entity=own, licenseKey=key)
+
+        assert session.call(manager, "AddLicense", licenseKey=key).editionKey == "vc.standard.instance"
+        assert key in {one.licenseKey for one in session.value(manager, "licenses")}
+        assert evaluation.of_vcenter(session)
+        assign(key)
+        assert not evaluation.of_vcenter(session)
+        assign(evaluation.KEY)
+        assert evaluation.of_vcenter(session)
 
 
 def test_bosh_may_place_vms_and_disks_in_each_zone_where_every_host_has_a_datastore_of_its_own(

@@ -24,7 +24,9 @@ class Session:
     """A session of a server that has `licences` (key, edition) and whose evaluation ends in `days`."""
 
     def __init__(self, days: float | None, *licences: tuple[str, str]) -> None:
-        self.content = SimpleNamespace(licenseManager="manager")
+        self.content = SimpleNamespace(
+            licenseManager="manager", about=SimpleNamespace(instanceUuid="of-vcenter")
+        )
         end = (
             []
             if days is None
@@ -34,7 +36,17 @@ class Session:
         self._told: dict[str, Any] = {
             "evaluation": SimpleNamespace(properties=[hours, *end]),
             "licenses": [SimpleNamespace(licenseKey=k, name=e, editionKey=e) for k, e in licences],
+            "licenseAssignmentManager": None,
         }
+
+    def assign(self, *keys: str) -> Session:
+        self._told["licenseAssignmentManager"] = "assigner"
+        self._assigned = [SimpleNamespace(assignedLicense=SimpleNamespace(licenseKey=key)) for key in keys]
+        return self
+
+    def query(self, managed: str, method: str, entityId: str) -> Any:  # noqa: N803 - as the API names it
+        assert (managed, method, entityId) == ("assigner", "QueryAssignedLicenses", "of-vcenter")
+        return self._assigned
 
     def value(self, managed: str, path: str) -> Any:
         assert managed == "manager"
@@ -93,3 +105,13 @@ def test_a_vcenter_that_knows_no_licence_of_its_own_kind_runs_its_evaluation(
     editions: list[str], *, runs: bool
 ) -> None:
     assert evaluation.of_vcenter(Session(60, *((str(n), e) for n, e in enumerate(editions)))) is runs
+
+
+@pytest.mark.parametrize(
+    ("assigned", "runs"), [((evaluation.KEY,), True), ((), True), (("VC000-VC000-VC000-VC000-VC000",), False)]
+)
+def test_a_licence_that_was_added_to_a_vcenter_is_in_force_once_it_is_assigned(
+    assigned: tuple[str, ...], *, runs: bool
+) -> None:
+    session = Session(60, ("VC000-VC000-VC000-VC000-VC000", "vc.standard.instance"))
+    assert evaluation.of_vcenter(session.assign(*assigned)) is runs

@@ -2,7 +2,8 @@
 
 A host whose evaluation has ended leaves its vCenter and starts no machine any more; those of a vCenter whose own has ended
 all leave it (vCenter Server and Host Management, Expiration Date of a License or an Evaluation Period). The end stands in
-`LicenseManager.evaluation`, under `expirationDate`, and there also where a licence took the evaluation's place.
+`LicenseManager.evaluation`, under `expirationDate`, and there also where a licence took the evaluation's place. Which licence
+is in force for a vCenter stands in `LicenseAssignmentManager.QueryAssignedLicenses`, by its `about.instanceUuid`.
 """
 
 from __future__ import annotations
@@ -48,9 +49,15 @@ def check(name: str, end: dt.datetime | None, do: str) -> Check:
 
 
 def of_vcenter(session: Any) -> bool:
-    """Tells whether a vCenter runs its evaluation: none of the licences that it knows is a vCenter's."""
-    known = session.value(session.content.licenseManager, "licenses") or ()
-    return not any(one.editionKey.startswith(_VCENTER) for one in known)
+    """Tells whether a vCenter runs its evaluation: no licence is assigned to it; one that was only added is not in force."""
+    manager = session.content.licenseManager
+    assigner = session.value(manager, "licenseAssignmentManager")
+    if assigner is None:
+        known = session.value(manager, "licenses") or ()
+        return not any(one.editionKey.startswith(_VCENTER) for one in known)
+    own = session.content.about.instanceUuid
+    assigned = session.query(assigner, "QueryAssignedLicenses", entityId=own) or ()
+    return all(one.assignedLicense.licenseKey == KEY for one in assigned)
 
 
 def now() -> dt.datetime:

@@ -93,6 +93,8 @@ func (v *VCenter) cover(m *simulator.Method) (mo.Reference, types.BaseMethodFaul
 			}
 		}
 		return &attributes{CustomFieldsManager: o}, nil
+	case *simulator.LicenseManager:
+		return &licenceManager{LicenseManager: o}, nil
 	case *simulator.AuthorizationManager:
 		return &authorization{AuthorizationManager: o, a: v.authz}, nil
 	}
