@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from paver.drivers.vsphere.jumpbox import first_boot
-from paver.errors import BadInput, PaverError, Refused
+from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.ovf.ova import Ova
 from paver.ovf.write import make_ova
 from paver.transport.vsphere import new
@@ -369,6 +369,28 @@ def test_an_upload_that_is_cut_leaves_nothing_and_is_made_again(run: Run, there:
     there.ask("/fault", server="esx-01", method="POST /nfc", times=1, cut_after_bytes=1000)
     assert run.apply().failed
     assert there.inventory("esx-01")["virtual_machines"] == {}
+    run.fine()
+    assert pending(run.plan()) == {}
+
+
+def test_an_upload_is_given_up_as_soon_as_the_run_is_to_stop_and_is_made_again(
+    run: Run, there: Hosts
+) -> None:
+    class Watched(list[Any]):
+        """Wants to stop while the image is verified, just before it is sent."""
+
+        def append(self, event: Any) -> None:
+            super().append(event)
+            if event.text == "verifying the image":
+                run.stop.set()
+
+    run.events = Watched()
+    ((_, error),) = run.apply().failed
+    assert isinstance(error, Interrupted)
+    assert error.what == "stopped while uploading the image"
+    assert there.inventory("esx-01")["virtual_machines"] == {}
+    run.stop.clear()
+    run.events = []
     run.fine()
     assert pending(run.plan()) == {}
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paver.driver import BadInput, Endpoint, Interrupted, PaverError, Refused, Unobservable, Writer
-from paver.drivers.vsphere import marks
+from paver.drivers.vsphere import arriving, marks
 from paver.drivers.vsphere.endpoints import FILES, MACHINE
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.jumpbox import facts, first_boot, image
@@ -145,10 +145,8 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
             for file in verified.files
         }
 
-        def progress(done: int, total: int) -> None:
-            world.report("uploading the image", done, total, "B")
-
         untold: list[str] = []
+        progress = arriving.progress(world, "uploading the image")
         vm = nfc.import_vapp(session, pool, folder, None, spec, sources, progress, untold.append)
     told = {facts.UPLOADED: "true", **_disks(session, vm)}
     if untold:
