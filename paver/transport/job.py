@@ -12,6 +12,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from paver.errors import BadInput, PaverError, Unobservable
@@ -19,6 +20,7 @@ from paver.transport import sent
 from paver.transport.machine import MachineReader, MachineWriter
 from paver.transport.shell import Ran
 
+_PROGRAM = Path(__file__).with_name("job_runner.py")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
 
 
@@ -235,7 +237,7 @@ def _asked(
 ) -> Ran:
     ran = sent.run(
         machine,
-        "job_runner",
+        _PROGRAM,
         [verb, machine.host.jobs, job_id, *more],
         stdin=stdin,
         timeout=30 * 86400.0 if verb == "follow" else 60.0,

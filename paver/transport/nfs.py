@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from paver.errors import BadInput, PaverError, Refused, Unobservable
@@ -16,6 +17,7 @@ from paver.transport.context import Progress
 from paver.transport.machine import MachineReader, MachineWriter
 from paver.transport.nfs_url import PORTMAPPER, Remote
 
+_PROGRAM = Path(__file__).with_name("nfs_reader.py")
 _GB = 10**9
 
 LIMIT = 20.0
@@ -94,7 +96,7 @@ def _asked(
     steps = _Steps(machine, step)
     # As root, since most servers answer to ports below 1024 alone.
     words = [verb, remote.server, str(remote.port or 0), remote.path, *more]
-    ran = sent.run(machine, "nfs_reader", words, timeout=timeout, root=True, on_output=steps.take)
+    ran = sent.run(machine, _PROGRAM, words, timeout=timeout, root=True, on_output=steps.take)
     if steps.end is None:
         raise PaverError(
             f"{machine.name}: {remote.server} could not be asked for {remote.path}",

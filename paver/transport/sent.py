@@ -12,7 +12,7 @@ from paver.transport.shell import Output, Ran
 
 def run(
     machine: MachineReader,
-    program: str,
+    program: Path,
     words: Sequence[str],
     *,
     timeout: float,
@@ -20,11 +20,11 @@ def run(
     stdin: bytes = b"",
     on_output: Output | None = None,
 ) -> Ran:
-    """Runs a module of this package on a machine, with its Python, and returns what came of it.
+    """Runs a module of paver's on a machine, with its Python, and returns what came of it.
 
     Args:
         machine: where it runs.
-        program: the module's name; it needs nothing but the standard library.
+        program: the module's file; it needs nothing but the standard library.
         words: its arguments.
         timeout: seconds that it may take.
         root: it runs as root.
@@ -32,8 +32,8 @@ def run(
         on_output: is told what it prints, as it comes.
     """
     host = machine.host
-    source = Path(__file__).with_name(f"{program}.py").read_bytes()
-    boot = f"import sys;s=sys.stdin.buffer;exec(compile(s.read(int(s.readline())),'{program}','exec'),{{'__name__':'__main__'}})"
+    source = program.read_bytes()
+    boot = f"import sys;s=sys.stdin.buffer;exec(compile(s.read(int(s.readline())),'{program.stem}','exec'),{{'__name__':'__main__'}})"
     return host.shell.run(
         [*(host.root if root else ()), host.python, "-I", "-c", boot, *words],
         stdin=b"%d\n" % len(source) + source + stdin,

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
+from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paver.driver import Mark, ResourceId
+from paver.driver import Mark, ResourceId, Unobservable
 from paver.drivers.vsphere import endpoints
 from paver.drivers.vsphere.site_services import ask, dns, probe
 from paver.drivers.vsphere.site_services import time as site_time
 from paver.engine.diff import changes
+from paver.transport.machine import Host, MachineReader
+from paver.transport.shell import Input, Output, Ran, Shell
 
 MARK = Mark("north", ResourceId("site.dns:jumpbox"), "a1", complete=True)
 RECORDS = (("esx-01.north.example", "10.20.0.11"), ("vcsa.north.example", "10.20.0.20"))
@@ -162,29 +165,39 @@ def test_a_server_that_does_not_know_the_time_tells_nothing(data: bytes) -> None
     assert ask.tells(data) is None
 
 
-class Machine:
-    """Answers the probe with what a test says."""
+class Saying:
+    """A shell on which every program prints the same."""
 
-    name = "jumpbox"
+    local = True
 
-    def __init__(self, **said: Any) -> None:
-        self._said = {key.replace("_", "."): value for key, value in said.items()}
-        self.argv: list[str] = []
+    def __init__(self, out: bytes) -> None:
+        self.out = out
+        self.argv: tuple[str, ...] = ()
 
-    def probe(self, argv: list[str], **_: object) -> Any:
-        self.argv = argv
-        return SimpleNamespace(ok=True, text=json.dumps(self._said))
+    def run(
+        self, argv: Sequence[str], *, stdin: Input = b"", timeout: float, on_output: Output | None = None
+    ) -> Ran:
+        """Prints it; see `Shell.run`."""
+        del stdin, timeout, on_output
+        self.argv = tuple(argv)
+        return Ran(self.argv, 0, self.out, b"")
+
+    def close(self) -> None:
+        """Has nothing to hang up."""
+
+
+def machine_on(shell: Shell) -> MachineReader:
+    return MachineReader(Host("jumpbox", shell, (), (), sys.executable, "/jobs", "/scratch", 60))
 
 
 def test_what_is_wrong_with_names_is_said_in_words() -> None:
-    machine = Machine(
-        **{
-            "a.north.example": ["10.20.0.1"],
-            "10.20.0.1": [],
-            "b.north.example": ["10.20.0.9"],
-            "10.20.0.2": None,
-        }
-    )
+    said = {
+        "a.north.example": ["10.20.0.1"],
+        "10.20.0.1": [],
+        "b.north.example": ["10.20.0.9"],
+        "10.20.0.2": None,
+    }
+    machine = machine_on(Saying(json.dumps(said).encode()))
     wanted = [("a.north.example", "10.20.0.1"), ("b.north.example", "10.20.0.2")]
     assert probe.wrong_names(machine, "10.20.0.53", wanted) == (
         "10.20.0.53 says that 10.20.0.1 is unknown, not a.north.example",
@@ -193,8 +206,14 @@ def test_what_is_wrong_with_names_is_said_in_words() -> None:
     )
 
 
-def test_the_probe_is_declared_as_one_that_only_reads() -> None:
-    machine = Machine()
-    probe.times(machine, ["10.20.0.10"])
-    assert tuple(machine.argv[:4]) == probe.beginning()
-    assert machine.argv[4:] == ["time", "10.20.0.10"]
+def test_what_is_asked_is_sent_to_the_machine_and_is_no_argument_of_a_program_there() -> None:
+    shell = Saying(b'{"10.20.0.10": null}')
+    assert probe.wrong_times(machine_on(shell), ["10.20.0.10"]) == ("10.20.0.10 does not tell the time",)
+    assert shell.argv[-2:] == ("time", "10.20.0.10")
+    assert "Asks name servers" not in "".join(shell.argv)
+
+
+@pytest.mark.parametrize("out", [b"Welcome to jumpbox!\n{}", b"{}", b"[]", b""])
+def test_what_is_no_answer_of_the_program_that_was_sent_is_told_as_such(out: bytes) -> None:
+    with pytest.raises(Unobservable, match=r"10\.20\.0\.10 was to be asked, and something else answered"):
+        probe.wrong_times(machine_on(Saying(out)), ["10.20.0.10"])

@@ -18,7 +18,6 @@ from paver.driver import (
 )
 from paver.drivers.vsphere import settings
 from paver.drivers.vsphere.files import Files
-from paver.drivers.vsphere.site_services import probe
 from paver.sitefile import SecretRef
 from paver.sitefile.site import Site
 from paver.transport.machine import MachineConnector
@@ -116,6 +115,5 @@ def connectors(site: Site) -> Mapping[str, Connector]:
         user=site.jumpbox.user,
         key=JUMPBOX_KEY.secret,
         host_keys=output(JUMPBOX, "host_keys", tuple),
-        probes=(probe.beginning(),),
     )
     return found

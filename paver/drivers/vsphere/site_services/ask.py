@@ -1,6 +1,6 @@
 """Asks name servers and time servers, and prints what they said as JSON. Runs on the jumpbox, by its own Python.
 
-Only the standard library, and nothing of paver: the source travels as an argument of `python3 -I -c`.
+Only the standard library, and nothing of paver: it is sent there as source text (`paver.transport.sent`).
 
     names <server> <name or address>…   {"vcsa.north.example": ["10.20.0.20"], "10.20.0.20": ["vcsa.north.example"]}
     time <server>…                      {"10.20.0.10": {"stratum": 10, "offset_ms": 0}}

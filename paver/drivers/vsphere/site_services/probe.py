@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -10,40 +9,41 @@ from pathlib import Path
 from typing import Any
 
 from paver.driver import Interrupted, PaverError, Unobservable, Writer
+from paver.transport import sent
 
 Record = tuple[str, str]
 """A full name and its address."""
 
+_PROGRAM = Path(__file__).with_name("ask.py")
 SETTLED = 30.0
 """Seconds that a daemon may take from its start to its first answer."""
 
 
-@functools.cache
-def beginning() -> tuple[str, ...]:
-    """Returns how the probe's argv begins, for the machine's connector to declare."""
-    source = Path(__file__).with_name("ask.py").read_text(encoding="utf-8")
-    return ("python3", "-I", "-c", source)
-
-
 def names(session: Any, server: str, wanted: Iterable[str]) -> Mapping[str, Any]:
     """Returns what a name server says of names and addresses; None where it says nothing."""
-    return _asked(session, "names", server, *wanted)
+    return _asked(session, ["names", server], list(wanted))
 
 
 def times(session: Any, servers: Iterable[str]) -> Mapping[str, Any]:
     """Returns stratum and offset of time servers; None where one says nothing, or that it knows no time."""
-    return _asked(session, "time", *servers)
+    return _asked(session, ["time"], list(servers))
 
 
-def _asked(session: Any, *arguments: str) -> Mapping[str, Any]:
-    ran = session.probe([*beginning(), *arguments], timeout=120)
+def _asked(session: Any, words: list[str], of: list[str]) -> Mapping[str, Any]:
+    ran = sent.run(session, _PROGRAM, [*words, *of], timeout=120)
+    whom = [*words, *of][1]
     if not ran.ok:
         raise Unobservable(
-            f"{session.name} could not ask {arguments[1]}",
+            f"{session.name} could not ask {whom}",
             seen=ran.err.decode("utf-8", "replace").strip()[-300:],
             do="check that python3 runs there",
         )
-    found: Mapping[str, Any] = json.loads(ran.text)
+    try:
+        found = json.loads(ran.out)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not {*of} <= {*found}:
+        raise sent.not_its_answer(session, f"{whom} was to be asked", ran.out)
     return found
 
 
