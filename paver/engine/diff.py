@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from paver.engine.resource import Facts, Resource
@@ -61,6 +61,17 @@ def changes(
     return tuple(found)
 
 
+def put_back(facts: Facts, former: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Returns the fields in which `facts` differ from the former values that deleting a setting puts back."""
+    named = {field.name for field in dataclasses.fields(facts)}
+    found = [
+        Change(name, encode(getattr(facts, name)), encode(value))
+        for name, value in sorted(former.items())
+        if name in named
+    ]
+    return tuple(change for change in found if not same(change.after, change.before))
+
+
 def since(
     resource: Resource[Any] | None,
     facts: Facts | None,
@@ -80,7 +91,8 @@ def since(
     whose = "" if facts.mark is not None else ", without a mark of paver's"
     if planned is None:
         return f"it was absent, and stands there now{whose}"
-    then = {change.field: change for change in planned}
+    # Without a wish, `planned` says to what it goes back: nothing of what it was.
+    then = {change.field: change for change in planned if resource is not None}
     now = (
         {change.field: change for change in changes(resource, facts, version)} if resource is not None else {}
     )

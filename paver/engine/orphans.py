@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from paver.engine import held, moves
 from paver.engine.board import standing
-from paver.engine.diff import fingerprint
+from paver.engine.diff import fingerprint, put_back
 from paver.engine.graph import Graph
 from paver.engine.leave import allowed, by_kind
 from paver.engine.observe import Seen, discover
@@ -49,6 +49,7 @@ def actions(
     ours: list[tuple[Ground, Facts]],
     stuck: Mapping[ResourceId, Facts],
     planned: list[Action],
+    world: ReadingWorld,
     *,
     leaving: bool,
     allow: tuple[str, ...],
@@ -84,6 +85,7 @@ def actions(
                 verb=Verb.BLOCKED if blocked else Verb.DELETE,
                 reason="protected: name it with --allow" if blocked else "no longer wished for",
                 before=fingerprint(facts),
+                changes=() if blocked else put_back(facts, ground.kind.former(world, ground.at, facts)),
                 needs=tuple(sorted(later | staying)),
                 calls=held.calls_of(ground.kind, Verb.DELETE),
                 estimate=1,

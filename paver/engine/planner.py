@@ -9,6 +9,7 @@ import dataclasses
 
 from paver.engine import moves, orphans
 from paver.engine.board import Board
+from paver.engine.diff import put_back
 from paver.engine.graph import Graph, build
 from paver.engine.judge import Judge
 from paver.engine.observe import Seen, observe
@@ -101,6 +102,7 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
                 found,
                 stuck,
                 actions,
+                world,
                 leaving=request.mode == "destroy",
                 allow=request.allow,
             )
@@ -142,6 +144,9 @@ def _judged(
 
 
 def _foreseen(action: Action, found: Seen, world: ReadingWorld) -> Action:
+    if action.verb is Verb.DELETE and found.facts is not None:
+        former = found.resource.former(world, found.resource.at, found.facts)
+        return dataclasses.replace(action, changes=put_back(found.facts, former))
     if action.verb not in {Verb.CREATE, Verb.UPDATE} or not action.asked:
         return action
     words = found.resource.foresees(world, found.facts)

@@ -297,6 +297,12 @@ class Resource(Generic[F]):
         """Deletes it (a setting: puts it back to its baseline); needs no wish."""
         raise NotImplementedError
 
+    @classmethod
+    def former(cls, world: Reader, at: Endpoint[Any, Any], facts: F) -> Mapping[str, Any]:
+        """Returns the values that deleting a setting puts back, by field of its facts; reads only. Never a secret."""
+        del world, at, facts
+        return {}
+
     def wish(self) -> dict[str, Any]:
         """Returns the wished fields by name (unset ones, None, are unmanaged)."""
         return {

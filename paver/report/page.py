@@ -129,7 +129,7 @@ def _phases(ending: Ending, events: Sequence[Happening]) -> list[Phase]:
 
 
 def _changes(action: Action) -> list[str]:
-    if action.verb not in {Verb.UPDATE, Verb.REPLACE, Verb.ADOPT}:
+    if action.verb is Verb.CREATE:
         return []
     return [line for change in action.changes for line in difference.lines(change, every=True)]
 

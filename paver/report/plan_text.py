@@ -127,6 +127,8 @@ def _phase(phase: str, actions: list[Action], look: Look) -> Iterator[_Line]:
         alone = look.every or look.ids or action.verb not in FOLDED
         # What acts by itself, and what takes something away that no plan made, is never one of many.
         alone = alone or action.opaque is not None or bool(action.lost)
+        # What a setting goes back to is told of each.
+        alone = alone or (action.verb is Verb.DELETE and bool(action.changes))
         groups.setdefault((action.endpoint, action.verb, number + 1 if alone else 0), []).append(action)
     label = phase
     for group in groups.values():
@@ -185,7 +187,7 @@ def _single(action: Action, look: Look) -> _Line:
 
 
 def _more(action: Action, look: Look) -> Iterator[str]:
-    if action.verb in {Verb.UPDATE, Verb.REPLACE, Verb.ADOPT}:
+    if action.verb not in {Verb.CREATE, Verb.BLOCKED}:
         for change in action.changes:
             yield from difference.lines(change, every=look.every)
     if action.verb is Verb.BLOCKED:

@@ -32,6 +32,7 @@ from paver.engine.plan import Plan
 from paver.engine.planner import Heading, Request, plan
 from paver.engine.resource import Gate, Ground
 from paver.engine.world import Connections, ReadingWorld
+from paver.report.plan_text import plan_text
 from paver.transport import faults
 from paver.transport.vsphere import new, ref
 
@@ -635,6 +636,24 @@ def test_a_damaged_ledger_stops_the_plan(site: Site, host: Host) -> None:
     host.files[LEDGER] = b'{"schema": "paver.ledger/1", "entr'
     with pytest.raises(PaverError, match="cannot be read as paver's ledger"):
         site.plan(port_group())
+
+
+def test_a_plan_that_puts_a_setting_back_shows_what_it_goes_back_to(site: Site) -> None:
+    wish = WISHES["ntp"]
+    fine(site.apply(wish))
+    leaving, orphan = site.plan(wish, mode="destroy"), site.plan()
+    for made in (leaving, orphan):
+        (gone,) = made.pending
+        assert gone.verb.value == "delete"
+        assert {(one.field, str(one.before), str(one.after)) for one in gone.changes} == {
+            ("open", "True", "False"),
+            ("policy", "on", "off"),
+            ("running", "True", "False"),
+            ("servers", "['10.20.0.10']", "[]"),
+        }
+        text = "\n".join(plan_text(made))
+        assert "policy: on → off" in text, text
+    fine(site.apply(wish, mode="destroy"))
 
 
 def test_a_ledger_of_another_site_is_refused_with_both_names(site: Site, host: Host) -> None:

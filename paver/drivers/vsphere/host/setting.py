@@ -97,6 +97,12 @@ class HostSetting(Resource[F]):
             yield cls._facts_now(world, at, entry.address, entry)
 
     @classmethod
+    def former(cls, world: Reader, at: Endpoint[Any, Any], facts: F) -> Values:
+        """Returns the baseline that the ledger keeps."""
+        entry = ledger.read(world, at).get(facts.mark.id) if facts.mark is not None else None
+        return _tuples(entry.baseline) if entry is not None else {}
+
+    @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: F) -> None:
         """Puts the setting back to its baseline."""
         entry = ledger.read(world, at).get(facts.mark.id) if facts.mark is not None else None
