@@ -14,6 +14,8 @@ import pytest
 
 from paver.cli import parsers
 from paver.cli.verbs import VERBS
+from paver.drivers import vsphere
+from paver.sitefile.load import loads
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -171,3 +173,10 @@ def test_every_test_that_a_page_names_is_there() -> None:
     named = {(page.name, name) for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text())}
     assert len(named) > 30
     assert sorted(f"{page}: {name}" for page, name in named if name not in there) == []
+
+
+def test_the_site_file_that_is_shown_is_told_with_the_digest_that_it_has() -> None:
+    page = (ROOT / "docs" / "howto" / "own-site.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    site = loads(text, {"vsphere": vsphere.DRIVER}, file="site.yml", folder=ROOT)
+    assert f"digest {site.digest()[:12]}\n" in page
