@@ -131,7 +131,8 @@ def _approved(
     wanted = _same_request(request, given)
     # Before anything is written here: two copies of the sealed store that are both written go different ways.
     fresh = newest.plan(session, wanted, out.note)
-    machine = handoff.reachable(session)
+    # Also for a part of the site that has nothing to do with it: what runs there may change that part.
+    machine = handoff.reachable(session) or newest.jumpbox(session)
     under_way = None if machine is None else _under_way(machine, fresh, given)
     if machine is not None and under_way is None:
         wayback.forget(opening.folder_of(session.site).path)

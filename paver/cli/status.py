@@ -93,6 +93,6 @@ def _ask(arguments: argparse.Namespace, site: Site, driver: Driver) -> _Asked:
             plan = newest.plan(session, Request(), out.note)
         except PaverError as wrong:
             error = wrong
-        machine = newest.jumpbox(session) if session.station == "outside" and session.paved.jumpbox else None
+        machine = newest.jumpbox(session)
         running = None if machine is None else handoff.running(machine, site.name)
     return _Asked(plan, error, "" if running is None else handoff.begun(running))

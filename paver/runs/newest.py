@@ -45,7 +45,9 @@ def plan(session: Session, request: Request, tell: Callable[[str], None]) -> Pla
 
 
 def jumpbox(session: Session) -> Any:
-    """Returns the jumpbox's reading face, read with no more than it needs; None where it is not there or silent."""
+    """Returns the jumpbox's reading face from outside, also where no plan read it; None where it is not there or silent."""
+    if session.station == "jumpbox" or session.paved.jumpbox is None:
+        return None
     try:
         return reach.jumpbox(session)
     except PaverError:

@@ -25,14 +25,17 @@ from paver.engine import plan as plans
 from paver.engine.journal import Journal, JournalError
 from paver.errors import Interrupted, PartlyDone, PaverError
 from paver.runs import apply as applying
-from paver.runs import handoff
+from paver.runs import handoff, newest
 from paver.runs.apply import Report
 from paver.runs.folder import SiteFolder
 from paver.runs.session import Session
 from paver.sealed import keys, store
+from paver.transport import job
 from paver.transport.context import Wire
+from paver.transport.job import JobState
 from tests.support.command import Command, command
 from tests.support.memory import memory
+from tests.support.ran import refused
 
 
 @pytest.fixture
@@ -636,6 +639,23 @@ def test_what_a_run_that_began_on_the_jumpbox_sealed_there_is_taken_in_before_an
     assert '"target":"root"' in made, "the plan was made again: what is gone there is gone here"
     index = store.open_index(ours)
     assert store.open_index(theirs).digest in index.ancestry
+
+
+def test_a_part_of_the_site_that_knows_no_jumpbox_is_not_changed_while_a_run_goes_on_there(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.fine("apply", "--yes", "--phase", "trust")
+    under_way = site.folder / "whole.plan"
+    site.run("plan", "--out", str(under_way))
+    running = JobState(
+        "running", argv=("paver", "apply", "plan.json", "--begun-by=alice on desk"), started=1_795_456_800
+    )
+    machine = SimpleNamespace(read_file=lambda path: under_way.read_bytes() if path == "plan.json" else None)
+    monkeypatch.setattr(newest, "jumpbox", lambda _: machine)
+    monkeypatch.setattr(job, "state", lambda *_: running)
+    ran = site.run("apply", "--yes", "--only", "memory.dial:loud")
+    refused(ran, 4, "another plan of this site", "begun by alice on desk, 2026-11-23 18:00:00 UTC")
+    assert list(site.room.iterdir()) == []
 
 
 def test_the_sealed_store_is_free_while_the_jumpbox_carries_on_and_what_was_sealed_there_is_seen(
