@@ -72,10 +72,10 @@ class Life:
             return
         if stage == "destroyed":
             self.values = secrets(self.place.sealed, self.place.folder / "site.key")
-            self.place.paver("destroy", "--allow", "*", "--yes")
+            self.place.paver("destroy", "--allow", "*", "--yes", env={})
             return
         chosen = [word for phase in PHASES.get(stage, ()) for word in ("--phase", phase)]
-        self.place.paver("apply", "--yes", *chosen)
+        self.place.paver("apply", "--yes", *chosen, env={})
 
     def remember(self) -> None:
         """Writes down how far the site is, if the lab outlives this process."""

@@ -151,7 +151,7 @@ def test_a_bucc_up_that_fails_halfway_is_told_with_the_cpis_words_and_goes_on_fr
     assert {"bucc-state", "bucc-creds"} <= sealed, "they are sealed also when it fails"
     trace = deeper.trace()
     with life.watched():
-        deeper.paver("apply", "--yes", "--phase", "bucc")
+        deeper.paver("apply", "--yes", "--phase", "bucc", env={})
     assert len([call for call in trace.writes() if call.method == "CloneVM_Task"]) == 1
     imported = [call for call in trace.writes() if call.method == "ImportVApp" and call.kind == "soap"]
     # create-env's stemcell was there already; the other one is the director's own.

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from paver.lab import control, plan, raising, site, system
 from paver.sealed import keys, store
 from tests.support.raised import Raised
 from tests.support.ran import Ran
+from tests.support.warm import Warm
 
 NAME = "lab-north"
 HOSTS = ("esx-01", "esx-02")
@@ -80,12 +81,14 @@ class Place:
         raised: the lab.
         folder: of the site file.
         demo: the site's files.
+        warm: where `paver` is forked.
         told: what every command of `paver` printed, but for those that were asked for secrets.
     """
 
     raised: Raised
     folder: Path
     demo: site.Demo
+    warm: Warm
     told: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -126,16 +129,23 @@ class Place:
         timeout: float = PATIENCE,
         given: str = "",
     ) -> Ran:
-        """Runs `paver` on this site, with `given` on its standard input; it has to end with `code` (None: anyhow)."""
-        done = subprocess.run(
-            self.argv(*argv, file=file),
-            env=self.environment(env),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
-            input=given,
-        )
+        """Runs `paver` on this site, with `given` on its standard input; it has to end with `code` (None: anyhow).
+
+        Where `env` is given, be it empty, its process is started: /proc shows its arguments and that.
+        """
+        if env is None:
+            words = (*argv, "--site", str(file or self.site))
+            done = self.warm.run(words, self.folder, self.environment(), given, timeout)
+        else:
+            done = subprocess.run(
+                self.argv(*argv, file=file),
+                env=self.environment(env),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout,
+                input=given,
+            )
         ran = Ran(done.returncode, done.stdout, done.stderr)
         if argv[0] != "env":
             self.told.append(ran.told)
@@ -306,12 +316,12 @@ def _program(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _written(lab: raising.Lab, folder: Path) -> Place:
+def _written(lab: raising.Lab, folder: Path, warm: Warm) -> Place:
     demo = site.write(lab, folder)
     artefact = folder / "bucc.tar"
     if not artefact.exists():
         artefact.write_text("no artefact: this lab has hosts and a jumpbox only\n")
-    return Place(Raised(lab), folder, demo)
+    return Place(Raised(lab), folder, demo, warm)
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -361,12 +371,14 @@ def place(
         wanted = dataclasses.replace(wanted, nfs=(NFS,))
     if stays:
         lab = raising.up(wanted, folder / "lab", programs=programs, tools=tools)
-        yield _written(lab, folder / "site")
+        with closing(Warm(lab)) as warm:
+            yield _written(lab, folder / "site", warm)
         return
     reading, writing = os.pipe()
     try:
         lab = raising.up(wanted, folder / "lab", programs=programs, tools=tools, hold=reading)
-        yield _written(lab, folder / "site")
+        with closing(Warm(lab)) as warm:
+            yield _written(lab, folder / "site", warm)
     finally:
         raising.down(folder / "lab")
         os.close(reading)
