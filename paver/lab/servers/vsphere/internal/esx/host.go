@@ -205,23 +205,30 @@ func (w *watcher) Reference() types.ManagedObjectReference {
 // PutObject also gives the tasks of file and disk managers an entity: these
 // managers are none, and clients refuse to read a task that says so.
 func (w *watcher) PutObject(_ *simulator.Context, o mo.Reference) {
-	w.host.generation.Add(1)
 	task, ok := o.(*simulator.Task)
-	if ok {
-		w.host.space.begin()
+	if !ok {
+		w.host.generation.Add(1)
+		return
 	}
-	if ok && task.Info.Entity != nil && strings.HasSuffix(task.Info.Entity.Type, "Manager") {
+	w.host.space.begin()
+	if task.Info.Entity != nil && strings.HasSuffix(task.Info.Entity.Type, "Manager") {
 		dc := w.host.datacenter().Self
 		task.Info.Entity, task.Info.EntityName = &dc, dc.Value
 	}
 }
 
 func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes []types.PropertyChange) {
-	w.host.generation.Add(1)
-	if o.Reference().Type == "Task" {
-		w.host.space.follow(changes)
+	if task, ok := o.(*mo.Task); ok {
+		// What it changes, its objects tell, or is changed by its end; one that looks changes nothing.
+		if w.host.space.follow(changes) && !front.Reading(task.Info.Name) {
+			w.host.generation.Add(1)
+		}
 		return
 	}
+	if o.Reference().Type == "TaskManager" {
+		return // the list of its tasks
+	}
+	w.host.generation.Add(1)
 	if o.Reference().Type != "VirtualMachine" {
 		return
 	}

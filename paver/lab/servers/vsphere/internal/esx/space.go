@@ -34,8 +34,8 @@ func (s *space) around(_, method string, next func()) {
 
 func (s *space) begin() { s.tasks.Add(1) }
 
-// follow sees tasks end.
-func (s *space) follow(changes []types.PropertyChange) {
+// follow sees tasks end, and says whether this one did.
+func (s *space) follow(changes []types.PropertyChange) bool {
 	for _, c := range changes {
 		if c.Name != "info.state" {
 			continue
@@ -43,8 +43,10 @@ func (s *space) follow(changes []types.PropertyChange) {
 		if c.Val == types.TaskInfoStateSuccess || c.Val == types.TaskInfoStateError {
 			s.tasks.Add(-1)
 			s.stale()
+			return true
 		}
 	}
+	return false
 }
 
 // stale says that the figures may be wrong from now on.
