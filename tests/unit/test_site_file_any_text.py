@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import re
 from collections.abc import Iterable
@@ -90,10 +91,11 @@ YAML_VALUES = st.recursive(
 )
 
 
-def scalars() -> list[tree.Path]:
+@functools.cache
+def good() -> tree.Node:
     root = parse.parse(GOOD, "site.yml").root
     assert root is not None
-    return [path for path, _ in tree.walk(root) if path]
+    return root
 
 
 def written(value: object) -> str:
@@ -113,8 +115,7 @@ def written(value: object) -> str:
 
 
 def replaced(path: tree.Path, value: object) -> str:
-    root = tree.plain(parse.parse(GOOD, "site.yml").root or tree.ScalarNode(None, tree.Mark(0, 0, 0, 0)))
-    above: Any = root
+    above: Any = (root := tree.plain(good()))
     for key in path[:-1]:
         above = above[key] if key in above or isinstance(key, int) else above.setdefault(key, {})
     above[path[-1]] = value
@@ -122,7 +123,7 @@ def replaced(path: tree.Path, value: object) -> str:
 
 
 @rounds(max_examples=300)
-@given(st.sampled_from(scalars()), YAML_VALUES)
+@given(st.sampled_from([path for path, _ in tree.walk(good()) if path]), YAML_VALUES)
 def test_any_value_in_any_place_is_a_site_or_findings(path: tree.Path, value: object) -> None:
     assert_inside(replaced(path, value))
 
