@@ -9,20 +9,24 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import secrets
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paver.errors import BadInput, Refused, Unobservable
-from paver.transport import dial, lean
+from paver.transport import dial, ending, lean
 from paver.transport.shell import Input, Output, Ran, late, quoted
 
 if TYPE_CHECKING:
     import paramiko
 
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
+_ENDING = 15.0
+_SOURCE = Path(ending.__file__)
 _CHANNELS = 8
 """OpenSSH's default allows ten sessions a connection; two stay free for transfers."""
 
@@ -227,7 +231,7 @@ class SshShell:
         end = time.monotonic() + timeout
         channel.settimeout(timeout)
         mark = secrets.token_hex(16)
-        channel.exec_command(f"echo {mark}; {quoted(argv)}{_WITH_INPUT if stdin else _WITHOUT_INPUT}")
+        channel.exec_command(f"echo {mark} $$; {quoted(argv)}{_WITH_INPUT if stdin else _WITHOUT_INPUT}")
         broken: list[BaseException] = []
         feeding = threading.Thread(target=_feed, args=(channel, stdin, broken), daemon=True)
         errors = threading.Thread(target=_drain_errors, args=(channel, err), daemon=True)
@@ -242,17 +246,36 @@ class SshShell:
                 if not piece:
                     break
                 take(piece)
+            if not broken and not channel.status_event.wait(max(end - time.monotonic(), 0.01)):
+                raise TimeoutError  # noqa: TRY301
         except TimeoutError:
+            self._end(channel, take.shell)
             raise late(self._name, argv, timeout) from None
+        except BaseException:
+            self._end(channel, take.shell)
+            raise
         if broken:
             raise broken[0]
-        if not channel.status_event.wait(max(end - time.monotonic(), 0.01)):
-            raise late(self._name, argv, timeout)
         code = channel.recv_exit_status()
         errors.join(5)
         if code == -1:
             raise EOFError("it ended without an exit code")
         return Ran(tuple(argv), code, bytes(out), bytes(err))
+
+    def _end(self, channel: paramiko.Channel, shell: str) -> None:
+        """Ends what a shell over there began: it would hear nothing of a channel that is closed until it writes."""
+        transport = channel.get_transport()
+        channel.close()
+        # Where this cannot be done the command ends when it writes, as one that nobody may end.
+        with contextlib.suppress(Exception):
+            if shell and transport.is_active():
+                other = transport.open_session(timeout=_ENDING)
+                other.settimeout(_ENDING)
+                other.exec_command(f"python3 -I - {shell}")
+                other.sendall(_SOURCE.read_bytes())
+                other.shutdown_write()
+                other.recv(1)
+                other.close()
 
     def reach(self, host: str, port: int) -> Any:
         """Returns a connection from the machine to `host`, as a channel.
@@ -281,25 +304,32 @@ class SshShell:
 
 
 class _Answer:
-    """Hands on what comes after the line `mark`: before it stands what the account's shell greets with."""
+    """Hands on what comes after the line of `mark`: before it stands what the account's shell greets with.
+
+    Attributes:
+        shell: the number of that shell's process, which stands in that line; empty before it came.
+    """
 
     def __init__(self, mark: str, take: Output) -> None:
-        self._mark = f"{mark}\n".encode()
+        self._mark = re.compile(rb"%b (\d+)\n" % mark.encode())
+        self._most = len(mark) + 12
         self._take = take
         self._before: bytes | None = b""
+        self.shell = ""
 
     def __call__(self, piece: bytes) -> None:
         if self._before is None:
             self._take(piece)
             return
-        greeting, found, rest = (self._before + piece).partition(self._mark)
-        if found:
-            self._before = None
-            if rest:
-                self._take(rest)
-        else:
-            # As much as may be the beginning of the mark.
-            self._before = greeting[-len(self._mark) :]
+        self._before += piece
+        found = self._mark.search(self._before)
+        if found is None:
+            # As much as may be the beginning of that line.
+            self._before = self._before[-self._most :]
+            return
+        rest, self._before, self.shell = self._before[found.end() :], None, found[1].decode()
+        if rest:
+            self._take(rest)
 
 
 def _feed(channel: paramiko.Channel, stdin: Input, broken: list[BaseException]) -> None:

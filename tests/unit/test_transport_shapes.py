@@ -441,12 +441,13 @@ def test_what_a_shell_greets_with_is_cut_off_however_it_arrives(
 ) -> None:
     got = bytearray()
     take = ssh._Answer("0123456789abcdef", got.extend)
-    raw = greeting + b"0123456789abcdef\n" + answer
+    raw = greeting + b"0123456789abcdef 4194304\n" + answer
     while raw:
         cut = data.draw(st.integers(1, len(raw)))
         take(raw[:cut])
         raw = raw[cut:]
     assert bytes(got) == answer
+    assert take.shell == "4194304"
 
 
 def test_a_file_of_a_datastore_that_is_too_large_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
