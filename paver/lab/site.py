@@ -5,7 +5,7 @@
     lab-north.sealed    the sealed store with the hosts' passwords
     operator            SSH key of whoever may log in on the jumpbox, and operator.pub
     jumpbox.ova         the jumpbox's image: a disk that the lab boots
-    bucc.tar            the BUCC artefact, where the programs that it is made of were built
+    bucc.tar            the BUCC artefact; where the programs that it is made of were not built, a file in its place
 
 The installer's ISO is put where the site file says that it is: on the datastore of the first host.
 """
@@ -151,7 +151,7 @@ def write(lab: Lab, folder: Path, image: Path | None = None) -> Demo:
 def inputs(lab: Lab, folder: Path, vcenter_on: Host, image: Path | None = None) -> str:
     """Makes what a site file names: image and artefact in `folder`, the installer's ISO on a host's datastore (`ISO`).
 
-    Without the programs that it is made of, there is no artefact.
+    Without the programs that it is made of, a file stands in for the artefact: the phases before *bucc* only bring it over.
 
     Args:
         lab: a lab that is up.
@@ -164,11 +164,14 @@ def inputs(lab: Lab, folder: Path, vcenter_on: Host, image: Path | None = None) 
     """
     _jumpbox(folder / "jumpbox.ova", image)
     interpreter = shlex.quote(sys.executable) if image is None else _either(sys.executable)
+    artefact = folder / "bucc.tar"
     if all(name in lab.programs for name in _ARTEFACT_PROGRAMS):
         # Made anew each time: it names the programs where this lab has them.
         bosh, minio, registry = (lab.programs[name] for name in _ARTEFACT_PROGRAMS)
         library = shlex.quote(system.python_path())
-        bucc_artefact.build(folder / "bucc.tar", bosh, minio, registry, interpreter, library)
+        bucc_artefact.build(artefact, bosh, minio, registry, interpreter, library)
+    elif not artefact.exists():
+        artefact.write_text("no BUCC artefact: what it is made of was not built for this lab\n")
     iso = lab.folder / "hosts" / vcenter_on.name / "datastores" / vcenter_on.datastores[0].name / ISO
     if not iso.exists():
         iso.parent.mkdir(parents=True, exist_ok=True)

@@ -77,9 +77,11 @@ def test_the_installer_lies_on_the_datastore_where_the_site_file_says(one: Raise
     assert (one.lab.folder / "hosts/esx-01/datastores" / store_name / path).stat().st_size > 0
 
 
-def test_the_artefact_is_made_where_its_programs_are_built(one: Raised, tmp_path: Path) -> None:
+def test_the_artefact_is_made_where_its_programs_are_built_and_else_a_file_stands_in_for_it(
+    one: Raised, tmp_path: Path
+) -> None:
     site.write(one.lab, tmp_path / "without")
-    assert not (tmp_path / "without/bucc.tar").exists()
+    assert (tmp_path / "without/bucc.tar").read_text().startswith("no BUCC artefact")
     built = build.build(["bosh", "registry", "minio"])
     site.write(dataclasses.replace(one.lab, programs={**one.lab.programs, **built}), tmp_path / "with")
     assert (tmp_path / "with/bucc.tar").exists()

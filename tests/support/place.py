@@ -318,9 +318,6 @@ def _program(path: Path, text: str) -> None:
 
 def _written(lab: raising.Lab, folder: Path, warm: Warm) -> Place:
     demo = site.write(lab, folder)
-    artefact = folder / "bucc.tar"
-    if not artefact.exists():
-        artefact.write_text("no artefact: this lab has hosts and a jumpbox only\n")
     return Place(Raised(lab), folder, demo, warm)
 
 
