@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from paver.cli import opening, out
-from paver.report import words
 from paver.report.table import table
+from paver.report.words import wrapped
 
 if TYPE_CHECKING:
     from paver.driver import Finding
@@ -78,14 +78,14 @@ def _text(
         yield ""
         trouble = f"{SIGNS[one.grade.value]} {one.subject}: {one.check}: {_pin(one.seen)}"
         for line in (trouble, *_labelled("why", one.why), *_labelled("do", one.do)):
-            yield from words.wrapped(line, width, " " * (2 if line is trouble else 8))
+            yield from wrapped(line, width, " " * (2 if line is trouble else 8))
     if pins:
         yield from _pins(findings)
     yield ""
     bad = sum(1 for one in findings if one.grade.value not in {"ok", "warning"})
     warned = sum(1 for one in findings if one.grade.value == "warning")
     counted = f"{len(findings)} looked at · {bad} in the way · {warned} to look at"
-    yield from words.wrapped(counted, width, "  ")
+    yield from wrapped(counted, width, "  ")
 
 
 def _labelled(label: str, text: str) -> Iterator[str]:

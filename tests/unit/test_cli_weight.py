@@ -25,7 +25,7 @@ HEAVY = frozenset(
         "shtab",
     }
 )
-LIGHT = frozenset({"paver.cli", "paver.errors", "paver.report.table", "paver"})
+LIGHT = frozenset({"paver.cli", "paver.errors", "paver.report.table", "paver.report.words", "paver"})
 
 
 def at_import(path: Path) -> set[str]:
