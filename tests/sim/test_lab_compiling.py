@@ -24,8 +24,9 @@ echo $$ >{folder}/pid
 exec sleep 600
 """
 BUILD = """\
-import pathlib, sys
+import pathlib, signal
 from paver.lab import build
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
 build.build(['vsim'], progress=lambda now: print(now.state, flush=True), folder=pathlib.Path({folder!r}))
 """
 
