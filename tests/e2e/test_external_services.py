@@ -98,7 +98,7 @@ def test_what_is_declared_external_is_used_proven_told_and_left_there(there: Pla
     assert f"error: registry (https://{REGISTRY}:5000) does not answer" in ran.told, ran.told[-2000:]
     with serving(there, registry(there, folder, "another one")):
         ran = there.paver("apply", "--yes", code=1)
-        assert "the credentials are wrong or expired" in ran.told
+        assert "refuses the login of robot" in ran.told
         assert "compare secret:robot with what is set there" in ran.told
     with serving(there, registry(there, folder, PASSWORD)):
         there.paver("apply", "--yes")

@@ -59,6 +59,7 @@ def left(root: Path, folder: Path, defaults: str, stop: str, argv: Sequence[str]
 
 
 def _inside(stop: str, argv: list[str]) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
     os.setgroups([])
     os.setresgid(ACCOUNT, ACCOUNT, ACCOUNT)
     os.setresuid(ACCOUNT, ACCOUNT, ACCOUNT)
