@@ -197,13 +197,17 @@ class VsphereReader:
         result = self._guard(method, lambda: soap_types.method(bound, method)(**arguments))
         return self._finished(result, method) if method.endswith("_Task") else result
 
-    def datastore_get(self, datastore: str, path: str) -> bytes | None:
-        """Returns the bytes of a host's `[datastore] path`, None if it is not there. Kept until the next write or `forget`."""
+    def datastore_get(self, datastore: str, path: str, *, fresh: bool = False) -> bytes | None:
+        """Returns the bytes of a host's `[datastore] path`, None if it is not there.
+
+        Kept until the next write or `forget`; with `fresh` the host is asked whatever was kept.
+        """
         link, datacenter = self._link, folder.ESX_DATACENTER
-        return link.snapshot.file(
-            (datastore, path, datacenter),
-            lambda: folder.get(link.route, link.stub.lent, link.session.cookie, datastore, path, datacenter),
-        )
+
+        def get() -> bytes | None:
+            return folder.get(link.route, link.stub.lent, link.session.cookie, datastore, path, datacenter)
+
+        return get() if fresh else link.snapshot.file((datastore, path, datacenter), get)
 
     def datastore_size(self, datastore: str, path: str) -> int | None:
         """Returns the size of a host's `[datastore] path` in bytes, None if it is not there."""

@@ -144,10 +144,8 @@ class Session:
         key, name, edition = self._host.licence
         return [SimpleNamespace(licenseKey=key, name=name, editionKey=edition)]
 
-    def forget(self) -> None:
-        pass
-
-    def datastore_get(self, datastore: str, path: str) -> bytes | None:
+    def datastore_get(self, datastore: str, path: str, *, fresh: bool = False) -> bytes | None:
+        del fresh  # nothing is kept here
         assert datastore == "datastore1"
         return self._host.files.get(path)
 

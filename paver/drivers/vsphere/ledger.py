@@ -263,8 +263,7 @@ def note(
 def _now(world: Writer, at: Endpoint[Any, Any], book: Ledger) -> Ledger:
     """Returns the ledger as it is at this moment, whatever was read of it before; `book` where the file is not there."""
     session, name = world.session(at), path(world.site, at)
-    session.forget()
-    data = session.datastore_get(book.datastore, name) if book.datastore else None
+    data = session.datastore_get(book.datastore, name, fresh=True) if book.datastore else None
     if data is None:
         return book
     return _as_named_now(world, loads(data, datastore=book.datastore, where=f"{session.name}: {name}"))
