@@ -13,13 +13,12 @@ import dataclasses
 import hashlib
 import operator
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from paver.errors import BadInput, PaverError, naming
-from paver.image import iso9660, published
+from paver.errors import BadInput, naming
+from paver.image import host, iso9660, published
 from paver.ovf import vmdk
 from paver.ovf.write import replacing
 from paver.signing import canonical, ssh
@@ -93,7 +92,7 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
         into = stack.enter_context(replacing(out))
         raw = out.suffix.lower() == ".iso"
         if raw:  # What a VMDK takes of it nobody knows before.
-            _require_room(out.parent, planned.size)
+            host.require_room(out.parent, planned.size, what="the disk of artefacts", variable="--out")
         pieces = _pieces(planned, [file for _, file in opened], found, sign, tell)
         if raw:
             into.writelines(pieces)
@@ -105,15 +104,6 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
         artefacts=tuple(found),
         signer="" if sign is None else ssh.fingerprint(ssh.public(sign)),
     )
-
-
-def _require_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise PaverError(
-            f"{free / 1e9:.1f} GB are free at {folder}, and the disk takes {needed / 1e9:.1f} GB",
-            do="make room, or name another place with --out",
-        )
 
 
 def check(disk: Path, keys: Sequence[str] = (), tell: Callable[[int, int], None] = lambda *_: None) -> Disk:
