@@ -35,7 +35,7 @@ from paver.transport.machine import CommandError, MachineConnection, MachineConn
 from paver.transport.shell import LocalShell
 from paver.transport.ssh import HostKeyError, SshShell
 from paver.transport.tunnel import ConnectProxy
-from tests.support.process import gone
+from tests.support.process import Unheard, gone
 
 pytestmark = pytest.mark.lab
 
@@ -296,20 +296,12 @@ def test_a_command_that_never_ends_is_given_up(writer: MachineWriter) -> None:
 def test_a_command_that_nobody_waits_for_any_more_is_ended_with_all_that_it_started(
     writer: MachineWriter, obeys: str
 ) -> None:
-    told = b""
-
-    def unheard(piece: bytes) -> None:
-        nonlocal told
-        told += piece
-        if told.endswith(b"\n"):
-            raise KeyError
-
+    unheard = Unheard()
     started = f"{obeys}setsid sleep 60 & echo $$ $!; wait; sleep 60"
     with pytest.raises(KeyError):
         writer.run(["sh", "-c", started], on_output=unheard)
-    pids = [int(pid) for pid in told.split()]
-    assert len(pids) == 2
-    until(lambda: all(gone(pid) for pid in pids))
+    assert len(unheard.pids) == 2
+    until(lambda: all(gone(pid) for pid in unheard.pids))
 
 
 def test_the_end_of_a_command_is_told_by_the_kernel_and_not_looked_for(

@@ -12,7 +12,7 @@ import pytest
 from paver.errors import PaverError
 from paver.transport.shell import LocalShell
 from tests.support import real_sudo
-from tests.support.process import gone
+from tests.support.process import Unheard, gone
 from tests.support.raised import until
 
 
@@ -32,18 +32,11 @@ def test_what_real_sudo_made_root_is_ended_with_all_that_it_started(
 
 
 def test_what_a_command_put_into_a_session_of_its_own_is_ended_with_it() -> None:
-    told = b""
-
-    def unheard(piece: bytes) -> None:
-        nonlocal told
-        told += piece
-        if told.endswith(b"\n"):
-            raise KeyError
-
+    unheard = Unheard()
     script = "setsid sh -c 'sleep 60 & echo $$ $!; wait' & wait"
     with pytest.raises(KeyError):
         LocalShell("here").run(["sh", "-c", script], timeout=60, on_output=unheard)
-    assert all(gone(pid) for pid in map(int, told.split()))
+    assert all(gone(pid) for pid in unheard.pids)
 
 
 def test_what_a_command_left_behind_holds_nobody_and_goes_on() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from paver.lab import cache, debian
 from paver.transport.shell import LocalShell
-from tests.support.process import gone
+from tests.support.process import Unheard, gone
 
 ACCOUNT = 1002
 
@@ -58,27 +58,21 @@ def left(root: Path, folder: Path, defaults: str, stop: str, argv: Sequence[str]
     return found
 
 
+class _Interrupted(Unheard):
+    def give_up(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def _inside(stop: str, argv: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
     os.setgroups([])
     os.setresgid(ACCOUNT, ACCOUNT, ACCOUNT)
     os.setresuid(ACCOUNT, ACCOUNT, ACCOUNT)
-    told = b""
-
-    def take(piece: bytes) -> None:
-        nonlocal told
-        told += piece
-        if not told.endswith(b"\n"):
-            return
-        if stop == "Ctrl-C":
-            os.kill(os.getpid(), signal.SIGINT)
-        else:
-            raise KeyError
-
+    take = _Interrupted() if stop == "Ctrl-C" else Unheard()
     try:
         LocalShell("here").run(argv, timeout=60, on_output=take)
     except (KeyboardInterrupt, KeyError):
-        still = [pid for pid in map(int, told.split()) if not gone(pid)]
+        still = [pid for pid in take.pids if not gone(pid)]
     json.dump(still, sys.stdout)
     sys.stdout.flush()
     if still:

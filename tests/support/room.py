@@ -8,12 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paver.appliance import render
+from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import PaverError
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 MAC = "00:50:56:01:02:03"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBb+PEF63WNwdmjQLMVhWUL5wGage0txb+uhUMGTXBUU"
 FINGERPRINT = "SHA256:xtNOcIQ/w/WhOPfU0IlTuPKXKZwjEyH8VdTcfr/ekLk"
+WISH = first_boot.FirstBoot(
+    hostname="jumpbox",
+    domain="north.example",
+    user="paver",
+    keys=(HOST_KEY,),
+    address="10.20.0.10",
+    prefix=24,
+    gateway="10.20.0.1",
+    dns=("10.20.0.5",),
+    mac=MAC,
+)
+"""A first boot as paver's own phase tells it to a machine with that card."""
 
 
 @dataclasses.dataclass

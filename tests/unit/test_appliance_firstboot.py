@@ -21,17 +21,6 @@ from tests.support import room
 from tests.support.room import Room
 
 GIB = 2**30
-WISH = first_boot.FirstBoot(
-    hostname="jumpbox",
-    domain="north.example",
-    user="paver",
-    keys=(room.HOST_KEY,),
-    address="10.20.0.10",
-    prefix=24,
-    gateway="10.20.0.1",
-    dns=("10.20.0.5",),
-    mac=room.MAC,
-)
 
 
 SET_UP = mark.Mark(
@@ -57,7 +46,7 @@ def encoded(text: str) -> str:
 
 def test_with_the_main_jobs_guestinfo_no_form_opens_and_the_mark_says_the_way(tmp_path: Path) -> None:
     made = room.make(tmp_path, vmware=True, cloud="vmware")
-    told = first_boot.guestinfo(WISH)
+    told = first_boot.guestinfo(room.WISH)
     made.guestinfo |= told
     said, form = firstboot.boot(made.root, made.run)
     assert (said, form) == ([], [])
@@ -126,7 +115,7 @@ def test_data_that_only_look_like_pavers_own_are_cleared_too(
     tmp_path: Path, key: str, more: dict[str, Any]
 ) -> None:
     made = room.make(tmp_path, vmware=True, cloud="vmware")
-    made.guestinfo |= first_boot.guestinfo(WISH)
+    made.guestinfo |= first_boot.guestinfo(room.WISH)
     document = json.loads(first_boot.decoded(made.guestinfo[key]).removeprefix("#cloud-config\n"))
     head = "#cloud-config\n" if key == first_boot.USERDATA else ""
     made.guestinfo[key] = encoded(head + json.dumps({**document, **more}))

@@ -54,18 +54,7 @@ def test_every_guestinfo_key_that_is_read_or_written_is_listed_and_no_other(tmp_
 
 
 def test_what_pavers_own_phase_writes_is_among_what_the_machine_reads() -> None:
-    wish = first_boot.FirstBoot(
-        hostname="jumpbox",
-        domain="north.example",
-        user="paver",
-        keys=(room.HOST_KEY,),
-        address="10.20.0.10",
-        prefix=24,
-        gateway="10.20.0.1",
-        dns=("10.20.0.5",),
-        mac=room.MAC,
-    )
-    written = {key.removeprefix("guestinfo.") for key in first_boot.guestinfo(wish)}
+    written = {key.removeprefix("guestinfo.") for key in first_boot.guestinfo(room.WISH)}
     assert written
     assert written <= documented_keys()
 
