@@ -447,6 +447,16 @@ def test_files_of_a_datastore_are_written_read_and_deleted(writer: VsphereWriter
     assert writer.datastore_size("datastore1", "paver/led ger.json") is None
 
 
+def test_a_file_that_another_writes_is_seen_where_the_host_is_asked_anew(
+    writer: VsphereWriter, esx: Esx
+) -> None:
+    writer.datastore_put("datastore1", "one", b"ours")
+    assert writer.datastore_get("datastore1", "one") == b"ours"
+    (esx.folder / "datastore1/one").write_bytes(b"another's")
+    assert writer.datastore_get("datastore1", "one") == b"ours"
+    assert writer.datastore_get("datastore1", "one", fresh=True) == b"another's"
+
+
 def test_a_task_is_waited_for_and_returns_its_result(writer: VsphereWriter) -> None:
     vm = create_vm(writer, "one")
     assert writer.value(vm, "name") == "one"
