@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +60,7 @@ def _files(name: str, folder: Path) -> dict[str, str]:
 
 def _listed(name: str, folder: Path) -> Iterator[tuple[str, str]]:
     """Yields every file with its content and the time of its last change: writing the same again is writing."""
-    for path in sorted(folder.rglob("*")):
+    for path in _below(folder):
         title = f"{name}/{path.relative_to(folder)}"
         if BY_ITSELF.search(title):
             continue
@@ -71,3 +72,9 @@ def _listed(name: str, folder: Path) -> Iterator[tuple[str, str]]:
             continue
         when = status.st_mtime_ns if is_file else 0
         yield title, f"{status.st_mode:o} {when} {content}"
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yields all that lies in a folder, at any depth; `rglob` ends where a folder goes meanwhile, as the real MinIO's do."""
+    for above, folders, files in os.walk(folder):
+        yield from (Path(above, name) for name in (*folders, *files))
