@@ -8,6 +8,7 @@ since values may be secrets.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from typing import NoReturn, TypeAlias
@@ -36,10 +37,9 @@ def dumps(value: object) -> bytes:
     Raises:
         CanonicalError: a type, an integer, a string or a depth that has no canonical form.
     """
-    text = json.dumps(
-        _ordered(value, "$", 0), ensure_ascii=False, separators=(",", ":"), check_circular=False
-    )
-    return text.encode()
+    if _is_plain(value, 0):
+        return _SORTING.encode(value).encode()
+    return _KEEPING.encode(_ordered(value, "$", 0)).encode()
 
 
 def loads(data: bytes | str, *, max_bytes: int = MAX_BYTES) -> Json:
@@ -71,6 +71,37 @@ def loads_exact(data: bytes) -> Json:
 def digest(value: object) -> str:
     """Returns the SHA-256 of the canonical encoding, in lower-case hex."""
     return hashlib.sha256(dumps(value)).hexdigest()
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Tells at a glance whether `value` is sound and has ASCII keys only: nearly everything, many times a second."""
+    if type(value) is str:
+        return value.isascii() or _is_encodable(value)
+    if type(value) is int:
+        return -MAX_INTEGER <= value <= MAX_INTEGER
+    if type(value) is dict:
+        if depth == MAX_DEPTH:
+            return False
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or not _is_plain(item, depth + 1):
+                return False
+        return True
+    if type(value) is list or type(value) is tuple:
+        if depth == MAX_DEPTH:
+            return False
+        for item in value:  # noqa: SIM110 - a generator costs as much as what it looks at
+            if not _is_plain(item, depth + 1):
+                return False
+        return True
+    return value is None or type(value) is bool
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _ordered(value: object, place: str, depth: int) -> Json:
@@ -106,12 +137,9 @@ def _utf16(key: str) -> bytes:
 
 
 def _text(value: str, place: str) -> str:
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            # `from None`: the codec's error carries the whole string, which may be a secret.
-            raise CanonicalError(f"{place}: a string has a lone surrogate") from None
+    # Told apart from the codec's error, which carries the whole string: that may be a secret.
+    if not value.isascii() and not _is_encodable(value):
+        raise CanonicalError(f"{place}: a string has a lone surrogate")
     return value
 
 
@@ -167,6 +195,12 @@ def _bounded(digits: str) -> int:
     return int(digits)
 
 
+_encoder = functools.partial(
+    json.JSONEncoder, ensure_ascii=False, separators=(",", ":"), check_circular=False
+)
+_KEEPING = _encoder()
+# By code points: of keys that are all ASCII that is the order by UTF-16 code units too.
+_SORTING = _encoder(sort_keys=True)
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_pairs, parse_float=_no_float, parse_constant=_no_constant, parse_int=_bounded
 )
