@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -73,6 +74,9 @@ type closer interface{ Close() }
 
 // serve runs until it is told to end, and says "ready" when it answers.
 func serve(mode, path string, refuse *refusals.Switches, out io.Writer) error {
+	// It holds little, and makes and drops much: with the default it collects garbage
+	// for a tenth of its time.
+	debug.SetGCPercent(400)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	server, err := start(mode, path, refuse)
