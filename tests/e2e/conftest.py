@@ -1,5 +1,7 @@
 """One lab for the whole life of a site: every test names the stage that it needs, and stages only go forward.
 
+Rotations lead a site of their own, beside the others'.
+
 For whoever writes such tests, `PAVER_TEST_LAB=DIR` keeps lab and stage in DIR from one run of pytest to the next.
 """
 
@@ -7,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,20 +87,30 @@ class Life:
 
 
 @pytest.fixture(scope="session")
-def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    """The demo's lab, raised, and the demo's site in it."""
+def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Life]]:
+    """Raises the demo's lab, with the demo's site in it, for each name once."""
     tools = dict(system.provide(system.survey(needs=(*system.NEEDS, *system.NFS))))
     built = dict(build.build([*programs.required(None), "nfsd"]))
     named = os.environ.get("PAVER_TEST_LAB")
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        # Workers that share it out would each lead a site of their own, and find nothing where others left it.
-        (tmp_path_factory.getbasetemp().parent / "one-life").touch(exist_ok=False)
-    if named is None:
-        with place(tmp_path_factory.mktemp("life"), built, tools, nfs=True) as made:
-            yield Life(made, made.inventory())
-        return
-    folder = Path(named).absolute()
+    with contextlib.ExitStack() as raised:
+
+        @functools.cache
+        def raise_(name: str) -> Life:
+            if "PYTEST_XDIST_WORKER" in os.environ:
+                # Workers that share it out would each lead a site of their own, and find nothing where others left it.
+                (tmp_path_factory.getbasetemp().parent / name).touch(exist_ok=False)
+            if named is None:
+                made = raised.enter_context(place(tmp_path_factory.mktemp(name), built, tools, nfs=True))
+                return Life(made, made.inventory())
+            return raised.enter_context(_kept(Path(named).absolute() / name, built, tools))
+
+        yield raise_
+
+
+@contextlib.contextmanager
+def _kept(folder: Path, built: dict[str, Path], tools: dict[str, Path]) -> Iterator[Life]:
     up = raising.find(folder / "lab")
+    folder.mkdir(parents=True, exist_ok=True)
     with place(folder, built, tools, stays=True, nfs=True) as made:
         kept = folder / "life.json"
         known = (
@@ -106,6 +119,13 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         found = Life(made, **known, kept=kept)
         found.remember()
         yield found
+
+
+@pytest.fixture(scope="module")
+def life(request: pytest.FixtureRequest, lives: Callable[[str], Life]) -> Life:
+    """The site that the module's tests lead through its life."""
+    name: str = getattr(request.module, "LIFE", "life")
+    return lives(name)
 
 
 @pytest.fixture

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from paver.runs import newest
+from tests.e2e.test_secrets_are_nowhere import LISTED, THEIR_OWN
+from tests.support import scan
 from tests.support.place import Place
 
 pytestmark = pytest.mark.lab
 
+LIFE = "rotation"
 DEPLOYED = {
     "object-store-root": (
         "bosh.deployment:object-store",
@@ -142,3 +145,9 @@ def test_another_authority_for_agents_is_brought_to_the_director_and_all_that_it
     finished.paver("apply", "--yes")
     assert finished.pending() == {}
     finished.paver("verify")
+
+
+def test_no_secret_of_before_or_after_stands_outside_of_the_listed_places(finished: Place) -> None:
+    patterns = scan.Patterns(scan.secrets(finished.sealed, finished.folder / "site.key"))
+    assert patterns.files(finished.folder) == {}
+    assert patterns.files(finished.lab.folder, without=[*LISTED, *THEIR_OWN]) == {}

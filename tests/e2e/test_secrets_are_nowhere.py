@@ -22,7 +22,7 @@ LISTED = (
     # The director's VM and the services' VMs: what BOSH and its agent render there.
     r"/machines/[^/]+/(settings\.json$|vcap/jobs/)",
     # The object store's disk: MinIO has no key server here that would encrypt its accounts.
-    r"/BOSH_Disks/[^/]+/minio-server/\.minio\.sys/config/iam/users/",
+    r"/BOSH_Disks/[^/]+/minio-server/\.minio\.sys/(config/iam/users|tmp/\.trash)/",
 )
 """Places of SECURITY.md's table that are files of the lab's machines."""
 THEIR_OWN = (
@@ -37,7 +37,7 @@ SERVER = rb"(setpriv\0--pdeathsig\0KILL\0--\0)?[^\0]*/minio\0server\0"
 """On its own VM, where BOSH's process manager gives it its own password in its environment, and starts it by `setpriv`."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def patterns(life: Life) -> scan.Patterns:
     """All forms of all secrets of the finished site."""
     place = life.reach("finished")
