@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from paver.errors import BadInput, Refused, Unobservable
 from paver.transport import dial, ending, lean
+from paver.transport.logins import LoginError
 from paver.transport.shell import Input, Output, Ran, late, quoted
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def connect(
         timeout: seconds until the login is done.
 
     Raises:
-        Unobservable: if nothing answers or the login is refused.
+        Unobservable: if nothing answers.
+        LoginError: if the login is refused.
         HostKeyError: if the host key is another one.
     """
     lean.load("paramiko")
@@ -144,10 +146,11 @@ def connect(
         ) from None
     except paramiko.AuthenticationException as error:
         client.close()
-        raise Unobservable(
+        raise LoginError(
             f"{name} ({address}) refuses the SSH login of {user}",
             why=str(error),
-            do="check that the key belongs to the account",
+            do="check that the key belongs to the account. Of a machine that paver made from elsewhere, the sealed store there "
+            "has the key: copy that store here, with its key, or name the copy with --sealed",
         ) from None
     except (paramiko.SSHException, OSError, EOFError) as error:
         client.close()
