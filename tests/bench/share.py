@@ -56,8 +56,15 @@ class Share:
 
 
 def share(run: Path, lab: Path) -> Share:
-    """Returns paver's share of a run."""
+    """Returns paver's share of a run.
+
+    Raises:
+        ValueError: if nothing was done in it.
+    """
     events = sorted(_events(run))
+    if len(events) < 2:
+        msg = f"{run}: its journal has {len(events)} lines; nothing was done in this run"
+        raise ValueError(msg)
     begin, end = events[0][0], events[-1][0]
     gaps = list(_free(begin, end, _busy(lab)))
     told = [
@@ -137,7 +144,10 @@ def main() -> int:
     parser.add_argument("lab", type=Path, help="the lab's folder")
     parser.add_argument("--json", action="store_true", help="print the figure as JSON")
     arguments = parser.parse_args()
-    found = share(arguments.run, arguments.lab)
+    try:
+        found = share(arguments.run, arguments.lab)
+    except ValueError as error:
+        parser.error(str(error))
     if arguments.json:
         sys.stdout.write(json.dumps(found.row().document(), indent=1) + "\n")
         return 0

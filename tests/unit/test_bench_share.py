@@ -70,3 +70,9 @@ def test_pavers_own_run_on_the_jumpbox_is_pavers(run: Path, lab: Path) -> None:
     touched(job / "pid", 1)
     touched(job / "exit.json", 9)
     assert share.share(run, lab).own == 10
+
+
+def test_a_run_in_which_nothing_was_done_is_refused(tmp_path: Path, lab: Path) -> None:
+    (tmp_path / "journal.jsonl").write_text(json.dumps({"event": "opened", "time": at(0)}) + "\n")
+    with pytest.raises(ValueError, match="nothing was done"):
+        share.share(tmp_path, lab)
