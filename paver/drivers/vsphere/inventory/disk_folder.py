@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 from paver.driver import Facts, PaverError, Reader, Refused, ResourceId, Writer
 from paver.drivers.vsphere.inventory import attributes, datacenter, stores
 from paver.drivers.vsphere.inventory.entity import Found, declared, same
-from paver.drivers.vsphere.inventory.noted import Noted, Seen, key_of
+from paver.drivers.vsphere.inventory.noted import Noted, Removal, Seen, key_of
 from paver.transport.vsphere import VsphereFault, describe
 
 _HIDDEN = ("HostNotConnected", "HostCommunication", "InvalidState")
@@ -85,8 +86,8 @@ class DiskFolder(Noted[DiskFolderFacts]):
                 session.datastore_mkdir(store.values["name"], path, found.ref)
 
     @classmethod
-    def remove(cls, session: Any, address: Mapping[str, str]) -> None:
-        """Removes the directory, from all datastores or from none.
+    def removing(cls, session: Any, address: Mapping[str, str]) -> list[Removal]:
+        """Returns what removes the directory, from all datastores or from none.
 
         Raises:
             Refused: if something lies in it.
@@ -112,8 +113,7 @@ class DiskFolder(Noted[DiskFolderFacts]):
                 )
             if inside is not None:
                 empty.append(name)
-        for name in empty:
-            session.datastore_delete(name, path, place)
+        return [functools.partial(session.datastore_delete, name, path, place) for name in empty]
 
 
 def _seen(

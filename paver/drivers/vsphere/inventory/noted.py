@@ -7,7 +7,7 @@ is one begun: it shows as incomplete, so that the next run makes it, or destroy 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from paver.driver import Endpoint, Facts, Mark, Reader, Resource, ResourceId, Writer
@@ -15,6 +15,7 @@ from paver.drivers.vsphere.inventory import attributes
 from paver.transport.vsphere import VsphereFault
 
 F = TypeVar("F", bound=Facts)
+Removal = Callable[[], object]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +49,12 @@ class Noted(Resource[F]):
         raise NotImplementedError
 
     @classmethod
-    def remove(cls, session: Any, address: Mapping[str, str]) -> None:
-        """Removes the thing."""
+    def removing(cls, session: Any, address: Mapping[str, str]) -> list[Removal]:
+        """Returns the writes that remove the thing, each to be called; nothing is written before all are known.
+
+        Raises:
+            Refused: if it must not be removed.
+        """
         raise NotImplementedError
 
     def seen(self, world: Reader, session: Any) -> Seen | None:
@@ -102,11 +107,19 @@ class Noted(Resource[F]):
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: F) -> None:
-        """Removes the thing, then its entry."""
+        """Removes the thing, then its entry.
+
+        Where that takes several writes it is begun first: after one of them it is not what the plan saw, and only of what is
+        begun does the engine know that it was paver itself.
+        """
         session = world.writing(at)
-        if facts.address:
-            cls.remove(session, facts.address)
-        attributes.strike(session, world.mark(complete=False).id)
+        begun = world.mark(complete=False)
+        writes = cls.removing(session, facts.address) if facts.address else []
+        if len(writes) > 1:
+            attributes.note(session, begun)
+        for write in writes:
+            write()
+        attributes.strike(session, begun.id)
 
 
 def key_of(id_: ResourceId) -> str:

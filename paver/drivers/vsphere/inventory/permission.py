@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 from paver.driver import Facts, PaverError, Reader, ResourceId, Writer
 from paver.drivers.vsphere.inventory import datacenter, role, stores
 from paver.drivers.vsphere.inventory.entity import declared
-from paver.drivers.vsphere.inventory.noted import Noted, Seen, key_of
+from paver.drivers.vsphere.inventory.noted import Noted, Removal, Seen, key_of
 from paver.transport.vsphere import describe, new
 
 
@@ -104,17 +105,20 @@ class Permission(Noted[PermissionFacts]):
             )
 
     @classmethod
-    def remove(cls, session: Any, address: Mapping[str, str]) -> None:
-        """Takes the permission away."""
-        for entity in address["entity"].split():
-            type_name, _, moid = entity.partition(":")
-            session.call(
+    def removing(cls, session: Any, address: Mapping[str, str]) -> list[Removal]:
+        """Returns what takes the permission away, from one object after the other."""
+        entities = [entity.partition(":") for entity in address["entity"].split()]
+        return [
+            functools.partial(
+                session.call,
                 session.content.authorizationManager,
                 "RemoveEntityPermission",
                 entity=session.ref(type_name, moid),
                 user=address["principal"],
                 isGroup=False,
             )
+            for type_name, _, moid in entities
+        ]
 
     def says(self) -> str:
         """Returns what a plan shows."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 from paver.driver import Facts, Reader, ResourceId, Writer
 from paver.drivers.vsphere.inventory import privileges
 from paver.drivers.vsphere.inventory.entity import declared
-from paver.drivers.vsphere.inventory.noted import Noted, Seen, key_of
+from paver.drivers.vsphere.inventory.noted import Noted, Removal, Seen, key_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,10 +61,14 @@ class Role(Noted[RoleFacts]):
             session.call(manager, "UpdateAuthorizationRole", roleId=role, newName=called, privIds=granted)
 
     @classmethod
-    def remove(cls, session: Any, address: Mapping[str, str]) -> None:
-        """Removes the role; vCenter refuses while somebody else grants it."""
-        manager = session.content.authorizationManager
-        session.call(manager, "RemoveAuthorizationRole", roleId=int(address["role"]), failIfUsed=True)
+    def removing(cls, session: Any, address: Mapping[str, str]) -> list[Removal]:
+        """Returns what removes the role; vCenter refuses while somebody else grants it."""
+        manager, number = session.content.authorizationManager, int(address["role"])
+        return [
+            functools.partial(
+                session.call, manager, "RemoveAuthorizationRole", roleId=number, failIfUsed=True
+            )
+        ]
 
     def says(self) -> str:
         """Returns what a plan shows."""
