@@ -1,7 +1,7 @@
 """YAML text to a tree with marks, by rules that surprise nobody.
 
-PyYAML's scanner and parser do the reading; the tree is built here from its events, so that limits hold while
-reading, before anything is expanded. What differs from `yaml.safe_load`:
+libyaml's parser does the reading, or PyYAML's own where they differ; the tree is built here from its events, so that limits
+hold while reading, before anything is expanded. What differs from `yaml.safe_load`:
 
 - Scalars follow the core schema of YAML 1.2 where people agree on it: `true`, `false`, `null`, decimal whole
   numbers. `no`, `on`, `0123`, `1:30`, `8.0`, `2026-01-01` are text.
@@ -22,8 +22,10 @@ from paver.sitefile import decode, tree
 from paver.sitefile.diagnostic import SiteErrors
 from paver.sitefile.source import Source
 
-# libyaml where PyYAML has it: a twentieth of the time. Its words for what is wrong are not those that are told.
-_FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# libyaml where PyYAML has it: a tenth of the time. Its words for what is wrong are not those that are told.
+FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+OTHERWISE = re.compile(r"[\t\ufeff?!]|[|>][-+0-9]*#")
+"""What libyaml takes in more places than PyYAML, or reads as something else."""
 
 MAX_DEPTH = 32
 MAX_NODES = 50_000
@@ -97,16 +99,31 @@ def parse(data: bytes | str, file: str) -> Source:
     text = decode.decode(data, file)
     source = Source(file, text)
     try:
-        builder, root = _built(source, _FAST)
-    except yaml.YAMLError:
-        try:
-            builder, root = _built(source, yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            _refuse_yaml(source, error)
+        builder, root = _built(source, yaml.SafeLoader if OTHERWISE.search(text) else FAST)
+    except (yaml.YAMLError, ValueError):
+        builder, root = _in_words(source)
     found = Source(file, text, root)
     if builder.found:
         raise SiteErrors([found.marked(mark, message, advice) for mark, message, advice in builder.found])
     return found
+
+
+def _in_words(source: Source) -> tuple[_Builder, tree.Node]:
+    """Reads by PyYAML's own parser, whose words are known here, what was not understood.
+
+    Raises:
+        SiteErrors: it is not understood by that one either.
+    """
+    try:
+        return _built(source, yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        _refuse_yaml(source, error)
+    except ValueError:
+        # Of an escape that is no character it says nothing more; libyaml says where it stands.
+        try:
+            return _built(source, FAST)
+        except yaml.MarkedYAMLError as error:
+            _refuse_yaml(source, error)
 
 
 def _built(source: Source, loader: Any) -> tuple[_Builder, tree.Node]:

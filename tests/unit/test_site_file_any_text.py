@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import settings as rounds
 from hypothesis import strategies as st
@@ -186,3 +187,35 @@ def test_three_hundred_hosts_are_one_line_each() -> None:
     text = GOOD.replace("  vcenter:\n", hosts + "  vcenter:\n", 1).replace("10.20.0.0/24", "10.20.0.0/16")
     site = load.loads(text, {"vsphere": Vsphere()}, file="site.yml", folder=pathlib.Path("/site"))
     assert len(settings.of(site).hosts) == 302
+
+
+def _read(text: str) -> object:
+    try:
+        return _plain(parse.parse(text, "site.yml").root)
+    except SiteErrors as error:
+        return error.diagnostics
+
+
+def _plain(node: tree.Node | None) -> object:
+    """Values and places, but where lists, maps and nothing end: the parsers see that a column apart."""
+    if isinstance(node, tree.MapNode):
+        return {(key, node.keys[key]): _plain(value) for key, value in node.entries.items()}
+    if isinstance(node, tree.ListNode):
+        return [_plain(item) for item in node.items]
+    return None if node is None or node.value is None else node
+
+
+@given(
+    st.text(st.sampled_from("ab0: -?,[]{}#&*!|>'\"%@`~\\\t\r\n\ufeff\u0085\u2028äB\U0001f600"), max_size=24)
+)
+@rounds(max_examples=400)
+def test_both_parsers_read_the_same_or_tell_the_same(text: str) -> None:
+    read = _read(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parse, "FAST", yaml.SafeLoader)
+        assert _read(text) == read
+
+
+def test_an_escape_that_is_no_character_is_told_with_its_place() -> None:
+    (found,) = findings('name: "\\U00110000"\n')
+    assert (found.line, found.message[:9]) == (1, "not YAML:")
