@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from paver.errors import BadInput, Refused, Unobservable
 from paver.transport import dial, ending, lean
-from paver.transport.logins import LoginError
 from paver.transport.shell import Input, Output, Ran, late, quoted
 
 if TYPE_CHECKING:
@@ -36,6 +35,12 @@ _CHANNELS = 8
 # for, and one with input reads on to its end (but not through what is left of a long transfer that failed).
 _WITHOUT_INPUT = " </dev/null"
 _WITH_INPUT = "; code=$?; head -c 1048576 >/dev/null; exit $code"
+
+
+_ELSEWHERE = (
+    "of a machine that paver made from another station, the sealed store there has it: copy that store here, or name the "
+    "copy with --sealed"
+)
 
 
 class HostKeyError(Refused):
@@ -99,8 +104,7 @@ def connect(
         timeout: seconds until the login is done.
 
     Raises:
-        Unobservable: if nothing answers.
-        LoginError: if the login is refused.
+        Unobservable: if nothing answers or the login is refused.
         HostKeyError: if the host key is another one.
     """
     lean.load("paramiko")
@@ -146,11 +150,10 @@ def connect(
         ) from None
     except paramiko.AuthenticationException as error:
         client.close()
-        raise LoginError(
+        raise Unobservable(
             f"{name} ({address}) refuses the SSH login of {user}",
             why=str(error),
-            do="check that the key belongs to the account. Of a machine that paver made from elsewhere, the sealed store there "
-            "has the key: copy that store here, with its key, or name the copy with --sealed",
+            do="check that the key belongs to the account" + (f"; {_ELSEWHERE}" if key is not None else ""),
         ) from None
     except (paramiko.SSHException, OSError, EOFError) as error:
         client.close()

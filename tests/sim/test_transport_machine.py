@@ -31,7 +31,6 @@ from paver.lab import system
 from paver.transport import dial, job, job_runner, transfer
 from paver.transport import machine as machines
 from paver.transport.context import Retry, Station, Wire
-from paver.transport.logins import LoginError
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
 from paver.transport.shell import LocalShell
 from paver.transport.ssh import HostKeyError, SshShell
@@ -448,7 +447,7 @@ def test_the_tunnel_serves_nobody_else(server: Server, monkeypatch: pytest.Monke
 
 def test_a_wrong_key_and_a_dead_port_are_unobservable(server: Server) -> None:
     other = (server.folder / "other").read_text()
-    with pytest.raises(LoginError, match="refuses the SSH login"):
+    with pytest.raises(Unobservable, match="refuses the SSH login"):
         server.connector().connect(server.wire(reveal=lambda _: other))
     with pytest.raises(Unobservable, match="does not answer"):
         server.connector(port=free_port()).connect(server.wire())
