@@ -62,8 +62,8 @@ def share(run: Path, lab: Path) -> Share:
         ValueError: if nothing was done in it.
     """
     events = sorted(_events(run))
-    if len(events) < 2:
-        msg = f"{run}: its journal has {len(events)} lines; nothing was done in this run"
+    if not events or events[0][0] == events[-1][0]:
+        msg = f"{run}: from its first line to its last no time went by; nothing was done in this run"
         raise ValueError(msg)
     begin, end = events[0][0], events[-1][0]
     gaps = list(_free(begin, end, _busy(lab)))

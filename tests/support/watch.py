@@ -76,5 +76,10 @@ def _listed(name: str, folder: Path) -> Iterator[tuple[str, str]]:
 
 def _below(folder: Path) -> Iterator[Path]:
     """Yields all that lies in a folder, at any depth; `rglob` ends where a folder goes meanwhile, as the real MinIO's do."""
-    for above, folders, files in os.walk(folder):
+    for above, folders, files in os.walk(folder, onerror=_unless_gone):
         yield from (Path(above, name) for name in (*folders, *files))
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
