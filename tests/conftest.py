@@ -45,6 +45,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByLab:
     return ByLab(config, log)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    for file in OWN_LABS:
+        assert (config.rootpath / file).is_file(), f"{file} is gone: its lab would have no worker of its own"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the life first, so that its worker has run nothing else before it."""
     items.sort(key=lambda item: not is_of_the_life(item.nodeid))

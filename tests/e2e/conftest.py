@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -52,9 +51,10 @@ class Life:
     arguments: set[bytes] = dataclasses.field(default_factory=set)
     environments: dict[bytes, bytes] = dataclasses.field(default_factory=dict)
 
-    def reach(self, stage: str) -> Place:
-        """Leads the site to `stage`, if it is not there yet."""
-        for each in STAGES[STAGES.index(self.stage) + 1 : STAGES.index(stage) + 1]:
+    def reach(self, stage: str, *, stops: bool = True) -> Place:
+        """Leads the site to `stage`, if it is not there yet; with one command to the finished one, unless it `stops`."""
+        left = STAGES[STAGES.index(self.stage) + 1 : STAGES.index(stage) + 1]
+        for each in left if stops else [one for one in left if one not in PHASES]:
             with self.watched():
                 self._go(each)
             self.stage = each
@@ -93,12 +93,23 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     built = dict(build.build([*programs.required(None), "nfsd"]))
     named = os.environ.get("PAVER_TEST_LAB")
     with contextlib.ExitStack() as raised:
+        known: dict[str, Life | Exception] = {}
 
-        @functools.cache
         def raise_(name: str) -> Life:
+            if name not in known:
+                try:
+                    known[name] = led(name)
+                except Exception as error:  # noqa: BLE001 - told to each test that asks for it
+                    known[name] = error
+            found = known[name]
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        def led(name: str) -> Life:
             if "PYTEST_XDIST_WORKER" in os.environ:
                 # Workers that share it out would each lead a site of their own, and find nothing where others left it.
-                (tmp_path_factory.getbasetemp().parent / name).touch(exist_ok=False)
+                (tmp_path_factory.getbasetemp().parent / f"{name}-has-its-worker").touch(exist_ok=False)
             if named is None:
                 made = raised.enter_context(place(tmp_path_factory.mktemp(name), built, tools, nfs=True))
                 return Life(made, made.inventory())
@@ -147,9 +158,9 @@ def deeper(life: Life) -> Place:
 
 
 @pytest.fixture
-def finished(life: Life) -> Place:
+def finished(request: pytest.FixtureRequest, life: Life) -> Place:
     """Everything stands."""
-    return life.reach("finished")
+    return life.reach("finished", stops=not hasattr(request.module, "LIFE"))
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from paver.lab.standins import tarballs
 from paver.runs import newest
-from tests.e2e.test_secrets_are_nowhere import LISTED, THEIR_OWN
+from tests.e2e.conftest import Life
 from tests.support import scan
 from tests.support.place import Place
 
@@ -36,6 +38,20 @@ ADMINISTRATORS = {
     "uaa_admin_client_secret": "uaa-admin",
 }
 """By BUCC's own names."""
+
+
+@pytest.fixture(scope="module")
+def every() -> dict[str, str]:
+    """All secrets that the site has had, by name and version."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def sealed(life: Life, every: dict[str, str]) -> dict[str, str]:
+    """The same, those among them that stand in the sealed store before this test."""
+    if life.stage == "finished":
+        every |= scan.secrets(life.place.sealed, life.place.folder / "site.key")
+    return every
 
 
 def test_rotated_passwords_of_services_are_planned_and_brought_to_their_consumers(finished: Place) -> None:
@@ -147,7 +163,24 @@ def test_another_authority_for_agents_is_brought_to_the_director_and_all_that_it
     finished.paver("verify")
 
 
-def test_no_secret_of_before_or_after_stands_outside_of_the_listed_places(finished: Place) -> None:
-    patterns = scan.Patterns(scan.secrets(finished.sealed, finished.folder / "site.key"))
+def test_no_secret_of_before_or_after_stands_outside_of_the_listed_places_or_was_printed(
+    finished: Place, sealed: dict[str, str], tmp_path: Path
+) -> None:
+    patterns = scan.Patterns(sealed)
     assert patterns.files(finished.folder) == {}
-    assert patterns.files(finished.lab.folder, without=[*LISTED, *THEIR_OWN]) == {}
+    assert patterns.files(finished.lab.folder, without=[*scan.LISTED, scan.TRASH, *scan.THEIR_OWN]) == {}
+    assert finished.told
+    assert patterns.text("\n".join(finished.told).encode()) == set()
+    bundle = tmp_path / "bundle.tar.gz"
+    finished.paver("logs", "--out", str(bundle))
+    with tarfile.open(bundle) as archive:
+        tarballs.unpack(archive, tmp_path / "bundle")
+    assert patterns.files(tmp_path / "bundle") == {}
+
+
+def test_a_site_whose_secrets_were_rotated_is_destroyed_and_leaves_none_of_them(
+    destroyed: Place, sealed: dict[str, str]
+) -> None:
+    made = {name: value for name, value in sealed.items() if not name.startswith("esx-root")}
+    gone = scan.Patterns(made)
+    assert gone.files(destroyed.folder, destroyed.lab.folder) == {}

@@ -35,6 +35,24 @@ SETTLED = 20
 DOCUMENTS = frozenset({CREDENTIALS, "bucc-vars", "bucc-state"})
 PUBLIC = frozenset({"ca", "certificate", "public_key", "public_key_fingerprint", "username"})
 
+LISTED = (
+    # BUCC's own state and credentials: its CLI knows no other way.
+    r"/root/var/lib/paver/bucc/lab-north/state/(creds\.yml|state\.json)$",
+    # The director's VM and the services' VMs: what BOSH and its agent render there.
+    r"/machines/[^/]+/(settings\.json$|vcap/jobs/)",
+    # The object store's disk: MinIO has no key server here that would encrypt its accounts.
+    r"/BOSH_Disks/[^/]+/minio-server/\.minio\.sys/config/iam/users/",
+)
+"""Places of SECURITY.md's table that are files of the lab's machines."""
+THEIR_OWN = (
+    # A real host and a real vCenter know their own passwords as well, in a form that this lab does not imitate.
+    r"/lab/run/(config|esx)\.json$",
+    r"/machines/[^/]+/(guest-credentials|vcenter)\.json$",
+)
+"""What the lab's servers were raised with."""
+TRASH = r"/BOSH_Disks/[^/]+/minio-server/\.minio\.sys/tmp/\.trash/"
+"""Of SECURITY.md's table too: what MinIO replaced of its accounts, until it empties that, in some minutes."""
+
 
 def secrets(sealed: Path, key: Path) -> dict[str, str]:
     """Returns every secret value of a sealed store by name, those that BUCC made for itself among them."""
