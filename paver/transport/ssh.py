@@ -37,6 +37,8 @@ _WITHOUT_INPUT = " </dev/null"
 _WITH_INPUT = "; code=$?; head -c 1048576 >/dev/null; exit $code"
 
 
+# paramiko has no class of its own for these (auth_handler.py, wait_for_response).
+_HUNG_UP = ("Authentication timeout", "Authentication failed: transport shut down")
 _ELSEWHERE = (
     "of a machine that paver made from another station, the sealed store there has it: copy that store here, or name the "
     "copy with --sealed"
@@ -150,6 +152,12 @@ def connect(
         ) from None
     except paramiko.AuthenticationException as error:
         client.close()
+        if str(error).startswith(_HUNG_UP):
+            raise Unobservable(
+                f"{name} ({address}:{port}) hung up before it said whether {user} may log in",
+                why=str(error),
+                do="see whether its sshd was restarted or is overloaded, then run the same command again",
+            ) from error
         raise Unobservable(
             f"{name} ({address}) refuses the SSH login of {user}",
             why=str(error),

@@ -453,6 +453,21 @@ def test_a_wrong_key_and_a_dead_port_are_unobservable(server: Server) -> None:
         server.connector(port=free_port()).connect(server.wire())
 
 
+@pytest.mark.parametrize(
+    "said", ["Authentication timeout.", "Authentication failed: transport shut down or saw EOF"]
+)
+def test_a_server_that_hangs_up_on_a_login_has_refused_nothing(
+    server: Server, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    def hang_up(*_: object, sock: socket.socket, **__: object) -> None:
+        sock.close()
+        raise paramiko.AuthenticationException(said)
+
+    monkeypatch.setattr(paramiko.SSHClient, "connect", hang_up)
+    with pytest.raises(Unobservable, match="hung up before it said"):
+        server.connector().connect(server.wire())
+
+
 def test_a_machine_whose_sshd_is_not_there_for_a_moment_is_asked_again(server: Server) -> None:
     """As cloud-init's restart of it, on a machine that has just booted."""
     port, held = free_port(), contextlib.ExitStack()
