@@ -261,7 +261,12 @@ class Executor:
             if action is None or action.verb is not Verb.DELETE:
                 continue
             self._hands.connections.forget(action.endpoint)
-            if not standing(self._facts(action, None), self._graph.resources[holder]):
+            try:
+                facts = self._facts(action, None)
+            except Unobservable:
+                # It lies in another one of them itself.
+                continue
+            if not standing(facts, self._graph.resources[holder]):
                 self._lost.add(holder)
                 return True
         return False

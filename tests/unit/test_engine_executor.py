@@ -438,6 +438,27 @@ def test_what_does_not_answer_is_gone_only_with_what_the_plan_took_away_before_i
         assert "rack" in things(room, "a")
 
 
+def test_what_lies_two_deep_in_what_the_plan_took_away_is_gone_as_well(tmp_path: Path, room: Path) -> None:
+    """Whoever asks what is between them gets no answer either."""
+    paved = wish(room, shelves={"b": {"box": 1}, "c": {"x": 1}, "m": {"rack": 1}})
+    box, inner, rack = sorted(paved.resources, key=lambda one: "bcm".index(one.at.name[-1]))
+    box = dataclasses.replace(box, at=dataclasses.replace(box.at, provider=rack.id))
+    inner = dataclasses.replace(inner, at=dataclasses.replace(inner.at, provider=box.id))
+    shelves = {box.at.name: f"{room}/rack/b", inner.at.name: f"{room}/rack/c"}
+    connectors = {**paved.connectors, **{name: memory.Shelf(path) for name, path in shelves.items()}}
+    paved = dataclasses.replace(paved, resources=(rack, box, inner), connectors=connectors)
+    (room / "rack").mkdir()
+    engine = Engine(tmp_path)
+    engine.apply(paved)
+    leaving = engine.plan(paved, Request(mode="destroy"))
+    assert len(pending(leaving)) == 3
+    shutil.rmtree(room / "rack")
+    (room / "m").write_text("{}")
+    outcome = engine.act(paved, leaving)
+    assert not outcome.failed
+    assert not outcome.left
+
+
 def test_no_gate_no_write(room: Path) -> None:
     gate: Gate | None = None
     with pytest.raises(AssertionError, match="reading face"):
