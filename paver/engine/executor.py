@@ -256,17 +256,13 @@ class Executor:
             raise
 
     def _lost_one_of(self, holders: set[ResourceId]) -> bool:
-        for holder in sorted(holders):
+        # From the outside in, as the graph has them: what lies in one that is gone answers no more either.
+        for holder in (one for one in self._graph.resources if one in holders):
             action = self._actions.get(holder)
             if action is None or action.verb is not Verb.DELETE:
                 continue
             self._hands.connections.forget(action.endpoint)
-            try:
-                facts = self._facts(action, None)
-            except Unobservable:
-                # It lies in another one of them itself.
-                continue
-            if not standing(facts, self._graph.resources[holder]):
+            if not standing(self._facts(action, None), self._graph.resources[holder]):
                 self._lost.add(holder)
                 return True
         return False
