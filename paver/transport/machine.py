@@ -72,7 +72,6 @@ class Host:
         name: what the user calls the machine.
         shell: runs commands there.
         root: what stands before a command that needs root.
-        probes: declared probes beside the usual ones.
         python: the interpreter that runs jobs there.
         jobs: the folder of jobs.
         scratch: a folder on tmpfs for files with secrets.
@@ -82,7 +81,6 @@ class Host:
     name: str
     shell: Shell
     root: tuple[str, ...]
-    probes: tuple[tuple[str, ...], ...]
     python: str
     jobs: str
     scratch: str
@@ -90,7 +88,7 @@ class Host:
 
 
 class MachineReader:
-    """Reads files and runs declared probes."""
+    """Reads files and runs probes."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -152,7 +150,7 @@ class MachineReader:
         """Runs a command that only reads, and returns how it ended.
 
         Args:
-            argv: one of the known or declared probes.
+            argv: one of the known probes.
             env: variables; their values stand in no argv, so they may be secrets.
             timeout: seconds until it is given up.
             root: whether it needs root.
@@ -160,7 +158,7 @@ class MachineReader:
         Raises:
             Refused: if it is not known to read only.
         """
-        if not probes.reads(argv, self._host.probes):
+        if not probes.reads(argv):
             raise Refused(
                 f"{' '.join(argv)} on {self.name} was refused: it is not known to read only",
                 why="a plan is made with sessions that cannot write",
@@ -316,7 +314,6 @@ class MachineConnector:
         port: SSH.
         via: the machine that it lies behind, seen from outside.
         sudo: whether the account becomes root by `sudo -n`.
-        probes: beginnings of argvs that read only, beside the usual ones.
         python: the interpreter there that runs jobs; it needs the standard library only.
         jobs: the folder of jobs.
         scratch: a folder on tmpfs there that the account may write to.
@@ -332,7 +329,6 @@ class MachineConnector:
     port: int = 22
     via: str | None = None
     sudo: bool = True
-    probes: tuple[tuple[str, ...], ...] = ()
     python: str = "python3"
     jobs: str = "/var/lib/paver/jobs"
     scratch: str = "/dev/shm"  # noqa: S108 (tmpfs on every Linux; files there are made 0600 in folders 0700)
@@ -359,7 +355,6 @@ class MachineConnector:
             name=self.name,
             shell=shell,
             root=becomes_root,
-            probes=self.probes,
             python=sys.executable if local else self.python,
             jobs=self.jobs,
             scratch=self.scratch,

@@ -71,7 +71,6 @@ class Place:
             name="jumpbox",
             shell=Inside(self.raised.lab, [*before, "env", f"PATH={found}"]),
             root=(),
-            probes=(),
             python=sys.executable,
             jobs="",
             scratch="",

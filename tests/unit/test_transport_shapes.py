@@ -56,11 +56,10 @@ PEM = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
         ["ip", "-j", "addr", "show"],
         ["find", "/var/lib/paver", "-name", "x"],
         ["date", "-u", "+%s"],
-        ["bosh", "deployments", "--json"],
     ],
 )
 def test_a_probe_that_reads_is_let_through(argv: list[str]) -> None:
-    assert probes.reads(argv, [("bosh", "deployments")])
+    assert probes.reads(argv)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,7 @@ def test_a_probe_that_reads_is_let_through(argv: list[str]) -> None:
     ],
 )
 def test_a_command_that_may_write_is_no_probe(argv: list[str]) -> None:
-    assert not probes.reads(argv, [("bosh", "deployments"), ()])
+    assert not probes.reads(argv)
 
 
 def test_every_method_that_is_said_to_read_is_one_of_vsphere() -> None:

@@ -187,7 +187,7 @@ class Saying:
 
 
 def machine_on(shell: Shell) -> MachineReader:
-    return MachineReader(Host("jumpbox", shell, (), (), sys.executable, "/jobs", "/scratch", 60))
+    return MachineReader(Host("jumpbox", shell, (), sys.executable, "/jobs", "/scratch", 60))
 
 
 def test_what_is_wrong_with_names_is_said_in_words() -> None:
