@@ -1,6 +1,6 @@
 """One lab for the whole life of a site: every test names the stage that it needs, and stages only go forward.
 
-Rotations lead a site of their own, beside the others'.
+A module whose tests lead a site of their own, beside the others', has a `life` of its own.
 
 For whoever writes such tests, `PAVER_TEST_LAB=DIR` keeps lab and stage in DIR from one run of pytest to the next.
 """
@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ class Life:
     Attributes:
         place: the lab and the site.
         start: the hosts' inventory before anything was done.
-        stage: one of `STAGES`.
+        stages: those of `STAGES` that it stops at.
+        stage: one of them.
         kept: where to remember both, for the next run of the tests.
         values: the secrets that the site had before it was destroyed.
         arguments: command lines of the lab's processes, sampled while it was watched.
@@ -45,16 +46,16 @@ class Life:
 
     place: Place
     start: dict[str, Any]
+    stages: tuple[str, ...] = STAGES
     stage: str = "empty"
     kept: Path | None = None
     values: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
     arguments: set[bytes] = dataclasses.field(default_factory=set)
     environments: dict[bytes, bytes] = dataclasses.field(default_factory=dict)
 
-    def reach(self, stage: str, *, stops: bool = True) -> Place:
-        """Leads the site to `stage`, if it is not there yet; with one command to the finished one, unless it `stops`."""
-        left = STAGES[STAGES.index(self.stage) + 1 : STAGES.index(stage) + 1]
-        for each in left if stops else [one for one in left if one not in PHASES]:
+    def reach(self, stage: str) -> Place:
+        """Leads the site to `stage`, if it is not there yet."""
+        for each in self.stages[self.stages.index(self.stage) + 1 : self.stages.index(stage) + 1]:
             with self.watched():
                 self._go(each)
             self.stage = each
@@ -86,40 +87,21 @@ class Life:
             self.kept.write_text(json.dumps({"stage": self.stage, "start": self.start}))
 
 
-@pytest.fixture(scope="session")
-def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Life]]:
-    """Raises the demo's lab, with the demo's site in it, for each name once."""
+@contextlib.contextmanager
+def led(
+    name: str, tmp_path_factory: pytest.TempPathFactory, stages: tuple[str, ...] = STAGES
+) -> Iterator[Life]:
+    """Raises the demo's lab, with the demo's site in it, for a life through `stages`."""
     tools = dict(system.provide(system.survey(needs=(*system.NEEDS, *system.NFS))))
     built = dict(build.build([*programs.required(None), "nfsd"]))
-    named = os.environ.get("PAVER_TEST_LAB")
-    with contextlib.ExitStack() as raised:
-        known: dict[str, Life | Exception] = {}
-
-        def raise_(name: str) -> Life:
-            if name not in known:
-                try:
-                    known[name] = led(name)
-                except Exception as error:  # noqa: BLE001 - told to each test that asks for it
-                    known[name] = error
-            found = known[name]
-            if isinstance(found, Exception):
-                raise found
-            return found
-
-        def led(name: str) -> Life:
-            if "PYTEST_XDIST_WORKER" in os.environ:
-                # Workers that share it out would each lead a site of their own, and find nothing where others left it.
-                (tmp_path_factory.getbasetemp().parent / f"{name}-has-its-worker").touch(exist_ok=False)
-            if named is None:
-                made = raised.enter_context(place(tmp_path_factory.mktemp(name), built, tools, nfs=True))
-                return Life(made, made.inventory())
-            return raised.enter_context(_kept(Path(named).absolute() / name, built, tools))
-
-        yield raise_
-
-
-@contextlib.contextmanager
-def _kept(folder: Path, built: dict[str, Path], tools: dict[str, Path]) -> Iterator[Life]:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Workers that share it out would each lead a site of their own, and find nothing where others left it.
+        (tmp_path_factory.getbasetemp().parent / f"{name}-has-its-worker").touch(exist_ok=False)
+    if (named := os.environ.get("PAVER_TEST_LAB")) is None:
+        with place(tmp_path_factory.mktemp(name), built, tools, nfs=True) as made:
+            yield Life(made, made.inventory(), stages)
+        return
+    folder = Path(named).absolute() / name
     up = raising.find(folder / "lab")
     folder.mkdir(parents=True, exist_ok=True)
     with place(folder, built, tools, stays=True, nfs=True) as made:
@@ -127,16 +109,16 @@ def _kept(folder: Path, built: dict[str, Path], tools: dict[str, Path]) -> Itera
         known = (
             json.loads(kept.read_text()) if up is not None else {"start": made.inventory(), "stage": "empty"}
         )
-        found = Life(made, **known, kept=kept)
+        found = Life(made, **known, stages=stages, kept=kept)
         found.remember()
         yield found
 
 
-@pytest.fixture(scope="module")
-def life(request: pytest.FixtureRequest, lives: Callable[[str], Life]) -> Life:
-    """The site that the module's tests lead through its life."""
-    name: str = getattr(request.module, "LIFE", "life")
-    return lives(name)
+@pytest.fixture(scope="session")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    """The site that all tests lead through its life, but for a module's that has one of its own."""
+    with led("life", tmp_path_factory) as found:
+        yield found
 
 
 @pytest.fixture
@@ -158,9 +140,9 @@ def deeper(life: Life) -> Place:
 
 
 @pytest.fixture
-def finished(request: pytest.FixtureRequest, life: Life) -> Place:
+def finished(life: Life) -> Place:
     """Everything stands."""
-    return life.reach("finished", stops=not hasattr(request.module, "LIFE"))
+    return life.reach("finished")
 
 
 @pytest.fixture

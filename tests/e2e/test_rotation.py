@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from paver.lab.standins import tarballs
 from paver.runs import newest
-from tests.e2e.conftest import Life
+from tests.e2e.conftest import Life, led
 from tests.support import scan
 from tests.support.place import Place
 
 pytestmark = pytest.mark.lab
 
-LIFE = "rotation"
+STAGES = ("empty", "finished", "destroyed")
 DEPLOYED = {
     "object-store-root": (
         "bosh.deployment:object-store",
@@ -38,6 +37,13 @@ ADMINISTRATORS = {
     "uaa_admin_client_secret": "uaa-admin",
 }
 """By BUCC's own names."""
+
+
+@pytest.fixture(scope="session")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    """A site of their own, for as long as the others' would have to stand still."""
+    with led("rotation", tmp_path_factory, STAGES) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -171,11 +177,7 @@ def test_no_secret_of_before_or_after_stands_outside_of_the_listed_places_or_was
     assert patterns.files(finished.lab.folder, without=[*scan.LISTED, scan.TRASH, *scan.THEIR_OWN]) == {}
     assert finished.told
     assert patterns.text("\n".join(finished.told).encode()) == set()
-    bundle = tmp_path / "bundle.tar.gz"
-    finished.paver("logs", "--out", str(bundle))
-    with tarfile.open(bundle) as archive:
-        tarballs.unpack(archive, tmp_path / "bundle")
-    assert patterns.files(tmp_path / "bundle") == {}
+    assert patterns.files(finished.bundle(tmp_path)) == {}
 
 
 def test_a_site_whose_secrets_were_rotated_is_destroyed_and_leaves_none_of_them(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-import tarfile
 import urllib.parse
 from pathlib import Path
 
 import pytest
 
-from paver.lab.standins import tarballs
 from tests.e2e.conftest import Life
 from tests.support import scan
 from tests.support.place import Place
@@ -88,13 +86,10 @@ def test_no_secret_was_printed(finished: Place, patterns: scan.Patterns) -> None
 
 @pytest.mark.lab
 def test_a_bundle_for_support_has_no_secret(finished: Place, patterns: scan.Patterns, tmp_path: Path) -> None:
-    bundle = tmp_path / "bundle.tar.gz"
-    finished.paver("logs", "--out", str(bundle))
-    with tarfile.open(bundle) as archive:
-        tarballs.unpack(archive, tmp_path / "bundle")
-    names = {path.name for path in (tmp_path / "bundle").rglob("*")}
+    bundle = finished.bundle(tmp_path)
+    names = {path.name for path in bundle.rglob("*")}
     assert names >= {"journal.jsonl", "journal-jumpbox.jsonl", "plan.json", "events.jsonl", "site.yml"}
-    assert patterns.files(tmp_path / "bundle") == {}
+    assert patterns.files(bundle) == {}
 
 
 @pytest.mark.lab

@@ -10,12 +10,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from paver.lab import control, plan, raising, site, system
+from paver.lab.standins import tarballs
 from paver.sealed import keys, store
 from tests.support.raised import Raised
 from tests.support.ran import Ran
@@ -185,6 +187,14 @@ class Place:
     def reveal(self, name: str) -> str:
         """Returns a secret of the sealed store."""
         return store.unlock(self.sealed, keys.KeyFile(self.folder / "site.key")).secret(name).reveal()
+
+    def bundle(self, folder: Path) -> Path:
+        """Has a bundle for support made in `folder`, and returns the folder that it was unpacked into."""
+        packed, unpacked = folder / "bundle.tar.gz", folder / "bundle"
+        self.paver("logs", "--out", str(packed))
+        with tarfile.open(packed) as archive:
+            tarballs.unpack(archive, unpacked)
+        return unpacked
 
     def public(self, name: str) -> str:
         """Returns the certificate that the sealed store shows without its key."""
