@@ -300,6 +300,7 @@ def test_a_way_that_hangs_is_a_line_of_the_report_and_the_others_are_done(
 
     monkeypatch.setattr(ways, "prove", boot)
     monkeypatch.setattr(programs, "provide", lambda _: None)
+    monkeypatch.setattr(programs, "provide_firmware", lambda _: None)
     monkeypatch.setattr(acceleration, "choose", lambda: acceleration.Acceleration("tcg", "none other"))
     with (tmp_path / "disk.vmdk").open("wb") as file:
         vmdk.write_vmdk(b"disk", file)

@@ -142,6 +142,7 @@ def test_a_proof_in_all_ways_tells_that_it_built_nothing_again_and_why(
     monkeypatch.setattr(pave, "prove", lambda *_: done)
     monkeypatch.setattr(twice, "prove", lambda *_: pytest.fail("it builds"))
     monkeypatch.setattr(programs, "provide", lambda _: None)
+    monkeypatch.setattr(programs, "provide_firmware", lambda _: None)
     monkeypatch.setattr(acceleration, "choose", lambda: acceleration.Acceleration("tcg", "none other"))
     made = image(tmp_path / "a", b"\x01" * GRAIN)
     proved = run.prove(run.Order(file=made.ova), lambda _: None, lambda _: None)
