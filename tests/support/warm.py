@@ -25,8 +25,32 @@ from paver import __main__ as paver
 from paver.lab import raising, system
 
 LOADED = (
-    *("boto3", "paramiko", "pyVmomi", "paver.runs.newest", "paver.report.plan_text"),
-    *("paver.trust.paving", "paver.foundation.paving", "paver.foundation.handover.contract"),
+    *(
+        "boto3.s3.inject",
+        "encodings.idna",
+        "httpcore",
+        "httpx",
+        "idna",
+        "jinja2",
+        "minio",
+        "paramiko",
+        "pyVmomi",
+        "tarfile",
+    ),
+    *(
+        "paver.runs.newest",
+        "paver.runs.offers",
+        "paver.runs.progress",
+        "paver.report.page",
+        "paver.report.plan_text",
+    ),
+    *(
+        "paver.sitefile.load",
+        "paver.trust.paving",
+        "paver.foundation.paving",
+        "paver.foundation.handover.contract",
+    ),
+    *("paver.foundation.doors", "paver.drivers.vsphere.doors"),
     *(f"paver.drivers.vsphere.{part}" for part in ("check", "pave", "preflight")),
     *(f"paver.cli.{verb}" for verb in ("apply", "contract", "destroy", "entry", "env", "plan", "verify")),
 )
