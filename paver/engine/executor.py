@@ -312,6 +312,9 @@ class Executor:
                 return "skip"
         if fingerprint(facts) == action.before:
             return "act"
+        # Killed between the two halves: what stands in its stead is all that is left to do, whoever took it away.
+        if facts is None and action.verb is Verb.REPLACE:
+            return "converge"
         # A setting has a value as soon as what it lies in stands, and what is adopted may come with it; nobody
         # could know that beforehand.
         adopts = resource is not None and resource.adopt

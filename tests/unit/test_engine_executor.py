@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from paver.driver import Gate, Opaque, Paved, Verb
@@ -387,6 +387,38 @@ def test_killed_at_any_write_the_same_command_converges_to_the_same_end(
         outcome = engine.apply(paved)
         assert not outcome.failed
         assert not engine.plan(paved).pending
+        ends.append(everything(room))
+    assert ends[0] == ends[1]
+
+
+GREY: dict[str, Any] = {"shelves": {"a": {"x": 1}}, "dials": {}, "colour": "grey"}
+
+
+@settings(max_examples=25, deadline=None)
+@given(first=WISHES, second=WISHES, moment=st.integers(0, 14))
+@example(first=GREY, second={**GREY, "colour": "red"}, moment=0)
+@example(first=GREY, second={**GREY, "colour": "red"}, moment=1)
+@example(first=GREY, second={**GREY, "colour": "red"}, moment=2)
+def test_killed_at_any_write_the_same_plan_goes_on_to_the_same_end(
+    tmp_path_factory: pytest.TempPathFactory, first: Any, second: Any, moment: int
+) -> None:
+    ends = []
+    every: dict[str, dict[str, int]] = {"a": {}, "b": {}}
+    for kill in (None, moment):
+        folder = tmp_path_factory.mktemp("kill")
+        room = folder / "room"
+        room.mkdir()
+        before, after = (
+            wish(room, **{**each, "shelves": {**every, **each["shelves"]}}) for each in (first, second)
+        )
+        engine = Engine(folder)
+        engine.apply(before)
+        approved = engine.plan(after)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(memory.Room, "write", killing(kill))
+            engine.act(after, approved)
+        assert not engine.act(after, approved).failed
+        assert not engine.plan(after).pending
         ends.append(everything(room))
     assert ends[0] == ends[1]
 
