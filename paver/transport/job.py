@@ -112,20 +112,18 @@ class _Following:
         self._raw = b""
         self._line = b""
         self._end: JobState | None = None
+        self._heard = 0.0
 
     def run(self, patience: float) -> JobState:
-        heard = time.monotonic()
+        self._heard = time.monotonic()
         while True:
-            before = self._offset
             self._raw = b""
             try:
                 _asked(self._machine, "follow", self._id, str(self._offset), on_output=self._take)
             except _Detached:
                 return state(self._machine, self._id)
             except Unobservable:
-                if self._offset > before:
-                    heard = time.monotonic()
-                if time.monotonic() - heard > patience or self._stop():
+                if time.monotonic() - self._heard > patience or self._stop():
                     raise
                 time.sleep(1)
                 continue
@@ -136,6 +134,8 @@ class _Following:
             return self._end
 
     def _take(self, piece: bytes) -> None:
+        # Also of a job that says nothing for hours: every few seconds comes that the line still stands.
+        self._heard = time.monotonic()
         self._raw += piece
         while True:
             head, newline, rest = self._raw.partition(b"\n")
