@@ -44,6 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.last:
         return _again(arguments, state)
     here = follow.local(state)
+    if here is None and (holder := state.holder()) is not None:
+        out.note(
+            f"{holder.get('doing', 'another command')} (process {holder.get('pid', '?')}) has begun no run yet"
+        )
+        here = follow.awaited(state, holder)
     if here is not None:
         return _local(arguments, here)
     if arguments.local:

@@ -42,10 +42,15 @@ class SiteFolder:
         return self.path / "sealed.seen"
 
     def new_run(self) -> Path:
-        """Makes the folder of a new run, 0700, its name sorting by time."""
+        """Makes the folder of a new run, 0700, its name sorting by time; the lock says of its holder that this is its run."""
         stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
         folder = self.path / "runs" / f"{stamp}-{secrets.token_hex(3)}"
         _make(folder)
+        who = self.last_holder()
+        if self.holder() is not None and who.get("pid") == os.getpid():
+            # In one write that is longer than the one before: whoever reads meanwhile finds the one or the other.
+            with (self.path / "lock").open("r+b", buffering=0) as lock:
+                lock.write(json.dumps({**who, "run": folder.name}).encode())
         return folder
 
     def runs(self) -> list[Path]:
@@ -79,7 +84,7 @@ class SiteFolder:
             os.close(handle)
 
     def holder(self) -> Mapping[str, object] | None:
-        """Returns who holds the lock, None if nobody does."""
+        """Returns who holds the lock, and the name of its `run` once it has begun one; None if nobody does."""
         path = self.path / "lock"
         if not path.exists():
             return None
@@ -87,12 +92,17 @@ class SiteFolder:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            found: Mapping[str, object] = json.loads(os.pread(handle, 4096, 0) or b"{}")
-            return found
+            return self.last_holder()
         else:
             return None
         finally:
             os.close(handle)
+
+    def last_holder(self) -> Mapping[str, object]:
+        """Returns what whoever holds the lock, or held it last, wrote into it."""
+        path = self.path / "lock"
+        found: Mapping[str, object] = json.loads((path.read_bytes() if path.exists() else b"") or b"{}")
+        return found
 
 
 def _make(folder: Path) -> None:

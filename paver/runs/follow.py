@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Local:
             tail = _Tail(file, tell)
             while not stop():
                 # Asked before the last reading: what the run wrote before it ended is read in any case.
-                over = self.state.holder() is None
+                over = (self.state.holder() or {}).get("run") != self.folder.name
                 tail.read()
                 if over:
                     break
@@ -71,11 +71,27 @@ class _Tail:
 
 
 def local(state: SiteFolder) -> Local | None:
-    """Returns the run of this machine that is under way, None if there is none."""
-    runs = state.runs()
-    if state.holder() is None or not runs or not (runs[-1] / "events.jsonl").exists():
+    """Returns the run of this machine that is under way, None if there is none, or none has begun yet.
+
+    By what its holder wrote into the lock: who plans, or asks, holds it too, and has the run before his as the newest.
+    """
+    return _run_of(state, state.holder() or {})
+
+
+def awaited(state: SiteFolder, holder: Mapping[str, object]) -> Local | None:
+    """Returns the run that the lock's `holder` begins, None once it has gone without having begun one."""
+    while (found := local(state)) is None and state.holder() is not None:
+        time.sleep(PAUSE)
+    last = state.last_holder()
+    # It may have begun and ended one between two looks.
+    return found or (_run_of(state, last) if last.get("pid") == holder.get("pid") else None)
+
+
+def _run_of(state: SiteFolder, holder: Mapping[str, object]) -> Local | None:
+    name = holder.get("run")
+    if not isinstance(name, str) or not (state.path / "runs" / name / "events.jsonl").exists():
         return None
-    return Local(state, runs[-1])
+    return Local(state, state.path / "runs" / name)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -328,6 +329,35 @@ def test_follow_tells_the_last_run_again(site: Command) -> None:
     )
     assert "the run ended well" in ran.out
     assert "last  done" in site.fine("follow", "--local").out
+
+
+@pytest.mark.parametrize("failed", [[], ["memory.box:left/one"]])
+def test_follow_waits_for_the_run_of_a_command_that_still_plans_and_tells_no_other(
+    site: Command, failed: list[str]
+) -> None:
+    """The run before it, which went well, is the newest until then."""
+    site.fine("apply", "--yes")
+    state = SiteFolder(site.runs[-1].parents[2], site.runs[-1].parents[1].name)
+    planning, seen = threading.Event(), threading.Event()
+
+    def act() -> None:
+        with state.locked("paver apply"):
+            planning.set()
+            assert seen.wait(20)
+            folder = state.new_run()
+            (folder / "events.jsonl").write_text("")
+            end = {"event": "closed", "failed": failed, "left": 0, "time": "2026-01-01T00:00:00Z"}
+            (folder / "journal.jsonl").write_text(f"{json.dumps(end)}\n")
+
+    acting = threading.Thread(target=act)
+    acting.start()
+    assert planning.wait(20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(out, "note", lambda text: seen.set() if "has begun no run yet" in text else None)
+        ran = site.run("follow", "--local")
+    acting.join()
+    assert ran.code == (1 if failed else 0)
+    assert "✓" not in ran.out, "it tells what the run before did"
 
 
 def test_follow_of_a_run_that_was_killed_ends_with_1(site: Command) -> None:
