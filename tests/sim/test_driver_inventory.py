@@ -18,7 +18,7 @@ import pytest
 from paver.driver import Facts, PaverError, Refused, Secret
 from paver.drivers.vsphere import DRIVER, evaluation
 from paver.drivers.vsphere.endpoints import shown_certificate
-from paver.drivers.vsphere.inventory import bosh, surroundings
+from paver.drivers.vsphere.inventory import bosh, retreat, surroundings
 from paver.drivers.vsphere.inventory.account import Account, AccountFacts
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.drivers.vsphere.inventory.entity import every
@@ -189,6 +189,10 @@ def _spread_by_hand(session: Any) -> None:
     session.task(cluster, "ReconfigureComputeResource_Task", spec=spec, modify=True)
 
 
+def _in_retreat(session: Any) -> None:
+    retreat.switch(session, entity(session, "ClusterComputeResource", "compute"), on=True)
+
+
 def _disconnected(session: Any) -> None:
     session.task(entity(session, "HostSystem", "esx-01.north.example"), "DisconnectHost_Task")
 
@@ -256,6 +260,7 @@ DRIFT: dict[str, tuple[Callable[[Any], None], dict[str, str]]] = {
         {HOST: "update", "vsphere.cluster-host:esx-02": "update"},
     ),
     "DRS only advises": (_advising, {"vsphere.cluster:compute": "update"}),
+    "a cluster is left in retreat": (_in_retreat, {"vsphere.cluster:compute": "update"}),
     "a host is taken out": (_taken_out, {HOST: "create"}),
     "a folder is renamed": (_renamed("Folder", "BOSH_VMs"), {"vsphere.folder:BOSH_VMs": "update"}),
     "a pool is renamed": (_renamed("ResourcePool", "bosh"), {"vsphere.resource-pool:compute/bosh": "update"}),

@@ -84,9 +84,16 @@ class VCenter:
         self.calls.append((method, {}))
 
     def wait(
-        self, managed: Any, paths: tuple[str, ...], until: Callable[[Mapping[str, Any]], bool], **_: Any
+        self,
+        managed: Any,
+        paths: tuple[str, ...],
+        until: Callable[[Mapping[str, Any]], bool],
+        on_look: Callable[[Mapping[str, Any]], None],
+        **_: Any,
     ) -> None:
         assert (managed._moId, paths) == ("host-12", ("vm",))
+        on_look({})
+        on_look({})
         assert not until({"vm": [ref("VirtualMachine", "vm-1"), ref("VirtualMachine", "vm-2")]})
         assert until({"vm": [ref("VirtualMachine", "vm-1")]})
         assert until({"vm": None})
@@ -116,22 +123,67 @@ def test_any_other_refusal_is_told_as_it_came() -> None:
 def _retreat(vcenter: VCenter) -> None:
     world: Any = SimpleNamespace(report=lambda _: None)
     host, cluster = ref("HostSystem", "host-12"), ref("ClusterComputeResource", "domain-c8")
-    retreat.retreat(world, vcenter, host, cluster)
+    with retreat.retreated(world, vcenter, host, cluster):
+        vcenter.calls.append(("it leaves", {}))
 
 
-def test_a_clusters_agents_are_taken_away_before_a_host_leaves() -> None:
+def switched(call: tuple[str, dict[str, Any]]) -> tuple[str, str, str]:
+    name, arguments = call
+    (option,) = arguments["changedValue"]
+    return name, option.key, option.value
+
+
+def test_a_clusters_agents_are_taken_away_for_as_long_as_a_host_leaves() -> None:
+    """Left in retreat, its other hosts would be without DRS."""
     vcenter = VCenter(agents=("vCLS-4200-1",))
     _retreat(vcenter)
-    ((call, arguments),) = vcenter.calls
-    assert call == "setting.UpdateOptions"
-    (option,) = arguments["changedValue"]
-    assert (option.key, option.value) == ("config.vcls.clusters.domain-c8.enabled", "false")
+    before, leaving, after = vcenter.calls
+    key = "config.vcls.clusters.domain-c8.enabled"
+    assert switched(before) == ("setting.UpdateOptions", key, "false")
+    assert leaving[0] == "it leaves"
+    assert switched(after) == ("setting.UpdateOptions", key, "true")
+
+
+def test_a_host_that_cannot_leave_does_not_leave_its_cluster_in_retreat() -> None:
+    vcenter = VCenter(agents=("vCLS-4200-1",))
+    world: Any = SimpleNamespace(report=lambda _: None)
+    host, cluster = ref("HostSystem", "host-12"), ref("ClusterComputeResource", "domain-c8")
+    with pytest.raises(PaverError), retreat.retreated(world, vcenter, host, cluster):
+        raise PaverError("it cannot leave")
+    assert switched(vcenter.calls[-1])[2] == "true"
+
+
+@pytest.mark.parametrize(
+    ("api", "value", "stops"),
+    [
+        ("8.0.3.0", "false", True),
+        ("8.0.3.0", "False", True),
+        ("8.0.3.0", "true", False),
+        ("8.0.3.0", None, False),
+        ("9.0.0.0", "false", False),
+    ],
+)
+def test_drs_of_a_cluster_in_retreat_does_nothing_up_to_version_8(
+    api: str, value: str | None, *, stops: bool
+) -> None:
+    def query(_: object, method: str, name: str) -> list[Any]:
+        assert (method, name) == ("QueryOptions", "config.vcls.clusters.domain-c8.enabled")
+        if value is None:
+            raise faults.translate(new("InvalidName", name=name), method, "vcsa")
+        return [new("OptionValue", key=name, value=value)]
+
+    content = SimpleNamespace(about=SimpleNamespace(apiVersion=api), setting="setting")
+    session: Any = SimpleNamespace(content=content, query=query)
+    assert retreat.stops_drs(session, ref("ClusterComputeResource", "domain-c8")) is stops
 
 
 @pytest.mark.parametrize(
     ("state", "calls"),
     [
-        ("connected", ["setting.UpdateOptions", "DisconnectHost_Task", "Destroy_Task"]),
+        (
+            "connected",
+            ["setting.UpdateOptions", "DisconnectHost_Task", "Destroy_Task", "setting.UpdateOptions"],
+        ),
         ("notResponding", ["DisconnectHost_Task", "Destroy_Task"]),
         ("disconnected", ["Destroy_Task"]),
     ],
@@ -149,4 +201,4 @@ def test_a_host_goes_out_of_vcenter_and_nobody_waits_for_agents_on_one_that_is_l
 def test_without_agents_nothing_is_switched() -> None:
     vcenter = VCenter()
     _retreat(vcenter)
-    assert vcenter.calls == []
+    assert [call for call, _ in vcenter.calls] == ["it leaves"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from paver.driver import Refused, Writer
-from paver.drivers.vsphere.inventory import datacenter
+from paver.drivers.vsphere.inventory import datacenter, retreat
 from paver.drivers.vsphere.inventory.entity import Entity, EntityFacts, Found, declared, every, same
 from paver.transport.vsphere import new
 
@@ -41,8 +41,8 @@ class Cluster(Entity[ClusterFacts]):
     paths = PATHS
     unmanaged = frozenset({"datacenter"})
     calls = declared(
-        create=("CreateClusterEx", "ReconfigureComputeResource_Task", "Rename_Task"),
-        update=("ReconfigureComputeResource_Task", "Rename_Task"),
+        create=("CreateClusterEx", "ReconfigureComputeResource_Task", "Rename_Task", *retreat.CALLS),
+        update=("ReconfigureComputeResource_Task", "Rename_Task", *retreat.CALLS),
         delete=("Destroy_Task",),
     )
 
@@ -57,9 +57,9 @@ class Cluster(Entity[ClusterFacts]):
 
     @classmethod
     def values(cls, session: Any, found: Found) -> Mapping[str, Any]:
-        """Returns name, DRS and HA."""
-        del session
-        return {"name": found.values["name"], "drs": _drs(found), "ha": _ha(found)}
+        """Returns name, DRS and HA; DRS that a retreat keeps from doing anything counts as none."""
+        drs = _drs(found) and not retreat.stops_drs(session, found.ref)
+        return {"name": found.values["name"], "drs": drs, "ha": _ha(found)}
 
     def make(self, world: Writer, session: Any, parent: Any) -> None:
         """Makes the cluster."""
@@ -87,6 +87,8 @@ class Cluster(Entity[ClusterFacts]):
                 spec.drsConfig.defaultVmBehavior = _BEHAVIOUR
         if spec.dasConfig is not None or spec.drsConfig is not None:
             session.task(found.ref, "ReconfigureComputeResource_Task", spec=spec, modify=True)
+        if self.drs and retreat.stops_drs(session, found.ref):
+            retreat.switch(session, found.ref, on=False)
 
     @classmethod
     def remove(cls, world: Writer, session: Any, found: Found) -> None:

@@ -7,6 +7,7 @@ is told the thumbprint that paver itself saw over its verified connection, never
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import ssl
 from collections.abc import Iterable, Mapping
@@ -211,12 +212,13 @@ class ClusterHost(Entity[ClusterHostFacts]):
         its account and the cluster's resource pools stay on it ("Remove a Host from a Cluster", vSphere 8).
         """
         state = found.values["runtime.connectionState"]
-        if state == _CONNECTED:
-            # The cluster's agents on a host that is lost go with it out of the inventory: nobody could delete them.
-            retreat.retreat(world, session, found.ref, found.values["parent"])
-        if state != _DISCONNECTED:
-            session.task(found.ref, "DisconnectHost_Task")
-        session.task(found.ref, "Destroy_Task")
+        # The cluster's agents on a host that is lost go with it out of the inventory: nobody could delete them.
+        connected = state == _CONNECTED
+        agents_go = retreat.retreated(world, session, found.ref, found.values["parent"])
+        with agents_go if connected else contextlib.nullcontext():
+            if state != _DISCONNECTED:
+                session.task(found.ref, "DisconnectHost_Task")
+            session.task(found.ref, "Destroy_Task")
 
     def says(self) -> str:
         """Returns what a plan shows."""

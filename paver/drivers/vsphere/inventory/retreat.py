@@ -1,23 +1,33 @@
-"""Clusters put agent VMs of their own (vCLS) onto their hosts. Retreat mode takes them away before hosts leave.
+"""Clusters put agent VMs of their own (vCLS) onto their hosts. Retreat mode takes them away while hosts leave.
 
 Without it the agents would stay on the hosts as VMs that belong to nobody. The switch is an advanced setting of
-vCenter, one for each cluster (Broadcom KB 316514).
+vCenter, one for each cluster (Broadcom KB 316514), and stays as it was left. Up to 8.0 DRS does nothing as long as it is
+on, also where it is enabled ("vSphere Cluster Services", vSphere Resource Management).
 """
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from paver.driver import Writer
+from paver.transport.faults import VsphereFault
 from paver.transport.vsphere import describe, new
 
 CALLS = frozenset({"UpdateOptions"})
 _AGENT = "vCLS"
 _PATIENCE = 600.0
+_AGAIN = 30.0
+"""Seconds after which it is switched on anew: another host that left at the same time has switched it off since."""
+_WITHOUT_AGENTS = 9
+"""The version of the API from which on DRS works in retreat as well."""
 
 
-def retreat(world: Writer, session: Any, host: Any, cluster: Any) -> None:
-    """Has a cluster take its agents away, if the host carries one, and waits until they are gone.
+@contextlib.contextmanager
+def retreated(world: Writer, session: Any, host: Any, cluster: Any) -> Iterator[None]:
+    """Has a cluster take its agents away for as long as a host leaves that carries one; begins once they are gone.
 
     Raises:
         PaverError: if they do not go.
@@ -28,18 +38,58 @@ def retreat(world: Writer, session: Any, host: Any, cluster: Any) -> None:
         if str(values["name"]).startswith(_AGENT) and _is(values["runtime.host"], host)
     }
     if not agents:
+        yield
         return
     world.report("the cluster takes its agents away")
-    key = f"config.vcls.clusters.{describe(cluster).partition(':')[2]}.enabled"
-    option = new("OptionValue", key=key, value="false")
-    session.call(session.content.setting, "UpdateOptions", changedValue=[option])
+    try:
+        _wait(session, host, cluster, agents)
+        yield
+    finally:
+        switch(session, cluster, on=False)
+
+
+def _wait(session: Any, host: Any, cluster: Any, agents: set[str]) -> None:
+    switched = 0.0
+
+    def again(_: Mapping[str, Any]) -> None:
+        nonlocal switched
+        if not switched or time.monotonic() - switched > _AGAIN:
+            switch(session, cluster, on=True)
+            switched = time.monotonic()
+
     session.wait(
         host,
         ("vm",),
         lambda seen: not agents & {describe(one) for one in seen["vm"] or ()},
         timeout=_PATIENCE,
         doing="the end of the cluster's agents",
+        on_look=again,
     )
+
+
+def switch(session: Any, cluster: Any, *, on: bool) -> None:
+    """Switches retreat mode of a cluster on or off."""
+    option = new("OptionValue", key=_key(cluster), value="false" if on else "true")
+    session.call(session.content.setting, "UpdateOptions", changedValue=[option])
+
+
+def stops_drs(session: Any, cluster: Any) -> bool:
+    """Tells whether DRS of a cluster does nothing, since the cluster is in retreat."""
+    major = str(session.content.about.apiVersion).partition(".")[0]
+    if major.isdigit() and int(major) >= _WITHOUT_AGENTS:
+        return False
+    try:
+        options = session.query(session.content.setting, "QueryOptions", name=_key(cluster))
+    except VsphereFault as fault:
+        # Nobody has ever set it.
+        if not fault.is_a("InvalidName"):
+            raise
+        return False
+    return any(str(option.value).lower() == "false" for option in options or ())
+
+
+def _key(cluster: Any) -> str:
+    return f"config.vcls.clusters.{describe(cluster).partition(':')[2]}.enabled"
 
 
 def _is(one: Any, other: Any) -> bool:
