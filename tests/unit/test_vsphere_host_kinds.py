@@ -152,9 +152,11 @@ class Session:
     def query(self, managed: Any, method: str, **arguments: Any) -> Any:
         assert method == "SearchDatastore_Task"
         place = arguments["datastorePath"].partition("] ")[2] + "/"
-        return SimpleNamespace(
-            file=[name for name in self._host.files if name.startswith(place) and name != place]
-        )
+        inside = [name[len(place) :] for name in self._host.files if name.startswith(place)]
+        if not inside:
+            raise faults.translate(new("FileNotFound", file=place), method, self.name)
+        children = {name.partition("/")[0] for name in inside if name}
+        return SimpleNamespace(file=[SimpleNamespace(path=name) for name in sorted(children)])
 
     def _pass(self, call: str) -> None:
         assert self._gate is not None
@@ -484,13 +486,18 @@ def test_a_destroy_that_is_killed_before_any_write_is_ended_by_the_very_same_pla
         ended = not site.apply(wish, planned=planned).failed
         host.dies = None
         fine(site.apply(wish, planned=planned))
-        # Killed between removing the ledger and its folders, nothing says any more whose the folders are.
-        for empty in ("paver/north/", "paver/"):
-            host.files.pop(empty, None)
         assert host.state() == start
         if ended:
             return
     raise AssertionError("it does not come to its end")
+
+
+@pytest.mark.parametrize("others", ["paver/south/esx-01.json", "paver/north/notes.txt", "paver/readme"])
+def test_what_others_put_beside_the_ledger_stays_when_that_goes(others: str, site: Site, host: Host) -> None:
+    fine(site.apply(*WISHES.values()))
+    host.files[others] = b"theirs"
+    fine(site.apply(*WISHES.values(), mode="destroy"))
+    assert {name for name in host.files if not name.endswith("/")} == {others}
 
 
 def test_all_kinds_of_a_host_share_one_ledger(site: Site, host: Host) -> None:

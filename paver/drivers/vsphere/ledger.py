@@ -319,18 +319,24 @@ def _write(world: Writer, at: Endpoint[Any, Any], book: Ledger, *, new: bool) ->
 
 
 def _remove(world: Writer, at: Endpoint[Any, Any], datastore: str) -> None:
+    """Removes the ledger, and the folders that hold nothing else, in one call: of a folder alone nobody would know.
+
+    Deleting a folder takes all in it along (vim25 FileManager.DeleteDatastoreFile_Task).
+    """
     session = world.writing(at)
-    name = path(world.site, at)
-    session.datastore_delete(datastore, f"{name}.new")
-    session.datastore_delete(datastore, name)
-    for place in (folder(world.site), folder(world.site).partition("/")[0]):
-        if _holds(session, datastore, place):
-            return
-        session.datastore_delete(datastore, place)
+    name, own = path(world.site, at), folder(world.site)
+    parent, _, ours = own.partition("/")
+    file = name.rpartition("/")[2]
+    if _holds_only(session, datastore, own, {file, f"{file}.new"}):
+        alone = _holds_only(session, datastore, parent, {ours})
+        session.datastore_delete(datastore, parent if alone else own)
+    else:
+        session.datastore_delete(datastore, f"{name}.new")
+        session.datastore_delete(datastore, name)
 
 
-def _holds(session: Any, datastore: str, place: str) -> bool:
-    """Tells whether anything lies in a folder: deleting one takes all in it along."""
+def _holds_only(session: Any, datastore: str, place: str, names: set[str]) -> bool:
+    """Tells whether nothing else than `names` lies in a folder that is there."""
     browser = next(
         values["browser"]
         for _, values in session.objects("Datastore", ("name", "browser"))
@@ -342,6 +348,6 @@ def _holds(session: Any, datastore: str, place: str) -> bool:
         )
     except VsphereFault as fault:
         if fault.is_a("FileNotFound"):
-            return True
+            return False
         raise
-    return bool(result.file)
+    return {str(one.path) for one in result.file or ()} <= names
