@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     shown = arguments.show or not sys.stdout.isatty()
     key = opening.needed_key(site, arguments.key, "to print secrets") if shown else None
     state = opening.folder_of(site)
-    vault = Vault(arguments.sealed or site.sealed_file, key, "paver env", state.sealed_seen)
+    path, memory = opening.sealed_of(arguments, site)
+    vault = Vault(path, key, "paver env", memory)
     folder = state.path / "env"
     found = exports(
         doors(site, driver),

@@ -40,11 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     site, driver = opening.site_of(arguments, warn=False)
     state = opening.folder_of(site)
-    path = arguments.sealed or site.sealed_file
+    path, memory = opening.sealed_of(arguments, site)
     values: list[str] = []
     if path.exists():
         key = opening.needed_key(site, arguments.key, "to take the secrets out of what is packed")
-        values = Vault(path, key, "paver logs", state.sealed_seen).values()
+        values = Vault(path, key, "paver logs", memory).values()
     now = dt.datetime.now(dt.UTC)
     facts: dict[str, Any] = {
         "schema": "paver.logs/1",

@@ -229,18 +229,18 @@ def session_of(
     from paver.runs import wayback  # noqa: PLC0415
     from paver.runs.session import Session  # noqa: PLC0415
 
-    folder = folder_of(site)
+    path, memory = sealed_of(arguments, site)
     session = Session(
         site,
         driver,
         station=station_of(arguments),
         key=key,
         who=who,
-        sealed=arguments.sealed,
-        seen=folder.sealed_seen,
+        sealed=path,
+        seen=memory,
     )
     try:
-        wayback.fetch(session, folder.path)
+        wayback.fetch(session, folder_of(site).path)
     except BaseException:
         session.close()
         raise
@@ -252,6 +252,16 @@ def folder_of(site: Site) -> SiteFolder:
     from paver.runs.folder import SiteFolder, state_folder  # noqa: PLC0415
 
     return SiteFolder(state_folder(site.folder, os.environ), site.name)
+
+
+def sealed_of(arguments: argparse.Namespace, site: Site) -> tuple[Path, Path]:
+    """Returns the sealed store's file, and where it is remembered which store was seen there.
+
+    A copy that --sealed names is held to what is known of the site's own; a store that `init` made there is not.
+    """
+    folder, path = folder_of(site), arguments.sealed or site.sealed_file
+    aside = folder.seen_aside(path)
+    return path, aside if aside.exists() else folder.sealed_seen
 
 
 @contextmanager

@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     site, driver = opening.site_of(arguments, warn=not arguments.json)
     key = opening.key_of(site, arguments.key)
-    path = arguments.sealed or site.sealed_file
-    vault = Vault(path, key, "paver preflight", opening.folder_of(site).sealed_seen)
+    path, memory = opening.sealed_of(arguments, site)
+    vault = Vault(path, key, "paver preflight", memory)
     findings = list(looking.look(site, driver, vault, key, station=opening.station_of(arguments)))
     code = looking.exit_code(findings)
     if arguments.json:

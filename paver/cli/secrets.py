@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paver.cli import opening, out, parsers
@@ -108,8 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _vault(arguments: argparse.Namespace, site: Site, key: KeySource | None, who: str) -> Iterator[Vault]:
     from paver.trust.vault import Vault  # noqa: PLC0415 - `--help` does without it
 
-    path = arguments.sealed or site.sealed_file
-    vault = Vault(path, key, who, opening.folder_of(site).sealed_seen)
+    path, memory = opening.sealed_of(arguments, site)
+    vault = Vault(path, key, who, memory)
     try:
         yield vault
     finally:
@@ -120,18 +119,20 @@ def _init(arguments: argparse.Namespace, site: Site, driver: Driver) -> int:
     from paver.sealed import keys, store  # noqa: PLC0415
     from paver.sealed.seen import Seen  # noqa: PLC0415
 
-    path: Path = arguments.sealed or site.sealed_file
+    path, memory = opening.sealed_of(arguments, site)
+    if path.resolve() != site.sealed_file.resolve():
+        # What is known of the site's own store stays known.
+        memory = opening.folder_of(site).seen_aside(path)
     if path.exists():
         raise Refused(
             f"there is a sealed store at {path} already",
             why="it is never overwritten by an empty one",
             do="use it, or move it away",
         )
+    Seen(memory).demand_none(path)
     reference = arguments.key or site.secrets.key
     key = _new_key(reference, site)
     index = store.create(path, key)
-    memory = opening.folder_of(site).sealed_seen
-    memory.unlink(missing_ok=True)
     Seen(memory).note(index)
     out.line(f"{path} is made: empty, generation {index.generation}")
     if isinstance(key, keys.KeyFile):

@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     site, driver = opening.site_of(arguments, warn=not arguments.json)
     state = opening.folder_of(site)
-    vault = Vault(arguments.sealed or site.sealed_file, None, "paver status", state.sealed_seen)
+    path, memory = opening.sealed_of(arguments, site)
+    vault = Vault(path, None, "paver status", memory)
     asked = _Asked()
     if not arguments.quick:
         try:

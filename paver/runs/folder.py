@@ -2,6 +2,7 @@
 
     <state>/<site>/lock                who runs
     <state>/<site>/sealed.seen         which sealed store was seen last, and its generation
+    <state>/<site>/sealed-<…>.seen     the same of a store beside the site's own, which `secrets init --sealed` made
     <state>/<site>/handed.json         how the jumpbox is reached, while a run that was handed over goes on there
     <state>/<site>/env/                roots of the site for tools, written by `paver env`
     <state>/<site>/runs/<run>/         plan.json  journal.jsonl  events.jsonl  report.html
@@ -14,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -40,6 +42,11 @@ class SiteFolder:
     def sealed_seen(self) -> Path:
         """What is remembered of the sealed store, so that an older copy is noticed."""
         return self.path / "sealed.seen"
+
+    def seen_aside(self, sealed: Path) -> Path:
+        """Where it is remembered of a store at `sealed` that is not the site's own."""
+        place = hashlib.sha256(os.fsencode(sealed.resolve())).hexdigest()
+        return self.path / f"sealed-{place[:12]}.seen"
 
     def new_run(self) -> Path:
         """Makes the folder of a new run, 0700, its name sorting by time; the lock says of its holder that this is its run."""

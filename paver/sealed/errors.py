@@ -7,6 +7,7 @@ PaverError
 │   └── NoSuchSecretError   3  the store has no entry, or no version, of that name
 └── Refused
     ├── StoreLockedError    4  another process writes it
+    ├── MissingStoreError   4  it was seen before, and its file is not there
     ├── RolledBackError     4  older than what was seen before
     └── DivergedError       4  two copies went different ways, or belong to different stores
 """
@@ -30,6 +31,10 @@ class NoSuchSecretError(BadInput):
 
 class StoreLockedError(Refused):
     """Another process writes the store."""
+
+
+class MissingStoreError(Refused):
+    """The store was seen before, and its file is not there."""
 
 
 class RolledBackError(Refused):

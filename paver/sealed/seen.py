@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from paver.errors import PaverError
-from paver.sealed.errors import DivergedError, RolledBackError
+from paver.sealed.errors import DivergedError, MissingStoreError, RolledBackError
 from paver.sealed.index import Index
 from paver.signing import canonical
 from paver.signing.canonical import CanonicalError
@@ -54,6 +54,23 @@ class Seen:
                 return {"minimum": generation, "store": store}
             case _:
                 raise self._damaged()
+
+    def demand_none(self, path: Path) -> None:
+        """Does nothing if no store is remembered, so that there may be none at `path`.
+
+        Raises:
+            MissingStoreError: if one is.
+        """
+        held = self.held()
+        if held["store"] is None:
+            return
+        raise MissingStoreError(
+            f"the sealed store {path} is not there, and was seen before",
+            seen=f"identity {held['store']}, generation {held['minimum']}",
+            why="an empty one in its place would lack every secret that is in use",
+            do="bring it back: from the repository, or from the jumpbox, /var/lib/paver/sites/<site>/site.sealed\n"
+            f"to begin anew on purpose, remove {self.path}, which remembers it, then `paver secrets init`",
+        )
 
     @contextlib.contextmanager
     def named(self) -> Iterator[None]:

@@ -30,7 +30,7 @@ class Vault:
         path: the file; where there is none, the vault is empty and the first write makes it.
         key: what opens it; None to read the index only.
         who: stands in the lock while this vault writes.
-        seen: where the store that was seen last is remembered; an older or another one is refused.
+        seen: where the store that was seen last is remembered; an older or another one is refused, and none too.
     """
 
     def __init__(self, path: Path, key: keys.KeySource | None, who: str, seen: Path | None = None) -> None:
@@ -65,7 +65,7 @@ class Vault:
             if self._writer is not None:
                 found: sealed_index.Index = self._writer.index
                 return found
-            if self._index is None and self._path.exists():
+            if self._index is None and self._there():
                 with self._seen.named():
                     self._index = store.open_index(self._path, **self._seen.held())
                 self._seen.note(self._index, looking=True)
@@ -99,7 +99,7 @@ class Vault:
                         f"secret:{secret.name} is needed, and the sealed store's key is not at hand",
                         do="set `secrets.key` in the site file, or give --key",
                     )
-                if not self._path.exists():
+                if not self._there():
                     raise BadInput(
                         f"secret:{secret.name} is not in the sealed store: there is no store yet",
                         do=f"paver secrets set {secret.name}",
@@ -123,13 +123,20 @@ class Vault:
             if self._writer is None:
                 if self._key is None:
                     raise BadInput("the sealed store cannot be written without its key", do="give --key")
-                if not self._path.exists():
+                if not self._there():
                     store.create(self._path, self._key)
                 opened = store.writer(self._path, self._key, self._who, **self._seen.held())
                 with self._seen.named():
                     self._writer = self._closing.enter_context(opened)
                 self._reader = None
             return self._writer
+
+    def _there(self) -> bool:
+        """Tells whether there is a store; one that was seen before has to be there."""
+        if self._path.exists():
+            return True
+        self._seen.demand_none(self._path)
+        return False
 
     def forget(self) -> None:
         """Reads the file anew at the next question."""

@@ -501,13 +501,12 @@ def test_a_sealed_store_that_was_put_back_is_refused(site: Command) -> None:
 
 def test_another_sealed_store_in_its_place_is_refused(site: Command) -> None:
     site.run("plan")
-    (site.folder / "lab-north.sealed").rename(site.folder / "away")
     (site.folder / "other").mkdir()
-    site.fine(
-        "secrets", "init", "--sealed", str(site.folder / "other" / "x.sealed"), "--key", "file:other.key"
-    )
-    # `init` says which store is the site's from now on; a look at the former one is refused.
-    ran = site.run("plan", "--sealed", str(site.folder / "away"))
+    other = site.folder / "other" / "x.sealed"
+    site.fine("secrets", "init", "--sealed", str(other), "--key", "file:other.key")
+    assert site.run("plan", "--sealed", str(other), "--key", "file:other.key").code == 2
+    other.replace(site.folder / "lab-north.sealed")
+    ran = site.run("plan", "--key", "file:other.key")
     assert ran.code == 4
     assert "another store" in ran.err
 

@@ -212,6 +212,57 @@ def test_the_key_file_is_its_owners_alone_and_a_store_is_made_once(site: Command
     assert ran.code == 4
 
 
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("secrets", "list"),
+        ("secrets", "init"),
+        ("secrets", "set", "esx-root"),
+        ("secrets", "generate", "cpi"),
+        ("secrets", "rekey", "--new-key", "file:new.key"),
+        ("plan",),
+        ("apply", "--yes"),
+        ("status", "--quick"),
+    ],
+)
+def test_a_store_that_was_seen_and_is_not_there_is_missed_and_no_empty_one_takes_its_place(
+    site: Command, verb: tuple[str, ...]
+) -> None:
+    site.fine("secrets", "generate", "cpi")
+    path, away = site.folder / "lab-north.sealed", site.folder / "away"
+    found = store.open_index(path)
+    path.rename(away)
+    memory = site.folder / ".paver" / "lab-north" / "sealed.seen"
+    before = memory.read_bytes()
+    pipe(site, VALUE)
+    seen = f"identity {found.store}, generation {found.generation}"
+    there = "/var/lib/paver/sites/<site>/site.sealed"
+    refused(site.run(*verb), 4, "lab-north.sealed is not there", seen, "bring it back", there, str(memory))
+    assert not path.exists()
+    assert memory.read_bytes() == before
+    away.rename(path)
+    site.fine("secrets", "show", "cpi", "--force")
+
+
+def test_whoever_begins_anew_on_purpose_removes_what_is_remembered(site: Command) -> None:
+    (site.folder / "lab-north.sealed").unlink()
+    assert site.run("secrets", "init").code == 4
+    (site.folder / ".paver" / "lab-north" / "sealed.seen").unlink()
+    site.fine("secrets", "init")
+    site.fine("secrets", "generate", "cpi")
+
+
+def test_a_store_that_is_made_beside_the_sites_own_has_nothing_of_it_forgotten(site: Command) -> None:
+    site.fine("secrets", "generate", "cpi")
+    site.fine("secrets", "init", "--sealed", "second.sealed")
+    site.fine("secrets", "generate", "other", "--sealed", "second.sealed")
+    site.fine("secrets", "show", "cpi", "--force")
+    Path("second.sealed").unlink()
+    refused(site.run("secrets", "init", "--sealed", "second.sealed"), 4, "second.sealed is not there")
+    Path("copy.sealed").write_bytes(Path("lab-north.sealed").read_bytes())
+    site.fine("secrets", "show", "cpi", "--force", "--sealed", "copy.sealed")
+
+
 def test_a_passphrase_opens_a_store_too(site: Command) -> None:
     site.terminal("a long enough passphrase", "a long enough passphrase")
     site.fine("secrets", "init", "--sealed", "other.sealed", "--key", "passphrase")
