@@ -35,7 +35,7 @@ def add_site(parser: argparse.ArgumentParser) -> None:
         "--key",
         metavar="SOURCE",
         help="what opens the sealed store, if not what the site file says: file:<path>, passphrase (asked for) or "
-        "passphrase-file:<path>",
+        "passphrase-file:<path>; a path is relative to the site file's folder",
     )
     parser.add_argument(
         "--sealed",

@@ -52,7 +52,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--new-key",
         required=True,
         metavar="SOURCE",
-        help="file:<path> (made if it is not there), passphrase (asked for) or passphrase-file:<path>",
+        help="file:<path> (made if it is not there), passphrase (asked for) or passphrase-file:<path>; a path is "
+        "relative to the site file's folder",
     )
     making = _sub(verbs, "generate", "make a password and keep it")
     making.add_argument("name", help="of the secret")

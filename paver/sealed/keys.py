@@ -136,16 +136,16 @@ def key_source(
     Args:
         reference: `file:/path`, `passphrase` or `passphrase-file:/path`.
         ask: asks the user for the passphrase; None where nobody can be asked.
-        base: the folder that a key file's relative path is relative to.
+        base: the folder that a relative path is relative to; `~` is the user's home, as in every other path.
 
     Raises:
         BadInput: another form, or a passphrase where nobody can be asked.
     """
     form, _, path = reference.partition(":")
     if form == "file" and path:
-        return KeyFile((base or Path()) / path)
+        return KeyFile((base or Path()) / Path(path).expanduser())
     if form == "passphrase-file" and path:
-        return Passphrase(lambda: _passphrase(Path(path)))
+        return Passphrase(lambda: _passphrase((base or Path()) / Path(path).expanduser()))
     if reference == "passphrase" and ask is not None:
         return Passphrase(ask)
     if reference == "passphrase":

@@ -192,6 +192,16 @@ def test_a_store_that_was_rekeyed_opens_with_the_new_key_alone(site: Command) ->
     site.fine("secrets", "show", "cpi", "--force", "--key", "file:new.key")
 
 
+def test_a_new_key_in_the_users_home_is_made_there(site: Command) -> None:
+    home = site.folder / "home"
+    home.mkdir()
+    site.patch.setenv("HOME", str(home))
+    site.fine("secrets", "rekey", "--new-key", "file:~/x.key")
+    assert stat.S_IMODE((home / "x.key").stat().st_mode) == 0o600
+    assert not (site.folder / "~").exists()
+    site.fine("secrets", "generate", "cpi", "--key", "file:~/x.key")
+
+
 def test_after_a_rekey_to_a_passphrase_out_of_a_file_the_site_file_as_advised_opens_the_store(
     site: Command,
 ) -> None:

@@ -107,6 +107,21 @@ def test_references_of_the_site_file_name_a_source(tmp_path: Path) -> None:
     assert isinstance(keys.key_source("passphrase", ask=lambda: ""), keys.Passphrase)
 
 
+def test_a_tilde_is_the_users_home_and_other_paths_start_at_the_site_files_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, site = tmp_path / "home", tmp_path / "site"
+    monkeypatch.setenv("HOME", str(home))
+    for folder in (home, site):
+        folder.mkdir()
+        (folder / "words").write_text(f"the words of {folder.name}\n")
+    assert keys.key_source("file:~/x.key", base=site) == keys.KeyFile(home / "x.key")
+    for path, words in (("~/words", "the words of home"), ("words", "the words of site")):
+        source = keys.key_source(f"passphrase-file:{path}", base=site)
+        assert isinstance(source, keys.Passphrase)
+        assert source.ask() == words
+
+
 def test_a_passphrase_may_come_out_of_a_file_that_holds_it_alone(tmp_path: Path) -> None:
     (tmp_path / "words").write_text("correct horse battery\n")
     source = keys.key_source(f"passphrase-file:{tmp_path}/words")
