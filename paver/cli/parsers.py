@@ -15,6 +15,8 @@ from paver.cli.verbs import VERBS
 from paver.errors import BadInput, nearest
 
 _CHOICE = re.compile(r"argument (?P<of>\S+): invalid choice: '(?P<given>.*?)' \(choose from (?P<known>.*)\)")
+_UNKNOWN = "unrecognized arguments: "
+_IGNORED = ": ignored explicit argument "
 
 
 class Form(argparse.RawDescriptionHelpFormatter):
@@ -46,8 +48,8 @@ class Parser(argparse.ArgumentParser):
         """
         known: Iterable[str] = ()
         wrong = what = f"{self.prog}: {message}"
-        if message.startswith("unrecognized arguments: "):
-            wrong = message.removeprefix("unrecognized arguments: ").split()[0]
+        if message.startswith(_UNKNOWN):
+            wrong = message.removeprefix(_UNKNOWN).split(" ")[0]
             takers = _options(self)
             if wrong in takers:
                 raise BadInput(what, do=f"`{takers[wrong]}` takes {wrong}")
@@ -55,11 +57,44 @@ class Parser(argparse.ArgumentParser):
         elif chosen := _CHOICE.fullmatch(message):
             known, wrong = re.findall(r"[\w.-]+", chosen["known"]), chosen["given"]
             what = f"{self.prog} has no {wrong!r}" if chosen["of"] == "DO" else what
-        # By its words: two hyphens alone make any option near to any other.
-        near = nearest(wrong.removeprefix("--"), (one.removeprefix("--") for one in known))
-        near = f"--{near}" if near and wrong.startswith("--") else near
-        hint = f"did you mean {near}? " if near else ""
-        raise BadInput(what, do=f"{hint}`{self.prog} --help` lists what there is")
+        raise BadInput(what, do=f"{_hint(wrong, known)}`{self.prog} --help` lists what there is")
+
+
+class Discreet(Parser):
+    """A parser of what takes secrets in: an argument that it does not take may be one, and is not repeated."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises what argparse would print, without the argument.
+
+        Raises:
+            BadInput: always.
+        """
+        instead = "pipe it in, or wait to be asked; if this was a real one, change it"
+        if _IGNORED in message:
+            option = message.partition(_IGNORED)[0].removeprefix("argument ")
+            raise BadInput(f"{self.prog}: {option} takes no value", do=f"of a secret's value: {instead}")
+        if not message.startswith(_UNKNOWN):
+            super().error(message)
+        wrong, takers = message.removeprefix(_UNKNOWN).split(" ")[0], _options(self)
+        if wrong in takers:
+            super().error(f"{_UNKNOWN}{wrong}")
+        if wrong.startswith("-"):
+            raise BadInput(
+                f"{self.prog} has no such option",
+                do=f"{_hint(wrong, takers)}`{self.prog} --help` lists what there is\nof a secret's value: {instead}",
+            )
+        raise BadInput(
+            f"{self.prog}: a value is never an argument",
+            why="every process of the machine could read it there, and the shell keeps it",
+            do=instead,
+        )
+
+
+def _hint(wrong: str, known: Iterable[str]) -> str:
+    # By its words: two hyphens alone make any option near to any other.
+    near = nearest(wrong.removeprefix("--"), (one.removeprefix("--") for one in known))
+    near = f"--{near}" if near and wrong.startswith("--") else near
+    return f"did you mean {near}? " if near else ""
 
 
 def below(verbs: Any, command: str, name: str, what: str, examples: str) -> argparse.ArgumentParser:
@@ -114,7 +149,8 @@ def module_of(name: str) -> ModuleType:
 
 def of(name: str, module: ModuleType) -> argparse.ArgumentParser:
     """Returns a verb's parser."""
-    parser = Parser(prog=f"paver {name}", **_form(name, module))
+    kind: type[Parser] = getattr(module, "PARSER", Parser)
+    parser = kind(prog=f"paver {name}", **_form(name, module))
     module.add(parser)
     return parser
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from paver.sitefile.site import Site
     from paver.trust.vault import Vault
 
+PARSER = parsers.Discreet
+
 EXAMPLES = """\
 examples:
   paver secrets init                       make the key file and an empty store

@@ -50,8 +50,28 @@ def test_a_value_is_asked_for_twice_on_a_terminal(site: Command) -> None:
     site.fine("secrets", "set", "esx-root")
 
 
-def test_a_value_is_never_an_argument(site: Command) -> None:
-    assert site.run("secrets", "set", "esx-root", VALUE).code == 3
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("set", "esx-root", VALUE), "a value is never an argument"),
+        (("set", "esx-root", VALUE, "--json"), "a value is never an argument"),
+        (("generate", "esx-root", VALUE), "a value is never an argument"),
+        (("set", "esx-root", f"--value={VALUE}"), "has no such option"),
+        (("set", "esx-root", "--polcy", VALUE), "did you mean --policy?"),
+        (("set", "esx-root", "--yes", VALUE), "`paver secrets remove` takes --yes"),
+        (("remove", "esx-root", f"-y{VALUE}"), "takes no value"),
+        (("set", "esx-root", ""), "a value is never an argument"),
+    ],
+)
+def test_a_value_is_never_an_argument_and_one_that_is_given_so_is_not_repeated(
+    site: Command, argv: tuple[str, ...], says: str
+) -> None:
+    ran = site.run("secrets", *argv)
+    assert ran.code == 3
+    assert says in ran.err
+    assert VALUE not in ran.told
+    if "takes --yes" not in says:
+        assert "pipe it in, or wait to be asked; if this was a real one, change it" in ran.err
 
 
 def test_the_list_has_names_versions_and_makers_and_no_value(site: Command) -> None:
