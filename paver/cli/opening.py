@@ -227,24 +227,40 @@ def session_of(
 ) -> Session:
     """Returns the site's world, to be closed by the caller."""
     from paver.runs import wayback  # noqa: PLC0415
-    from paver.runs.session import Session  # noqa: PLC0415
 
-    path, memory = sealed_of(arguments, site)
-    session = Session(
-        site,
-        driver,
-        station=station_of(arguments),
-        key=key,
-        who=who,
-        sealed=path,
-        seen=memory,
-    )
+    session = _session(arguments, site, driver, key, who)
     try:
         wayback.fetch(session, folder_of(site).path)
     except BaseException:
         session.close()
         raise
     return session
+
+
+def settle(arguments: argparse.Namespace, site: Site, driver: Driver, key: KeySource, who: str) -> None:
+    """Sees to it that what is written into the sealed store next follows what a run on the jumpbox sealed there.
+
+    Raises:
+        Refused: if a run that was handed over may go on there.
+    """
+    from paver.runs.folder import HANDED  # noqa: PLC0415
+
+    folder = folder_of(site).path
+    if not (folder / HANDED).exists():
+        return
+    from paver.runs import wayback  # noqa: PLC0415 - it brings all that a run needs
+
+    with _session(arguments, site, driver, key, who) as session:
+        wayback.settle(session, folder)
+
+
+def _session(
+    arguments: argparse.Namespace, site: Site, driver: Driver, key: KeySource | None, who: str
+) -> Session:
+    from paver.runs.session import Session  # noqa: PLC0415
+
+    path, memory = sealed_of(arguments, site)
+    return Session(site, driver, station=station_of(arguments), key=key, who=who, sealed=path, seen=memory)
 
 
 def folder_of(site: Site) -> SiteFolder:

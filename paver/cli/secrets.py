@@ -96,14 +96,16 @@ def run(arguments: argparse.Namespace) -> int:
     key = opening.needed_key(site, arguments.key, "to write it")
     who = f"paver secrets {verb}"
     # Also while a run has handed the store over and lets go of its lock: two copies would go different ways.
-    with opening.locked(arguments, site, who), _vault(arguments, site, key, who) as vault:
-        if verb == "set":
-            return _set(arguments, vault, site, driver)
-        if verb == "generate":
-            return _generate(arguments, vault, site, driver)
-        if verb == "rekey":
-            return _rekey(arguments, vault, site)
-        return _remove(arguments, vault, site, driver)
+    with opening.locked(arguments, site, who):
+        opening.settle(arguments, site, driver, key, who)
+        with _vault(arguments, site, key, who) as vault:
+            if verb == "set":
+                return _set(arguments, vault, site, driver)
+            if verb == "generate":
+                return _generate(arguments, vault, site, driver)
+            if verb == "rekey":
+                return _rekey(arguments, vault, site)
+            return _remove(arguments, vault, site, driver)
 
 
 @contextlib.contextmanager

@@ -25,6 +25,8 @@ from pathlib import Path
 
 from paver.errors import PaverError, Refused
 
+HANDED = "handed.json"
+
 
 def state_folder(site_folder: Path, environ: Mapping[str, str]) -> Path:
     """Returns where all sites' state lies."""

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from paver.engine.values import substitute
-from paver.errors import PaverError, Unobservable
+from paver.errors import PaverError, Refused, Unobservable
+from paver.runs.folder import HANDED
 from paver.runs.session import Session
 from paver.signing import canonical
 from paver.transport.ssh import HostKeyError
 
-NAME = "handed.json"
+NAME = HANDED
 SCHEMA = "paver.handed/1"
 FIELDS = ("address", "host_keys", "port", "user")
 
@@ -55,20 +56,65 @@ def fetch(session: Session, folder: Path) -> bool:
     """
     from paver.runs import handoff  # noqa: PLC0415 - it brings all that a run needs
 
-    endpoint = session.paved.jumpbox
-    known = _known(folder / NAME)
-    if endpoint is None or known is None or session.station == "jumpbox" or not session.vault.opens:
-        return False
-    connector: Any = dataclasses.replace(session.paved.connectors[endpoint.name], **known)  # type: ignore[type-var]
     try:
-        connection = session.reach(connector)
+        connection = _connection(session, folder)
     except (Unobservable, HostKeyError):
+        return False
+    if connection is None:
         return False
     try:
         handoff.take_in(session, connection.reader())
     finally:
         connection.close()
     return True
+
+
+def settle(session: Session, folder: Path) -> None:
+    """Takes in what was sealed on the jumpbox, for whoever writes the store next, where a note leads there.
+
+    Raises:
+        Refused: if the run over there goes on, or nobody can say that it does not.
+        PaverError: as `fetch`.
+    """
+    from paver.runs import handoff  # noqa: PLC0415 - as above
+
+    why = "it seals secrets there: two copies of the store that are both written go different ways"
+    try:
+        connection = _connection(session, folder)
+        if connection is None:
+            return
+        try:
+            machine = connection.reader()
+            running = handoff.running(machine, session.site.name)
+            if running is None:
+                handoff.take_in(session, machine)
+        finally:
+            connection.close()
+    except (Unobservable, HostKeyError) as error:
+        raise Refused(
+            "a run was handed over to the jumpbox, which cannot be asked whether it goes on",
+            seen=error.what,
+            why=why,
+            do="`paver follow` shows it, once the jumpbox answers; then run the same command again\n"
+            f"if that jumpbox is gone for good, remove {folder / NAME}",
+        ) from error
+    if running is not None:
+        raise Refused(
+            "a run of this site goes on on the jumpbox",
+            seen=handoff.begun(running),
+            why=why,
+            do="`paver follow` shows it; wait until it ends, then run the same command again",
+        )
+
+
+def _connection(session: Session, folder: Path) -> Any:
+    """Returns a connection to the jumpbox by the note; None where there is none, or this station cannot follow it."""
+    endpoint = session.paved.jumpbox
+    known = _known(folder / NAME)
+    if endpoint is None or known is None or session.station == "jumpbox" or not session.vault.opens:
+        return None
+    connector: Any = dataclasses.replace(session.paved.connectors[endpoint.name], **known)  # type: ignore[type-var]
+    return session.reach(connector)
 
 
 def _known(path: Path) -> dict[str, Any] | None:

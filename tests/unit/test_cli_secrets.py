@@ -13,9 +13,11 @@ import pytest
 from paver.cli import entry
 from paver.driver import Material, Paved
 from paver.drivers import vsphere
+from paver.errors import Refused
 from paver.foundation import paving
-from paver.runs import compose
+from paver.runs import compose, wayback
 from paver.runs.folder import SiteFolder
+from paver.runs.session import Session
 from paver.sealed import store
 from paver.sitefile.init import init_text
 from tests.support.command import Command, command
@@ -303,14 +305,37 @@ def test_a_passphrase_opens_a_store_too(site: Command) -> None:
     assert ran.code == 3
 
 
-@pytest.mark.parametrize(
-    "verb",
-    [("set", "esx-root"), ("generate", "cpi"), ("remove", "cpi", "--yes"), ("rekey", "--new-key", "file:k")],
-)
+WRITING = [
+    ("set", "esx-root"),
+    ("generate", "cpi"),
+    ("remove", "cpi", "--yes"),
+    ("rekey", "--new-key", "file:k"),
+]
+
+
+@pytest.mark.parametrize("verb", WRITING)
 def test_nothing_is_sealed_while_a_run_is_at_work(site: Command, verb: tuple[str, ...]) -> None:
     before = (site.folder / "lab-north.sealed").read_bytes()
     with SiteFolder(site.folder / ".paver", "lab-north").locked("paver apply"):
         ran = site.run("secrets", *verb)
     assert ran.code == 4
     assert "another run is at work" in ran.err
+    assert (site.folder / "lab-north.sealed").read_bytes() == before
+
+
+@pytest.mark.parametrize("verb", WRITING)
+def test_nothing_is_sealed_before_what_was_handed_over_to_the_jumpbox_is_settled(
+    site: Command, verb: tuple[str, ...]
+) -> None:
+    def goes_on(session: Session, folder: Path) -> None:
+        assert session.vault.opens
+        raise Refused(f"what {folder.name} handed over goes on")
+
+    site.patch.setattr(wayback, "settle", goes_on)
+    pipe(site, VALUE)
+    site.fine("secrets", "set", "esx-root")
+    before = (site.folder / "lab-north.sealed").read_bytes()
+    (site.folder / ".paver" / "lab-north" / "handed.json").write_text("{}")
+    pipe(site, VALUE)
+    refused(site.run("secrets", *verb), 4, "what lab-north handed over goes on")
     assert (site.folder / "lab-north.sealed").read_bytes() == before

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from paver.engine.values import ResourceId, output
-from paver.errors import PaverError, Unobservable
+from paver.errors import PaverError, Refused, Unobservable
 from paver.runs import wayback
 from paver.sealed import keys, store
+from paver.transport import job
 from paver.transport.machine import MachineConnector
 
 PUBLISHED = "ssh-ed25519 AAAA\nssh-rsa BBBB"
@@ -116,3 +117,44 @@ def test_a_note_that_can_not_be_read_is_said_to_be_so(sealed: Path, tmp_path: Pa
     (tmp_path / wayback.NAME).write_text("{")
     with pytest.raises(PaverError, match="can't be read"):
         wayback.fetch(session(Beyond(), sealed), tmp_path)
+
+
+@pytest.fixture
+def newer(sealed: Path, tmp_path: Path) -> bytes:
+    """The store as the jumpbox wrote it on."""
+    before = sealed.read_bytes()
+    with store.writer(sealed, keys.KeyFile(tmp_path / "site.key"), "the jumpbox") as writer:
+        writer.put("vmca", "x", made_by="the jumpbox")
+    after = sealed.read_bytes()
+    sealed.write_bytes(before)
+    return after
+
+
+def test_whoever_writes_the_store_next_takes_in_first_what_a_run_that_ended_there_sealed(
+    sealed: Path, tmp_path: Path, newer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "state", lambda *_: job.JobState("ended", code=0))
+    wayback.settle(session(Beyond(silent=True), sealed), tmp_path)
+    beyond = Beyond(sealed=newer)
+    wayback.note(session(beyond, sealed), tmp_path)
+    wayback.settle(session(beyond, sealed, station="jumpbox"), tmp_path)
+    assert beyond.dialled == []
+    wayback.settle(session(beyond, sealed), tmp_path)
+    assert sealed.read_bytes() == newer
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_nothing_is_written_while_a_run_goes_on_there_or_may(
+    sealed: Path, tmp_path: Path, newer: bytes, monkeypatch: pytest.MonkeyPatch, *, silent: bool
+) -> None:
+    running = job.JobState("running", argv=("--begun-by=alice on desk",), started=1_795_456_800)
+    monkeypatch.setattr(job, "state", lambda *_: running)
+    before = sealed.read_bytes()
+    beyond = Beyond(sealed=newer, silent=silent)
+    wayback.note(session(beyond, sealed), tmp_path)
+    with pytest.raises(Refused) as caught:
+        wayback.settle(session(beyond, sealed), tmp_path)
+    assert caught.value.seen.startswith("the jumpbox does not answer" if silent else "begun by alice on desk")
+    assert "`paver follow`" in caught.value.do
+    assert (f"remove {tmp_path / wayback.NAME}" in caught.value.do) is silent
+    assert sealed.read_bytes() == before
