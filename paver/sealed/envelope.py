@@ -160,7 +160,7 @@ def unseal(envelope: Envelope, master: bytes, name: str) -> Opened:
         raise WrongKeyError(
             f"this key does not open {name}",
             why="the file is whole, so the key is another store's, the passphrase is wrong, or the store was replaced",
-            do="give the key that this store was made with",
+            do="give the key that it was sealed with last: `paver secrets rekey` takes another one",
             seen=f"store {envelope.index.store}, generation {envelope.index.generation}",
         )
     try:

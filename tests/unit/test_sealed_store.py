@@ -200,8 +200,9 @@ def test_after_a_new_key_the_old_one_opens_nothing(path: Path, key: keys.KeyFile
     with store.writer(path, key, "paver secrets rekey") as writer:
         writer.rekey(new)
         writer.put("b", "other", made_by="a test")
-    with pytest.raises(WrongKeyError):
+    with pytest.raises(WrongKeyError) as caught:
         store.unlock(path, key)
+    assert "the key that it was sealed with last" in caught.value.do
     assert store.unlock(path, new).secret("a").reveal() == "hunter2!"
     assert store.open_index(path).store == before.store
 
