@@ -27,7 +27,7 @@ examples:
   pass show esx | paver secrets set esx-root
   paver secrets list                       names, versions, who made them, what expires; never values
   paver secrets show vcenter-root          one value, on a terminal only
-  paver secrets generate cpi --policy vcenter
+  paver secrets generate vcenter-cpi --replace
   paver secrets rekey --new-key file:/etc/paver/site.key.new
 
 A value is never an argument: every process of the machine could read it there.
@@ -254,37 +254,44 @@ def _generate(arguments: argparse.Namespace, vault: Vault, site: Site, driver: D
     policy = arguments.policy or (wish or {}).get("policy") or "generic"
     value = passwords.generate(policy)
     writer = vault.writer()
-    if arguments.name in writer.index.entries and not arguments.replace:
+    known = arguments.name in writer.index.entries
+    if known and not arguments.replace:
         raise Refused(
             f"the sealed store has a {arguments.name} already",
             why="whoever uses it would be locked out",
             do="give --replace; where paver brings it to its users, `paver plan` shows them, else change it there too",
         )
-    if arguments.name in writer.index.entries:
-        why, do = _by_hand(site, driver, arguments.name)
-        if why:
-            _confirm(arguments, "is to be another one in the sealed store alone", why, do)
+    where = _by_hand(site, driver, arguments.name) if known else ""
+    if where:
+        _confirm(
+            arguments,
+            "is to be another one in the sealed store alone",
+            *_both_sides(arguments.name, where),
+        )
     _note_a_stranger(site, driver, arguments.name, wish)
     by = "paver secrets generate"
     public = {"policy": policy, **_as_made(site, wish, by)}
     version = writer.put(arguments.name, value, made_by=by, public=public)
     out.line(f"{arguments.name}: made under the policy {policy}, {version[:12]}")
-    if arguments.replace:
-        out.line(
-            "  next  `paver plan` shows whom paver brings it to, and says where it has to be set by hand"
-        )
+    if where:
+        out.line(f"  next  set this one {where}: paver brings it nowhere")
+    elif known and wish is not None:
+        out.line("  next  `paver plan` shows whom paver brings it to")
     return 0
 
 
-def _by_hand(site: Site, driver: Driver, name: str) -> tuple[str, str]:
-    """Returns what comes of another secret in the store alone, and how both are changed; nothing where paver brings it."""
+def _by_hand(site: Site, driver: Driver, name: str) -> str:
+    """Returns where a secret is set that paver brings nowhere; nothing where paver brings it, or nothing uses it."""
     where = {item.name: item.by_hand for item in driver.pave(site).material}.get(name, "")
-    if not where and name not in _wanted(site, driver):
-        return "", ""
+    return where or ("where it is asked for" if name in _wanted(site, driver) else "")
+
+
+def _both_sides(name: str, where: str) -> tuple[str, str]:
+    """Returns what comes of another secret in the store alone, and how both sides are changed."""
     why = (
         f"paver brings {name} nowhere: where it is asked for the former one stays, and paver gets in no more"
     )
-    do = f"set another one {where or 'there'}, then `paver secrets set {name}` and `paver apply`"
+    do = f"set another one {where}, then `paver secrets set {name}` and `paver apply`"
     return why, f"{do}; --yes where it is in no use yet"
 
 
@@ -319,8 +326,9 @@ def _rekey(arguments: argparse.Namespace, vault: Vault, site: Site) -> int:
 def _remove(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver) -> int:
     writer = vault.writer()
     writer.index.entry(arguments.name)
-    why, do = _by_hand(site, driver, arguments.name)
-    _confirm(arguments, "goes with all its versions", why, do or "give --yes")
+    where = _by_hand(site, driver, arguments.name)
+    why, do = _both_sides(arguments.name, where) if where else ("", "give --yes")
+    _confirm(arguments, "goes with all its versions", why, do)
     writer.remove(arguments.name)
     out.line(f"{arguments.name}: removed")
     return 0

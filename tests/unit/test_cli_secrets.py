@@ -163,7 +163,8 @@ def test_a_secret_is_generated_once_and_replaced_only_on_request(site: Command) 
     site.fine("secrets", "generate", "cpi", "--policy", "vcenter")
     first = site.fine("secrets", "show", "cpi", "--force").out
     assert site.run("secrets", "generate", "cpi").code == 4
-    site.fine("secrets", "generate", "cpi", "--replace")
+    ran = site.fine("secrets", "generate", "cpi", "--replace")
+    assert "next" not in ran.out, "nothing in the site file uses it"
     assert site.fine("secrets", "show", "cpi", "--force").out != first
 
 
@@ -191,9 +192,12 @@ def test_before_paver_locks_itself_out_it_says_how_both_sides_are_changed_and_as
     site.fine("secrets", "set", "esx-root")
     pipe(site, "")
     assert site.run("secrets", "generate", "esx-root", "--replace").code == 4
-    site.fine("secrets", "generate", "esx-root", "--replace", "--yes")
+    ran = site.fine("secrets", "generate", "esx-root", "--replace", "--yes")
+    assert "next  set this one where it is asked for: paver brings it nowhere" in ran.out
+    assert "`paver plan`" not in ran.out
     site.fine("secrets", "generate", "vcenter-cpi")
-    site.fine("secrets", "generate", "vcenter-cpi", "--replace")
+    ran = site.fine("secrets", "generate", "vcenter-cpi", "--replace")
+    assert "`paver plan` shows whom paver brings it to" in ran.out
 
 
 def test_removing_asks_for_the_name(site: Command) -> None:
