@@ -87,6 +87,11 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.name} is a reference, not a name",
             do=f"take {arguments.name.removeprefix('secret:')}, as the store calls it",
         )
+    if verb in {"set", "generate"}:
+        from paver.sealed.index import checked_name  # noqa: PLC0415 - `--help` does without it
+
+        # Before a value is asked for, and before advice that it is there.
+        checked_name(arguments.name)
     if verb == "init":
         return _init(arguments, site, driver)
     if verb == "list":

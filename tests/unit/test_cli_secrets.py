@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paver.cli import entry
+from paver.cli import entry, secrets
 from paver.driver import Material, Paved
 from paver.drivers import vsphere
 from paver.errors import Refused
@@ -50,6 +50,17 @@ def test_a_value_is_asked_for_twice_on_a_terminal(site: Command) -> None:
     assert site.run("secrets", "set", "esx-root").code == 3
     site.terminal(VALUE, VALUE)
     site.fine("secrets", "set", "esx-root")
+
+
+@pytest.mark.parametrize("verb", ["set", "generate"])
+def test_what_is_no_name_is_refused_before_a_value_is_asked_for_or_advice_is_given(
+    site: Command, verb: str
+) -> None:
+    site.patch.setattr(secrets, "_wanted", lambda *_: frozenset({"hafen-root"}))
+    site.terminal()
+    ran = site.run("secrets", verb, "Hafen Root")
+    refused(ran, 3, "this is no name for a secret")
+    assert "takes it out again" not in ran.err
 
 
 @pytest.mark.parametrize(
