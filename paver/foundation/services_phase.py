@@ -21,8 +21,11 @@ jobs:
   - task: smoke
     config:
       platform: linux
+      image_resource: {type: mock, source: {mirror_self: true}}
       run: {path: "true"}
 """
+"""What is set where the site file names no file. A task on Linux has to have an image; this one is the worker's own, and
+is fetched from nowhere."""
 
 KINDS: tuple[type[Resource[Any]], ...] = (CredhubEntry, Deployment, Bucket, StoreUser, Team, Pipeline)
 """Every kind of this phase, in creation order."""

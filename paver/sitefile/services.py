@@ -154,7 +154,7 @@ class Pipeline(Section):
 
     file: PathText | None = Field(
         default=None,
-        description="The pipeline's YAML; if left out, paver's own: one task that only has to end well, to show that a worker takes it.",
+        description="The pipeline's YAML; if left out, paver's own: one task that only has to end well, to show that a worker takes it; its image is the worker's own.",
     )
     paused: bool = Field(default=False, description="It is set, but doesn't run yet.")
 

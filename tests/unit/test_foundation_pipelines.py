@@ -14,10 +14,11 @@ from paver.driver import Endpoint, Mark, ResourceId, Secret, Verb, resource_id
 from paver.engine.diff import changes
 from paver.foundation import yaml_text
 from paver.foundation.concourse.team import CONFIG, TEAM, Pipeline, Team
+from paver.foundation.services_phase import SMOKE
 from paver.transport.http import Answer
 from tests.support.ledger import Director
 from tests.support.standin import Api
-from tests.unit.test_standin_concourse import concourse, login
+from tests.unit.test_standin_concourse import WORKER, concourse, login
 
 GUIDE = Path(__file__).parents[2] / "docs/howto/nightly-repave.md"
 PATH = "/api/v1/teams/main/pipelines/nightly/config"
@@ -159,6 +160,18 @@ def test_a_pipeline_whose_setting_was_cut_short_is_not_taken_for_set(world: Any)
     assert facts.mark is not None
     assert not facts.mark.complete
     assert differing(world, wished(guided())) == ["config"]
+
+
+def test_the_task_of_the_default_pipeline_has_an_image_that_a_worker_brings(tmp_path: Path) -> None:
+    """Concourse takes a task without one, and fails when it is to run; one from a registry needs the Internet."""
+    api = Api(concourse(tmp_path, WORKER).routes())
+    api.authorization = login(api, "admin", "secret")
+    wished(SMOKE).create(World(Session(api)))  # type: ignore[arg-type]
+    ((step,),) = [job["plan"] for job in api.ok("GET", PATH)["config"]["jobs"]]
+    image = step["config"]["image_resource"]
+    (worker,) = api.ok("GET", "/api/v1/workers")
+    assert image["type"] in {one["type"] for one in worker["resource_types"]}
+    assert image["source"] == {"mirror_self": True}
 
 
 def platform() -> Team:
