@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import urllib.parse
 from types import SimpleNamespace
@@ -89,7 +91,7 @@ class OnOneDisk(Sent):
 
 def test_an_object_is_sent_as_it_is_without_a_checksum_in_chunks_behind_it() -> None:
     sent = Sent()
-    sent.writer.call("put_object", Bucket="state", Key="a", Body=b"x" * 64)
+    sent.writer.put_object("state", "a", b"x" * 64)
     sent.close()
     (request,) = sent.requests
     headers = {key.lower(): value for key, value in request.headers.items()}
@@ -113,9 +115,22 @@ def test_a_bucket_is_made_in_the_region_that_the_site_file_names(region: str, bo
         assert body in request.body
 
 
-def test_a_store_that_lists_no_versions_is_proven_all_the_same_and_nothing_is_left_in_it() -> None:
-    old = OnOneDisk()
-    old.objects = {KEY: b"of a run that was killed", f"{KEY}-of-others": b"x"}
+class Locking(OnOneDisk):
+    """A store whose buckets lock by default takes no object without its digest, as AWS; MinIO takes any."""
+
+    def answer(self, request: Any) -> tuple[int, bytes]:
+        if request.method == "PUT":
+            body = request.body.read()
+            request.body.seek(0)
+            told = request.headers.get("Content-MD5", "")
+            digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest())
+            if told not in (digest, digest.decode()):
+                words = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"
+                return 400, f"<Error><Code>InvalidRequest</Code><Message>{words}</Message></Error>".encode()
+        return super().answer(request)
+
+
+def prove(store: Sent) -> None:
     proof = ObjectStoreProof(
         id=resource_id("proof.object-store", "state"),
         phase="handover",
@@ -124,10 +139,23 @@ def test_a_store_that_lists_no_versions_is_proven_all_the_same_and_nothing_is_le
         of={},
         bucket="state",
     )
-    world: Any = SimpleNamespace(writing=lambda _: old.writer)
+    world: Any = SimpleNamespace(writing=lambda _: store.writer)
     proof.prove(world)
+
+
+def test_a_store_that_lists_no_versions_is_proven_all_the_same_and_nothing_is_left_in_it() -> None:
+    old = OnOneDisk()
+    old.objects = {KEY: b"of a run that was killed", f"{KEY}-of-others": b"x"}
+    prove(old)
     assert old.objects == {f"{KEY}-of-others": b"x"}
     old.close()
+
+
+def test_a_bucket_that_locks_by_default_takes_the_proofs_object() -> None:
+    store = Locking()
+    prove(store)
+    assert [one.method for one in store.requests].count("PUT") == 1
+    store.close()
 
 
 def test_what_a_store_without_versions_holds_keeps_its_bucket() -> None:

@@ -85,7 +85,7 @@ class ObjectStoreProof(_Proof):
     def prove(self, world: Writer) -> None:
         store = world.writing(self.also[0])
         body = secrets.token_bytes(64)
-        store.call("put_object", Bucket=self.bucket, Key=KEY, Body=body)
+        store.put_object(self.bucket, KEY, body)
         got = store.read_object(self.bucket, KEY)
         _clear(store, self.bucket)
         if got != body:
