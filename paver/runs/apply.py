@@ -25,6 +25,8 @@ from paver.signing.canonical import Json
 from paver.transport.context import Retry
 
 JUMPBOX = "jumpbox"
+FAULTS = "faults.txt"
+"""Beside the journal, where paver itself failed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,7 +217,7 @@ class _Rounds:
         for id_, wrong in outcome.failed:
             if not isinstance(wrong, PaverError):
                 place = "".join(traceback.format_tb(wrong.__traceback__))
-                with (self._folder / "faults.txt").open("a", encoding="utf-8") as file:
+                with (self._folder / FAULTS).open("a", encoding="utf-8") as file:
                     file.write(f"{id_}: {type(wrong).__name__}\n{place}\n")
 
     def _over(self, finished: frozenset[ResourceId]) -> Report | None:

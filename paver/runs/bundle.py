@@ -28,6 +28,8 @@ RUN_FILES = (
     "events.jsonl",
     "jumpbox.log",
     "report.html",
+    "faults.txt",
+    "faults-jumpbox.txt",
 )
 """What is taken of a run's folder; anything else in it is not paver's."""
 LATEST = 5

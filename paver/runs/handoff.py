@@ -23,7 +23,7 @@ from paver.engine.plan import Plan
 from paver.engine.values import ResourceId
 from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.runs import wayback
-from paver.runs.apply import Report, fault
+from paver.runs.apply import FAULTS, Report, fault
 from paver.runs.events import Tell, parse
 from paver.runs.session import Session
 from paver.sealed import keys, store
@@ -213,6 +213,9 @@ class HandOff:
         raw = machine.read_file(outcome["journal"])
         if raw is None:
             raise PaverError("the jumpbox's journal is not there", seen=outcome["journal"])
+        faults = machine.read_file(str(PurePosixPath(outcome["journal"]).with_name(FAULTS)))
+        if faults is not None:
+            (self.folder / "faults-jumpbox.txt").write_bytes(faults)
         lines, _, digest = outcome["head"].partition(":")
         (self.folder / "journal-jumpbox.jsonl").write_bytes(raw)
         chain.verify(raw, expected=chain.Head(int(lines), digest))

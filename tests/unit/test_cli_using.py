@@ -115,6 +115,8 @@ def test_a_bundle_for_support_holds_no_secret_in_any_form(paved: Command) -> Non
     forms = [*values, *(base64.b64encode(f"admin:{value}".encode()).decode() for value in values)]
     forms += [base64.b64encode(value.encode()).decode() for value in values]
     (folder / "jumpbox.log").write_text("\n".join(f"tool said {form} and went on" for form in forms))
+    for name in ("faults.txt", "faults-jumpbox.txt"):
+        (folder / name).write_text(f"thing:a: KeyError\n  line 7, in create {values[0]}\n")
     paved.site.write_text(paved.site.read_text() + f"# {values[0]}\n")
     ran = paved.fine("logs", "--out", "case.tgz")
     assert "secrets taken out" in ran.out
@@ -133,11 +135,14 @@ def test_a_bundle_for_support_holds_no_secret_in_any_form(paved: Command) -> Non
         "events.jsonl",
         "jumpbox.log",
         "report.html",
+        "faults.txt",
+        "faults-jumpbox.txt",
     }
     everything = "\n".join(members.values())
     for form in forms:
         assert form not in everything
     assert "tool said" in members["jumpbox.log"]
+    assert members["faults.txt"].startswith("thing:a: KeyError\n  line 7, in create")
     key = (paved.folder / "site.key").read_text().strip()
     assert key not in everything
     assert json.loads(members["about.json"])["runs"][0]["state"] == "done"

@@ -317,6 +317,16 @@ def test_the_jumpboxs_journal_is_held_to_its_head(machine: Machine, tmp_path: Pa
     assert (tmp_path / "journal-jumpbox.jsonl").read_bytes() == machine.files["/there.jsonl"]
 
 
+def test_where_paver_failed_over_there_is_brought_back_also_where_the_journal_does_not_hold(
+    machine: Machine, tmp_path: Path
+) -> None:
+    ended(tmp_path, machine, plan(), cut=1)
+    machine.files["/faults.txt"] = b"thing:a: KeyError\n  line 7, in create\n"
+    with pytest.raises(chain.ChainError):
+        carry(machine, tmp_path, plan())
+    assert (tmp_path / "faults-jumpbox.txt").read_bytes() == machine.files["/faults.txt"]
+
+
 def test_a_journal_of_another_plan_than_the_one_that_was_handed_over_is_told_and_kept(
     machine: Machine, tmp_path: Path
 ) -> None:
