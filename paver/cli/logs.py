@@ -34,7 +34,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the bundle."""
-    from paver.runs import bundle, past, versions  # noqa: PLC0415 - `--help` does without it
+    from paver.foundation.bucc import bucc, made  # noqa: PLC0415 - `--help` does without it
+    from paver.runs import bundle, past, versions  # noqa: PLC0415
     from paver.sealed.redact import Redactor  # noqa: PLC0415
     from paver.trust.vault import Vault  # noqa: PLC0415
 
@@ -44,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     values: list[str] = []
     if path.exists():
         key = opening.needed_key(site, arguments.key, "to take the secrets out of what is packed")
-        values = Vault(path, key, "paver logs", memory).values()
+        for name, value in Vault(path, key, "paver logs", memory).values():
+            values += [value, *(made.secrets(value) if name == bucc.CREDS else ())]
     now = dt.datetime.now(dt.UTC)
     facts: dict[str, Any] = {
         "schema": "paver.logs/1",

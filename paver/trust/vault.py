@@ -109,13 +109,13 @@ class Vault:
                 self._seen.note(self._reader.index, looking=True)
             return _value(self._reader, secret.name, version)
 
-    def values(self) -> list[str]:
-        """Returns every value, for a redactor; none where the key is not at hand."""
+    def values(self) -> list[tuple[str, str]]:
+        """Returns every value with its entry's name, for a redactor; none where the key is not at hand."""
         with self._lock:
             if self._key is None or not self._path.exists():
                 return []
             source = self._writer or store.unlock(self._path, self._key, **self._seen.held())
-            return [value.reveal() for _, value in source.all_values()]
+            return [(name, value.reveal()) for name, value in source.all_values()]
 
     def writer(self) -> Any:
         """Returns the store's one writer, taking the lock at the first call; makes the store where there is none."""

@@ -23,10 +23,11 @@ from paver.driver import Material, Output, Paved, resource_id
 from paver.drivers.vsphere import DRIVER
 from paver.engine.offer import Port
 from paver.engine.values import encode, substitute
-from paver.foundation import paving, places
+from paver.foundation import paving, places, yaml_text
 from paver.foundation.handover import document
 from paver.runs import compose
 from paver.runs.offers import doors
+from paver.sealed import keys, store
 from paver.sitefile.init import init_text
 from paver.sitefile.load import loads
 from paver.sitefile.site import Site
@@ -146,6 +147,40 @@ def test_a_bundle_for_support_holds_no_secret_in_any_form(paved: Command) -> Non
     key = (paved.folder / "site.key").read_text().strip()
     assert key not in everything
     assert json.loads(members["about.json"])["runs"][0]["state"] == "done"
+
+
+def test_a_bundle_for_support_holds_nothing_that_bucc_made_for_itself_and_what_is_public_of_it(
+    paved: Command,
+) -> None:
+    line = base64.b64encode(bytes(range(48))).decode()
+    lines = f"{line}\n{line[::-1]}"
+    tls = {
+        "ca": f"-----BEGIN CERTIFICATE-----\n{lines[:40]}",
+        "private_key": f"-----BEGIN KEY-----\n{lines}\n",
+    }
+    creds = {
+        "nats_password": "x7QmNats0Pass",
+        "uaa_clients_director_to_credhub": "x7QmClient0Secret",
+        "agents": {"username": "nats-agents", "password": "x7QmAgent0Pass"},
+        "nats_server_tls": tls,
+        "uaa_jwt_signing_key": {"private_key": "x7QmSigning0Key", "public_key": "x7QmPublic0Key"},
+    }
+    key = keys.KeyFile(paved.folder / "site.key")
+    with store.writer(paved.folder / "lab-north.sealed", key, "bucc up") as writer:
+        writer.put("bucc-creds", yaml_text.dumps(creds), made_by="test")
+    said = "nats://nats-agents:x7QmNats0Pass@10.30.0.10:4222, x7QmClient0Secret, x7QmAgent0Pass, x7QmSigning0Key\n"
+    (folder,) = paved.runs
+    public = "x7QmPublic0Key of nats-agents at 10.30.0.10:4222\n" + tls["ca"]
+    (folder / "jumpbox.log").write_text(f"{said}{lines}\n{public}\n")
+    paved.fine("logs", "--out", "case.tgz")
+    with tarfile.open(paved.folder / "case.tgz") as archive:
+        (log,) = [member for member in archive.getmembers() if member.name.endswith("jumpbox.log")]
+        shown = archive.extractfile(log).read().decode()  # type: ignore[union-attr]
+    taken = "[redacted]"
+    assert shown.startswith(
+        f"nats://nats-agents:{taken}@10.30.0.10:4222, {taken}, {taken}, {taken}\n{taken}\n"
+    )
+    assert shown.endswith(f"{taken}\n{public}\n")
 
 
 def test_a_bundle_is_not_made_without_what_takes_the_secrets_out(paved: Command) -> None:
