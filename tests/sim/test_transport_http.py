@@ -23,6 +23,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from paver.driver import Endpoint, Mark, Secret, resource_id
+from paver.engine.diff import changes
 from paver.errors import Refused, Unobservable, Unreachable
 from paver.foundation.handover.proofs import KEY, ObjectStoreProof, ProofFacts
 from paver.foundation.object_store.user import StoreUser, StoreUserFacts
@@ -733,19 +734,47 @@ def test_an_account_whose_run_was_killed_is_known_again_and_goes_whole(minio: Mi
             raise KeyboardInterrupt
         return call(name, *arguments, **named)
 
-    while killed_at:
+    def killed(act: Callable[[], None]) -> StoreUserFacts:
         site.store.admin_call = dies
         with pytest.raises(KeyboardInterrupt):
-            user.create(site)
+            act()
         site.store.admin_call = call
         killed_at.pop(0)
         (found,) = [one for one in StoreUser.discover(site, user.at) if one.address["name"] == "begun"]
         assert found.mark is not None
         assert not found.mark.complete
-    assert user.read(site) == found
-    StoreUser.delete(site, user.at, found)
+        assert user.read(site) == found
+        return found
+
+    while killed_at:
+        killed(lambda: user.create(site))
+    user.create(site)
+    whole = user.read(site)
+    assert whole is not None
+    killed_at = ["user_remove", "policy_remove"]
+    while killed_at:
+        left = killed(lambda: StoreUser.delete(site, user.at, whole))
+    assert "begun" not in site.store.admin("user_list")
+    StoreUser.delete(site, user.at, left)
+    assert "paver-begun" not in site.store.admin("policy_list")
     assert user.read(site) is None
     assert not [one for one in StoreUser.discover(site, user.at) if one.address["name"] == "begun"]
+    connection.close()
+
+
+def test_an_account_that_somebody_took_away_and_whose_policy_stands_is_made_again(minio: Minio) -> None:
+    connection = minio.connector().connect(minio.wire())
+    site: Any = Site(connection.writer(Gate()))
+    user = store_user("taken", "state")
+    user.create(site)
+    wished = user.read(site)
+    site.store.admin_call("user_remove", "taken", "taken")
+    found = user.read(site)
+    assert found is not None
+    assert {change.field for change in changes(user, found, site.version)} >= {"read_", "write", "secret"}
+    user.update(site, found, frozenset({"secret"}))
+    assert user.read(site) == wished
+    StoreUser.delete(site, user.at, found)
     connection.close()
 
 

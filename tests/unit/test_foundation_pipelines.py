@@ -23,6 +23,7 @@ from tests.unit.test_standin_concourse import WORKER, concourse, login
 GUIDE = Path(__file__).parents[2] / "docs/howto/nightly-repave.md"
 PATH = "/api/v1/teams/main/pipelines/nightly/config"
 AT: Endpoint[Any, Any] = Endpoint("concourse")
+DELETE = "DELETE /api/v1/teams/:team/pipelines/:pipeline"
 NIGHTLY = resource_id("concourse.pipeline", "main/nightly")
 
 
@@ -184,6 +185,44 @@ def platform() -> Team:
     )
 
 
+@pytest.mark.parametrize("answered", [False, True])
+def test_what_was_killed_while_it_went_is_known_as_begun_and_goes_whole(world: Any, answered: bool) -> None:
+    """Also where Concourse has let it go, and only the ledger still speaks of it."""
+    delete = world.there.delete
+
+    def dies(path: str, **given: Any) -> Answer:
+        if answered:
+            delete(path, **given)
+        raise KeyboardInterrupt
+
+    made: Any
+    for made in (platform(), wished(guided())):
+        world.acting, kind = made.id, type(made)
+        made.create(world)
+        world.there.delete = dies
+        with pytest.raises(KeyboardInterrupt):
+            kind.delete(world, AT, made.read(world))
+        world.there.delete = delete
+        (left,) = kind.discover(world, AT)
+        assert left == made.read(world)
+        assert left.mark == Mark("north", made.id, "a" * 64, complete=False)
+        kind.delete(world, AT, left)
+        assert made.read(world) is None
+        assert not world.director.configs
+
+
+def test_what_somebody_took_away_is_made_again_and_no_entry_of_it_stays_once_nobody_wishes_for_it(
+    world: Any,
+) -> None:
+    made = wished(guided())
+    made.create(world)
+    world.there.delete(PATH.removesuffix("/config"), call=DELETE, expect=())
+    assert made.read(world) is None
+    (left,) = Pipeline.discover(world, AT)
+    Pipeline.delete(world, AT, left)
+    assert not world.director.configs
+
+
 def test_whose_a_team_or_a_pipeline_is_stands_on_the_director_and_what_others_made_stays_foreign(
     world: Any,
 ) -> None:
@@ -214,6 +253,7 @@ def test_whose_a_team_or_a_pipeline_is_stands_on_the_director_and_what_others_ma
     ]
 
     Pipeline.delete(world, AT, set_[0])
+    world.acting = team.id
     Team.delete(world, AT, ours[0])
     assert (team.read(world), pipeline.read(world)) == (None, None)
     assert not world.director.configs, "the last entry takes the ledger with it"

@@ -1,4 +1,8 @@
-"""Teams and pipelines of Concourse. It keeps no marks: they stand in the director's ledger, on the same machine and disk."""
+"""Teams and pipelines of Concourse. It keeps no marks: they stand in the director's ledger, on the same machine and disk.
+
+What is begun is there by its entry, also where Concourse has it not yet, or no more: else an entry that a killed run left
+would be nobody's.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +48,9 @@ class Team(Resource[TeamFacts]):
     owners: frozenset[str]
 
     def read(self, world: Reader) -> TeamFacts | None:
-        entry = ledger.read(world, places.director()).get(self.id)
-        return _team(world, self.at, self.name, ledger.mark(world.site, self.id, entry))
+        mark = ledger.mark(world.site, self.id, ledger.read(world, places.director()).get(self.id))
+        there = _team(world, self.at, self.name, mark)
+        return _gone_team(self.name, mark) if there is None and _begun(mark) else there
 
     def create(self, world: Writer) -> None:
         address = {"name": self.name}
@@ -65,15 +70,15 @@ class Team(Resource[TeamFacts]):
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[TeamFacts]:
         for id_, entry in ledger.of_kind(world, places.director(), cls.kind):
-            team = _team(world, at, entry["address"]["name"], ledger.mark(world.site, id_, entry))
-            if team is not None:
-                yield team
+            name, mark = entry["address"]["name"], ledger.mark(world.site, id_, entry)
+            yield _team(world, at, name, mark) or _gone_team(name, mark)
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: TeamFacts) -> None:
         name = facts.address["name"]
         # The main team is Concourse's own and cannot be deleted; only our entry goes.
         if name != "main":
+            _leaving(world, facts)
             world.writing(at).delete(
                 f"/api/v1/teams/{name}", call="DELETE /api/v1/teams/:team", expect=(404,)
             )
@@ -121,6 +126,8 @@ class Pipeline(Resource[PipelineFacts]):
         entry = ledger.read(world, places.director()).get(self.id)
         mark = ledger.mark(world.site, self.id, entry)
         there = _pipeline(world, self.at, self._address(), mark)
+        if there is None and _begun(mark):
+            return _gone_pipeline(self._address(), mark)
         if there is None or entry is None:
             return there
         put = {"config": canonical.digest(encode(self.config)), "version": there.version}
@@ -160,13 +167,13 @@ class Pipeline(Resource[PipelineFacts]):
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[PipelineFacts]:
         for id_, entry in ledger.of_kind(world, places.director(), cls.kind):
-            there = _pipeline(world, at, entry["address"], ledger.mark(world.site, id_, entry))
-            if there is not None:
-                yield there
+            address, mark = entry["address"], ledger.mark(world.site, id_, entry)
+            yield _pipeline(world, at, address, mark) or _gone_pipeline(address, mark)
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: PipelineFacts) -> None:
         team, name = facts.address["team"], facts.address["name"]
+        _leaving(world, facts)
         world.writing(at).delete(
             f"/api/v1/teams/{team}/pipelines/{name}",
             call="DELETE /api/v1/teams/:team/pipelines/:pipeline",
@@ -180,6 +187,24 @@ def _note(
     world: Writer, address: Mapping[str, str], *, complete: bool, holds: Mapping[str, Json] | None = None
 ) -> None:
     ledger.note(world, places.director(), complete=complete, address=address, holds=holds)
+
+
+def _leaving(world: Writer, facts: Facts) -> None:
+    """Notes that it is on its way out: who is killed in between would take his own work for somebody else's."""
+    if facts.mark is not None:
+        _note(world, facts.address, complete=False)
+
+
+def _begun(mark: Mark | None) -> bool:
+    return mark is not None and not mark.complete
+
+
+def _gone_team(name: str, mark: Mark | None) -> TeamFacts:
+    return TeamFacts(address={"name": name}, mark=mark, owners=frozenset())
+
+
+def _gone_pipeline(address: Mapping[str, str], mark: Mark | None) -> PipelineFacts:
+    return PipelineFacts(address=dict(address), mark=mark, config={}, paused=False, version="")
 
 
 def _found(world: Reader, at: Endpoint[Any, Any], name: str) -> dict[str, Any] | None:

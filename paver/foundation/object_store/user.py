@@ -42,7 +42,7 @@ class StoreUser(Resource[StoreUserFacts]):
     calls: ClassVar = {
         Verb.CREATE: SET,
         Verb.UPDATE: SET,
-        Verb.DELETE: frozenset({"minio:user_remove", "minio:policy_remove"}),
+        Verb.DELETE: frozenset({"minio:policy_add", "minio:user_remove", "minio:policy_remove"}),
     }
     unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
 
@@ -52,10 +52,12 @@ class StoreUser(Resource[StoreUserFacts]):
     secret: Secret
 
     def read(self, world: Reader) -> StoreUserFacts | None:
-        users, policies = _users(world, self.at), _policies(world, self.at)
-        if self.name not in users:
+        user = _users(world, self.at).get(self.name)
+        policy = _policies(world, self.at).get(f"{PREFIX}{self.name}")
+        # A policy of ours without its user is half an account: of a run that was killed, or somebody took the user.
+        if user is None and mark_of(policy or {}) is None:
             return None
-        return _facts(self.name, users[self.name], policies.get(f"{PREFIX}{self.name}"))
+        return _facts(self.name, user, policy)
 
     def create(self, world: Writer) -> None:
         store, policy = world.writing(self.at), f"{PREFIX}{self.name}"
@@ -67,16 +69,8 @@ class StoreUser(Resource[StoreUserFacts]):
 
     def _mark(self, world: Writer, *, complete: bool) -> None:
         """Writes the policy: who made the account stands in it from before the account does."""
-        mark, policy = world.mark(complete=complete), f"{PREFIX}{self.name}"
-        bearing = {
-            "action": mark.action,
-            "complete": complete,
-            "id": mark.id,
-            "secret": world.version(self.secret),
-            "site": mark.site,
-        }
-        document = {"ID": canonical.dumps(bearing).decode(), **_policy(self.read_, self.write)}
-        world.writing(self.at).admin_call("policy_add", policy, policy, policy=document)
+        policy = _policy(self.read_, self.write)
+        _bear(world, self.at, self.name, policy, world.version(self.secret), complete=complete)
 
     def update(self, world: Writer, facts: StoreUserFacts, fields: frozenset[str]) -> None:
         del facts, fields
@@ -87,16 +81,43 @@ class StoreUser(Resource[StoreUserFacts]):
         users = _users(world, at)
         for policy, document in _policies(world, at).items():
             name = policy.removeprefix(PREFIX)
-            found = _facts(name, users.get(name, {}), document)
+            found = _facts(name, users.get(name), document)
             if policy.startswith(PREFIX) and found.mark is not None:
                 yield found
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: StoreUserFacts) -> None:
         store, name = world.writing(at), facts.address["name"]
+        policy = f"{PREFIX}{name}"
         if name in _users(world, at):
+            # Begun first, and the policy last: what is left of an account that was killed on its way out is known as ours.
+            standing = _policies(world, at).get(policy)
+            if standing is not None:
+                _bear(world, at, name, standing, facts.secret, complete=False)
             store.admin_call("user_remove", name, name)
-        store.admin_call("policy_remove", f"{PREFIX}{name}", f"{PREFIX}{name}")
+        store.admin_call("policy_remove", policy, policy)
+
+
+def _bear(
+    world: Writer,
+    at: Endpoint[Any, Any],
+    name: str,
+    policy: Mapping[str, Any],
+    secret: str | None,
+    *,
+    complete: bool,
+) -> None:
+    """Writes an account's policy with the mark in it."""
+    mark = world.mark(complete=complete)
+    bearing = {
+        "action": mark.action,
+        "complete": complete,
+        "id": mark.id,
+        "secret": secret,
+        "site": mark.site,
+    }
+    document = {**policy, "ID": canonical.dumps(bearing).decode()}
+    world.writing(at).admin_call("policy_add", f"{PREFIX}{name}", f"{PREFIX}{name}", policy=document)
 
 
 def _users(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
@@ -112,15 +133,16 @@ def _listed(found: Any) -> dict[str, Any]:
     return listed
 
 
-def _facts(name: str, user: Mapping[str, Any], policy: Mapping[str, Any] | None) -> StoreUserFacts:
-    has = (user.get("policyName") or "").split(",")
+def _facts(name: str, user: Mapping[str, Any] | None, policy: Mapping[str, Any] | None) -> StoreUserFacts:
+    has = ((user or {}).get("policyName") or "").split(",")
     reading, writing = _granted(policy or {}) if f"{PREFIX}{name}" in has else (frozenset(), frozenset())
     return StoreUserFacts(
         address={"name": name},
         mark=mark_of(policy or {}),
         read_=reading - writing,
         write=writing,
-        secret=_bearing(policy or {}).get("secret") or "",
+        # Who is not there has no key, so there is something to do also where he may do nothing.
+        secret="" if user is None else _bearing(policy or {}).get("secret") or "",
     )
 
 
