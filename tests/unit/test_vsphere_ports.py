@@ -51,6 +51,27 @@ def test_vcenter_and_hosts_speak_both_ways() -> None:
     assert {(902, "tcp"), (902, "udp")} == between(matrix(), "esx-02", "vcenter")
 
 
+CLUSTER = "compute: {hosts: [esx-01, esx-02], drs: true, ha: false}"
+
+
+@pytest.mark.parametrize(
+    ("clusters", "wanted"),
+    [
+        ("compute: {hosts: [esx-01, esx-02]}", {(902, "tcp"), (8000, "tcp")}),
+        ("compute: {hosts: [esx-01, esx-02], drs: false}", {(902, "tcp")}),
+        ("compute: {hosts: [esx-01], azs: [z1]}, more: {hosts: [esx-02], azs: [z1]}", {(902, "tcp")}),
+        ("compute: {hosts: [esx-01], azs: [z1]}, more: {hosts: [esx-02]}", set()),
+    ],
+)
+def test_hosts_copy_stemcells_to_each_other_where_they_carry_zones_and_move_machines_where_drs_is(
+    clusters: str, wanted: set[tuple[int, str]]
+) -> None:
+    assert CLUSTER in GOOD
+    rows = matrix(GOOD.replace(CLUSTER, clusters))
+    assert between(rows, "esx-01", "esx-02") == wanted
+    assert between(rows, "esx-02", "esx-01") == wanted
+
+
 def test_jumpbox_and_director_upload_to_every_host() -> None:
     for host in ("esx-01", "esx-02"):
         assert (443, "tcp") in between(matrix(), "director", host)

@@ -2,12 +2,14 @@
 
 What the site file fixes (addresses, external servers) is in it by number. Traffic inside one network passes no
 firewall, but is listed all the same: some sites filter it on the switch. Sources: vcsa-deploy's requirements,
-the vSphere CPI's issues 30, 207 and 208 (stemcells are uploaded to the hosts themselves).
+the vSphere CPI's issues 30, 207 and 208 (stemcells are uploaded to the hosts themselves); between hosts Broadcom's ports
+of vSphere (stemcells are copied from datastore to datastore).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 
 from paver.driver import End, Port
 from paver.drivers.vsphere import settings
@@ -44,9 +46,28 @@ def _all(site: Site) -> Iterator[Port]:
         yield vcenter.to(host, 902, "management agent", "udp")
         yield host.to(vcenter, 902, "heartbeat")
         yield host.to(vcenter, 902, "heartbeat", "udp")
+    yield from _between_hosts(site, wished)
     yield director.to(vcenter, 443, "vCenter API, used by the CPI")
     for host in hosts:
         yield director.to(host, 443, "upload of stemcells")
+
+
+def _between_hosts(site: Site, wished: settings.Settings) -> Iterator[Port]:
+    ends = {name: End(name, str(host.address)) for name, host in wished.hosts.items()}
+    clusters = wished.inventory.clusters
+    carrying = {
+        name for network in site.networks.values() if network.az for name in wished.clusters_of(network.az)
+    }
+    for one, other in _pairs(name for cluster in carrying for name in clusters[cluster].hosts):
+        yield ends[one].to(ends[other], 902, "copies of stemcells from datastore to datastore")
+    for one, other in sorted(
+        pair for cluster in clusters.values() if cluster.drs for pair in _pairs(cluster.hosts)
+    ):
+        yield ends[one].to(ends[other], 8000, "vMotion, if the hosts' adapters have it: DRS moves machines")
+
+
+def _pairs(hosts: Iterable[str]) -> list[tuple[str, str]]:
+    return list(itertools.permutations(sorted(hosts), 2))
 
 
 def _installer(wished: settings.Settings, jumpbox: End) -> Iterator[Port]:
