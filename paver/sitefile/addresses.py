@@ -13,7 +13,8 @@ from paver.sitefile.values import fqdn, shown, written, wrong
 _ADDRESS_ADVICE = "An IPv4 address is four numbers from 0 to 255, joined by dots: 10.20.0.11."
 
 
-def _address(text: str) -> IPv4Address:
+def address(text: str) -> IPv4Address:
+    """Returns an IPv4 address, or raises what is wrong with it."""
     try:
         return IPv4Address(text)
     except ValueError:
@@ -25,7 +26,7 @@ def _address(text: str) -> IPv4Address:
 
 
 Address = Annotated[
-    IPv4Address, *written(_address, IPv4Address, "an IPv4 address", _ADDRESS_ADVICE, r"^[0-9]+(\.[0-9]+){3}$")
+    IPv4Address, *written(address, IPv4Address, "an IPv4 address", _ADDRESS_ADVICE, r"^[0-9]+(\.[0-9]+){3}$")
 ]
 
 _CIDR_ADVICE = "A network is its first address and its length: 10.20.0.0/24."
@@ -89,7 +90,8 @@ Range = Annotated[AddressRange, *written(_range, AddressRange, "a range of addre
 _HOST_ADVICE = "A name or an IPv4 address: ntp.corp.example, 10.20.0.5."
 
 
-def _host(text: str) -> str:
+def host(text: str) -> str:
+    """Returns a domain name or an IPv4 address as text, or raises what is wrong with it."""
     try:
         return str(IPv4Address(text))
     except ValueError:
@@ -100,5 +102,5 @@ def _host(text: str) -> str:
         raise wrong(f"{shown(text)} is neither a domain name nor an IPv4 address", _HOST_ADVICE) from None
 
 
-HostText = Annotated[str, *written(_host, str, "a name or address", _HOST_ADVICE)]
+HostText = Annotated[str, *written(host, str, "a name or address", _HOST_ADVICE)]
 """A server outside of the site: a domain name or an IPv4 address, as text."""

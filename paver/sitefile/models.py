@@ -6,14 +6,16 @@ What needs more than one section is checked in `check`; what the user asks of on
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
 from paver.sitefile import addresses, credentials, values
 from paver.sitefile.addresses import Address
 from paver.sitefile.section import Section
-from paver.sitefile.values import Duration, Label, List, PathText
+from paver.sitefile.values import Duration, Label, List, PathText, shown, wrong
 
 JUMPBOX = "jumpbox"
 _DAY = dt.timedelta(days=1)
@@ -26,12 +28,32 @@ def _who_serves(value: object) -> str:
     return "jumpbox" if isinstance(value, str) else "servers"
 
 
-_OnJumpbox = Annotated[Literal["jumpbox"], Tag("jumpbox")]
+def _or_a_list_of(server: Callable[[str], object]) -> BeforeValidator:
+    """Returns what tells of a `server` that stands alone that it lacks its brackets."""
+
+    def validate(value: object) -> object:
+        if not isinstance(value, str) or value == JUMPBOX:
+            return value
+        try:
+            server(value)
+        except PydanticCustomError:
+            return value
+        raise wrong(
+            f"a list of servers is wanted here, or {JUMPBOX}, not {shown(value)} alone",
+            f"Did you mean [{shown(value)}]?",
+        )
+
+    return BeforeValidator(validate)
+
+
 DnsServers = Annotated[
-    _OnJumpbox | Annotated[List[Address], Field(min_length=1), Tag("servers")], Discriminator(_who_serves)
+    Annotated[Literal["jumpbox"], _or_a_list_of(addresses.address), Tag("jumpbox")]
+    | Annotated[List[Address], Field(min_length=1), Tag("servers")],
+    Discriminator(_who_serves),
 ]
 NtpServers = Annotated[
-    _OnJumpbox | Annotated[List[addresses.HostText], Field(min_length=1), Tag("servers")],
+    Annotated[Literal["jumpbox"], _or_a_list_of(addresses.host), Tag("jumpbox")]
+    | Annotated[List[addresses.HostText], Field(min_length=1), Tag("servers")],
     Discriminator(_who_serves),
 ]
 
