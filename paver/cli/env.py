@@ -22,7 +22,13 @@ examples:
   eval "$(paver env bosh)"       one tool only
   eval "$(paver env --socks 1080)"   through `ssh -N -D 1080` to the jumpbox, from outside
   paver env                      on a terminal: the same without secrets (--show prints them)
+
+exit codes: 0 at least one tool can be used, 1 nothing stands yet; the last line for a shell is `false` then, so that
+eval fails too
 """
+
+_FAILS = "false"
+"""The last line for a shell where paver fails, since `eval` hears no other exit code."""
 
 TOOLS = ("bosh", "credhub", "fly", "mc", "govc")
 
@@ -39,7 +45,21 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the variables."""
+    """Prints the variables; what a shell makes of them fails where this does."""
+    code = 1
+    try:
+        code = _print(arguments)
+    finally:
+        if code != 0 and _for_a_shell(arguments):
+            out.line(_FAILS)
+    return code
+
+
+def _for_a_shell(arguments: argparse.Namespace) -> bool:
+    return not arguments.json and not sys.stdout.isatty()
+
+
+def _print(arguments: argparse.Namespace) -> int:
     from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
     from paver.runs.exports import exports  # noqa: PLC0415
     from paver.runs.offers import doors  # noqa: PLC0415
@@ -67,7 +87,13 @@ def run(arguments: argparse.Namespace) -> int:
         values = {one.name: one.value for one in found.variables}
         out.document({"schema": "paver.env/1", "variables": values | more, "missing": dict(found.missing)})
     else:
+        notes = [f"{tool}: {why}" for tool, why in found.missing.items()]
+        if notes and vault.index() is None:
+            notes = [f"site {site.name} has no sealed store yet"]
         out.lines(_shell(found, more))
+        out.lines(f"# {note}" for note in notes)
+        for note in notes if _for_a_shell(arguments) else ():
+            out.note(f"warning: {note}")
     return 0 if found.variables else 1
 
 
@@ -112,5 +138,3 @@ def _shell(found: Exports, more: dict[str, str]) -> Iterator[str]:
             yield f"export {one.name}={shlex.quote(one.value)}"
     for name, value in more.items():
         yield f"export {name}={shlex.quote(value)}"
-    for tool, why in found.missing.items():
-        yield f"# {tool}: {why}"

@@ -106,7 +106,30 @@ def test_what_does_not_stand_yet_is_said_and_nothing_exported(site: Command) -> 
     ran = site.run("env")
     assert ran.code == 1
     assert "# bosh: bucc-default-ca, director-admin not in the sealed store yet" in ran.out
+    assert "warning: bosh: bucc-default-ca, director-admin not in the sealed store yet\n" in ran.err
     assert exported(ran.out) == {}
+
+
+def test_a_shell_that_evaluates_the_variables_hears_that_there_are_none(site: Command) -> None:
+    assert site.run("env").out.endswith("\nfalse\n")
+    assert site.run("env", "kubectl").out == "false\n"
+    assert "variables" in site.run("env", "--json").json
+    site.patch.setattr(sys.stdout, "isatty", lambda: True)
+    ran = site.run("env")
+    assert "false" not in ran.out
+    assert "warning:" not in ran.err
+
+
+def test_a_shell_that_evaluates_the_variables_goes_on_where_a_tool_can_be_used(paved: Command) -> None:
+    assert "false" not in paved.fine("env").out.splitlines()
+
+
+def test_variables_of_a_site_without_a_sealed_store_name_the_store_alone(site: Command) -> None:
+    (site.folder / "lab-north.sealed").unlink()
+    ran = site.run("env")
+    assert ran.code == 1
+    assert ran.err == "warning: site lab-north has no sealed store yet\n"
+    assert ran.out == "# site lab-north has no sealed store yet\nfalse\n"
 
 
 def test_a_bundle_for_support_holds_no_secret_in_any_form(paved: Command) -> None:
