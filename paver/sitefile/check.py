@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address
 
 from paver.errors import nearest
 from paver.sitefile import tree
@@ -83,15 +84,20 @@ def out_of_boshs_way(site: Site, machine: Machine, network: str) -> Iterator[Dia
 
 
 def unique(site: Site, machines: Iterable[Machine], others: Iterable[Machine] = ()) -> Iterator[Diagnostic]:
-    """Yields a finding for each of `machines` whose address or name another one has, `others` included."""
-    mine = list(machines)
-    rest = list(others)
-    for index, machine in enumerate(mine):
-        for other in itertools.chain(rest, mine[:index]):
-            if machine.address == other.address:
-                yield _twice(site, machine, other, str(machine.address), "address")
-            if machine.fqdn is not None and machine.fqdn == other.fqdn:
-                yield _twice(site, machine, other, machine.fqdn, "name")
+    """Yields a finding for each of `machines` whose address or name one before it has, `others` included."""
+    addresses: dict[IPv4Address, Machine] = {}
+    names: dict[str, Machine] = {}
+    for machine in others:
+        addresses.setdefault(machine.address, machine)
+        if machine.fqdn is not None:
+            names.setdefault(machine.fqdn, machine)
+    for machine in machines:
+        first = addresses.setdefault(machine.address, machine)
+        if first is not machine:
+            yield _twice(site, machine, first, str(machine.address), "address")
+        first = names.setdefault(machine.fqdn, machine) if machine.fqdn is not None else machine
+        if first is not machine:
+            yield _twice(site, machine, first, machine.fqdn or "", "name")
 
 
 def _twice(site: Site, one: Machine, two: Machine, what: str, kind: str) -> Diagnostic:

@@ -63,15 +63,7 @@ def _in_a_network(site: Site, machine: Machine) -> Iterator[Diagnostic]:
 
 
 def _pins(site: Site, wished: Settings) -> Iterator[Diagnostic]:
-    for (first, one), (second, two) in itertools.combinations(wished.hosts.items(), 2):
-        if one.fingerprint == two.fingerprint and not _placeholder(one):
-            yield repeated(
-                site,
-                (*_HOSTS, first, "fingerprint"),
-                (*_HOSTS, second, "fingerprint"),
-                f"{second} has the fingerprint of {first}",
-                "Every host has a certificate of its own; look at this one's console.",
-            )
+    firsts: dict[str, str] = {}
     for name, host in wished.hosts.items():
         if _placeholder(host):
             yield site.source.at(
@@ -79,6 +71,16 @@ def _pins(site: Site, wished: Settings) -> Iterator[Diagnostic]:
                 "this fingerprint is a placeholder: no host has it",
                 "`paver preflight --show-pins` prints what it sees; compare it with the host's console.",
                 severity=Severity.WARNING,
+            )
+            continue
+        first = firsts.setdefault(host.fingerprint, name)
+        if first != name:
+            yield repeated(
+                site,
+                (*_HOSTS, first, "fingerprint"),
+                (*_HOSTS, name, "fingerprint"),
+                f"{name} has the fingerprint of {first}",
+                "Every host has a certificate of its own; look at this one's console.",
             )
 
 
