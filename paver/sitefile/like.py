@@ -18,15 +18,18 @@ from paver.sitefile.source import Source
 LIKE = "like"
 
 
-def expand(source: Source, path: tree.Path, model: type[BaseModel]) -> tuple[Source, list[Diagnostic]]:
-    """Returns the source with every `like` below `path` resolved, and what was wrong with some.
+def expand(
+    source: Source, path: tree.Path, model: type[BaseModel]
+) -> tuple[Source, list[Diagnostic], list[str]]:
+    """Returns the source with every `like` below `path` resolved, what was wrong with some, and the entries that lack values by it.
 
     Only fields of `model` (the one of the map at `path`) that are marked as `Alike` are looked at.
     """
     found: list[Diagnostic] = []
+    lacking: list[str] = []
     root = source.root
     if root is None:
-        return source, found
+        return source, found, lacking
     for name, field in model.model_fields.items():
         if any(isinstance(mark, Alike) for mark in field.metadata):
             at = (*path, name)
@@ -35,12 +38,14 @@ def expand(source: Source, path: tree.Path, model: type[BaseModel]) -> tuple[Sou
                 entries = _Entries(source, at, node)
                 root = _replaced(root, at, entries.resolved())
                 found += entries.found
-    return dataclasses.replace(source, root=root), found
+                lacking += [tree.dotted((*at, entry)) for entry in entries.lacking]
+    return dataclasses.replace(source, root=root), found, lacking
 
 
 class _Entries:
     def __init__(self, source: Source, path: tree.Path, node: tree.MapNode) -> None:
         self.found: list[Diagnostic] = []
+        self.lacking: set[str] = set()
         self._source = source
         self._path = path
         self._node = node
@@ -56,6 +61,9 @@ class _Entries:
         node = self._node.entries[name]
         if isinstance(node, tree.MapNode) and LIKE in node.entries:
             base = self._base(name, node, (*above, name))
+            other = node.entries[LIKE]
+            if base is None or (isinstance(other, tree.ScalarNode) and other.value in self.lacking):
+                self.lacking.add(name)
             node = _without_like(node)
             if isinstance(base, tree.MapNode):
                 node = _merged(base, node)

@@ -82,17 +82,18 @@ def loads(
             [source.at((), "a site file is a map", "`paver init` writes a site file to start from.")]
         )
     driver, found = _driver(source, root, drivers)
-    source, wrong = like.expand(source, (), Document)
+    source, wrong, lacking = like.expand(source, (), Document)
     found += wrong
     if driver is not None:
-        source, wrong = like.expand(source, IAAS, driver.settings)
+        source, wrong, below = like.expand(source, IAAS, driver.settings)
         found += wrong
+        lacking += below
     document = _validated(Document, _below(source, ()), source, (), found)
     settings: BaseModel | None = None
     if driver is not None:
         content = {key: value for key, value in _below(source, IAAS).items() if key != "driver"}
         settings = _validated(driver.settings, content, source, IAAS, found)
-    found = _without_consequences(found)
+    found = _without_consequences(found, lacking)
     if driver is None or document is None or settings is None or found:
         raise SiteErrors(_once(found))
     site = Site(
@@ -157,9 +158,9 @@ def _validated(
         return None
 
 
-def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
-    """Drops what is missing only because a `like` couldn't be resolved."""
-    broken = tuple(one.path.removesuffix(like.LIKE) for one in found if one.path.endswith(f".{like.LIKE}"))
+def _without_consequences(found: list[Diagnostic], lacking: list[str]) -> list[Diagnostic]:
+    """Drops what is missing only because a `like` couldn't be resolved: in its entry, and in those that are like it."""
+    broken = tuple(f"{entry}." for entry in lacking)
     return [one for one in found if not (one.message == refusals.MISSING and one.path.startswith(broken))]
 
 
