@@ -74,6 +74,11 @@ _PROBLEMS = (
         "Between the entries of `[…]` stand commas, and `]` closes it.",
     ),
     (
+        "but found '<stream end>'",
+        "the file ends inside a `{` or a `[` that isn't closed",
+        "`}` closes a `{`, `]` a `[`; perhaps the end of the file is lost.",
+    ),
+    (
         "while scanning a quoted scalar",
         "a quote that isn't closed",
         "Close the text with the same quote that opens it.",
