@@ -12,6 +12,9 @@ from paver.signing import public_line
 from paver.sitefile.values import shown, written, wrong
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
+_OPENSSL = re.compile(r"sha256 fingerprint=([0-9a-f]{2}(?::[0-9a-f]{2}){31})\Z", re.IGNORECASE)
+"""`openssl x509 -fingerprint -sha256`: openssl 3 begins in lower case, those before it in capitals."""
+
 _FINGERPRINT_ADVICE = (
     "`sha256:` and 32 bytes in hexadecimal, as the host's console shows it; `paver preflight --show-pins` prints "
     "what it sees. Compare the two before you write it down."
@@ -23,7 +26,7 @@ def _fingerprint(text: str) -> str:
     plain = value.replace(":", "").lower()
     if colon and kind.lower() == "sha256" and _FINGERPRINT.match(plain):
         return "sha256:" + ":".join(plain[i : i + 2] for i in range(0, 64, 2))
-    bare = text.strip().lower().removeprefix("sha1:").replace(":", "")
+    bare = re.sub(r"\Asha1(:| fingerprint=)", "", text.strip().lower()).replace(":", "")
     if re.fullmatch(r"[0-9a-f]{40}", bare):
         raise wrong(
             "a SHA-1 fingerprint does not identify a host",
@@ -31,6 +34,8 @@ def _fingerprint(text: str) -> str:
         )
     if re.fullmatch(r"[0-9a-f]{64}", bare):
         raise wrong("the fingerprint doesn't say its kind", f"Did you mean sha256:{text.strip()}?")
+    if pasted := _OPENSSL.match(text.strip()):
+        raise wrong("this is openssl's line, not the fingerprint alone", f"Did you mean sha256:{pasted[1]}?")
     raise wrong(f"{shown(text)} is not a fingerprint", _FINGERPRINT_ADVICE)
 
 

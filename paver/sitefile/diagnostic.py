@@ -56,8 +56,14 @@ class Diagnostic:
             shown.append(f"{self.line:>5} | {self.excerpt}")
             shown.append(f"      | {' ' * start}{'^' * length}")
         for line in self.advice.splitlines():
+            # What is to be pasted stays in one piece, however long it is.
             shown += textwrap.wrap(
-                line, 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+                line,
+                100,
+                initial_indent="  ",
+                subsequent_indent="  ",
+                break_on_hyphens=False,
+                break_long_words=False,
             )
         return shown
 
