@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import re
 import textwrap
 from collections.abc import Callable, Iterable
@@ -53,6 +54,8 @@ class Parser(argparse.ArgumentParser):
             takers = _options(self)
             if wrong in takers:
                 raise BadInput(what, do=f"`{takers[wrong]}` takes {wrong}")
+            if "--site" in takers and self.prog != "paver secrets" and _is_site_file(wrong):
+                raise BadInput(what, do=f"did you mean --site {wrong}?")
             known = takers
         elif chosen := _CHOICE.fullmatch(message):
             known, wrong = re.findall(r"[\w.-]+", chosen["known"]), chosen["given"]
@@ -140,6 +143,11 @@ def _options(parser: argparse.ArgumentParser) -> dict[str, str]:
             for below in action.choices.values():
                 found = _options(below) | found
     return found
+
+
+def _is_site_file(text: str) -> bool:
+    """Tells whether an argument names a file that may be a site's; what can be no name of a file is none."""
+    return text.endswith((".yml", ".yaml")) and os.path.isfile(text)  # noqa: PTH113 - it raises nothing
 
 
 def module_of(name: str) -> ModuleType:

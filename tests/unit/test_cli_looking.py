@@ -126,6 +126,19 @@ def test_what_is_misspelt_is_bad_input_told_as_any_error_with_what_is_near(
     assert lines[2:] == ["  exit  3"]
 
 
+def test_a_site_file_that_is_named_without_its_option_is_told_with_it(site: Command) -> None:
+    assert (
+        site.run("validate", "site.yml")
+        .err.splitlines()[1]
+        .startswith("  do    did you mean --site site.yml?")
+    )
+    assert "--site" not in site.run("validate", "none.yml").err, "there is no such file"
+    assert "--site site.yml" not in site.run("secrets", "list", "site.yml").err, (
+        "what stands here may be a secret"
+    )
+    assert "--site" not in site.run("drivers", "site.yml").err, "it takes none"
+
+
 @pytest.mark.parametrize(
     ("argv", "code", "what"),
     [
