@@ -36,7 +36,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     opening.add_station(parser)
     opening.add_selection(parser)
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write the plan to this file")
-    parser.add_argument("--offline", action="store_true", help="ask nobody; everything counts as absent")
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="ask nobody; everything counts as absent, so a phase is selected with those that it stands on, or refused",
+    )
     parser.add_argument(
         "--opaque", action="store_true", help="show what tools that act by themselves will do"
     )

@@ -114,6 +114,17 @@ def test_every_format_is_described() -> None:
     assert sorted(name for name in written if f"`{name}`" not in described) == []
 
 
+def test_what_is_said_to_be_printed_as_json_is_of_a_verb_that_takes_json() -> None:
+    text = (ROOT / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
+    named = re.findall(
+        r"`paver\.([a-z]+)[a-z-]*/1`", text.partition("What `--json` prints")[2].partition("## ")[0]
+    )
+    reference = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    verbs = {part.split("\n")[0].split()[0]: part for part in reference.split("\n### paver ")[1:]}
+    assert len(named) > 10
+    assert [verb for verb in named if verb != "error" and "`--json`" not in verbs[verb]] == []
+
+
 def test_a_verb_in_the_docs_exists() -> None:
     told = {
         (str(page.relative_to(ROOT)), verb)
