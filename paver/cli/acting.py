@@ -137,6 +137,8 @@ def _approved(
     if machine is not None and under_way is None:
         wayback.forget(opening.folder_of(session.site).path)
     plan = under_way or given or fresh
+    if arguments.handed_off is None:
+        opening.warn_of_allow(arguments, plan)
     if not plan.pending:
         _nothing_to_do(arguments, plan)
         return None, ""

@@ -16,8 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paver.cli import out
+
 if TYPE_CHECKING:
     from paver.driver import Driver
+    from paver.engine.plan import Plan
     from paver.runs.folder import SiteFolder
     from paver.runs.session import Session
     from paver.sealed.keys import KeySource
@@ -86,6 +89,21 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="protected resources that may be replaced or deleted (repeatable)",
     )
+
+
+def warn_of_allow(arguments: argparse.Namespace, plan: Plan) -> None:
+    """Warns of each --allow that names nothing in the plan: one that is misspelt allows nothing."""
+    if not arguments.allow or not plan.actions:
+        return
+    from paver.engine.leave import allowed  # noqa: PLC0415
+    from paver.errors import nearest  # noqa: PLC0415
+
+    names = {id_ for action in plan.actions for id_ in (action.resource, *action.lost)}
+    for pattern in arguments.allow:
+        if not any(allowed(name, (pattern,)) for name in names):
+            near = nearest(pattern, sorted(names))
+            hint = f"; did you mean {near}?" if near else ""
+            out.note(f"warning: --allow {pattern}: no action of this plan is named so{hint}")
 
 
 def site_path(arguments: argparse.Namespace) -> Path:

@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     with opening.session_of(arguments, site, driver, key, "paver plan") as session:
         plan = newest.plan(session, request, out.note)
+    opening.warn_of_allow(arguments, plan)
     if arguments.out is not None:
         _write(arguments.out, plan.dumps())
     if arguments.json:

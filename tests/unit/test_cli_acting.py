@@ -608,6 +608,20 @@ def test_a_plan_file_that_takes_away_what_is_protected_needs_the_command_to_name
     assert site.things("left") == {}
 
 
+def test_leave_for_what_no_action_is_named_is_warned_of(site: Command) -> None:
+    warning = "warning: --allow {}: no action of this plan is named so"
+    ran = site.run(
+        "plan", "--allow", "nope", "--allow", "memory.box:left/on", "--allow", "memory.*", "--json"
+    )
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        warning.format("nope"),
+        f"{warning.format('memory.box:left/on')}; did you mean memory.box:left/one?",
+    ]
+    assert warning.format("nope") in site.fine("apply", "--yes", "--allow", "nope").err
+    assert site.run("plan", "--destroy", "--allow", "*").err == ""
+
+
 def test_a_file_that_is_larger_than_any_plan_is_not_read_to_its_end(
     site: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
