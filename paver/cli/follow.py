@@ -69,7 +69,8 @@ def _again(arguments: argparse.Namespace, state: SiteFolder) -> int:
 
     runs = state.runs()
     if not runs:
-        return _none(state)
+        out.line("there is no run of this site on this machine yet: `paver apply` begins one")
+        return 0
     with acting.view(
         acting.chosen_view(arguments.progress), _progress(past.plan_of(runs[-1])), lambda: False
     ) as tell:

@@ -57,6 +57,11 @@ class Parser(argparse.ArgumentParser):
             if "--site" in takers and self.prog != "paver secrets" and _is_site_file(wrong):
                 raise BadInput(what, do=f"did you mean --site {wrong}?")
             known = takers
+        elif message.endswith("arguments are required: DO"):
+            raise BadInput(
+                f"{self.prog}: what it is to do is missing",
+                do=f"one of {', '.join(_verbs(self))}; `{self.prog} --help` says what each does",
+            )
         elif chosen := _CHOICE.fullmatch(message):
             known, wrong = re.findall(r"[\w.-]+", chosen["known"]), chosen["given"]
             what = f"{self.prog} has no {wrong!r}" if chosen["of"] == "DO" else what
@@ -148,6 +153,16 @@ def _options(parser: argparse.ArgumentParser) -> dict[str, str]:
 def _is_site_file(text: str) -> bool:
     """Tells whether an argument names a file that may be a site's; what can be no name of a file is none."""
     return text.endswith((".yml", ".yaml")) and os.path.isfile(text)  # noqa: PTH113 - it raises nothing
+
+
+def _verbs(parser: argparse.ArgumentParser) -> list[str]:
+    """Returns the verbs below a parser."""
+    return [
+        name
+        for action in parser._actions  # noqa: SLF001 - argparse has no other way to them
+        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001 - same
+        for name in action.choices
+    ]
 
 
 def module_of(name: str) -> ModuleType:

@@ -126,6 +126,14 @@ def test_what_is_misspelt_is_bad_input_told_as_any_error_with_what_is_near(
     assert lines[2:] == ["  exit  3"]
 
 
+@pytest.mark.parametrize(("verb", "known"), [("lab", "up, down, "), ("image", "lock, build, ")])
+def test_a_verb_of_verbs_alone_is_told_which_there_are(site: Command, verb: str, known: str) -> None:
+    ran = site.run(verb)
+    assert ran.code == 3
+    assert ran.err.splitlines()[0] == f"error: paver {verb}: what it is to do is missing"
+    assert ran.err.splitlines()[1].startswith(f"  do    one of {known}")
+
+
 def test_a_site_file_that_is_named_without_its_option_is_told_with_it(site: Command) -> None:
     assert (
         site.run("validate", "site.yml")
@@ -332,6 +340,7 @@ def test_verify_writes_nothing(site: Command) -> None:
 
 def test_follow_tells_the_last_run_again(site: Command) -> None:
     assert "nothing is under way" in site.fine("follow", "--local").out
+    assert "there is no run of this site on this machine yet" in site.fine("follow", "--last").out
     site.fine("apply", "--yes")
     (folder,) = site.runs
     kept = folder / "events.jsonl"
