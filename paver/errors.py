@@ -28,6 +28,11 @@ _COMMANDS = frozenset({"Cc", "Cf"})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 """What a disk says that has no room, or is broken."""
 
+_ELSEWHERE = (
+    "name another place: the command's own option, or HOME, XDG_CACHE_HOME, XDG_STATE_HOME or PAVER_STATE"
+)
+"""How another place is named where the command that needs it is not known."""
+
 
 class PaverError(Exception):
     """Something failed; `what` happened, `why`, and what to `do` about it.
@@ -123,7 +128,7 @@ def _spelt(name: str) -> str:
 
 def unwritten(error: OSError, what: str, do: str = "") -> PaverError:
     """Returns why somebody's file could not be written: this machine's disk, or the place that was named."""
-    return of_disk(error, what) or BadInput(what, why=error.strerror or "", do=do)
+    return of_disk(error, what, do) or BadInput(what, why=error.strerror or "", do=do)
 
 
 @contextlib.contextmanager
@@ -137,8 +142,14 @@ def naming(place: str) -> Iterator[None]:
         raise
 
 
-def of_disk(error: BaseException, doing: str = "") -> PaverError | None:
-    """Returns what a disk did that is full, broken, read-only or not this account's; None for other errors."""
+def of_disk(error: BaseException, doing: str = "", elsewhere: str = "") -> PaverError | None:
+    """Returns what a disk did that is full, broken, read-only or not this account's; None for other errors.
+
+    Args:
+        error: what was raised.
+        doing: what was refused, or empty.
+        elsewhere: how another place is named, if that is known.
+    """
     if not isinstance(error, OSError):
         return None
     full = error.errno in _FULL
@@ -151,8 +162,7 @@ def of_disk(error: BaseException, doing: str = "") -> PaverError | None:
         seen=str(error.filename or ""),
         do="make room on that file system, or mend it, then run the same command again"
         if full
-        else "allow it there, or name another place: the command's own option, or HOME, XDG_CACHE_HOME, XDG_STATE_HOME or "
-        "PAVER_STATE",
+        else f"allow it there, or {elsewhere or _ELSEWHERE}",
     )
 
 

@@ -67,4 +67,6 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         if made:
             path.unlink()
-        raise unwritten(error, f"{path} can't be written") from error
+        raise unwritten(
+            error, f"{path} can't be written", do="name a file in another folder, one that is there"
+        ) from error

@@ -39,7 +39,7 @@ def provided() -> Path:
             public.write_text(ssh.public(path.read_text()) + "\n")
     except OSError as error:
         raise unwritten(
-            error, f"no key to sign images with could be made at {path}", do="--sign KEY"
+            error, f"no key to sign images with could be made at {path}", do="name one by --sign KEY"
         ) from error
     return path
 

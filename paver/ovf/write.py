@@ -144,7 +144,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     try:
         file = _draft(path)
     except OSError as error:
-        raise unwritten(error, f"{path} cannot be written", "name a place that is there") from error
+        raise unwritten(
+            error, f"{path} cannot be written", "name another place, one that is there"
+        ) from error
     try:
         with naming(str(path.parent)), file:
             yield file

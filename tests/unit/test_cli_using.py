@@ -327,6 +327,26 @@ def test_a_full_disk_ends_what_writes_a_file_with_1_and_says_to_make_room(
     assert not list(site.folder.glob("new.*"))
 
 
+@pytest.mark.parametrize(
+    ("argv", "where", "writes", "do"),
+    [
+        (("init", "new.yml", "--driver", "memory"), Path, "open", "name a file in another folder"),
+        (("plan", "--offline", "--out", "new.plan"), Path, "write_bytes", "name another file with --out"),
+    ],
+)
+def test_a_folder_that_is_closed_has_another_one_advised_by_the_commands_own_means(
+    site: Command, argv: tuple[str, ...], where: Any, writes: str, do: str
+) -> None:
+    def closed(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    with site.patch.context() as patch:
+        patch.setattr(where, writes, closed)
+        ran = site.run(*argv)
+    assert f"do    allow it there, or {do}" in ran.err
+    assert "PAVER_STATE" not in ran.err
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
 def test_every_shell_completes_every_verb(site: Command, shell: str) -> None:
     script = site.fine("completion", shell).out

@@ -46,7 +46,7 @@ def test_where_no_key_can_be_written_another_one_is_asked_for(home: Path) -> Non
     home.write_text("")
     with pytest.raises(BadInput, match="no key to sign images with could be made") as caught:
         own_key.provided()
-    assert caught.value.do == "--sign KEY"
+    assert caught.value.do == "name one by --sign KEY"
 
 
 @pytest.mark.parametrize("named", [False, True])
