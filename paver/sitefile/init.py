@@ -21,6 +21,7 @@ NOBODYS_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43 + " put-your-ow
 _PLAIN = re.compile(r"[A-Za-z/_.][A-Za-z0-9 ._/@+-]*\Z|secret:[a-z0-9./_-]+\Z|file:[A-Za-z0-9./_~-]+\Z")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _WIDTH = 100
+_NORTH = re.compile(r"\bnorth\b")
 
 _HEAD = """\
 # The site {name}, for paver. `paver validate` checks this file; the reference explains all of it.
@@ -69,17 +70,26 @@ def init_text(driver: SettingsProvider, name: str) -> str:
     Args:
         driver: the driver of the IaaS. Of a settings model without an example (`examples` in its
             `json_schema_extra`) every key stands there to be filled in.
-        name: the site's name.
+        name: the site's name; without a `lab-` before it, it stands where the examples say `north`.
     """
     root = schemas.schema({driver.name: driver})
     iaas = {"driver": driver.name} | _settings_example(root["$defs"][driver.name])
-    example = {"paver": 1, "name": name, "iaas": iaas} | _EXAMPLE
+    example = {"paver": 1, "name": name} | _of_the_site({"iaas": iaas} | _EXAMPLE, name.removeprefix("lab-"))
     lines = [_HEAD.format(name=name)]
     for key, node in schemas.properties(root).items():
         choice = {**node["oneOf"][0], "description": node["description"]} if key == "iaas" else node
         lines += _key(key, choice, example.get(key), root, 0, off=False)
         lines.append("")
     return "\n".join(lines)
+
+
+def _of_the_site(value: Any, name: str) -> Any:
+    """Returns an example's value with `name` for its zone, its datacenter and all that is called `north`."""
+    if isinstance(value, dict):
+        return {key: _of_the_site(item, name) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_of_the_site(item, name) for item in value]
+    return _NORTH.sub(name, value) if isinstance(value, str) else value
 
 
 def _settings_example(settings: Schema) -> dict[str, Any]:

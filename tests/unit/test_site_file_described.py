@@ -151,6 +151,15 @@ def test_the_starter_shows_every_field() -> None:
             assert re.search(rf"^ *#?{path.rsplit('.', 1)[-1]}:", STARTER, re.MULTILINE), path
 
 
+@pytest.mark.parametrize(("name", "zone"), [("ridge", "ridge"), ("lab-north", "north"), ("4711", "4711")])
+def test_zone_and_datacenter_of_a_starter_are_called_as_the_site(name: str, zone: str) -> None:
+    site = loaded(init.init_text(Vsphere(), name))
+    assert (site.name, site.zone) == (name, f"{zone}.example")
+    assert isinstance(site.iaas, settings.Settings)
+    assert site.iaas.inventory.datacenter == zone
+    assert site.iaas.vcenter.fqdn == f"vcsa.{zone}.example"
+
+
 def test_a_starter_with_a_name_that_is_none_says_so() -> None:
     with pytest.raises(SiteErrors):
         loaded(init.init_text(Vsphere(), "Lab North"))
