@@ -22,7 +22,6 @@ from paver.image.go_program import Module
 
 NAME = "paver-jumpbox"
 _NAMESPACE = uuid.UUID("0b6c9c0f-0b0a-5b1e-8a5c-3f6a0c4d9d11")
-_DEPTH = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

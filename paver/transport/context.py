@@ -62,14 +62,12 @@ class Timeouts:
     Attributes:
         connect: until a connection stands, TLS or SSH handshake included.
         answer: until a request is answered.
-        transfer: between two pieces of a transfer.
         command: until a command on a machine ends, where the caller names no limit.
         patience: how long reads are repeated while a connection breaks or a server is busy; 0 is not at all.
     """
 
     connect: float = 15.0
     answer: float = 120.0
-    transfer: float = 120.0
     command: float = 600.0
     patience: float = 5.0
 

@@ -103,11 +103,6 @@ class MachineReader:
         """What the user calls the machine."""
         return self._host.name
 
-    @property
-    def local(self) -> bool:
-        """True if it is this machine."""
-        return self._host.shell.local
-
     def read_file(self, path: str) -> bytes | None:
         """Returns a file's bytes, None if it is not there.
 
