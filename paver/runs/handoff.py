@@ -101,8 +101,9 @@ class HandOff:
             _same_plan(found, argv)
         else:
             # A run over there may have ended unseen: what it sealed must not be overwritten by our older copy.
-            take_in(self.session, machine)
-            self._send(machine, base, handed, plan, done)
+            copy = machine.read_file(sealed_there(self.session.site.name))
+            _received(self.session, copy)
+            self._send(machine, handed, self._files(base, handed, plan, done), copy)
         wayback.note(self.session, self.home)
         # Asking a second time is how one attaches.
         running = job.start_or_attach(machine, name, argv, scratch=scratch, stall_limit=STALL_LIMIT)
@@ -124,23 +125,15 @@ class HandOff:
             )
         return self._bring_back(machine, handed, end, plan)
 
-    def _send(
-        self,
-        machine: Any,
-        base: PurePosixPath,
-        handed: PurePosixPath,
-        plan: Plan,
-        done: frozenset[ResourceId],
-    ) -> None:
+    def _files(
+        self, base: PurePosixPath, handed: PurePosixPath, plan: Plan, done: frozenset[ResourceId]
+    ) -> dict[PurePosixPath, bytes]:
+        """Returns what goes over beside the sealed store, by its path there."""
         site = self.session.site
-        # Each by its own name: what is only made on the way to another one belongs to root.
-        for folder in (base, handed.parent, handed):
-            machine.mkdir(str(folder), 0o700, "paver:paver")
         files = {
             base / "site.yml": site.source.text.encode(),
             handed / "plan.json": plan.dumps(),
             handed / "done.json": canonical.dumps([*map(str, sorted(done))]),
-            PurePosixPath(sealed_there(site.name)): self.session.vault.path.read_bytes(),
         }
         for text in site.small_files:
             relative = PurePosixPath(text)
@@ -156,9 +149,20 @@ class HandOff:
                     why=f"over there {relative.parts[0]} is paver's own, and it would take its place",
                     do="give the file another name, here and in the site file",
                 )
-            if relative.parent != PurePosixPath():
-                machine.mkdir(str(base / relative.parent), 0o700, "paver:paver")
             files[base / relative] = site.path(text).read_bytes()
+        return files
+
+    def _send(
+        self, machine: Any, handed: PurePosixPath, files: Mapping[PurePosixPath, bytes], copy: bytes | None
+    ) -> None:
+        # Each by its own name: what is only made on the way to another one belongs to root.
+        base = handed.parents[1]
+        for folder in dict.fromkeys((base, handed.parent, handed, *(path.parent for path in files))):
+            machine.mkdir(str(folder), 0o700, "paver:paver")
+        there, sealed = sealed_there(self.session.site.name), self.session.vault.path.read_bytes()
+        if sealed != copy:
+            # First of all, and only in the place of the copy that it follows: somebody may have sealed there since.
+            machine.replace_file(there, sealed, 0o600, "paver:paver", was=copy, lock=f"{there}.lock")
 
         def write(path: PurePosixPath) -> None:
             machine.write_file(str(path), files[path], 0o600, "paver:paver")
@@ -244,10 +248,14 @@ def take_in(session: Session, machine: Any) -> bool:
     Raises:
         DivergedError: if both copies were written since they were the same.
     """
-    vault, there = session.vault, sealed_there(session.site.name)
-    copy = machine.read_file(there)
+    return _received(session, machine.read_file(sealed_there(session.site.name)))
+
+
+def _received(session: Session, copy: bytes | None) -> bool:
+    """Takes in the jumpbox's copy, None where it has none."""
     if copy is None:
         return False
+    vault, there = session.vault, sealed_there(session.site.name)
     name = "the jumpbox's sealed store"
     try:
         # Looked at before any lock is taken: whoever only looks needs no right to write.

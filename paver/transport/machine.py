@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,14 @@ _WRITE = (
     'chmod "$2" "$t"; [ -z "$3" ] || chown "$3" "$t"; sync "$t"; mv -fT "$t" "$1"; trap - EXIT'
 )
 """Writes $4 bytes to $1 as mode $2, owner $3: whole or not at all, also if the connection breaks in between."""
+
+_HELD, _ANOTHER = 66, 67
+_REPLACE = (
+    'set -eu; umask 077; exec 9>>"$5"; [ -z "$3" ] || chown "$3" "$5"; '
+    f'flock -n 9 || exit {_HELD}; was=$(sha256sum <"$1" 2>/dev/null || :); [ "${{was%% *}}" = "$6" ] || exit {_ANOTHER}; '
+    f"{_WRITE}"
+)
+"""The same, holding the lock $5, if what stands at $1 has the digest $6 (none: if nothing does)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,6 +226,32 @@ class MachineWriter(MachineReader):
         self._must(
             ["sh", "-c", _WRITE, "sh", path, f"{mode:o}", owner, str(len(data))], stdin=data, root=True
         )
+
+    def replace_file(
+        self, path: str, data: bytes, mode: int, owner: str, *, was: bytes | None, lock: str
+    ) -> None:
+        """Writes a file as `write_file` does, if it still is what it `was` (None: if it is not there).
+
+        Holds `lock` meanwhile, which whoever else writes the file holds by flock too.
+
+        Raises:
+            Refused: if somebody else holds the lock, or has written since.
+            CommandError: if it could not be written.
+        """
+        self.admit("file:write", path, bytes=len(data))
+        digest = "" if was is None else hashlib.sha256(was).hexdigest()
+        argv = ["sh", "-c", _REPLACE, "sh", path, f"{mode:o}", owner, str(len(data)), lock, digest]
+        ran = self._exec(argv, stdin=data, root=True)
+        if ran.code in {_HELD, _ANOTHER}:
+            raise Refused(
+                f"{self.name}: {path} was not replaced",
+                why="somebody is writing it"
+                if ran.code == _HELD
+                else "somebody has written it since it was read",
+                do="wait until what runs there has ended, then run the same command again",
+            )
+        if not ran.ok:
+            raise CommandError(self.name, ran)
 
     def mkdir(self, path: str, mode: int = 0o755, owner: str = "") -> None:
         """Makes a directory with its parents (call `file:mkdir`); it may be there already."""

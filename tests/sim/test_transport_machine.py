@@ -6,6 +6,7 @@ import base64
 import contextlib
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -198,6 +199,35 @@ def test_a_file_is_absent_then_written_whole_with_its_mode_then_gone(
     writer.remove(path)
     assert not writer.exists(path)
     assert writer.listdir(str(tmp_path / "none")) is None
+
+
+def test_a_file_is_replaced_only_as_it_was_read_and_while_nobody_else_writes_it(
+    writer: MachineWriter, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o777)
+    path, lock = str(tmp_path / "site.sealed"), tmp_path / "site.sealed.lock"
+
+    def replace(data: bytes, was: bytes | None) -> None:
+        writer.replace_file(path, data, 0o600, "", was=was, lock=str(lock))
+
+    with pytest.raises(Refused, match="was not replaced") as told:
+        replace(b"first", b"it was another")
+    assert "somebody has written it" in told.value.why
+    assert writer.read_file(path) is None
+    replace(b"first", None)
+    with pytest.raises(Refused):
+        replace(b"second", None)
+    with lock.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Refused) as told:
+            replace(b"second", b"first")
+        assert "somebody is writing it" in told.value.why
+    assert writer.read_file(path) == b"first"
+    replace(os.urandom(300_000), b"first")
+    stat = writer.stat(path)
+    assert stat is not None
+    assert (stat.size, stat.mode) == (300_000, 0o600)
+    assert writer.listdir(str(tmp_path)) == ("site.sealed", "site.sealed.lock")
 
 
 def test_what_is_there_and_cannot_be_read_is_never_absent(writer: MachineWriter, tmp_path: Path) -> None:

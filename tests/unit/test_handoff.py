@@ -61,6 +61,7 @@ class Machine:
         self.folders: dict[str, str] = {}
         self.job = JobState("absent")
         self.meanwhile: Callable[[], None] = lambda: None
+        self.before_replacing: Callable[[], None] = lambda: None
         self.at_the_end: Callable[[], None] = lambda: None
 
     def probe(self, _: object) -> Any:
@@ -70,6 +71,13 @@ class Machine:
         return self.files.get(path)
 
     def write_file(self, path: str, data: bytes, *_: object) -> None:
+        self.files[path] = data
+
+    def replace_file(self, path: str, data: bytes, *_: object, was: bytes | None, lock: str) -> None:
+        self.before_replacing()
+        assert lock == f"{path}.lock"
+        if self.files.get(path) != was:
+            raise Refused("somebody has written it")
         self.files[path] = data
 
     def mkdir(self, path: str, _: int, owner: str) -> None:
@@ -134,7 +142,7 @@ def carry(
 
 
 def test_no_file_waits_for_another_one_to_be_written_over_there(machine: Machine, tmp_path: Path) -> None:
-    together = threading.Barrier(4)
+    together = threading.Barrier(3)
 
     def write(path: str, data: bytes, *_: object) -> None:
         together.wait(60)
@@ -195,6 +203,18 @@ def test_of_two_starters_at_once_the_later_one_neither_swaps_the_plan_nor_takes_
     with pytest.raises(Refused, match="another plan"):
         carry(machine, tmp_path, plan(allow=("*",)))
     assert running(machine) == first
+
+
+def test_what_somebody_seals_over_there_while_a_plan_is_handed_over_is_not_overwritten(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """An operator's own run on the jumpbox, or `paver secrets set` there, is no job of the site's."""
+    there = f"{BASE}/site.sealed"
+    machine.before_replacing = lambda: machine.files.update({there: b"sealed meanwhile"})
+    with pytest.raises(Refused):
+        carry(machine, tmp_path, plan())
+    assert machine.files[there] == b"sealed meanwhile"
+    assert machine.job.state != "running"
 
 
 def test_what_a_run_that_ended_unseen_sealed_over_there_is_taken_in_before_the_next_one_is_handed_over(
