@@ -34,7 +34,7 @@ RESIDUE = ("certificate", "users")
 BEGINNING = ("--phase", "trust", "--phase", "hosts", "--phase", "jumpbox")
 DESTROY = ("destroy", "--allow", "*", "--yes")
 JOURNALS = ((OUTSIDE, "journal.jsonl"), (JUMPBOX, "journal-jumpbox.jsonl"))
-MOST_LIVES = 4
+MOST_LIVES = 8
 # Of a command with all its kills.
 PATIENCE = 3600.0
 

@@ -127,6 +127,10 @@ def test_a_shell_that_evaluates_the_variables_goes_on_where_a_tool_can_be_used(p
 def test_variables_of_a_site_without_a_sealed_store_name_the_store_alone(site: Command) -> None:
     (site.folder / "lab-north.sealed").unlink()
     ran = site.run("env")
+    assert (ran.code, ran.out) == (4, "false\n")
+    assert "lab-north.sealed is not there, and was seen before" in ran.err
+    (site.folder / ".paver" / "lab-north" / "sealed.seen").unlink()
+    ran = site.run("env")
     assert ran.code == 1
     assert ran.err == "warning: site lab-north has no sealed store yet\n"
     assert ran.out == "# site lab-north has no sealed store yet\nfalse\n"
