@@ -58,9 +58,19 @@ class VCenter:
     agents: tuple[str, ...] = ()
     calls: list[tuple[str, dict[str, Any]]] = dataclasses.field(default_factory=list)
     content: Any = dataclasses.field(
-        default_factory=lambda: SimpleNamespace(setting="setting", customFieldsManager="f", rootFolder="r")
+        default_factory=lambda: SimpleNamespace(
+            setting="setting",
+            customFieldsManager="f",
+            rootFolder="r",
+            about=SimpleNamespace(apiVersion="8.0.3.0"),
+        )
     )
     name: str = "vcsa"
+    enabled: str = "true"
+
+    def query(self, _: object, method: str, name: str) -> list[Any]:
+        assert method == "QueryOptions"
+        return [new("OptionValue", key=name, value=self.enabled)]
 
     def value(self, managed: Any, path: str) -> Any:
         del managed, path
@@ -77,6 +87,7 @@ class VCenter:
 
     def call(self, managed: Any, method: str, **arguments: Any) -> None:
         self.calls.append((f"{managed}.{method}", arguments))
+        self.enabled = arguments["changedValue"][0].value
         self.agents = ()
 
     def task(self, managed: Any, method: str) -> None:
@@ -123,7 +134,7 @@ def test_any_other_refusal_is_told_as_it_came() -> None:
 def _retreat(vcenter: VCenter) -> None:
     world: Any = SimpleNamespace(report=lambda _: None)
     host, cluster = ref("HostSystem", "host-12"), ref("ClusterComputeResource", "domain-c8")
-    with retreat.retreated(world, vcenter, host, cluster):
+    with retreat.retreated(world, vcenter, host, cluster, connected=True):
         vcenter.calls.append(("it leaves", {}))
 
 
@@ -148,7 +159,7 @@ def test_a_host_that_cannot_leave_does_not_leave_its_cluster_in_retreat() -> Non
     vcenter = VCenter(agents=("vCLS-4200-1",))
     world: Any = SimpleNamespace(report=lambda _: None)
     host, cluster = ref("HostSystem", "host-12"), ref("ClusterComputeResource", "domain-c8")
-    with pytest.raises(PaverError), retreat.retreated(world, vcenter, host, cluster):
+    with pytest.raises(PaverError), retreat.retreated(world, vcenter, host, cluster, connected=True):
         raise PaverError("it cannot leave")
     assert switched(vcenter.calls[-1])[2] == "true"
 
@@ -182,7 +193,7 @@ def test_drs_of_a_cluster_in_retreat_does_nothing_up_to_version_8(
     [
         (
             "connected",
-            ["setting.UpdateOptions", "DisconnectHost_Task", "Destroy_Task", "setting.UpdateOptions"],
+            ["setting.UpdateOptions", "DisconnectHost_Task", "setting.UpdateOptions", "Destroy_Task"],
         ),
         ("notResponding", ["DisconnectHost_Task", "Destroy_Task"]),
         ("disconnected", ["Destroy_Task"]),
@@ -196,6 +207,19 @@ def test_a_host_goes_out_of_vcenter_and_nobody_waits_for_agents_on_one_that_is_l
     values = {"runtime.connectionState": state, "parent": ref("ClusterComputeResource", "domain-c8")}
     ClusterHost.remove(world, vcenter, Found(ref("HostSystem", "host-12"), values))
     assert [call for call, _ in vcenter.calls] == calls
+
+
+@pytest.mark.parametrize("state", ["connected", "disconnected"])
+def test_a_run_that_goes_on_ends_the_retreat_that_a_killed_one_left_while_its_host_still_stands(
+    state: str,
+) -> None:
+    """The host has no agents any more, and the cluster is to be as it was planned once the host is gone."""
+    vcenter = VCenter(enabled="false")
+    world: Any = SimpleNamespace(report=lambda _: None)
+    values = {"runtime.connectionState": state, "parent": ref("ClusterComputeResource", "domain-c8")}
+    ClusterHost.remove(world, vcenter, Found(ref("HostSystem", "host-12"), values))
+    assert [call for call, _ in vcenter.calls][-2:] == ["setting.UpdateOptions", "Destroy_Task"]
+    assert vcenter.enabled == "true"
 
 
 def test_without_agents_nothing_is_switched() -> None:

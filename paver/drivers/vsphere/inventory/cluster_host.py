@@ -7,7 +7,6 @@ is told the thumbprint that paver itself saw over its verified connection, never
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import ssl
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,7 @@ from typing import Any
 from paver.driver import STORE, Check, Facts, PaverError, Reader, Secret, Unobservable, Writer, resource_id
 from paver.drivers.vsphere.endpoints import shown_certificate
 from paver.drivers.vsphere.host import reading
-from paver.drivers.vsphere.inventory import attributes, cluster, retreat
+from paver.drivers.vsphere.inventory import attributes, cluster, retreat, versions
 from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
 from paver.drivers.vsphere.inventory.noted import key_of
 from paver.transport import tls
@@ -212,13 +211,11 @@ class ClusterHost(Entity[ClusterHostFacts]):
         its account and the cluster's resource pools stay on it ("Remove a Host from a Cluster", vSphere 8).
         """
         state = found.values["runtime.connectionState"]
-        # The cluster's agents on a host that is lost go with it out of the inventory: nobody could delete them.
-        connected = state == _CONNECTED
-        agents_go = retreat.retreated(world, session, found.ref, found.values["parent"])
-        with agents_go if connected else contextlib.nullcontext():
+        cluster_ = found.values["parent"]
+        with retreat.retreated(world, session, found.ref, cluster_, connected=state == _CONNECTED):
             if state != _DISCONNECTED:
                 session.task(found.ref, "DisconnectHost_Task")
-            session.task(found.ref, "Destroy_Task")
+        session.task(found.ref, "Destroy_Task")
 
     def says(self) -> str:
         """Returns what a plan shows."""
@@ -234,8 +231,7 @@ def _pinned(pem: str, api: str) -> dict[str, str]:
 
     Both together are not to be sent (vim25 HostConnectSpec.sslCertificate).
     """
-    major = api.partition(".")[0]
-    if major.isdigit() and int(major) >= _CERTIFICATE_SINCE:
+    if versions.reaches(api, _CERTIFICATE_SINCE):
         return {"sslCertificate": pem}
     return {"sslThumbprint": tls.thumbprint(pem)}
 

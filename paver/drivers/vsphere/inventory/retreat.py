@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from paver.driver import Writer
+from paver.drivers.vsphere.inventory import versions
 from paver.transport.faults import VsphereFault
 from paver.transport.vsphere import describe, new
 
@@ -26,26 +27,33 @@ _WITHOUT_AGENTS = 9
 
 
 @contextlib.contextmanager
-def retreated(world: Writer, session: Any, host: Any, cluster: Any) -> Iterator[None]:
-    """Has a cluster take its agents away for as long as a host leaves that carries one; begins once they are gone.
+def retreated(world: Writer, session: Any, host: Any, cluster: Any, *, connected: bool) -> Iterator[None]:
+    """Has a cluster take its agents away while a host is disconnected that carries one; begins once they are gone.
+
+    It ends before the host is taken out: as long as that is not done, a run that was killed comes by here again, and ends
+    what it finds. A cluster that was left in retreat would be another one than was planned. The agents on a host that is
+    lost are not waited for: they go with it out of the inventory, nobody could delete them.
 
     Raises:
         PaverError: if they do not go.
     """
-    agents = {
+    agents = _on(session, host) if connected else set()
+    try:
+        if agents:
+            world.report("the cluster takes its agents away")
+            _wait(session, host, cluster, agents)
+        yield
+    finally:
+        if agents or stops_drs(session, cluster):
+            switch(session, cluster, on=False)
+
+
+def _on(session: Any, host: Any) -> set[str]:
+    return {
         describe(ref)
         for ref, values in session.objects("VirtualMachine", ("name", "runtime.host"))
         if str(values["name"]).startswith(_AGENT) and _is(values["runtime.host"], host)
     }
-    if not agents:
-        yield
-        return
-    world.report("the cluster takes its agents away")
-    try:
-        _wait(session, host, cluster, agents)
-        yield
-    finally:
-        switch(session, cluster, on=False)
 
 
 def _wait(session: Any, host: Any, cluster: Any, agents: set[str]) -> None:
@@ -75,8 +83,7 @@ def switch(session: Any, cluster: Any, *, on: bool) -> None:
 
 def stops_drs(session: Any, cluster: Any) -> bool:
     """Tells whether DRS of a cluster does nothing, since the cluster is in retreat."""
-    major = str(session.content.about.apiVersion).partition(".")[0]
-    if major.isdigit() and int(major) >= _WITHOUT_AGENTS:
+    if versions.reaches(str(session.content.about.apiVersion), _WITHOUT_AGENTS):
         return False
     try:
         options = session.query(session.content.setting, "QueryOptions", name=_key(cluster))
