@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
             takers = _options(self)
             if wrong in takers:
                 raise BadInput(what, do=f"`{takers[wrong]}` takes {wrong}")
-            if "--site" in takers and self.prog != "paver secrets" and _is_site_file(wrong):
+            if "--site" in takers and _is_site_file(wrong):
                 raise BadInput(what, do=f"did you mean --site {wrong}?")
             known = takers
         elif message.endswith("arguments are required: DO"):

@@ -23,7 +23,6 @@ from paver.runs.session import Session
 from paver.signing import canonical
 from paver.transport.ssh import HostKeyError
 
-NAME = HANDED
 SCHEMA = "paver.handed/1"
 FIELDS = ("address", "host_keys", "port", "user")
 
@@ -35,15 +34,15 @@ def note(session: Session, folder: Path) -> None:
         return
     connector: Any = substitute(session.paved.connectors[endpoint.name], session.board.for_reading)
     found = {name: getattr(connector, name) for name in FIELDS}
-    draft = folder / f".{NAME}"
+    draft = folder / f".{HANDED}"
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(canonical.dumps({**found, "schema": SCHEMA}))
-    draft.replace(folder / NAME)
+    draft.replace(folder / HANDED)
 
 
 def forget(folder: Path) -> None:
     """Forgets the note: all that was made over there is known here."""
-    (folder / NAME).unlink(missing_ok=True)
+    (folder / HANDED).unlink(missing_ok=True)
 
 
 def fetch(session: Session, folder: Path) -> bool:
@@ -96,7 +95,7 @@ def settle(session: Session, folder: Path) -> None:
             seen=error.what,
             why=why,
             do="`paver follow` shows it, once the jumpbox answers; then run the same command again\n"
-            f"if that jumpbox is gone for good, remove {folder / NAME}",
+            f"if that jumpbox is gone for good, remove {folder / HANDED}",
         ) from error
     if running is not None:
         raise Refused(
@@ -110,7 +109,7 @@ def settle(session: Session, folder: Path) -> None:
 def _connection(session: Session, folder: Path) -> Any:
     """Returns a connection to the jumpbox by the note; None where there is none, or this station cannot follow it."""
     endpoint = session.paved.jumpbox
-    known = _known(folder / NAME)
+    known = _known(folder / HANDED)
     if endpoint is None or known is None or session.station == "jumpbox" or not session.vault.opens:
         return None
     connector: Any = dataclasses.replace(session.paved.connectors[endpoint.name], **known)  # type: ignore[type-var]

@@ -52,6 +52,7 @@ _REPLACE = (
     f"{_WRITE}"
 )
 """The same, holding the lock $5, if what stands at $1 has the digest $6 (none: if nothing does)."""
+_NOT_REPLACED = {_HELD: "somebody is writing it", _ANOTHER: "somebody has written it since it was read"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,17 +242,17 @@ class MachineWriter(MachineReader):
         self.admit("file:write", path, bytes=len(data))
         digest = "" if was is None else hashlib.sha256(was).hexdigest()
         argv = ["sh", "-c", _REPLACE, "sh", path, f"{mode:o}", owner, str(len(data)), lock, digest]
-        ran = self._exec(argv, stdin=data, root=True)
-        if ran.code in {_HELD, _ANOTHER}:
+        try:
+            self._must(argv, stdin=data, root=True)
+        except CommandError as error:
+            why = _NOT_REPLACED.get(error.ran.code)
+            if why is None:
+                raise
             raise Refused(
                 f"{self.name}: {path} was not replaced",
-                why="somebody is writing it"
-                if ran.code == _HELD
-                else "somebody has written it since it was read",
+                why=why,
                 do="wait until what runs there has ended, then run the same command again",
-            )
-        if not ran.ok:
-            raise CommandError(self.name, ran)
+            ) from error
 
     def mkdir(self, path: str, mode: int = 0o755, owner: str = "") -> None:
         """Makes a directory with its parents (call `file:mkdir`); it may be there already."""

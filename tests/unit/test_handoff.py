@@ -17,8 +17,9 @@ from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId, output
 from paver.errors import BadInput, Interrupted, PaverError, Refused
-from paver.runs import handoff, wayback
+from paver.runs import handoff
 from paver.runs.apply import Report
+from paver.runs.folder import HANDED
 from paver.sealed import keys, store
 from paver.signing import chain
 from paver.transport import job
@@ -239,10 +240,10 @@ def test_the_way_back_is_noted_as_long_as_a_run_over_there_was_not_seen_to_its_e
 ) -> None:
     with pytest.raises(Interrupted):
         carry(machine, tmp_path, plan())
-    assert json.loads((tmp_path / wayback.NAME).read_bytes())["host_keys"] == HOST_KEY
+    assert json.loads((tmp_path / HANDED).read_bytes())["host_keys"] == HOST_KEY
     ended(tmp_path, machine, plan(), cut=0)
     carry(machine, tmp_path, plan())
-    assert not (tmp_path / wayback.NAME).exists()
+    assert not (tmp_path / HANDED).exists()
 
 
 def test_an_earlier_runs_outcome_is_not_taken_for_that_of_a_run_that_died(

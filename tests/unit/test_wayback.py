@@ -14,6 +14,7 @@ import pytest
 from paver.engine.values import ResourceId, output
 from paver.errors import PaverError, Refused, Unobservable
 from paver.runs import wayback
+from paver.runs.folder import HANDED
 from paver.sealed import keys, store
 from paver.transport import job
 from paver.transport.machine import MachineConnector
@@ -84,7 +85,7 @@ def test_the_jumpbox_is_reached_by_the_host_key_that_was_noted_and_asked_for_wha
 
 def test_the_note_holds_no_secret_and_is_its_owners_alone(sealed: Path, tmp_path: Path) -> None:
     wayback.note(session(Beyond(), sealed), tmp_path)
-    file = tmp_path / wayback.NAME
+    file = tmp_path / HANDED
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert json.loads(file.read_bytes()) == {
         "address": "10.20.0.10",
@@ -114,7 +115,7 @@ def test_a_jumpbox_that_does_not_answer_is_left_to_whoever_asks_it_next(sealed: 
 
 
 def test_a_note_that_can_not_be_read_is_said_to_be_so(sealed: Path, tmp_path: Path) -> None:
-    (tmp_path / wayback.NAME).write_text("{")
+    (tmp_path / HANDED).write_text("{")
     with pytest.raises(PaverError, match="can't be read"):
         wayback.fetch(session(Beyond(), sealed), tmp_path)
 
@@ -156,5 +157,5 @@ def test_nothing_is_written_while_a_run_goes_on_there_or_may(
         wayback.settle(session(beyond, sealed), tmp_path)
     assert caught.value.seen.startswith("the jumpbox does not answer" if silent else "begun by alice on desk")
     assert "`paver follow`" in caught.value.do
-    assert (f"remove {tmp_path / wayback.NAME}" in caught.value.do) is silent
+    assert (f"remove {tmp_path / HANDED}" in caught.value.do) is silent
     assert sealed.read_bytes() == before
