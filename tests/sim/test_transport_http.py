@@ -656,6 +656,14 @@ def test_a_user_reads_a_versioned_bucket_by_its_versions_and_no_other_bucket(min
     connection.close()
 
 
+@pytest.fixture
+def site(minio: Minio) -> Iterator[Any]:
+    """A site that writes to the store."""
+    connection = minio.connector().connect(minio.wire())
+    yield Site(connection.writer(Gate()))
+    connection.close()
+
+
 def store_user(name: str, write: str) -> StoreUser:
     return StoreUser(
         id=resource_id("s3.user", "ci"),
@@ -669,10 +677,8 @@ def store_user(name: str, write: str) -> StoreUser:
 
 
 def test_whose_an_account_is_stands_in_the_store_itself_and_another_of_its_name_stays_foreign(
-    minio: Minio,
+    site: Any,
 ) -> None:
-    connection = minio.connector().connect(minio.wire())
-    site: Any = Site(connection.writer(Gate()))
     user, theirs = store_user("ours", "state"), store_user("theirs", "state")
     assert user.read(site) is None
     user.create(site)
@@ -690,12 +696,9 @@ def test_whose_an_account_is_stands_in_the_store_itself_and_another_of_its_name_
     assert user.read(site) is None
     assert theirs.read(site) == foreign
     assert "paver-ours" not in site.store.admin("policy_list")
-    connection.close()
 
 
-def test_what_somebody_let_an_account_do_or_took_from_it_is_seen_and_put_back(minio: Minio) -> None:
-    connection = minio.connector().connect(minio.wire())
-    site: Any = Site(connection.writer(Gate()))
+def test_what_somebody_let_an_account_do_or_took_from_it_is_seen_and_put_back(site: Any) -> None:
     user = store_user("shifted", "state")
     user.create(site)
     wished = user.read(site)
@@ -720,12 +723,9 @@ def test_what_somebody_let_an_account_do_or_took_from_it_is_seen_and_put_back(mi
     assert not found.read_
     user.update(site, found, frozenset({"read_", "write"}))
     assert user.read(site) == wished
-    connection.close()
 
 
-def test_an_account_whose_run_was_killed_is_known_again_and_goes_whole(minio: Minio) -> None:
-    connection = minio.connector().connect(minio.wire())
-    site: Any = Site(connection.writer(Gate()))
+def test_an_account_whose_run_was_killed_is_known_again_and_goes_whole(site: Any) -> None:
     user = store_user("begun", "state")
     call, killed_at = site.store.admin_call, ["user_add", "policy_set"]
 
@@ -759,12 +759,9 @@ def test_an_account_whose_run_was_killed_is_known_again_and_goes_whole(minio: Mi
     assert "paver-begun" not in site.store.admin("policy_list")
     assert user.read(site) is None
     assert not [one for one in StoreUser.discover(site, user.at) if one.address["name"] == "begun"]
-    connection.close()
 
 
-def test_an_account_that_somebody_took_away_and_whose_policy_stands_is_made_again(minio: Minio) -> None:
-    connection = minio.connector().connect(minio.wire())
-    site: Any = Site(connection.writer(Gate()))
+def test_an_account_that_somebody_took_away_and_whose_policy_stands_is_made_again(site: Any) -> None:
     user = store_user("taken", "state")
     user.create(site)
     wished = user.read(site)
@@ -775,7 +772,6 @@ def test_an_account_that_somebody_took_away_and_whose_policy_stands_is_made_agai
     user.update(site, found, frozenset({"secret"}))
     assert user.read(site) == wished
     StoreUser.delete(site, user.at, found)
-    connection.close()
 
 
 def test_a_wrong_secret_a_stranger_and_a_dead_store_are_told_apart(minio: Minio) -> None:
