@@ -7,6 +7,7 @@ A field of a wish may hold an `Output` (a fact of another resource, known once t
 from __future__ import annotations
 
 import dataclasses
+import decimal
 import enum
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
@@ -155,7 +156,8 @@ def encode(value: object, version: Callable[[Secret], str | None] | None = None)
     """Returns `value` as canonical JSON's types.
 
     Sets become sorted lists, dataclasses and mappings objects, addresses and enums strings. A secret
-    becomes `{"secret": name}` and, with `version`, the version that stands in the sealed store.
+    becomes `{"secret": name}` and, with `version`, the version that stands in the sealed store, a decimal
+    `{"number": text}`: canonical JSON has whole numbers only.
 
     Raises:
         TypeError: for anything that has no canonical form (floats among them).
@@ -164,6 +166,8 @@ def encode(value: object, version: Callable[[Secret], str | None] | None = None)
         return value.value if isinstance(value, enum.Enum) else value
     if isinstance(value, enum.Enum):
         return encode(value.value, version)
+    if isinstance(value, decimal.Decimal):
+        return {"number": str(value)}
     if isinstance(value, Output):
         return {"output": [value.of, value.fact]}
     if isinstance(value, Unknown):

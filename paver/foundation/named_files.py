@@ -75,7 +75,7 @@ def _text(site: Site, name: str) -> str:
 
 def _yaml(name: str, text: str) -> Any:
     try:
-        return yaml_text.loads(text)
+        return yaml_text.loads(text, unique=True)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise BadInput(

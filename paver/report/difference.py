@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from paver.engine.diff import Change
 from paver.signing import canonical
@@ -26,7 +27,7 @@ def lines(change: Change, *, every: bool = False) -> Iterator[str]:
 def _places(path: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:
     if before == after:
         return
-    if isinstance(before, dict) and isinstance(after, dict) and not _later(after):
+    if isinstance(before, dict) and isinstance(after, dict) and not (_later(after) or _number(before)):
         for key in sorted({*before, *after}):
             yield from _places(f"{path}.{key}", before.get(key, _ABSENT), after.get(key, _ABSENT))
     elif isinstance(before, list) and isinstance(after, list) and _alike(before, after):
@@ -39,6 +40,11 @@ def _places(path: str, before: object, after: object) -> Iterator[tuple[str, obj
 def _alike(before: list[Json], after: list[Json]) -> bool:
     """Tells whether two lists are the same things changed, not other things: as many, and documents."""
     return len(before) == len(after) and all(isinstance(one, dict | list) for one in (*before, *after))
+
+
+def _number(value: object) -> TypeGuard[dict[str, str]]:
+    """Tells whether it is a number with a fraction, as plans have it."""
+    return isinstance(value, dict) and set(value) == {"number"}
 
 
 def _later(value: object) -> bool:
@@ -60,6 +66,8 @@ def _text(value: object) -> str:
         return "absent"
     if _later(value):
         return "known later"
+    if _number(value):
+        value = value["number"]
     text = value if isinstance(value, str) else canonical.dumps(value).decode()
     return " ".join(text.split())
 

@@ -112,7 +112,7 @@ class Answer:
         """
         try:
             return json_module.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Unobservable(f"{self.url} did not answer with JSON", seen=redacted(self.text)) from error
 
 

@@ -25,6 +25,7 @@ from paver.transport import job
 from paver.transport.job import JobState
 from tests.support.command import Command, command
 from tests.support.memory import memory
+from tests.unit.test_foundation_yaml_text import BOMB
 
 
 @pytest.fixture
@@ -525,6 +526,10 @@ def test_a_password_that_vcenter_would_refuse_is_named_before_anything_is_planne
         ("operators", "a: map", "own holds no operations"),
         ("pipeline", "jobs: [", "own is no YAML"),
         ("pipeline", "- jobs", "own is no pipeline"),
+        ("pipeline", "jobs: []\njobs: []", "own is no YAML"),
+        ("pipeline", "[" * 100_000, "own is no YAML"),
+        ("pipeline", "&a [" * 40 + "]" * 40 + "\n", "own is no pipeline"),
+        ("pipeline", BOMB, "own is no YAML"),
     ],
 )
 def test_a_file_that_the_site_file_names_and_is_wrong_is_bad_input_in_every_verb(
@@ -550,6 +555,19 @@ def test_a_file_that_the_site_file_names_and_is_wrong_is_bad_input_in_every_verb
         assert ran.code == 3, (argv, ran)
         assert f"error: {what}" in ran.err
         assert "fault of paver" not in ran.err
+
+
+def test_a_pipeline_with_fractions_times_and_dates_is_planned(whole: Command) -> None:
+    pipelines = "\nservices:\n  concourse: {teams: {main: {pipelines: {one: {file: own}}}}}\n"
+    whole.site.write_text(whole.site.read_text().replace("\nservices:\n", pipelines))
+    params = "{RATIO: 0.5, GO: 1.20, START: 1:30, DAY: 2026-11-29}"
+    (whole.folder / "own").write_text(f"jobs: [{{name: one, plan: [{{task: t, params: {params}}}]}}]\n")
+    ran = whole.run("plan", "--offline", "--out", "it.plan")
+    assert ran.code == 2, ran.err
+    planned = (whole.folder / "it.plan").read_text()
+    assert '"RATIO":{"number":"0.5"}' in planned
+    assert '"START":"1:30"' in planned
+    assert '"DAY":"2026-11-29"' in planned
 
 
 def test_ports_of_a_driver_that_does_not_say_are_those_of_what_stands_on_it(site: Command) -> None:

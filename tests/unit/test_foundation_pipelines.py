@@ -13,7 +13,7 @@ import pytest
 from paver.driver import Endpoint, Mark, ResourceId, Secret, Verb, resource_id
 from paver.engine.diff import changes
 from paver.foundation import yaml_text
-from paver.foundation.concourse.team import CONFIG, TEAM, Pipeline, Team
+from paver.foundation.concourse.team import CONFIG, TEAM, VERSION, Pipeline, Team
 from paver.foundation.services_phase import SMOKE
 from paver.transport.http import Answer
 from tests.support.ledger import Director
@@ -32,6 +32,7 @@ class Session:
     """The stand-in without a socket, as the transport speaks."""
 
     api: Api
+    sent: list[bytes] = dataclasses.field(default_factory=list)
 
     def get(self, path: str, *, expect: tuple[int, ...] = ()) -> Answer:
         return self._call("GET", path, expect)
@@ -40,6 +41,7 @@ class Session:
         self, path: str, *, call: str, content: bytes = b"", headers: Any = None, json: Any = None
     ) -> Answer:
         assert call in Pipeline.calls[Verb.UPDATE] | Team.calls[Verb.UPDATE]
+        self.sent.append(content)
         given = {name.lower().replace("-", "_"): value for name, value in (headers or {}).items()}
         return self._call("PUT", path, (), content.decode() if json is None else json, given)
 
@@ -115,6 +117,37 @@ def test_a_pipeline_that_concourse_shows_otherwise_than_written_has_nothing_to_d
     shown = world.there.get(PATH).json()["config"]
     assert "steps" in shown["jobs"][0]["plan"][0]["in_parallel"], "it is not shown as it was written"
     assert differing(world, pipeline) == []
+
+
+NUMBERS = """jobs:
+- name: one
+  plan:
+  - task: t
+    params: {RATIO: 0.5, GO: 1.20, START: 1:30, DAY: 2026-11-29, HASH: "12e45", MODE: 0644}
+    config: {platform: linux, image_resource: {type: mock, source: {mirror_self: true}}, run: {path: "true"}}
+"""
+
+
+def test_numbers_times_and_dates_of_a_pipeline_arrive_as_they_were_written(world: Any) -> None:
+    pipeline = wished(NUMBERS)
+    pipeline.create(world)
+    (sent,) = [content for content in world.there.sent if b"RATIO" in content]
+    assert b"RATIO: 0.5\n" in sent
+    assert b"GO: 1.20\n" in sent
+    assert b"START: '1:30'\n" in sent
+    assert b"DAY: '2026-11-29'\n" in sent
+    assert b"HASH: '12e45'\n" in sent
+    assert b"MODE: 420\n" in sent
+    assert differing(world, pipeline) == []
+
+
+def test_a_fraction_that_somebody_else_set_is_a_difference(world: Any) -> None:
+    pipeline = wished(NUMBERS)
+    pipeline.create(world)
+    theirs = yaml_text.dumps(yaml_text.loads(NUMBERS.replace("0.5", "0.75"))).encode()
+    headers = {VERSION: world.there.get(PATH).headers[VERSION.lower()]}
+    world.there.put(PATH, call=CONFIG, content=theirs, headers=headers)
+    assert differing(world, pipeline) == ["config"]
 
 
 def test_a_pipeline_that_is_written_otherwise_is_set_once(world: Any) -> None:

@@ -45,3 +45,8 @@ def test_what_is_not_known_yet_is_said_to_be_known_later() -> None:
     assert told("a", {"unknown": "x.y"}, unknown=True) == ["field: a → known later"]
     shown = told({"ca": "a", "n": 1}, {"ca": {"unknown": "x.y"}, "n": 1}, unknown=True)
     assert shown == ["field.ca: a → known later"]
+
+
+def test_a_number_with_a_fraction_is_told_as_it_is_written() -> None:
+    assert told({"n": {"number": "0.5"}}, {"n": {"number": "0.75"}}) == ["field.n: 0.5 → 0.75"]
+    assert told({"n": 1}, {"n": {"number": "1.5"}}) == ["field.n: 1 → 1.5"]

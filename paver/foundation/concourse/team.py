@@ -231,7 +231,7 @@ def _pipeline(
     return PipelineFacts(
         address=dict(address),
         mark=mark,
-        config=answer.json()["config"],
+        config=yaml_text.exact(answer.json()["config"]),
         paused=bool(state["paused"]),
         version=answer.headers.get(VERSION, ""),
     )

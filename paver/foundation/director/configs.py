@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from paver.driver import Endpoint, Facts, Reader, Resource, Verb, Writer
 from paver.foundation import yaml_text
 from paver.foundation.director import ledger
-from paver.foundation.documents import plain
+from paver.foundation.documents import kept, plain
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,5 +90,5 @@ def _facts(
     return ConfigFacts(
         address=dict(address),
         mark=ledger.mark(world.site, id_, entry),
-        document=yaml_text.loads(found[0]["content"]) or {},
+        document=kept(found[0]["content"], f"the director's {address['type']} config {address['name']}"),
     )

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from paver.driver import Check, Endpoint, Facts, Opaque, Reader, Resource, Verb, Writer
 from paver.foundation import yaml_text
 from paver.foundation.director import ledger, tasks
-from paver.foundation.documents import plain
+from paver.foundation.documents import kept, plain
 from paver.foundation.places import AGENTS
 
 CALLS = ledger.CALLS | {"POST /deployments"}
@@ -155,7 +155,7 @@ def _facts(
     answer = world.session(at).find(f"/deployments/{name}")
     if answer is None:
         return None
-    manifest = yaml_text.loads(answer.json()["manifest"] or "{}") or {}
+    manifest = kept(answer.json()["manifest"] or "{}", f"the manifest of the deployment {name}")
     return DeploymentFacts(
         address={"name": name},
         mark=ledger.mark(world.site, id_, entry),
