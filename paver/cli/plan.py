@@ -93,8 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _write(path: Path, data: bytes) -> None:
     from paver.errors import BadInput, unwritten  # noqa: PLC0415
+    from paver.sealed import files  # noqa: PLC0415
 
-    draft = path.with_name(f".{path.name}.new")
     try:
         if path.exists() and not path.is_file():
             path.write_bytes(data)
@@ -105,14 +105,11 @@ def _write(path: Path, data: bytes) -> None:
                 why="it would be overwritten",
                 do="name another file, or remove that one",
             )
-        draft.write_bytes(data)
-        draft.replace(path)
+        files.put(path, data, 0o644)
     except OSError as error:
         raise unwritten(
             error, f"the plan can't be written to {path}", do="name another file with --out"
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _next(arguments: argparse.Namespace, plan: Plan) -> Iterator[str]:

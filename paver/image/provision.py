@@ -73,7 +73,7 @@ def provision(order: Order, tell: stages.Tell, limits: Limits | None = None) -> 
     limits = limits or Limits()
     # Control sockets have short paths, and Packer's own disk is large.
     with (
-        tempfile.TemporaryDirectory(prefix="paver-") as short,
+        tempfile.TemporaryDirectory(prefix="paver-", dir=_memory()) as short,
         tempfile.TemporaryDirectory(prefix=".packer-", dir=order.target.parent) as scratch,
     ):
         folder = Path(scratch)
@@ -110,6 +110,11 @@ def _argv(order: Order, short: Path, folder: Path, console: Path, limits: Limits
     }
     given = [part for name, value in variables.items() for part in ("-var", f"{name}={value}")]
     return ["packer", "build", "-color=false", "-only=qemu.jumpbox", *given, str(TEMPLATES)]
+
+
+def _memory() -> str | None:
+    """Returns the folder in memory, None where there is none: what a killed build leaves there ends with the machine."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder of our own in it
 
 
 def _key(source: Path, short: Path, folder: Path) -> Path:

@@ -20,12 +20,17 @@ import json
 import os
 import secrets
 import socket
+import stat
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from paver.errors import PaverError, Refused
+from paver.sealed import files
 
 HANDED = "handed.json"
+_LOOKING = 1.0
+"""Seconds that who looks at the lock, which takes a moment, is waited for."""
 
 
 def state_folder(site_folder: Path, environ: Mapping[str, str]) -> Path:
@@ -76,15 +81,13 @@ class SiteFolder:
         _make(self.path)
         handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _taken(handle):
                 holder = os.pread(handle, 4096, 0).decode(errors="replace").strip()
                 raise Refused(
                     "another run is at work on this site",
                     seen=holder or "it did not say who it is",
                     do="`paver follow` shows it; wait until it ends",
-                ) from None
+                )
             os.ftruncate(handle, 0)
             who = {"doing": doing, "host": socket.gethostname(), "pid": os.getpid()}
             os.pwrite(handle, json.dumps(who).encode(), 0)
@@ -114,10 +117,41 @@ class SiteFolder:
         return found
 
 
+def _taken(handle: int) -> bool:
+    """Takes the lock, unless another run holds it; who only looks has it shared for a moment, and is waited for."""
+    end = time.monotonic() + _LOOKING
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+
+
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.folder(folder)
+        found = folder.stat()
     except OSError as error:
         raise PaverError(
             f"{folder} cannot be made", why=str(error), do="check the disk and its rights"
         ) from error
+    # Whoever may write here may put a run, or the address of another jumpbox, in the place of paver's own.
+    if found.st_uid != os.geteuid():
+        raise PaverError(
+            f"{folder} belongs to another user",
+            seen=f"uid {found.st_uid}, and this is {os.geteuid()}",
+            do="run paver as that user, or name a place of your own with PAVER_STATE",
+        )
+    if found.st_mode & 0o022:
+        raise PaverError(
+            f"{folder} can be written by other users",
+            seen=f"mode {stat.S_IMODE(found.st_mode):04o}",
+            do=f"look whether all in it is yours, then `chmod go-w {folder}`",
+        )

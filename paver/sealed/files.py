@@ -1,4 +1,4 @@
-"""The store's file on disk: read whole, replaced atomically, written by one process at a time.
+"""Files of one's own on disk: read whole, replaced atomically; the store's, written by one process at a time.
 
 A crash between any two system calls leaves the old file or the new one, whole; what it may leave beside is a
 temporary file, which the next writer removes.
@@ -48,11 +48,29 @@ def replace(path: Path, data: bytes) -> None:
     Raises:
         PaverError: it could not be written; names what holds now.
     """
-    new = path.with_name(f".{path.name}.new")
     try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(new)  # noqa: PTH108  # all calls of the writer through `os`: the tests stop it at each
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        put(path, data, 0o600)
+    except OSError as error:
+        raise PaverError(
+            f"the sealed store {path} could not be written",
+            why=error.strerror or "",
+            do="make room on that file system, or mend it, and run the same command again; the store itself is whole",
+        ) from error
+
+
+def put(path: Path, data: bytes, mode: int) -> None:
+    """Puts `data` in place of the file at `path`, or leaves that as it is.
+
+    Whatever lies where the draft is written is taken away first, and no link there is followed.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    new = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(new)  # noqa: PTH108  # all calls of the writer through `os`: the tests stop it at each
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             _write(descriptor, data)
             os.fsync(descriptor)
@@ -60,14 +78,22 @@ def replace(path: Path, data: bytes) -> None:
             os.close(descriptor)
         os.rename(new, path)  # noqa: PTH104  # same
         _sync_folder(path.parent)
-    except OSError as error:
+    except OSError:
         with contextlib.suppress(OSError):
             os.unlink(new)  # noqa: PTH108  # same
-        raise PaverError(
-            f"the sealed store {path} could not be written",
-            why=error.strerror or "",
-            do="make room on that file system, or mend it, and run the same command again; the store itself is whole",
-        ) from error
+        raise
+
+
+def folder(path: Path) -> None:
+    """Makes a folder and those above it that are not there, each for this user alone, whatever the umask.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for one in (*reversed(path.parents), path):
+        with contextlib.suppress(FileExistsError):
+            if not one.exists():
+                one.mkdir(mode=0o700)
 
 
 @contextlib.contextmanager

@@ -25,6 +25,8 @@ from paver.sealed.errors import WrongKeyError
 from paver.signing.canonical import Json
 
 KEY_BYTES = 32
+_MOST = 4096
+"""Bytes that a key or a passphrase may take."""
 PASSPHRASE_MINIMUM = 12
 
 # 128 MiB and about 0.4 s a guess: OWASP's recommendation for scrypt.
@@ -64,35 +66,13 @@ class KeyFile:
                 "this store opens with a passphrase, not with a key file", do="set secrets.key to passphrase"
             )
         try:
-            # O_NONBLOCK: opening a fifo must not hang.
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            return _key(_own(self.path, "key file", stat.S_ISREG), self.path)
         except OSError as error:
             raise BadInput(
                 f"the key file {self.path} can't be read",
                 why=error.strerror or "",
                 do="set secrets.key to the site's key file; without it the sealed store can't be opened",
             ) from error
-        try:
-            self._check(os.fstat(descriptor))
-            return _key(os.read(descriptor, 256), self.path)
-        finally:
-            os.close(descriptor)
-
-    def _check(self, status: os.stat_result) -> None:
-        if not stat.S_ISREG(status.st_mode):
-            raise BadInput(f"the key file {self.path} is not a regular file")
-        if status.st_mode & 0o077:
-            raise BadInput(
-                f"the key file {self.path} is open to other users",
-                seen=f"mode {stat.S_IMODE(status.st_mode):04o}",
-                do=f"chmod 600 {self.path}; if others had access, take a new key with `paver secrets rekey`",
-            )
-        if status.st_uid not in {0, os.geteuid()}:
-            raise BadInput(
-                f"the key file {self.path} belongs to another user",
-                seen=f"uid {status.st_uid}",
-                do="it should belong to root or to the user who runs paver",
-            )
 
 
 @dataclass(frozen=True)
@@ -188,9 +168,50 @@ def new_key_file(path: Path) -> KeyFile:
     return KeyFile(path)
 
 
+def _own(path: Path, what: str, *kinds: Callable[[int], bool]) -> bytes:
+    """Returns the beginning of a file that opens the store; nobody else may have read it.
+
+    Args:
+        path: of the file.
+        what: it is, for messages.
+        kinds: one of these tells of its mode that it is such a file.
+
+    Raises:
+        BadInput: others may read it, or it is theirs.
+        OSError: it can't be read.
+    """
+    # O_NONBLOCK: opening a fifo must not hang.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if not any(kind(status.st_mode) for kind in kinds):
+            raise BadInput(f"the {what} {path} is not a regular file")
+        if status.st_mode & 0o077:
+            raise BadInput(
+                f"the {what} {path} is open to other users",
+                seen=f"mode {stat.S_IMODE(status.st_mode):04o}",
+                do=f"chmod 600 {path}; if others had access, take a new key with `paver secrets rekey`",
+            )
+        if status.st_uid not in {0, os.geteuid()}:
+            raise BadInput(
+                f"the {what} {path} belongs to another user",
+                seen=f"uid {status.st_uid}",
+                do="it should belong to root or to the user who runs paver",
+            )
+        # What stands behind a pipe may be at work still; of one that nobody opened for writing there is nothing.
+        os.set_blocking(descriptor, True)
+        content = bytearray()
+        while len(content) < _MOST and (piece := os.read(descriptor, _MOST)):
+            content += piece
+        return bytes(content)
+    finally:
+        os.close(descriptor)
+
+
 def _passphrase(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").rstrip("\n")
+        # A pipe too: `passphrase-file:<(…)` is how a vault's client gives one.
+        return _own(path, "passphrase's file", stat.S_ISREG, stat.S_ISFIFO).decode("utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
             f"no passphrase can be read from {path}",

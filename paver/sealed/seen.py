@@ -7,6 +7,7 @@ later one is held to it (`minimum=` and `store=` of `paver.sealed.store`). Nothi
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from paver.errors import PaverError
+from paver.sealed import files
 from paver.sealed.errors import DivergedError, MissingStoreError, RolledBackError
 from paver.sealed.index import Index
 from paver.signing import canonical
@@ -98,15 +100,13 @@ class Seen:
         """
         if self.path is None:
             return
-        held = self.held()
-        if held["store"] == index.store and held["minimum"] >= index.generation:
-            return
         document = {"generation": index.generation, "schema": SCHEMA, "store": index.store}
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.write_bytes(canonical.dumps(document) + b"\n")
-            draft.replace(self.path)
+            files.folder(self.path.parent)
+            with _alone(self.path.parent):
+                held = self.held()
+                if held["store"] != index.store or held["minimum"] < index.generation:
+                    files.put(self.path, canonical.dumps(document) + b"\n", 0o600)
         except OSError as error:
             if looking:
                 return
@@ -115,9 +115,6 @@ class Seen:
                 why=error.strerror or "",
                 do="mend that, or name another place with PAVER_STATE, then run the same command again",
             ) from error
-        finally:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
 
     def _damaged(self) -> PaverError:
         return PaverError(
@@ -125,3 +122,14 @@ class Seen:
             why="it says which sealed store was seen last",
             do="if you know why, remove it: the next command believes the store that it finds",
         )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Has one command at a time compare and write: of two at once, the older one would have the last word."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

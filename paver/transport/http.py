@@ -15,6 +15,7 @@ from paver.errors import PaverError, Refused, Unobservable, Unreachable
 from paver.transport import dial, lean, tls
 from paver.transport.context import Gate, Progress, Wire
 from paver.transport.http_auth import (
+    UNPACKED,
     ApiSession,
     Auth,
     Basic,
@@ -145,6 +146,7 @@ class Line:
                     base_url=self._connector.base_url,
                     verify=tls.ca_context(self._context.pem(self._connector.roots)),
                     proxy=f"http://{proxy[0]}:{proxy[1]}" if proxy else None,
+                    headers=UNPACKED,
                     trust_env=False,
                     follow_redirects=False,
                     timeout=httpx.Timeout(times.answer, connect=times.connect),
@@ -186,7 +188,7 @@ class Line:
                     method, path, headers={**proof, **given}, extensions=self._extensions, **options
                 )
                 response = credentials.sent(proof, partial(client.send, request, stream=True), self.name)
-                content = whole(response, self.name)
+                content = whole(response, self.name, self._context.timeouts.answer)
                 if response.status_code != 401 or last or not credentials.renewable:
                     break
                 credentials.expire(proof)

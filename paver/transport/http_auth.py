@@ -205,7 +205,7 @@ class Credentials:
                 self._client.build_request("POST", auth.url, headers=login, extensions=self._extensions),
                 stream=True,
             )
-            content = whole(response, auth.url)
+            content = whole(response, auth.url, self._context.timeouts.answer)
             if response.status_code == 401:
                 raise refused_by_sso(auth.url, auth.user, auth.password.name)
             if response.status_code != 201:
@@ -238,7 +238,7 @@ class Credentials:
                 headers={"Authorization": _basic(auth.client, secret), "Accept": "application/json"},
             )
             response = self._client.send(request, stream=True)
-            content = whole(response, auth.token_url)
+            content = whole(response, auth.token_url, self._context.timeouts.answer)
             if response.status_code in (400, 401):
                 raise refused_by_uaa(auth.token_url, who, response.status_code, self.secret)
             if response.status_code != 200:
@@ -275,22 +275,45 @@ MOST_BYTES = 64 * 1024 * 1024
 """What an answer may have: a director's list of a thousand tasks has 1 MB. A server that never ends must end here."""
 
 
-def whole(response: Any, name: str) -> bytes:
+UNPACKED = {"Accept-Encoding": "identity"}
+"""Asked of every server: two kilobytes, packed twice, unfold to gigabytes before anything can be counted."""
+
+
+def whole(response: Any, name: str, seconds: float) -> bytes:
     """Returns a streamed response's body, read to its end and closed.
 
+    Args:
+        response: with its head.
+        name: of the endpoint, for messages.
+        seconds: in which it must have come; what limits a single read lets a server drip for ever.
+
     Raises:
-        Unobservable: if it is larger than any answer that paver asks for.
+        Unobservable: if it is larger than any answer that paver asks for, comes too slowly, or is packed.
     """
-    body = bytearray()
+    end, body = time.monotonic() + seconds, bytearray()
+    what = f"{name} answered {response.request.method} {response.url.path}"
     try:
-        for piece in response.iter_bytes():
+        packed = response.headers.get("Content-Encoding", "identity")
+        if packed.strip().lower() != "identity":
+            raise Unobservable(
+                f"{what} with something packed",
+                seen=f"Content-Encoding: {packed[:60]}",
+                why="it was asked for its answer as it is (`Accept-Encoding: identity`)",
+                do="look what lies between, as a proxy that packs",
+            )
+        for piece in response.iter_raw():
             body += piece
             if len(body) > MOST_BYTES:
                 raise Unobservable(
-                    f"{name} answered {response.request.method} {response.url.path} with more than "
-                    f"{MOST_BYTES >> 20} MiB",
+                    f"{what} with more than {MOST_BYTES >> 20} MiB",
                     why="nothing that paver asks for is as large",
                     do="look what answers there",
+                )
+            if time.monotonic() > end:
+                raise Unobservable(
+                    f"{what}, and its answer came to no end",
+                    seen=f"{len(body)} bytes in {seconds:g} s",
+                    do="look what answers there, and how the line is",
                 )
     finally:
         response.close()

@@ -215,7 +215,10 @@ def _send(writer: VsphereWriter, item: Any, url: Any, source: Source, on_progres
     parts = urllib.parse.urlsplit(url.url)
     route = upload_route(writer.link.route, parts.hostname or "*", parts.port or 443, url.sslThumbprint or "")
     method = "PUT" if item.create else "POST"
-    headers = {"Cookie": writer.link.session.cookie, "Content-Type": "application/x-vnd.vmware-streamVmdk"}
+    headers = {"Content-Type": "application/x-vnd.vmware-streamVmdk"}
+    if route is writer.link.route:
+        # Whoever else it goes to knows the lease's own address, and has no business with this session.
+        headers["Cookie"] = writer.link.session.cookie
     if item.create:
         # A file that is no disk (an ISO): the host makes it anew.
         headers["Overwrite"] = "t"

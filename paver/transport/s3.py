@@ -7,19 +7,20 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import tempfile
 import threading
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from paver.errors import PaverError, Refused, Unobservable
-from paver.transport import dial, tls
+from paver.transport import bounds, dial, tls
 from paver.transport.context import Gate, Progress, SecretRef, Wire
 
 FIRST_REGION = "us-east-1"
 _READING = ("get_", "list_", "head_")
+MOST_BYTES = 16 * 1024 * 1024
+"""What an object that is read whole may have; those of paver's proofs have a line."""
 _ADMIN_READS = frozenset(
     {
         "info",
@@ -78,7 +79,7 @@ class Store:
         self._s3: Any = None
         self._admin: Any = None
         self._pool: Any = None
-        self._roots: Path | None = None
+        self._roots: IO[str] | None = None
 
     @property
     def s3(self) -> Any:
@@ -145,13 +146,12 @@ class Store:
             return self._admin
 
     def _bundle(self) -> Path:
-        # boto3 takes roots as a file only; they are public.
+        # boto3 takes roots as a file only. One without a name goes with the process, however that ends.
         if self._roots is None:
-            handle, name = tempfile.mkstemp(prefix="paver-roots-", suffix=".pem")
-            with os.fdopen(handle, "w", encoding="ascii") as stream:
-                stream.write(self._context.pem(self._connector.roots))
-            self._roots = Path(name)
-        return self._roots
+            self._roots = os.fdopen(os.memfd_create("roots"), "w", encoding="ascii")
+            self._roots.write(self._context.pem(self._connector.roots))
+            self._roots.flush()
+        return Path(f"/proc/self/fd/{self._roots.fileno()}")
 
     def ask(self, call: str, **arguments: Any) -> dict[str, Any]:
         """Calls a method of boto3's client.
@@ -216,15 +216,14 @@ class Store:
         )
 
     def close(self) -> None:
-        """Hangs up and removes the roots' file."""
+        """Hangs up."""
         with self._lock:
             if self._s3 is not None:
                 self._s3.close()
             if self._pool is not None:
                 self._pool.clear()
             if self._roots is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    self._roots.unlink()
+                self._roots.close()
             self._s3 = self._admin = self._pool = self._roots = None
 
 
@@ -280,9 +279,16 @@ class S3Reader:
         return [one for kind in ("Versions", "DeleteMarkers", "Contents") for one in found.get(kind, ())]
 
     def read_object(self, bucket: str, key: str) -> bytes | None:
-        """Returns an object's bytes, None if there is none."""
+        """Returns the bytes of a small object, None if there is none.
+
+        Raises:
+            Unobservable: it is larger than `MOST_BYTES`.
+        """
         found = self.find("get_object", Bucket=bucket, Key=key)
-        return None if found is None else bytes(found["Body"].read())
+        if found is None:
+            return None
+        with contextlib.closing(found["Body"]) as body:
+            return bounds.within(bytes(body.read(MOST_BYTES + 1)), MOST_BYTES, f"{self.name}: {bucket}/{key}")
 
     def admin(self, call: str, *arguments: Any, **named: Any) -> Any:
         """Calls a reading method of MinIO's administration, as `user_list`.

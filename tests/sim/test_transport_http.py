@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import gzip
 import http.server
 import json
 import os
@@ -94,6 +95,23 @@ class Api(http.server.BaseHTTPRequestHandler):
             for _ in range(1000):
                 self.wfile.write(b"x" * 65536)
 
+    def _drip(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while not self.rfile.closed:
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+    def _packed(self) -> None:
+        body = gzip.compress(gzip.compress(bytes(1 << 20)))
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip, gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def _handle(self) -> None:
         kind = type(self)
         length = int(self.headers.get("Content-Length") or 0)
@@ -120,6 +138,10 @@ class Api(http.server.BaseHTTPRequestHandler):
             self._answer(200, b"<html>please log in, hunter2</html>")
         elif self.path == "/endless":
             self._endless()
+        elif self.path == "/drip":
+            self._drip()
+        elif self.path == "/packed":
+            self._packed()
         elif self.path == "/none":
             self._answer(404)
         elif self.path.startswith("/bad"):
@@ -172,6 +194,21 @@ def test_a_reading_face_gets_and_parses(served: Served) -> None:
     assert reader.head("/info").status == 200
     assert not hasattr(reader, "post")
     assert served.api.seen[0][:3] == ("GET", "/info?a=b", "Basic YWRtaW46cHc=")
+    connection.close()
+
+
+def test_an_answer_that_drips_is_given_up_after_its_time(served: Served) -> None:
+    connection = served.connector().connect(Wire(timeouts=Timeouts(answer=0.5)))
+    with pytest.raises(Unobservable, match="director answered GET /drip, and its answer came to no end"):
+        connection.reader().get("/drip")
+    connection.close()
+
+
+def test_an_answer_that_unfolds_to_more_than_was_sent_is_refused(served: Served) -> None:
+    connection = served.connector().connect(Wire())
+    with pytest.raises(Unobservable, match="director answered GET /packed with something packed"):
+        connection.reader().get("/packed")
+    assert connection.reader().get("/info").json() == {"ok": True}
     connection.close()
 
 

@@ -129,6 +129,15 @@ def test_a_plan_that_was_edited_is_bad_input(site: Command) -> None:
     assert "edited" in ran.err
 
 
+def test_a_plan_follows_no_link_that_lies_where_its_draft_is_written(site: Command) -> None:
+    (site.folder / "keys").write_text("mine\n")
+    (site.folder / ".site.plan.new").symlink_to(site.folder / "keys")
+    assert site.run("plan", "--out", "site.plan").code == 2
+    assert (site.folder / "keys").read_text() == "mine\n"
+    assert not (site.folder / "site.plan").is_symlink()
+    assert not (site.folder / ".site.plan.new").exists()
+
+
 def test_what_is_no_plan_at_all_is_bad_input(site: Command) -> None:
     (site.folder / "site.plan").write_text("half a pl")
     ran = site.run("apply", "site.plan")

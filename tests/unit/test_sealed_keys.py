@@ -2,6 +2,7 @@
 
 import base64
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ def test_a_tilde_is_the_users_home_and_other_paths_start_at_the_site_files_folde
     monkeypatch.setenv("HOME", str(home))
     for folder in (home, site):
         folder.mkdir()
-        (folder / "words").write_text(f"the words of {folder.name}\n")
+        own(folder / "words", f"the words of {folder.name}\n")
     assert keys.key_source("file:~/x.key", base=site) == keys.KeyFile(home / "x.key")
     for path, words in (("~/words", "the words of home"), ("words", "the words of site")):
         source = keys.key_source(f"passphrase-file:{path}", base=site)
@@ -122,8 +123,59 @@ def test_a_tilde_is_the_users_home_and_other_paths_start_at_the_site_files_folde
         assert source.ask() == words
 
 
+def own(path: Path, text: str) -> None:
+    path.touch(0o600)
+    path.write_text(text)
+
+
+def asked(path: Path) -> str:
+    source = keys.key_source(f"passphrase-file:{path}")
+    assert isinstance(source, keys.Passphrase)
+    return source.ask()
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o644, 0o640])
+def test_a_passphrase_in_a_file_that_others_may_read_is_not_taken(tmp_path: Path, mode: int) -> None:
+    own(tmp_path / "words", "correct horse battery")
+    (tmp_path / "words").chmod(mode)
+    with pytest.raises(BadInput, match="open to other users"):
+        asked(tmp_path / "words")
+
+
+def test_a_passphrase_in_a_file_of_another_user_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(tmp_path / "words", "correct horse battery")
+    os.chown(tmp_path / "words", 65534, 65534)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(BadInput, match="belongs to another user"):
+        asked(tmp_path / "words")
+
+
+def test_a_passphrase_may_come_out_of_a_pipe_whose_writer_is_still_at_work() -> None:
+    ours, theirs = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(theirs, "wb", buffering=0) as pipe:
+            pipe.write(b"correct horse ")
+            pipe.write(b"battery")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert asked(Path(f"/proc/self/fd/{ours}")) == "correct horse battery"
+    finally:
+        writer.join()
+        os.close(ours)
+
+
+def test_a_fifo_that_nobody_writes_into_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "words", 0o600)
+    assert asked(tmp_path / "words") == ""
+
+
 def test_a_passphrase_may_come_out_of_a_file_that_holds_it_alone(tmp_path: Path) -> None:
-    (tmp_path / "words").write_text("correct horse battery\n")
+    own(tmp_path / "words", "correct horse battery\n")
     source = keys.key_source(f"passphrase-file:{tmp_path}/words")
     assert isinstance(source, keys.Passphrase)
     assert source.ask() == "correct horse battery"

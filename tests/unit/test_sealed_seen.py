@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from paver.errors import PaverError
+from paver.sealed import files
 from paver.sealed.index import Index
 from paver.sealed.seen import Seen
 
@@ -51,13 +53,34 @@ def test_who_only_looks_needs_nothing_to_be_written_and_is_held_to_what_was_seen
     seen = Seen(tmp_path / "seen")
     seen.note(index(5))
 
-    def full(path: Path, _: bytes) -> int:
-        path.touch()
+    def full(_: int, __: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(files, "_write", full)
     seen.note(index(6), looking=True)
     assert seen.held()["minimum"] == 5
     assert [path.name for path in tmp_path.iterdir()] == ["seen"], "nothing half written is left"
     with pytest.raises(PaverError, match="cannot be written"):
         seen.note(index(6))
+
+
+def test_of_two_commands_at_once_the_newer_generation_stays(tmp_path: Path) -> None:
+    path = tmp_path / "seen"
+    for start in range(1, 200, 2):
+        both = [threading.Thread(target=Seen(path).note, args=(index(start + more),)) for more in (1, 0)]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+        assert Seen(path).held()["minimum"] == start + 1
+
+
+def test_what_was_seen_is_on_the_disk_before_the_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+    )
+    Seen(tmp_path / "seen").note(index(1))
+    assert synced == [str(tmp_path / ".seen.new"), str(tmp_path)]

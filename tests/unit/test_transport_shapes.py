@@ -11,7 +11,7 @@ import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
@@ -236,6 +236,29 @@ def test_a_star_in_a_devices_address_is_the_host_and_port_that_were_dialled() ->
     dialled = route("10.20.0.11")
     for host in ("*", "10.20.0.11", "esx-01.north.example"):
         assert nfc.upload_route(dialled, host, 443, "") is dialled
+
+
+@pytest.mark.parametrize(("elsewhere", "cookies"), [(False, ["vmware_soap_session"]), (True, [])])
+def test_a_sessions_cookie_goes_to_the_server_of_the_session_alone(
+    monkeypatch: pytest.MonkeyPatch, elsewhere: bool, cookies: list[str]
+) -> None:
+    sent: list[dict[str, str]] = []
+
+    def stream(
+        _route: object, _method: str, _path: str, headers: dict[str, str], *_: object, **__: object
+    ) -> Any:
+        sent.append(headers)
+        return 200, "OK"
+
+    dialled = route("10.20.0.11")
+    link = SimpleNamespace(route=dialled, session=SimpleNamespace(cookie="vmware_soap_session"))
+    writer = SimpleNamespace(link=link, name="esx-01", admit=lambda *_, **__: None)
+    monkeypatch.setattr(nfc, "upload_route", lambda *_: route("10.20.0.12") if elsewhere else dialled)
+    monkeypatch.setattr(nfc, "send_stream", stream)
+    source = nfc.Source(open=lambda: io.BytesIO(b"x"), size=1, sha1="00")
+    url = SimpleNamespace(url="https://*/nfc/1/disk", sslThumbprint="")
+    nfc._send(cast("Any", writer), SimpleNamespace(create=False, path="disk"), url, source, lambda *_: None)
+    assert [headers["Cookie"] for headers in sent if "Cookie" in headers] == cookies
 
 
 def test_an_upload_elsewhere_without_a_thumbprint_is_refused() -> None:
