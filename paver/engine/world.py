@@ -6,9 +6,9 @@ one `WritingWorld` an action; its gate knows the action.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -16,7 +16,8 @@ from paver.engine.resource import Around, Connection, Connector, Endpoint, Facts
 from paver.engine.values import Output, ResourceId, Secret, in_use, references, substitute
 from paver.errors import Unobservable
 
-MOST_AT_ONCE = 64
+GOODBYE = 5.0
+"""Seconds that are left to all of them for saying it."""
 
 F = TypeVar("F", bound=Facts)
 
@@ -92,15 +93,26 @@ class Connections:
             connection.forget()
 
     def close(self) -> None:
-        """Closes all connections, at once: each says good-bye to a server that may be far away."""
-        names = list(self._open)
-        if len(names) < 2:
-            for name in names:
+        """Closes all connections, at once: each says good-bye to a server that may be far away, or gone without a word.
+
+        One that does not answer is not waited for: its session ends by itself over there.
+        """
+        failed: list[BaseException] = []
+
+        def leave(name: str) -> None:
+            try:
                 self.drop(name)
-            return
-        with concurrent.futures.ThreadPoolExecutor(MOST_AT_ONCE, "close") as pool:
-            for done in [pool.submit(self.drop, name) for name in names]:
-                done.result()
+            except BaseException as error:  # noqa: BLE001 (raised below)
+                failed.append(error)
+
+        leaving = [threading.Thread(target=leave, args=(name,), daemon=True) for name in list(self._open)]
+        for thread in leaving:
+            thread.start()
+        end = time.monotonic() + GOODBYE
+        for thread in leaving:
+            thread.join(max(0.0, end - time.monotonic()))
+        if failed:
+            raise failed[0]
 
 
 @dataclasses.dataclass(frozen=True)
