@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from paver.runs.events import Happening
+from paver.runs.events import BETWEEN, Happening
 
-SHOWN = {"begun": "…", "done": "✓", "skipped": "·", "failed": "✗", "handed-off": "→", "returned": "←"}
+SHOWN = {"begun": "…", "done": "✓", "skipped": "·", "failed": "✗"}
 
 
 class Lines:
@@ -30,11 +30,8 @@ class Lines:
             self._doing[event.resource] = event.text
             self._write(f"{clock}   {event.resource}: {event.text}")
             return
-        if event.what == "handed-off":
-            self._write(f"{clock} → the run goes on on the jumpbox")
-            return
-        if event.what == "returned":
-            self._write(f"{clock} ← back from the jumpbox")
+        if event.what in BETWEEN:
+            self._write(f"{clock} {_between(event)}")
             return
         took = f"  {event.millis / 1000:.1f} s" if event.what in {"done", "failed"} and event.millis else ""
         said = (
@@ -45,3 +42,12 @@ class Lines:
             else ""
         )
         self._write(f"{clock} {SHOWN[event.what]} {event.verb} {event.resource}{said}{took}")
+
+
+def _between(event: Happening) -> str:
+    return {
+        "handed-off": "→ the run goes on on the jumpbox",
+        "returned": "← back from the jumpbox",
+        "unheard": f"! {event.text}: connecting anew, the run there goes on",
+        "heard": f"← the {event.station} is heard again",
+    }[event.what]

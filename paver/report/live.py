@@ -181,6 +181,8 @@ def _foot(state: State, width: int, most: int, *, stopping: bool) -> list[Text]:
         parts.append(f"{words.expected(left)} left".replace("≈", "about"))
     if state.station:
         parts.append(f"on the {state.station}")
+    if state.unheard:
+        parts.append(f"connecting anew: the {state.unheard} is not heard, the run there goes on")
     going = any(phase.done < phase.total for phase in state.phases)
     if going and stopping:
         names = ", ".join(words.thing(work.event.resource) for work in state.working)
@@ -190,7 +192,7 @@ def _foot(state: State, width: int, most: int, *, stopping: bool) -> list[Text]:
         parts.append("Ctrl-C stops; run again to go on")
     text = " " + " · ".join(parts)
     lines = textwrap.wrap(text, width, subsequent_indent=" ", max_lines=max(1, most), placeholder=" …")
-    return [Text(line, "yellow" if going and stopping else "dim") for line in lines]
+    return [Text(line, "yellow" if going and (stopping or state.unheard) else "dim") for line in lines]
 
 
 def _left(phase: Phase) -> float:

@@ -13,7 +13,9 @@ from paver.signing import canonical
 from paver.signing.canonical import CanonicalError
 
 PREFIX = "paver-event "
-WHAT = frozenset({"begun", "doing", "done", "skipped", "failed", "handed-off", "returned"})
+BETWEEN = frozenset({"handed-off", "returned", "unheard", "heard"})
+"""Between stations."""
+WHAT = frozenset({"begun", "doing", "done", "skipped", "failed"}) | BETWEEN
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,8 @@ class Happening:
     """One event.
 
     Attributes:
-        what: begun, doing, done, skipped, failed; `handed-off` and `returned` between stations.
+        what: begun, doing, done, skipped, failed; between stations `handed-off` and `returned`, and while the run goes
+            on over there, `unheard` where the line broke and `heard` where it stands again.
         millis: how long the action took, for done and failed.
         at: when it was told first, in seconds since 1970: whoever follows later is told the same time.
     """
@@ -47,6 +50,16 @@ class Happening:
 
 
 Tell = Callable[[Happening], None]
+
+
+def breaks(tell: Tell, station: str) -> Callable[[str], None]:
+    """Returns what is told why the line to `station` broke, and an empty text once it stands again."""
+
+    def told(why: str) -> None:
+        what = "unheard" if why else "heard"
+        tell(Happening(what=what, resource=station, station=station, text=plain(why)))
+
+    return told
 
 
 def happening(event: Event, station: str) -> Happening:

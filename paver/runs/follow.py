@@ -13,7 +13,8 @@ from typing import Any
 from paver.engine.plan import Plan
 from paver.errors import PaverError
 from paver.runs import past
-from paver.runs.events import Happening, Tell, parse
+from paver.runs.apply import JUMPBOX
+from paver.runs.events import Happening, Tell, breaks, parse
 from paver.runs.folder import SiteFolder
 from paver.runs.handoff import handed_plan, job_of
 from paver.transport import job
@@ -127,4 +128,4 @@ class Remote:
             else:
                 line(text)
 
-        return job.attach(self.machine, self.name).follow(heard, stop=stop)
+        return job.attach(self.machine, self.name).follow(heard, stop=stop, on_break=breaks(tell, JUMPBOX))

@@ -23,8 +23,8 @@ from paver.engine.plan import Plan
 from paver.engine.values import ResourceId
 from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.runs import wayback
-from paver.runs.apply import FAULTS, Report, fault
-from paver.runs.events import Tell, parse
+from paver.runs.apply import FAULTS, JUMPBOX, Report, fault
+from paver.runs.events import Tell, breaks, parse
 from paver.runs.session import Session
 from paver.sealed import keys, store
 from paver.sealed.errors import DivergedError
@@ -117,7 +117,7 @@ class HandOff:
                 else:
                     log.write(text + "\n")
 
-            end = running.follow(line, stop=self.stop.is_set)
+            end = running.follow(line, stop=self.stop.is_set, on_break=breaks(tell, JUMPBOX))
         if end.state == "running":
             raise Interrupted(
                 "stopped following; the run on the jumpbox goes on",

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from paver.engine.plan import WRITES, Plan
-from paver.runs.events import Happening
+from paver.runs.events import BETWEEN, Happening
 
 RATE_WINDOW = 8.0
 """Seconds over which a transfer's rate is taken."""
@@ -57,11 +57,19 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """A run at one moment."""
+    """A run at one moment.
+
+    Attributes:
+        phases: in order.
+        seconds: since it began.
+        station: where it goes on, if that is the other one.
+        unheard: the station that cannot be heard just now; empty if there is none.
+    """
 
     phases: tuple[Phase, ...]
     seconds: float
     station: str
+    unheard: str = ""
 
     @property
     def working(self) -> tuple[Work, ...]:
@@ -100,6 +108,7 @@ class Progress:
         self._first: dict[str, float] = {}
         self._latest: dict[str, float] = {}
         self._station = ""
+        self._unheard = ""
 
     def __call__(self, event: Happening) -> None:
         """Takes one event."""
@@ -107,6 +116,8 @@ class Progress:
             now = self._clock()
             if event.what in {"handed-off", "returned"}:
                 self._station = event.station if event.what == "handed-off" else ""
+            if event.what in BETWEEN:
+                self._unheard = event.station if event.what == "unheard" else ""
                 return
             if event.phase not in self._phases:
                 self._phases.append(event.phase)
@@ -139,7 +150,7 @@ class Progress:
                 for name in self._phases
                 if self._totals.get(name) or any(e.phase == name for e in self._last.values())
             )
-            return State(phases, now - self._started, self._station)
+            return State(phases, now - self._started, self._station, self._unheard)
 
     def _phase(self, name: str, now: float) -> Phase:
         events = [event for event in self._last.values() if event.phase == name]

@@ -17,11 +17,24 @@ from typing import Any
 
 from paver.errors import BadInput, PaverError, Unobservable
 from paver.transport import sent
+from paver.transport.listening import Listening
 from paver.transport.machine import MachineReader, MachineWriter
-from paver.transport.shell import Ran
+from paver.transport.shell import Output, Ran
 
 _PROGRAM = Path(__file__).with_name("job_runner.py")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
+
+BEAT = 5.0
+"""Seconds between two signs of life of a machine whose job says nothing."""
+SILENCE = 30.0
+"""Seconds without one after which the line counts as broken.
+
+Nothing is lost by asking anew, from where the log is known: also a machine that only stood still, or was busy, is attached
+to again."""
+_LOOK = 0.2
+"""Seconds between two looks whether to stop."""
+_LOOKS = 5
+"""Looks between two attempts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,26 +86,25 @@ class Job:
         *,
         offset: int = 0,
         stop: Callable[[], bool] = lambda: False,
+        on_break: Callable[[str], None] = lambda _: None,
         patience: float = 300.0,
     ) -> JobState:
         """Hands every line of the log from `offset` on to `on_line` and returns how the job stands at the end.
 
-        A broken connection is made up again, and the log goes on where it broke.
+        A broken connection is made up again, and the log goes on where it broke. One that was cut without a word
+        counts as broken after `SILENCE` seconds.
 
         Args:
             on_line: is told each line, without its end.
             offset: bytes of the log that are known.
-            stop: asked between pieces; True detaches, and the job goes on (`state` is `running` then).
+            stop: asked all the time; True detaches, and the job goes on (`state` is `running` then).
+            on_break: is told why the connection broke, and an empty text once it stands again.
             patience: seconds that the machine may be unreachable.
 
         Raises:
             Unobservable: if it stays unreachable.
         """
-        return _Following(self._machine, self.id, on_line, offset, stop).run(patience)
-
-
-class _Detached(Exception):
-    pass
+        return _Following(self._machine, self.id, on_line, offset, stop, on_break).run(patience)
 
 
 class _Following:
@@ -102,40 +114,78 @@ class _Following:
         job_id: str,
         on_line: Callable[[str], None],
         offset: int,
-        stop: Callable[[], bool],
+        stop: Callable[[], bool] = lambda: False,
+        on_break: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._machine = machine
         self._id = job_id
         self._on_line = on_line
         self._offset = offset
         self._stop = stop
+        self._on_break = on_break
         self._raw = b""
         self._line = b""
         self._end: JobState | None = None
-        self._heard = 0.0
+        # Seconds: only of time in which somebody listened. What came while this process was stopped waits to be heard.
+        self._unheard = 0.0
+        self._broken = False
 
     def run(self, patience: float) -> JobState:
-        self._heard = time.monotonic()
-        while True:
+        while not self._stop():
             self._raw = b""
+            line = Listening(self._asked(str(self._offset)))
             try:
-                _asked(self._machine, "follow", self._id, str(self._offset), on_output=self._take)
-            except _Detached:
-                return state(self._machine, self._id)
-            except Unobservable:
-                if time.monotonic() - self._heard > patience or self._stop():
+                self._listen(line)
+            except Unobservable as error:
+                if self._unheard > patience:
                     raise
-                time.sleep(1)
+                self._broke(error)
+                self._rest()
+            finally:
+                line.leave()
+            if self._end is not None:
+                if self._line:
+                    self._on_line(self._line.decode("utf-8", "replace"))
+                return self._end
+        # Not asked for: the machine may not answer, and who stops waits for nobody.
+        return JobState("running")
+
+    def _asked(self, offset: str) -> Callable[[Output], Ran]:
+        return lambda take: _asked(self._machine, "follow", self._id, offset, str(BEAT), on_output=take)
+
+    def _listen(self, line: Listening) -> None:
+        """Takes what is said until the job has ended, or `stop` says so.
+
+        Raises:
+            Unobservable: if the line broke.
+        """
+        before = self._unheard
+        while self._end is None and not self._stop():
+            try:
+                piece = line.piece(_LOOK)
+            except TimeoutError:
+                self._unheard += _LOOK
+                if self._unheard - before > SILENCE:
+                    self._machine.host.shell.close()
+                    raise _silent(self._machine, self._id) from None
                 continue
-            if self._end is None:
+            if not piece:
                 raise PaverError(f"{self._machine.name}: the log of job {self._id} broke off")
-            if self._line:
-                self._on_line(self._line.decode("utf-8", "replace"))
-            return self._end
+            self._take(piece)
+            before = 0.0
+
+    def _broke(self, error: Unobservable) -> None:
+        if not self._broken:
+            self._broken = True
+            self._on_break(error.what)
+
+    def _rest(self) -> None:
+        for _ in range(_LOOKS):
+            if not self._stop():
+                time.sleep(_LOOK)
+                self._unheard += _LOOK
 
     def _take(self, piece: bytes) -> None:
-        # Also of a job that says nothing for hours: every few seconds comes that the line still stands.
-        self._heard = time.monotonic()
         self._raw += piece
         while True:
             head, newline, rest = self._raw.partition(b"\n")
@@ -155,8 +205,11 @@ class _Following:
             self._line = lines.pop()
             for line in lines:
                 self._on_line(line.rstrip(b"\r").decode("utf-8", "replace"))
-        if self._stop():
-            raise _Detached
+        # Also of a job that says nothing for hours: every few seconds comes that the line still stands.
+        self._unheard = 0.0
+        if self._broken:
+            self._broken = False
+            self._on_break("")
 
 
 def start_or_attach(
@@ -259,6 +312,14 @@ def _told(machine: MachineReader, job_id: str, answer: bytes) -> JobState:
         return JobState(**told | {"argv": tuple(found.get("argv", ()))})
     except (ValueError, TypeError, AttributeError) as error:
         raise _not_an_answer(machine, job_id, answer) from error
+
+
+def _silent(machine: MachineReader, job_id: str) -> Unobservable:
+    return Unobservable(
+        f"{machine.name}: nothing was heard of job {job_id} for {SILENCE:.0f} s",
+        why="the line is cut without a word, or the machine stands still; the job goes on there",
+        do="see to the line, then run the same command again: it finds the job",
+    )
 
 
 def _not_an_answer(machine: MachineReader, job_id: str, answer: bytes) -> Unobservable:

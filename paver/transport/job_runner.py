@@ -4,7 +4,8 @@ It needs nothing but the standard library, since it is sent to the machine as so
 `JOBS/<id>/` with `spec.json` (without secrets), `pid` (who attends it), `log` (both outputs of the command) and
 `exit.json` (written last).
 
-    job_runner start|state|follow|stop JOBS ID       the spec, with its secrets, on standard input for `start`
+    job_runner start|state|stop JOBS ID              the spec, with its secrets, on standard input for `start`
+    job_runner follow JOBS ID OFFSET BEAT
 """
 
 from __future__ import annotations
@@ -342,10 +343,10 @@ def stop(jobs: Path, job_id: str) -> dict[str, Any]:
     return now
 
 
-def follow(jobs: Path, job_id: str, offset: int, out: Any) -> None:
+def follow(jobs: Path, job_id: str, offset: int, beat: float, out: Any) -> None:
     r"""Writes the log from `offset` on until the job ends, in frames: `<length>\n<bytes>`, then `=<state>\n`.
 
-    While nothing comes, an empty frame every few seconds shows the reader that the line still stands.
+    While nothing comes, an empty frame every `beat` seconds shows the reader that the line still stands.
     """
     folder = jobs / job_id
     quiet = time.monotonic()
@@ -360,7 +361,7 @@ def follow(jobs: Path, job_id: str, offset: int, out: Any) -> None:
             while piece := log.read(65536):
                 out.write(b"%d\n" % len(piece) + piece)
                 sent = True
-            if sent or time.monotonic() - quiet > 5:
+            if sent or time.monotonic() - quiet > beat:
                 if not sent:
                     out.write(b"0\n")
                 out.flush()
@@ -385,7 +386,7 @@ def main(arguments: list[str]) -> int:
     """Does what the first argument says; writes JSON (`follow`: frames) to standard output."""
     verb, jobs, job_id = arguments[0], Path(arguments[1]), arguments[2]
     if verb == "follow":
-        follow(jobs, job_id, int(arguments[3]), sys.stdout.buffer)
+        follow(jobs, job_id, int(arguments[3]), float(arguments[4]), sys.stdout.buffer)
         return 0
     if verb == "start":
         spec = json.load(sys.stdin)

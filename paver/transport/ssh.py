@@ -11,6 +11,7 @@ import io
 import logging
 import re
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -29,6 +30,18 @@ _ENDING = 15.0
 _SOURCE = Path(ending.__file__)
 _CHANNELS = 8
 """OpenSSH's default allows ten sessions a connection; two stay free for transfers."""
+
+UNACKNOWLEDGED = 60.0
+"""Seconds until the kernel gives up a connection over which nothing is acknowledged (tcp(7), TCP_USER_TIMEOUT).
+
+By itself it takes 13 to 30 minutes. The other side's kernel acknowledges, however busy its programs are: a machine that is
+only slow keeps its connection, and one that is frozen for a moment, as for its snapshot, does too."""
+
+_SAYS = 15
+"""Seconds between two words of ours over a connection that nobody uses: where nothing is sent, nothing is missed."""
+
+_ANSWERED = 60.0
+"""Seconds until sshd has answered that a command may begin."""
 
 # A command that ends before our end of input is sent gets its channel closed by the server; paramiko may then send that
 # end after its own close, for which OpenSSH breaks off the whole connection. So a command without input has none to wait
@@ -129,6 +142,7 @@ def connect(
         client.get_host_keys().add(label, entry.key.get_name(), entry.key)
     try:
         sock = dial.tcp(address, port, proxy, timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNACKNOWLEDGED * 1000))
         client.connect(
             address,
             port,
@@ -176,7 +190,7 @@ def connect(
         ) from error
     transport = client.get_transport()
     if transport is not None:
-        transport.set_keepalive(15)
+        transport.set_keepalive(_SAYS)
     return client
 
 
@@ -194,20 +208,34 @@ class SshShell:
         self._name = name
         self._dialled = dialled
         self._client: paramiko.SSHClient | None = None
+        self._hung_up = 0
         self._lock = threading.Lock()
+        self._dialling = threading.Lock()
         self._free = threading.BoundedSemaphore(_CHANNELS)
 
     @property
     def client(self) -> paramiko.SSHClient:
-        """The connection."""
-        with self._lock:
-            transport = self._client.get_transport() if self._client is not None else None
-            if self._client is None or transport is None or not transport.is_active():
-                if self._client is not None:
-                    self._client.close()
-                self._client = self._dialled()
-            client: paramiko.SSHClient = self._client
-            return client
+        """The connection.
+
+        Raises:
+            ConnectionAbortedError: if somebody hung up while it was dialled.
+        """
+        # Whoever hangs up does not wait for a machine that does not answer.
+        with self._dialling:
+            with self._lock:
+                known, before = self._client, self._hung_up
+            if known is not None:
+                transport = known.get_transport()
+                if transport is not None and transport.is_active():
+                    return known
+                known.close()
+            client: paramiko.SSHClient = self._dialled()
+            with self._lock:
+                if self._hung_up == before:
+                    self._client = client
+                    return client
+            client.close()
+            raise ConnectionAbortedError(f"{self._name} was hung up on while it was dialled")
 
     def run(
         self, argv: Sequence[str], *, stdin: Input = b"", timeout: float, on_output: Output | None = None
@@ -221,7 +249,7 @@ class SshShell:
                 transport = self.client.get_transport()
                 if transport is None:
                     raise EOFError("the connection is gone")  # noqa: TRY301
-                channel = transport.open_session(timeout=timeout)
+                channel = transport.open_session(timeout=min(timeout, _ANSWERED))
                 try:
                     return self._attend(channel, argv, stdin, timeout, on_output)
                 finally:
@@ -245,7 +273,11 @@ class SshShell:
         end = time.monotonic() + timeout
         channel.settimeout(timeout)
         mark = secrets.token_hex(16)
-        channel.exec_command(f"echo {mark} $$; {quoted(argv)}{_WITH_INPUT if stdin else _WITHOUT_INPUT}")
+        _begin(
+            channel,
+            f"echo {mark} $$; {quoted(argv)}{_WITH_INPUT if stdin else _WITHOUT_INPUT}",
+            min(timeout, _ANSWERED),
+        )
         broken: list[BaseException] = []
         feeding = threading.Thread(target=_feed, args=(channel, stdin, broken), daemon=True)
         errors = threading.Thread(target=_drain_errors, args=(channel, err), daemon=True)
@@ -285,7 +317,7 @@ class SshShell:
             if shell and transport.is_active():
                 other = transport.open_session(timeout=_ENDING)
                 other.settimeout(_ENDING)
-                other.exec_command(f"python3 -I - {shell}")
+                _begin(other, f"python3 -I - {shell}", _ENDING)
                 other.sendall(_SOURCE.read_bytes())
                 other.shutdown_write()
                 other.recv(1)
@@ -310,11 +342,12 @@ class SshShell:
             ) from error
 
     def close(self) -> None:
-        """Hangs up."""
+        """Hangs up; who uses it again dials anew."""
         with self._lock:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+            known, self._client = self._client, None
+            self._hung_up += 1
+        if known is not None:
+            known.close()
 
 
 class _Answer:
@@ -344,6 +377,17 @@ class _Answer:
         rest, self._before, self.shell = self._before[found.end() :], None, found[1].decode()
         if rest:
             self._take(rest)
+
+
+def _begin(channel: paramiko.Channel, command: str, seconds: float) -> None:
+    """Has the server begin `command`; paramiko itself would wait for its answer without an end."""
+    unanswered = threading.Timer(seconds, channel.close)
+    unanswered.daemon = True
+    unanswered.start()
+    try:
+        channel.exec_command(command)
+    finally:
+        unanswered.cancel()
 
 
 def _feed(channel: paramiko.Channel, stdin: Input, broken: list[BaseException]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from paver.lab import build, plan, raising, system
 from paver.lab.qemu import programs as qemus
+from tests.support.lab_jumpbox import Jumpbox
 from tests.support.raised import Raised
 
 TUN = Path("/dev/net/tun")
@@ -75,6 +77,22 @@ def site_lab(tmp_path: Path, programs: dict[str, Path], tools: dict[str, Path]) 
 def empty_lab(tmp_path_factory: pytest.TempPathFactory, tools: dict[str, Path]) -> Iterator[Raised]:
     """A lab without hosts, for machines whose power events the test sends itself."""
     yield from _raised(tmp_path_factory.mktemp("lab"), replace(plan.demo(PASSWORDS), hosts=()), {}, tools)
+
+
+@pytest.fixture(scope="session")
+def jumpbox_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The private key of who logs in to the lab's jumpbox."""
+    path = tmp_path_factory.mktemp("key") / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+@pytest.fixture
+def jumpbox(empty_lab: Raised, jumpbox_key: Path) -> Iterator[Jumpbox]:
+    """A jumpbox that is off, in a lab without hosts."""
+    machine = Jumpbox(empty_lab, jumpbox_key)
+    yield machine
+    machine.off("destroyed")
 
 
 def _raised(

@@ -2,119 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
-import subprocess
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from paver.lab import control
+from tests.support.lab_jumpbox import ADDRESS, Jumpbox, card
 from tests.support.raised import Raised, until
 
 pytestmark = pytest.mark.lab
-
-MAC = "00:50:56:01:02:03"
-ADDRESS = "10.20.0.10"
-
-
-def card(**changes: Any) -> dict[str, Any]:
-    return {
-        "key": 4000,
-        "mac": MAC,
-        "port_group": "mgmt",
-        "vlan": 20,
-        "switch": "vSwitch0",
-        "uplinks_up": 1,
-        "connected": True,
-        **changes,
-    }
-
-
-def packed(text: str) -> str:
-    return base64.b64encode(gzip.compress(text.encode())).decode()
-
-
-@dataclass
-class Jumpbox:
-    """One VM whose power button the test presses."""
-
-    raised: Raised
-    key: Path
-    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-    def guestinfo(self, userdata: str | None = None) -> dict[str, str]:
-        public = self.key.with_suffix(".pub").read_text().strip()
-        network = {
-            "version": 2,
-            "ethernets": {
-                "nic0": {
-                    "match": {"macaddress": MAC},
-                    "addresses": [f"{ADDRESS}/24"],
-                    "routes": [{"to": "0.0.0.0/0", "via": "10.20.0.1"}],
-                    "nameservers": {"addresses": [ADDRESS], "search": ["north.example"]},
-                }
-            },
-        }
-        metadata = {"instance-id": "paver-1", "local-hostname": "jumpbox", "network": network}
-        user = {"name": "paver", "ssh_authorized_keys": [public], "sudo": "ALL=(ALL) NOPASSWD:ALL"}
-        files = [{"path": "/etc/paver/station", "content": "jumpbox\n", "permissions": "0600"}]
-        cloud = "#cloud-config\n" + json.dumps({"users": [user], "write_files": files})
-        return {
-            "guestinfo.metadata": packed(json.dumps(metadata)),
-            "guestinfo.metadata.encoding": "gzip+base64",
-            "guestinfo.userdata": packed(cloud if userdata is None else userdata),
-            "guestinfo.userdata.encoding": "gzip+base64",
-        }
-
-    def on(self, *, wait: bool = True, userdata: str | None = None, **changes: Any) -> None:
-        disks = [{"file": str(self.raised.bootable("jumpbox"))}]
-        boots = self.raised.console(self.uuid).count("power on:")
-        self.raised.power(
-            "on", self.uuid, extra_config=self.guestinfo(userdata), nics=[card(**changes)], disks=disks
-        )
-        until(lambda: self.raised.console(self.uuid).count("power on:") > boots, "it has power")
-        until(lambda: self.says("sshd listens") if wait else self.says("tools:"), "the machine has booted")
-
-    def off(self, state: str = "off") -> None:
-        self.raised.power(state, self.uuid)
-        until(lambda: self.raised.machine(self.uuid)["state"] == state, f"the machine is {state}")
-
-    def says(self, words: str) -> bool:
-        # What it said before it was last powered on doesn't count.
-        return words in self.raised.console(self.uuid).rpartition("power on:")[2]
-
-    def ssh(self, *words: str, check: bool = True, **settings: Any) -> subprocess.CompletedProcess[str]:
-        return self.raised.run(["ssh", *self.options(), f"paver@{ADDRESS}", *words], check=check, **settings)
-
-    def options(self) -> list[str]:
-        settings = (
-            "StrictHostKeyChecking=no",
-            "UserKnownHostsFile=/dev/null",
-            "LogLevel=ERROR",
-            "BatchMode=yes",
-            "ConnectTimeout=5",
-        )
-        return ["-i", str(self.key), *(part for each in settings for part in ("-o", each))]
-
-
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("key") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
-    return path
-
-
-@pytest.fixture
-def jumpbox(empty_lab: Raised, key: Path) -> Iterator[Jumpbox]:
-    machine = Jumpbox(empty_lab, key)
-    yield machine
-    machine.off("destroyed")
 
 
 def test_commands_sftp_and_forwarding_work(jumpbox: Jumpbox, tmp_path: Path) -> None:
@@ -199,18 +97,13 @@ def test_without_its_cable_it_has_no_address(jumpbox: Jumpbox, changes: dict[str
 
 def test_a_cable_that_is_mended_brings_it_up_and_one_that_is_cut_takes_it_down(jumpbox: Jumpbox) -> None:
     jumpbox.on(wait=False, vlan=30)
-
-    def wire(**changes: Any) -> None:
-        machines = [{"vm": {"uuid": jumpbox.uuid}, "nics": [card(**changes)]}]
-        control.call(jumpbox.raised.lab.room, "POST", "/wiring", {"server": "esx-01", "machines": machines})
-
-    wire()
+    jumpbox.wire()
     until(lambda: jumpbox.says("sshd listens"), "it listens")
     jumpbox.ssh("setsid -f sleep 12346 </dev/null >/dev/null 2>&1")
-    wire(uplinks_up=0)
+    jumpbox.wire(uplinks_up=0)
     until(lambda: not jumpbox.raised.machine(jumpbox.uuid)["addresses"], "its address is gone")
     assert jumpbox.ssh("true", check=False).returncode == 255
-    wire()
+    jumpbox.wire()
     until(lambda: jumpbox.raised.machine(jumpbox.uuid)["addresses"], "its address is back")
     assert jumpbox.ssh("pgrep -f 'sleep 12346'").stdout
 
@@ -285,10 +178,10 @@ def test_a_disk_that_boots_nothing_says_so(empty_lab: Raised, tmp_path: Path, co
 
 
 def test_an_address_that_another_machine_has_stays_with_it(
-    jumpbox: Jumpbox, empty_lab: Raised, key: Path, request: pytest.FixtureRequest
+    jumpbox: Jumpbox, empty_lab: Raised, request: pytest.FixtureRequest
 ) -> None:
     jumpbox.on()
-    second = Jumpbox(empty_lab, key)
+    second = Jumpbox(empty_lab, jumpbox.key)
     request.addfinalizer(lambda: second.off("destroyed"))
     second.on(wait=False)
     assert second.says("another machine has it")

@@ -409,7 +409,9 @@ class _Job:
     def __init__(self, lines: list[str], end: JobState) -> None:
         self._lines, self._end = lines, end
 
-    def follow(self, on_line: Any, **_: Any) -> JobState:
+    def follow(self, on_line: Any, *, on_break: Any, **_: Any) -> JobState:
+        on_break("jumpbox: nothing was heard of job apply-lab-north for 30 s")
+        on_break("")
         for line in self._lines:
             on_line(line)
         return self._end
@@ -429,6 +431,8 @@ def test_follow_attaches_to_the_job_on_the_jumpbox(site: Command, monkeypatch: p
     ran = site.fine("follow")
     assert "on the jumpbox: job apply-lab-north" in ran.err
     assert "warning: something else" in ran.err
+    assert "for 30 s: connecting anew, the run there goes on" in ran.out
+    assert "the jumpbox is heard again" in ran.out
     assert "the run on the jumpbox ended well" in ran.out
     monkeypatch.setattr(job, "attach", lambda *_: _Job([], JobState("ended", 4)))
     assert site.run("follow").code == 1

@@ -19,6 +19,7 @@ from paver.engine.values import ResourceId, output
 from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.runs import handoff
 from paver.runs.apply import Report
+from paver.runs.events import Happening, Tell
 from paver.runs.folder import HANDED
 from paver.sealed import keys, store
 from paver.signing import chain
@@ -64,6 +65,7 @@ class Machine:
         self.meanwhile: Callable[[], None] = lambda: None
         self.before_replacing: Callable[[], None] = lambda: None
         self.at_the_end: Callable[[], None] = lambda: None
+        self.breaks: tuple[str, ...] = ()
 
     def probe(self, _: object) -> Any:
         return SimpleNamespace(ok=True, text=f"paver {paver.__version__}")
@@ -97,7 +99,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         if made.job.state != "running":
             made.job = JobState("running", argv=tuple(argv), began=True)
 
-        def follow(*_: object, **__: object) -> JobState:
+        def follow(*_: object, on_break: Callable[[str], None], **__: object) -> JobState:
+            for why in made.breaks:
+                on_break(why)
             made.at_the_end()
             return made.job
 
@@ -114,6 +118,7 @@ def carry(
     given: Plan,
     small_files: tuple[str, ...] = (),
     allow: tuple[str, ...] = (),
+    tell: Tell = lambda _: None,
 ) -> None:
     """Hands `given` over and stops following."""
     sealed = folder / "north.sealed"
@@ -138,8 +143,19 @@ def carry(
         store.create(sealed, source)
     journal = Journal(folder / f"{len(list(folder.iterdir()))}.jsonl")
     handoff.HandOff(session, folder, folder, threading.Event(), source, allow, "bob on desk").carry_on(
-        given, frozenset(), journal, lambda _: None
+        given, frozenset(), journal, tell
     )
+
+
+def test_a_line_that_breaks_while_a_run_is_followed_is_told(machine: Machine, tmp_path: Path) -> None:
+    told: list[Happening] = []
+    machine.breaks = ("nothing was heard", "")
+    with pytest.raises(Interrupted):
+        carry(machine, tmp_path, plan(), tell=told.append)
+    assert [(event.what, event.station, event.text) for event in told] == [
+        ("unheard", "jumpbox", "nothing was heard"),
+        ("heard", "jumpbox", ""),
+    ]
 
 
 def test_no_file_waits_for_another_one_to_be_written_over_there(machine: Machine, tmp_path: Path) -> None:

@@ -376,14 +376,34 @@ def test_off_a_terminal_every_event_is_one_line() -> None:
         ("failed", 1, {"text": "no"}),
     ):
         lines(happening(what, number, **more))
-    lines(Happening(what="handed-off", resource="jumpbox", station="jumpbox"))
+    for what, text in (
+        ("handed-off", ""),
+        ("unheard", "jumpbox: nothing was heard for 30 s"),
+        ("heard", ""),
+        ("returned", ""),
+    ):
+        lines(Happening(what=what, resource="jumpbox", station="jumpbox", text=text))
     assert [line[9:] for line in told] == [
         "… create vsphere.port-group:esx-01/bosh  vlan 30 on vSwitch0",
         "  vsphere.port-group:esx-01/bosh: adding",
         "✓ create vsphere.port-group:esx-01/bosh  1.5 s",
         "✗ update vsphere.ntp:esx-01  no",
         "→ the run goes on on the jumpbox",
+        "! jumpbox: nothing was heard for 30 s: connecting anew, the run there goes on",
+        "← the jumpbox is heard again",
+        "← back from the jumpbox",
     ]
+
+
+def test_a_run_that_is_not_heard_says_so_until_it_is_heard_again() -> None:
+    seen = of(PLAN)
+    shown = []
+    for what in ("handed-off", "unheard", "heard"):
+        seen(Happening(what=what, resource="jumpbox", station="jumpbox"))
+        shown.append(live.text(live.frame(seen.state(), 120, 40)))
+    words = "on the jumpbox · connecting anew: the jumpbox is not heard, the run there goes on · Ctrl-C stops"
+    assert [words in " ".join(frame.split()) for frame in shown] == [False, True, False]
+    assert all("on the jumpbox" in frame for frame in shown)
 
 
 def ending(**more: object) -> Ending:

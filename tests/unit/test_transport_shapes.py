@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -491,29 +491,3 @@ def test_a_file_of_a_datastore_that_is_too_large_is_not_read_whole(monkeypatch: 
         folder.get(route, lent, "", "datastore1", "paver/x", folder.ESX_DATACENTER)
     assert read == [1024 * 1024 + 1]
     assert closed, "the rest would be taken for the next answer"
-
-
-def test_a_job_that_says_nothing_for_long_is_followed_on_after_a_break_of_the_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Its machine says every few seconds that the line stands; only how long that was not heard counts."""
-    now = 0.0
-    answers = iter(["0\n" * 80, "", '={"state":"ended","code":0}\n'])
-
-    def asked(*_: object, on_output: Callable[[bytes], None]) -> None:
-        nonlocal now
-        answer = next(answers)
-        for line in answer.splitlines(keepends=True):
-            now += 5
-            on_output(line.encode())
-        if not answer.startswith("="):
-            raise Unobservable("the line broke")
-
-    def sleep(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
-    monkeypatch.setattr(job, "_asked", asked)
-    monkeypatch.setattr(job, "time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
-    machine: Any = SimpleNamespace(name="jumpbox")
-    assert job._Following(machine, "apply", print, 0, lambda: False).run(patience=300).code == 0
