@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import socket
 import stat
@@ -31,6 +32,10 @@ from paver.sealed import files
 HANDED = "handed.json"
 _LOOKING = 1.0
 """Seconds that who looks at the lock, which takes a moment, is waited for."""
+
+_TIME = "%Y%m%dT%H%M%S"
+_RUN = re.compile(r"([0-9]{8}T[0-9]{6})-[0-9a-f]{6}\Z")
+"""A run's name: when it began, and what tells it from others. Nothing else beside it is a run (`lost+found`)."""
 
 
 def state_folder(site_folder: Path, environ: Mapping[str, str]) -> Path:
@@ -56,9 +61,13 @@ class SiteFolder:
         return self.path / f"sealed-{place[:12]}.seen"
 
     def new_run(self) -> Path:
-        """Makes the folder of a new run, 0700, its name sorting by time; the lock says of its holder that this is its run."""
-        stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
-        folder = self.path / "runs" / f"{stamp}-{secrets.token_hex(3)}"
+        """Makes the folder of a new run, 0700, its name the last of all; the lock says of its holder that this is its run."""
+        began = dt.datetime.now(dt.UTC)
+        if runs := self.runs():
+            # Never below the one before, be it of the same second, or of a clock that was set back since.
+            before = dt.datetime.strptime(runs[-1].name.partition("-")[0], _TIME).replace(tzinfo=dt.UTC)
+            began = max(began, before + dt.timedelta(seconds=1))
+        folder = self.path / "runs" / f"{began.strftime(_TIME)}-{secrets.token_hex(3)}"
         _make(folder)
         who = self.last_holder()
         if self.holder() is not None and who.get("pid") == os.getpid():
@@ -69,7 +78,8 @@ class SiteFolder:
 
     def runs(self) -> list[Path]:
         """Returns the folders of all runs, the newest last."""
-        return sorted((self.path / "runs").glob("*")) if (self.path / "runs").exists() else []
+        folder = self.path / "runs"
+        return sorted(path for path in folder.glob("*") if _RUN.match(path.name)) if folder.exists() else []
 
     @contextlib.contextmanager
     def locked(self, doing: str) -> Iterator[None]:

@@ -38,7 +38,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's name, which sorts by time."""
+        """The folder's name, which sorts by the order of runs."""
         return self.folder.name
 
     def document(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -352,6 +353,32 @@ def test_follow_tells_the_last_run_again(site: Command) -> None:
     )
     assert "the run ended well" in ran.out
     assert "last  done" in site.fine("follow", "--local").out
+
+
+def test_the_last_run_is_the_one_that_was_begun_last_also_where_the_clock_was_set_back(site: Command) -> None:
+    site.fine("apply", "--yes")
+    (folder,) = site.runs
+    # As of a clock that went ahead when it ran, in a folder that a file system was mounted on.
+    ahead = folder.with_name("20990101T000000-aaaaaa")
+    folder.rename(ahead)
+    (folder.parent / "lost+found").mkdir()
+    site.write(shelves="{left: {one: 5, two: 2}}")
+    site.fine("apply", "--yes")
+    last = json.loads(site.fine("status", "--json").out)["last_run"]
+    assert last["name"].startswith("20990101T000001-")
+    assert "memory.box:left/one" in site.fine("follow", "--last").out
+    assert "memory.box:left/two" not in site.fine("follow", "--last").out
+    packed = site.folder / "bundle.tgz"
+    site.fine("logs", "--runs", "1", "--out", str(packed))
+    with tarfile.open(packed) as archive:
+        names = {name.split("/")[2] for name in archive.getnames() if "/runs/" in name}
+    assert names == {last["name"]}
+
+
+def test_runs_of_one_second_have_names_in_their_order(tmp_path: Path) -> None:
+    state = SiteFolder(tmp_path, "north")
+    made = [state.new_run() for _ in range(8)]
+    assert state.runs() == made
 
 
 @pytest.mark.parametrize("failed", [[], ["memory.box:left/one"]])
