@@ -19,7 +19,13 @@ from paver.engine.world import ReadingWorld
 
 
 def marked(
-    paved: Paved, graph: Graph, world: ReadingWorld, seen: Mapping[ResourceId, Seen], *, selects: bool
+    paved: Paved,
+    graph: Graph,
+    world: ReadingWorld,
+    seen: Mapping[ResourceId, Seen],
+    *,
+    selects: bool,
+    leaving: bool,
 ) -> list[tuple[Ground, Facts]]:
     """Returns all that bears the site's mark; under a selection only where something selected was renamed."""
 
@@ -29,7 +35,7 @@ def marked(
             for one in graph.asked_through(ground.at)
         )
 
-    grounds = paved.grounds
+    grounds = tuple(ground for ground in paved.grounds if leaving or not ground.kind.left_over)
     if selects:
         renamed = {
             (graph.resources[new].kind, graph.resources[new].at.name)

@@ -89,7 +89,9 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
         # What a replacement takes along lies outside of what it depends on.
         seen, actions = _judged(paved, graph, request, world, board)
     if not request.offline:
-        found = orphans.marked(paved, graph, world, seen, selects=request.selects)
+        found = orphans.marked(
+            paved, graph, world, seen, selects=request.selects, leaving=request.mode == "destroy"
+        )
         stuck = moves.stuck(found, seen)
         if request.mode == "apply":
             actions = [moves.blocked(action, stuck, seen) for action in actions]

@@ -230,6 +230,8 @@ class Resource(Generic[F]):
     """True where deleting `within` takes this along without a call of its own."""
     stays: ClassVar[str] = ""
     """Why a destroy leaves it: the declared residue. Empty for what goes."""
+    left_over: ClassVar[bool] = False
+    """True for what a killed run may leave, and the next one puts to use: only a destroy looks for it."""
     unmanaged: ClassVar[frozenset[str]] = frozenset()
     """Fields that steer how it is made and that cannot be read again; never compared."""
 

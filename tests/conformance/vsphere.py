@@ -25,6 +25,7 @@ from tests.support.vsphere_lab import hosts, text_of
 
 BEHIND_SSH = "it lives on the jumpbox, behind SSH, and the simulator is hosts and vCenter alone"
 BEYOND = {
+    "vsphere.ledger-folder": "nobody wishes for it: a killed run may leave it, and a destroy takes it away",
     "vsphere.file": "it waits for the jumpbox that its file is brought to",
     "vsphere.jumpbox-artefact": BEHIND_SSH,
     "site.dns": BEHIND_SSH,

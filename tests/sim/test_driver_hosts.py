@@ -79,6 +79,20 @@ def test_a_host_that_is_renamed_in_the_site_file_keeps_what_it_has(run: Run, the
     assert there.inventory("esx-01") == start
 
 
+def test_a_destroy_takes_away_the_folder_that_a_run_left_which_was_killed_before_its_ledger(
+    run: Run, there: Hosts
+) -> None:
+    start = there.inventory("esx-01")
+    # As MakeDirectory leaves it, the call before the one that writes the ledger.
+    datastore = there.folder / "esx-01-datastore1"
+    (datastore / "paver" / "north").mkdir(parents=True)
+    assert pending(run.plan()).get("vsphere.ledger-folder:esx-01") is None
+    assert pending(run.plan("destroy")) == {"vsphere.ledger-folder:esx-01": "delete"}
+    run.fine("destroy")
+    assert there.inventory("esx-01") == start
+    assert not (datastore / "paver").exists()
+
+
 def test_what_somebody_changes_on_a_host_is_named_and_repaired(run: Run) -> None:
     run.fine()
     with run.someone_else("esx-01") as session:

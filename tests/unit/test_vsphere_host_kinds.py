@@ -465,8 +465,6 @@ def test_destroy_right_after_a_kill_leaves_nothing(what: str, tmp_path: Path) ->
         assert site.apply(wish).failed
         host.dies = None
         fine(site.apply(wish, mode="destroy"))
-        # Killed between making the ledger's folder and the ledger, nothing says yet whose the folder is.
-        host.files.pop("paver/north/", None)
         assert host.state() == start
 
 
@@ -498,6 +496,44 @@ def test_what_others_put_beside_the_ledger_stays_when_that_goes(others: str, sit
     host.files[others] = b"theirs"
     fine(site.apply(*WISHES.values(), mode="destroy"))
     assert {name for name in host.files if not name.endswith("/")} == {others}
+
+
+@pytest.mark.parametrize("others", ["paver/north/notes.txt", "paver/north/esx-02.json", "paver/readme"])
+@pytest.mark.parametrize("begun", [(), ("paver/north/esx-01.json.new",)])
+def test_a_ledgers_folder_that_a_killed_run_left_goes_and_what_others_have_there_stays(
+    begun: tuple[str, ...], others: str, site: Site, host: Host
+) -> None:
+    host.files = {"paver/north/": b""} | dict.fromkeys(begun, b'{"sche')
+    with_others = {**host.files, others: b"theirs"}
+    planned = site.plan(mode="destroy")
+    assert verbs(planned) == {"vsphere.ledger-folder:esx-01": "delete"}
+    fine(site.apply(planned=planned))
+    assert host.files == {}
+
+    host.files = dict(with_others)
+    fine(site.apply(mode="destroy"))
+    kept = {others} if others == "paver/readme" else set(with_others)
+    assert set(host.files) == kept
+    assert host.files[others] == b"theirs"
+
+
+def test_a_ledgers_folder_into_which_something_came_since_the_plan_stays(site: Site, host: Host) -> None:
+    host.files = {"paver/north/": b""}
+    planned = site.plan(mode="destroy")
+    host.files["paver/north/notes.txt"] = b"theirs"
+    fine(site.apply(planned=planned))
+    assert host.files == {"paver/north/": b"", "paver/north/notes.txt": b"theirs"}
+
+
+def test_a_ledgers_folder_that_another_run_puts_to_use_meanwhile_stays(site: Site, host: Host) -> None:
+    """No plan of an apply takes it away either: what is applied needs it."""
+    host.files = {"paver/north/": b""}
+    planned = site.plan(mode="destroy")
+    assert verbs(site.plan(WISHES["dns"])) == {WISHES["dns"].id: "update"}
+    fine(site.apply(WISHES["dns"]))
+    fine(site.apply(planned=planned))
+    assert LEDGER in host.files
+    assert verbs(site.plan(WISHES["dns"])) == {WISHES["dns"].id: "keep"}
 
 
 def test_all_kinds_of_a_host_share_one_ledger(site: Site, host: Host) -> None:

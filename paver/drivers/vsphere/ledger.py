@@ -324,15 +324,48 @@ def _remove(world: Writer, at: Endpoint[Any, Any], datastore: str) -> None:
     Deleting a folder takes all in it along (vim25 FileManager.DeleteDatastoreFile_Task).
     """
     session = world.writing(at)
-    name, own = path(world.site, at), folder(world.site)
-    parent, _, ours = own.partition("/")
+    name = path(world.site, at)
     file = name.rpartition("/")[2]
-    if _holds_only(session, datastore, own, {file, f"{file}.new"}):
-        alone = _holds_only(session, datastore, parent, {ours})
-        session.datastore_delete(datastore, parent if alone else own)
-    else:
+    if not _remove_folders(session, datastore, world.site, {file, f"{file}.new"}):
         session.datastore_delete(datastore, f"{name}.new")
         session.datastore_delete(datastore, name)
+
+
+def _remove_folders(session: Any, datastore: str, site: str, names: set[str]) -> bool:
+    """Removes the site's folder where it holds nothing else than `names`; returns whether it did.
+
+    The one that it lies in goes along where nothing else is there.
+    """
+    own = folder(site)
+    parent, _, ours = own.partition("/")
+    if not _holds_only(session, datastore, own, names):
+        return False
+    alone = _holds_only(session, datastore, parent, {ours})
+    session.datastore_delete(datastore, parent if alone else own)
+    return True
+
+
+def left_without(world: Reader, at: Endpoint[Any, Any]) -> Iterator[str]:
+    """Yields the datastores of a host on which the site's folder stands as a killed run left it: before the ledger was whole.
+
+    It is empty, or holds nothing else than the host's first ledger as far as it was written. Any other folder of that
+    name is somebody's; with a ledger it goes when that goes.
+    """
+    if read(world, at).datastore:
+        return
+    session = world.session(at)
+    for datastore in _datastores(session):
+        if _holds_only(session, datastore, folder(world.site), _begun(world.site, at)):
+            yield datastore
+
+
+def clear(world: Writer, at: Endpoint[Any, Any], datastore: str) -> None:
+    """Removes the folder that `left_without` found, unless something else lies in it by now."""
+    _remove_folders(world.writing(at), datastore, world.site, _begun(world.site, at))
+
+
+def _begun(site: str, at: Endpoint[Any, Any]) -> set[str]:
+    return {f"{path(site, at).rpartition('/')[2]}.new"}
 
 
 def _holds_only(session: Any, datastore: str, place: str, names: set[str]) -> bool:

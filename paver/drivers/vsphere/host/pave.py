@@ -11,6 +11,7 @@ from paver.drivers.vsphere.host.datastore import Datastore
 from paver.drivers.vsphere.host.default_switch import NAME as DEFAULT_SWITCH
 from paver.drivers.vsphere.host.default_switch import DefaultSwitch
 from paver.drivers.vsphere.host.dns import Dns
+from paver.drivers.vsphere.host.ledger_folder import LedgerFolder
 from paver.drivers.vsphere.host.licence import Licence
 from paver.drivers.vsphere.host.ntp import Ntp
 from paver.drivers.vsphere.host.port_group import PortGroup
@@ -20,6 +21,7 @@ from paver.sitefile.site import Site
 
 PHASE = "hosts"
 KINDS: tuple[type[Resource[Any]], ...] = (
+    LedgerFolder,
     Licence,
     Datastore,
     Service,
