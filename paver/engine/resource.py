@@ -197,6 +197,10 @@ class Around(Protocol):
         """Returns the names of all machines where the tool makes its own; reads only."""
         ...
 
+    def disks(self, world: Reader) -> frozenset[str]:
+        """Returns the names of all disks where the tool keeps those that outlive a machine; reads only."""
+        ...
+
 
 META_FIELDS = frozenset({"id", "phase", "at", "also", "within", "after", "protected", "adopt", "around"})
 

@@ -262,7 +262,9 @@ def _fly(place: Place, *argv: str) -> None:
     place.run(sys.executable, fly.__file__, *argv, env=exported)
 
 
-def test_a_director_that_is_down_is_not_destroyed_while_its_machines_stand(leaving: Place) -> None:
+def test_a_director_that_is_down_is_not_destroyed_while_its_machines_and_disks_are_there(
+    leaving: Place,
+) -> None:
     """A `bucc up` that failed halfway leaves a director that no plan asks; it may have deployments all the same."""
     record = leaving.jumpbox() / "var/lib/paver/records" / NAME / "bucc.director/bucc.json"
     whole = record.read_text()
@@ -274,7 +276,9 @@ def test_a_director_that_is_down_is_not_destroyed_while_its_machines_stand(leavi
             ran = leaving.paver("destroy", "--allow", "*", *chosen, "--yes", code=None)
     finally:
         record.write_text(whole)
-    refused(ran, 4, "the director is down", "seen", "/north/vm/BOSH_VMs/", "why", "do", "power its VM on")
+    refused(ran, 4, "the director is down", "/north/vm/BOSH_VMs/", "] BOSH_Disks/disk-", "power its VM on")
+    # Those of the two services; the director's own go with it.
+    assert len(lines(ran.told, "BOSH_VMs/vm-")) == len(lines(ran.told, "BOSH_Disks/disk-")) == 2, ran.told
     assert leaving.machines() == before
 
 

@@ -755,6 +755,36 @@ def test_what_bosh_may_make_lies_below_its_folders_and_all_else_is_seen_around_i
     }
 
 
+def test_the_disks_that_bosh_keeps_are_known_on_all_its_datastores_and_one_that_nobody_sees_is_not_taken_for_empty(
+    there: VCenter, tmp_path: Path
+) -> None:
+    run = InventoryRun(in_two_zones(there, tmp_path), there, tmp_path)
+    run.fine()
+    around = surroundings.of(run.site)
+
+    def disks() -> frozenset[str]:
+        with run.world() as world:
+            return around.disks(ReadingWorld(run.site.name, world.connections, world.version))
+
+    assert disks() == frozenset()
+    kept = ("[datastore1] BOSH_Disks/disk-1", "[datastore1 (1)] BOSH_Disks/disk-2")
+    with run.administrator() as session:
+        north = entity(session, "Datacenter", "north")
+        for name in (*kept, "[datastore1] disk-3"):
+            spec = new("FileBackedVirtualDiskSpec", diskType="thin", adapterType="lsiLogic", capacityKb=1024)
+            session.task(
+                session.content.virtualDiskManager,
+                "CreateVirtualDisk_Task",
+                name=f"{name}.vmdk",
+                datacenter=north,
+                spec=spec,
+            )
+        assert disks() == frozenset(kept), "and not one that lies elsewhere"
+        session.task(entity(session, "HostSystem", "esx-02.north.example"), "DisconnectHost_Task")
+    hidden = "[datastore1 (1)] BOSH_Disks: no host shows it at the moment"
+    assert disks() == {kept[0], hidden}
+
+
 def test_boshs_account_may_do_nothing_else(run: InventoryRun) -> None:
     with run.someone_else("esx-01") as session:
         machine(session, "jumpbox")

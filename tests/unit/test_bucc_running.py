@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
+import re
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -101,15 +103,19 @@ DOWN = Unreachable("the director does not answer", why="no route to host")
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """The folder of BOSH's machines, and what is in it."""
+    """The folders of BOSH's machines and disks, and what is in them."""
 
     there: frozenset[str] = frozenset({"VM /north/vm/BOSH_VMs/own/vm-1"})
+    kept: frozenset[str] = frozenset({"[datastore1] BOSH_Disks/disk-1"})
     makes: tuple[str, ...] = ()
 
     def look(self, _: Reader) -> frozenset[str]:
         return self.there
 
     machines = look
+
+    def disks(self, _: Reader) -> frozenset[str]:
+        return self.kept
 
 
 @dataclasses.dataclass
@@ -194,6 +200,11 @@ def wish() -> Bucc:
     )
 
 
+OWN = json.dumps(
+    {"current_vm_cid": "vm-1", "current_disk_id": "5", "disks": [{"id": "5", "cid": "disk-1.eyJ9"}]}
+).encode()
+
+
 def facts() -> BuccFacts:
     return BuccFacts(
         address={"project": "/var/lib/paver/bucc/north", "tree": "/tree"},
@@ -258,7 +269,7 @@ def test_a_director_with_deployments_is_not_destroyed(machine: Machine) -> None:
 def test_a_director_that_is_down_does_not_keep_its_own_vm_alive(machine: Machine) -> None:
     store = Store()
     store.held = {bucc.VARS: "{}"}
-    machine.files = {f"{STATE}/state.json": b'{"current_vm_cid": "vm-1"}'}
+    machine.files = {f"{STATE}/state.json": OWN}
     Bucc.delete(World(machine, store, "d1"), MACHINE, facts())
     assert "start down" in machine.done
 
@@ -267,17 +278,19 @@ def test_a_director_that_is_down_does_not_keep_its_own_vm_alive(machine: Machine
     ("around", "left"),
     [
         (Folder(Folder().there | {"VM /north/vm/BOSH_VMs/own/vm-2"}), "VM /north/vm/BOSH_VMs/own/vm-2"),
+        (Folder(kept=Folder().kept | {"[shared] BOSH_Disks/disk-2"}), "[shared] BOSH_Disks/disk-2"),
+        (Folder(kept=frozenset({"[datastore1] BOSH_Disks: no host shows it"})), "no host shows it"),
         (None, "nobody can tell"),
     ],
 )
-def test_a_director_that_is_down_is_not_destroyed_while_machines_of_its_may_stand(
+def test_a_director_that_is_down_is_not_destroyed_while_machines_or_disks_of_its_may_be_there(
     machine: Machine, around: Around | None, left: str
 ) -> None:
-    machine.files = {f"{STATE}/state.json": b'{"current_vm_cid": "vm-1"}'}
+    machine.files = {f"{STATE}/state.json": OWN}
     with pytest.raises(Refused, match="the director is down") as told:
         Bucc.delete(World(machine, Store(), "d1", around=around), MACHINE, facts())
     assert left in told.value.seen
-    assert "vm-1" not in told.value.seen
+    assert not {"vm-1", "disk-1"} & set(re.findall(r"[a-z]+-\d", told.value.seen))
     assert machine.done == []
 
 

@@ -596,7 +596,7 @@ def test_what_lies_around_an_act_is_the_drivers_to_know_and_no_part_of_the_wish(
             del world
             return frozenset(path.name for path in room.iterdir()) - {"trace"}
 
-        machines = look
+        machines = disks = look
 
     monkeypatch.setattr(
         memory.Box, "opaque", lambda self, _: Opaque("tool", ("run",), ("a shelf",), self.around.makes)
@@ -625,7 +625,7 @@ def test_a_tool_that_takes_away_takes_no_more_than_it_declares(
             del world
             return frozenset(things(room, "a")) if (room / "a").exists() else frozenset()
 
-        machines = look
+        machines = disks = look
 
     monkeypatch.setattr(
         memory.Box, "opaque", lambda self, _: Opaque("tool", ("run",), ("a box",), self.around.makes)

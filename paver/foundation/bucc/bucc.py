@@ -246,14 +246,14 @@ def _deserted(world: Writer, state: bytes) -> bool:
     """Sees to it that nothing is left on the director: `bosh delete-env` doesn't ask, and nobody knows the VMs then.
 
     A director that is down must not keep its own VM alive: where nobody is there at all, the IaaS is asked for machines
-    that it left. Whoever answers in another way, as one that does not let paver in, is not down.
+    and disks that it left. Whoever answers in another way, as one that does not let paver in, is not down.
 
     Returns:
         Whether the director answers.
 
     Raises:
         Refused: if it has deployments, paver's own being gone by now; or if it is down, and there are other machines
-            than its own.
+            or disks than its own.
         Unobservable: if it is there and cannot be asked.
     """
     try:
@@ -262,13 +262,13 @@ def _deserted(world: Writer, state: bytes) -> bool:
         left = _others(world, state)
         if left:
             raise Refused(
-                "the director is down, and machines that it made may still stand",
+                "the director is down, and what it made may still be there",
                 seen="\n".join((*left[:10], silence.why)),
-                why="without it nobody knows their deployments and disks any more, and they stay in the IaaS for ever",
+                why="without it nobody knows any more to which deployments they belong, and they stay in the IaaS for ever",
                 do="have it answer again (power its VM on, mend the way to it), then run the same command again; "
-                "if it is lost for good, save what is on those machines, delete them yourself, then the same",
+                "if it is lost for good, save what is on those machines and disks, delete them yourself, then the same",
             ) from silence
-        world.report("the director is down and left no machine: its orphaned disks are not cleaned up")
+        world.report("the director is down, and left neither machines nor disks")
         return False
     if found:
         raise Refused(
@@ -281,14 +281,25 @@ def _deserted(world: Writer, state: bytes) -> bool:
 
 
 def _others(world: Writer, state: bytes) -> list[str]:
-    """Returns the machines where BOSH makes its own, but for the director's VM."""
+    """Returns the machines and the disks where BOSH makes its own, but for the director's VM and the disks of that."""
     if world.around is None:
-        return ["nobody can tell whether there are any"]
+        return ["nobody can tell whether there is anything"]
+    own = _own(state)
+    found = (*sorted(world.around.machines(world)), *sorted(world.around.disks(world)))
+    return [name for name in found if name.rpartition("/")[2] not in own]
+
+
+def _own(state: bytes) -> frozenset[str]:
+    """Returns the ids of the director's VM and disks, which `bosh delete-env` deletes, by its state.
+
+    After a dot a CPI may keep in a disk's id what it was made with; that is in no name.
+    """
     try:
-        own = str(json.loads(state).get("current_vm_cid") or "")
-    except (ValueError, AttributeError):
-        own = ""
-    return sorted(name for name in world.around.machines(world) if name.rpartition("/")[2] != own)
+        found: Any = json.loads(state)
+        disks = {str(disk["cid"]).partition(".")[0] for disk in found.get("disks") or ()}
+        return frozenset({str(found.get("current_vm_cid") or ""), *disks})
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return frozenset()
 
 
 def _clean_up(world: Writer) -> None:

@@ -13,8 +13,6 @@ from paver.drivers.vsphere.inventory.entity import Found, declared, same
 from paver.drivers.vsphere.inventory.noted import Noted, Removal, Seen, key_of
 from paver.transport.vsphere import VsphereFault, describe
 
-_HIDDEN = ("HostNotConnected", "HostCommunication", "InvalidState")
-"""Faults that say that no host shows the datastore at the moment."""
 _AND = "\n"
 """Between the names of several datastores: no name has it."""
 
@@ -82,7 +80,7 @@ class DiskFolder(Noted[DiskFolderFacts]):
                 do="see what its hosts bring along",
             )
         for store in stores.distinct(theirs.values()):
-            if _content(session, store.values["browser"], store.values["name"], path) is None:
+            if stores.content(session, store.values["browser"], store.values["name"], path) is None:
                 session.datastore_mkdir(store.values["name"], path, found.ref)
 
     @classmethod
@@ -103,7 +101,7 @@ class DiskFolder(Noted[DiskFolderFacts]):
         empty = []
         for name in address["datastore"].split(_AND):
             browser = browsers.get(name)
-            inside = _content(session, browser, name, path) if browser is not None else None
+            inside = stores.content(session, browser, name, path) if browser is not None else None
             if inside:
                 raise Refused(
                     f"[{name}] {path} is not empty",
@@ -135,21 +133,8 @@ def _is_there(session: Any, id_: ResourceId, store: Found, path: str) -> bool:
     as there, and nothing else does.
     """
     try:
-        return _content(session, store.values["browser"], store.values["name"], path) is not None
+        return stores.content(session, store.values["browser"], store.values["name"], path) is not None
     except VsphereFault as fault:
-        if not any(fault.is_a(hidden) for hidden in _HIDDEN):
+        if not stores.hidden(fault):
             raise
         return attributes.ledger(session).get(id_) is not None
-
-
-def _content(session: Any, browser: Any, name: str, path: str) -> list[str] | None:
-    """Returns the names of what lies in a directory, None if it is not there."""
-    try:
-        result = session.query(
-            browser, "SearchDatastore_Task", datastorePath=f"[{name}] {path}", searchSpec=None
-        )
-    except VsphereFault as fault:
-        if fault.is_a("FileNotFound"):
-            return None
-        raise
-    return sorted(str(one.path) for one in result.file or ())

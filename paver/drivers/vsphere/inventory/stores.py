@@ -11,7 +11,7 @@ from typing import Any
 
 from paver.drivers.vsphere.host.datastore import called, may_be
 from paver.drivers.vsphere.inventory.entity import Found, same
-from paver.transport.vsphere import describe
+from paver.transport.vsphere import VsphereFault, describe
 
 PATHS = ("name", "parent", "browser")
 
@@ -41,6 +41,28 @@ def distinct(stores: Iterable[Found | None]) -> list[Found]:
 def named(session: Any, datacenter: Found, name: str) -> list[Found]:
     """Returns all datastores of a datacenter that `name` may mean, whoever has them."""
     return distinct(store for store in all_of(session, datacenter) if may_be(name, store.values["name"]))
+
+
+def content(session: Any, browser: Any, name: str, path: str) -> list[str] | None:
+    """Returns the names of what lies in a directory of a datastore, None if it is not there.
+
+    Raises:
+        VsphereFault: also where no host shows the datastore at the moment (`hidden`).
+    """
+    try:
+        result = session.query(
+            browser, "SearchDatastore_Task", datastorePath=f"[{name}] {path}", searchSpec=None
+        )
+    except VsphereFault as fault:
+        if fault.is_a("FileNotFound"):
+            return None
+        raise
+    return sorted(str(one.path) for one in result.file or ())
+
+
+def hidden(fault: VsphereFault) -> bool:
+    """Tells whether a fault says that no host shows the datastore at the moment."""
+    return any(fault.is_a(one) for one in ("HostNotConnected", "HostCommunication", "InvalidState"))
 
 
 def all_of(session: Any, datacenter: Found) -> list[Found]:
