@@ -78,6 +78,8 @@ def read_plan(path: Path) -> bytes:
 
 def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who: str) -> int:
     """Plans, asks, and carries out."""
+    from paver.runs.folder import JOURNAL  # noqa: PLC0415 - a verb's help does without it
+
     site, driver = opening.site_of(arguments)
     key = opening.needed_key(site, arguments.key, "to act")
     with (
@@ -101,7 +103,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
             try:
                 report = _carry(arguments, session, plan, folder, tell, stop, key, approval)
             except Exception as error:
-                if not (folder / "journal.jsonl").exists():
+                if not (folder / JOURNAL).exists():
                     # Refused before its first line: `paver status` would call it a run that was killed.
                     shutil.rmtree(folder, ignore_errors=True)
                     error.add_note(NOTHING)
@@ -211,6 +213,7 @@ def _carry(
     approval: str,
 ) -> Report:
     from paver.runs.apply import Origin, apply  # noqa: PLC0415 - a verb's help does without it
+    from paver.runs.folder import JOURNAL  # noqa: PLC0415
     from paver.runs.handoff import HandOff, demand_handed, read_done, write_outcome  # noqa: PLC0415
 
     handed: Path | None = arguments.handed_off
@@ -222,7 +225,7 @@ def _carry(
         report = apply(
             session, plan, folder, tell, stop, only_mine=True, done=done, allow=allow, origin=origin
         )
-        write_outcome(handed, report, folder / "journal.jsonl")
+        write_outcome(handed, report, folder / JOURNAL)
         return dataclasses.replace(report, left=())
     if session.station == "jumpbox":
         return apply(session, plan, folder, tell, stop, allow=allow, origin=origin)
@@ -263,8 +266,10 @@ def _confirm(arguments: argparse.Namespace, plan: Plan) -> None:
 @contextlib.contextmanager
 def _recorded(folder: Path, show: Tell) -> Iterator[Tell]:
     """Yields what shows an event and keeps it in the run's folder, for whoever follows."""
+    from paver.runs.folder import EVENTS  # noqa: PLC0415 - a verb's help does without it
+
     turn = threading.Lock()
-    with (folder / "events.jsonl").open("a", encoding="utf-8", buffering=1) as events:
+    with (folder / EVENTS).open("a", encoding="utf-8", buffering=1) as events:
 
         def tell(event: Happening) -> None:
             with turn:

@@ -36,6 +36,7 @@ def leave(session: Session, report: Report, run: Run, progress: Progress) -> End
     from paver.report import page  # noqa: PLC0415
     from paver.report.ending import Ending  # noqa: PLC0415
     from paver.runs.evidence import evidence  # noqa: PLC0415
+    from paver.runs.folder import REPORT  # noqa: PLC0415
     from paver.runs.offers import doors  # noqa: PLC0415
 
     ending = Ending(
@@ -54,12 +55,12 @@ def leave(session: Session, report: Report, run: Run, progress: Progress) -> End
         approval=run.approval,
     )
     try:
-        (run.folder / "report.html").write_text(text, encoding="utf-8")
+        (run.folder / REPORT).write_text(text, encoding="utf-8")
     except OSError as error:
         # The run itself is journalled and over: a full disk costs the page only.
         out.note(f"warning: the report can't be written: {error.strerror}")
         return ending
-    return dataclasses.replace(ending, page=_near(run.folder) / "report.html")
+    return dataclasses.replace(ending, page=_near(run.folder) / REPORT)
 
 
 def tell(arguments: argparse.Namespace, ending: Ending) -> None:

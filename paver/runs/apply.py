@@ -20,13 +20,12 @@ from paver.engine.plan import Action, Plan
 from paver.engine.values import ResourceId
 from paver.errors import Interrupted, PartlyDone, PaverError, Refused, of_disk
 from paver.runs.events import Happening, Tell, happening
+from paver.runs.folder import FAULTS, JOURNAL, PLAN
 from paver.runs.session import Session
 from paver.signing.canonical import Json
 from paver.transport.context import Retry
 
 JUMPBOX = "jumpbox"
-FAULTS = "faults.txt"
-"""Beside the journal, where paver itself failed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +107,8 @@ def apply(
         Refused: if the plan may not be carried out.
     """
     check(session, plan, allow)
-    (folder / "plan.json").write_bytes(plan.dumps())
-    with Journal(folder / "journal.jsonl") as journal:
+    (folder / PLAN).write_bytes(plan.dumps())
+    with Journal(folder / JOURNAL) as journal:
         journal.write("opened", _opening(session, plan, origin))
         session.tell_retries(lambda retry: journal.write("retry", _retry(retry)))
         # A jumpbox cannot delete itself: a destroy there does what it can, and says what is left.

@@ -18,20 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from paver.errors import unwritten
-from paver.runs.folder import SiteFolder
+from paver.runs.folder import RUN_FILES, SiteFolder
 from paver.sealed.redact import Redactor
 
-RUN_FILES = (
-    "plan.json",
-    "journal.jsonl",
-    "journal-jumpbox.jsonl",
-    "events.jsonl",
-    "jumpbox.log",
-    "report.html",
-    "faults.txt",
-    "faults-jumpbox.txt",
-)
-"""What is taken of a run's folder; anything else in it is not paver's."""
 LATEST = 5
 MOST_BYTES = 64 * 1024 * 1024
 """Of one file; of a longer one the end is taken."""

@@ -7,10 +7,8 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+from paver.runs.folder import JOURNAL, JOURNAL_THERE
 from paver.signing import chain
-
-HERE = "journal.jsonl"
-THERE = "journal-jumpbox.jsonl"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +34,7 @@ def evidence(folder: Path) -> Evidence:
     writes: dict[str, collections.Counter[str]] = {}
     by_action: collections.Counter[str] = collections.Counter()
     broken: list[str] = []
-    for name in (HERE, THERE):
+    for name in (JOURNAL, JOURNAL_THERE):
         path = folder / name
         if not path.exists():
             continue

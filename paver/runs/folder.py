@@ -5,7 +5,7 @@
     <state>/<site>/sealed-<…>.seen     the same of a store beside the site's own, which `secrets init --sealed` made
     <state>/<site>/handed.json         how the jumpbox is reached, while a run that was handed over goes on there
     <state>/<site>/env/                roots of the site for tools, written by `paver env`
-    <state>/<site>/runs/<run>/         plan.json  journal.jsonl  events.jsonl  report.html
+    <state>/<site>/runs/<run>/         of one run: `RUN_FILES`
 
 `<state>` is `$PAVER_STATE`, or `.paver` beside the site file, on the jumpbox too.
 """
@@ -32,6 +32,20 @@ from paver.sealed import files
 HANDED = "handed.json"
 _LOOKING = 1.0
 """Seconds that who looks at the lock, which takes a moment, is waited for."""
+
+PLAN = "plan.json"
+JOURNAL = "journal.jsonl"
+EVENTS = "events.jsonl"
+REPORT = "report.html"
+FAULTS = "faults.txt"
+"""Beside the journal, where paver itself failed."""
+LOG_THERE = "jumpbox.log"
+"""What the run on the jumpbox said beside events."""
+JOURNAL_THERE = "journal-jumpbox.jsonl"
+FAULTS_THERE = "faults-jumpbox.txt"
+"""Those of the jumpbox, brought back."""
+RUN_FILES = (PLAN, JOURNAL, JOURNAL_THERE, EVENTS, LOG_THERE, REPORT, FAULTS, FAULTS_THERE)
+"""All that paver puts into a run's folder; anything else in it is not paver's."""
 
 _TIME = "%Y%m%dT%H%M%S"
 _RUN = re.compile(r"([0-9]{8}T[0-9]{6})-[0-9a-f]{6}\Z")

@@ -15,7 +15,7 @@ from paver.errors import PaverError
 from paver.runs import past
 from paver.runs.apply import JUMPBOX
 from paver.runs.events import Happening, Tell, breaks, parse
-from paver.runs.folder import SiteFolder
+from paver.runs.folder import EVENTS, SiteFolder
 from paver.runs.handoff import handed_plan, job_of
 from paver.transport import job
 from paver.transport.job import JobState
@@ -41,7 +41,7 @@ class Local:
 
     def follow(self, tell: Tell, stop: Callable[[], bool]) -> past.Run:
         """Tells every event from the beginning on, until the run ends or `stop` says so."""
-        path = self.folder / "events.jsonl"
+        path = self.folder / EVENTS
         with path.open("r", encoding="utf-8") as file:
             tail = _Tail(file, tell)
             while not stop():
@@ -90,7 +90,7 @@ def awaited(state: SiteFolder, holder: Mapping[str, object]) -> Local | None:
 
 def _run_of(state: SiteFolder, holder: Mapping[str, object]) -> Local | None:
     name = holder.get("run")
-    if not isinstance(name, str) or not (state.path / "runs" / name / "events.jsonl").exists():
+    if not isinstance(name, str) or not (state.path / "runs" / name / EVENTS).exists():
         return None
     return Local(state, state.path / "runs" / name)
 

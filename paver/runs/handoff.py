@@ -23,8 +23,9 @@ from paver.engine.plan import Plan
 from paver.engine.values import ResourceId
 from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.runs import wayback
-from paver.runs.apply import FAULTS, JUMPBOX, Report, fault
+from paver.runs.apply import JUMPBOX, Report, fault
 from paver.runs.events import Tell, breaks, parse
+from paver.runs.folder import FAULTS, FAULTS_THERE, JOURNAL_THERE, LOG_THERE
 from paver.runs.session import Session
 from paver.sealed import keys, store
 from paver.sealed.errors import DivergedError
@@ -108,7 +109,7 @@ class HandOff:
         # Asking a second time is how one attaches.
         running = job.start_or_attach(machine, name, argv, scratch=scratch, stall_limit=STALL_LIMIT)
         _same_plan(running.state, argv)
-        with (self.folder / "jumpbox.log").open("a", encoding="utf-8") as log:
+        with (self.folder / LOG_THERE).open("a", encoding="utf-8") as log:
 
             def line(text: str) -> None:
                 event = parse(text)
@@ -207,7 +208,7 @@ class HandOff:
         wayback.forget(self.home)
         data = machine.read_file(str(handed / "outcome.json"))
         if data is None:
-            log = (self.folder / "jumpbox.log").read_text(encoding="utf-8").strip().splitlines()
+            log = (self.folder / LOG_THERE).read_text(encoding="utf-8").strip().splitlines()
             raise PaverError(
                 f"the run on the jumpbox ended without an outcome ({end.state}, exit code {end.code})",
                 seen="\n".join(log[-8:]),
@@ -219,15 +220,15 @@ class HandOff:
             raise PaverError("the jumpbox's journal is not there", seen=outcome["journal"])
         faults = machine.read_file(str(PurePosixPath(outcome["journal"]).with_name(FAULTS)))
         if faults is not None:
-            (self.folder / "faults-jumpbox.txt").write_bytes(faults)
+            (self.folder / FAULTS_THERE).write_bytes(faults)
         lines, _, digest = outcome["head"].partition(":")
-        (self.folder / "journal-jumpbox.jsonl").write_bytes(raw)
+        (self.folder / JOURNAL_THERE).write_bytes(raw)
         chain.verify(raw, expected=chain.Head(int(lines), digest))
         opened = canonical.loads(raw.partition(b"\n")[0])
         if not isinstance(opened, dict) or opened.get("plan") != plan.digest:
             raise PaverError(
                 "the jumpbox's journal is of another plan than the one that was handed over",
-                seen=f"{outcome['journal']} there, kept as {self.folder / 'journal-jumpbox.jsonl'}",
+                seen=f"{outcome['journal']} there, kept as {self.folder / JOURNAL_THERE}",
                 why="what was handed over, or the journal, was changed on the jumpbox",
                 do="find out who did that: `paver verify` and `paver plan` tell how the site stands",
             )

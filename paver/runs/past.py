@@ -12,6 +12,7 @@ from paver.engine import plan as plans
 from paver.engine.plan import Plan
 from paver.errors import PaverError
 from paver.runs.events import Happening, parse
+from paver.runs.folder import EVENTS, JOURNAL, PLAN
 
 ENDS = frozenset({"closed", "interrupted"})
 
@@ -56,7 +57,7 @@ class Run:
 
 def of(folder: Path) -> Run:
     """Returns what the journal in `folder` says; a cut last line is left out."""
-    lines = list(_lines(folder / "journal.jsonl"))
+    lines = list(_lines(folder / JOURNAL))
     if not lines:
         return Run(folder=folder)
     last = lines[-1]
@@ -88,7 +89,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 def plan_of(folder: Path) -> Plan | None:
     """Returns the plan that a run carries out, None where there is none that can be read."""
     try:
-        return plans.loads((folder / "plan.json").read_bytes())
+        return plans.loads((folder / PLAN).read_bytes())
     except (OSError, PaverError):
         return None
 
@@ -96,7 +97,7 @@ def plan_of(folder: Path) -> Plan | None:
 def events_of(folder: Path) -> Iterator[Happening]:
     """Yields the events of a run so far."""
     try:
-        text = (folder / "events.jsonl").read_text(encoding="utf-8")
+        text = (folder / EVENTS).read_text(encoding="utf-8")
     except OSError:
         return
     for line in text.splitlines():

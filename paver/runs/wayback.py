@@ -10,9 +10,11 @@ included, before it hands over; and fetches what was sealed there, by that note,
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +57,14 @@ def fetch(session: Session, folder: Path) -> bool:
     """
     from paver.runs import handoff  # noqa: PLC0415 - it brings all that a run needs
 
-    try:
-        connection = _connection(session, folder)
-    except (Unobservable, HostKeyError):
-        return False
-    if connection is None:
-        return False
-    try:
-        handoff.take_in(session, connection.reader())
-    finally:
-        connection.close()
-    return True
+    with contextlib.ExitStack() as opened:
+        try:
+            machine = opened.enter_context(_jumpbox(session, folder))
+        except (Unobservable, HostKeyError):
+            return False
+        if machine is not None:
+            handoff.take_in(session, machine)
+        return machine is not None
 
 
 def settle(session: Session, folder: Path) -> None:
@@ -79,16 +78,12 @@ def settle(session: Session, folder: Path) -> None:
 
     why = "it seals secrets there: two copies of the store that are both written go different ways"
     try:
-        connection = _connection(session, folder)
-        if connection is None:
-            return
-        try:
-            machine = connection.reader()
+        with _jumpbox(session, folder) as machine:
+            if machine is None:
+                return
             running = handoff.running(machine, session.site.name)
             if running is None:
                 handoff.take_in(session, machine)
-        finally:
-            connection.close()
     except (Unobservable, HostKeyError) as error:
         raise Refused(
             "a run was handed over to the jumpbox, which cannot be asked whether it goes on",
@@ -106,14 +101,17 @@ def settle(session: Session, folder: Path) -> None:
         )
 
 
-def _connection(session: Session, folder: Path) -> Any:
-    """Returns a connection to the jumpbox by the note; None where there is none, or this station cannot follow it."""
+@contextlib.contextmanager
+def _jumpbox(session: Session, folder: Path) -> Iterator[Any]:
+    """Yields the jumpbox's reading face, reached by the note; None where there is none, or this station cannot follow it."""
     endpoint = session.paved.jumpbox
     known = _known(folder / HANDED)
     if endpoint is None or known is None or session.station == "jumpbox" or not session.vault.opens:
-        return None
+        yield None
+        return
     connector: Any = dataclasses.replace(session.paved.connectors[endpoint.name], **known)  # type: ignore[type-var]
-    return session.reach(connector)
+    with contextlib.closing(session.reach(connector)) as connection:
+        yield connection.reader()
 
 
 def _known(path: Path) -> dict[str, Any] | None:

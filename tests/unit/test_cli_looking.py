@@ -20,7 +20,7 @@ from paver.cli.verbs import VERBS
 from paver.driver import Check, Finding, Grade
 from paver.drivers.vsphere import DRIVER
 from paver.runs import reach
-from paver.runs.folder import SiteFolder
+from paver.runs.folder import RUN_FILES, SiteFolder
 from paver.sitefile.init import init_text
 from paver.transport import job
 from paver.transport.job import JobState
@@ -358,6 +358,7 @@ def test_follow_tells_the_last_run_again(site: Command) -> None:
 def test_the_last_run_is_the_one_that_was_begun_last_also_where_the_clock_was_set_back(site: Command) -> None:
     site.fine("apply", "--yes")
     (folder,) = site.runs
+    assert {path.name for path in folder.iterdir()} <= {*RUN_FILES}, "a bundle takes nothing else"
     # As of a clock that went ahead when it ran, in a folder that a file system was mounted on.
     ahead = folder.with_name("20990101T000000-aaaaaa")
     folder.rename(ahead)
