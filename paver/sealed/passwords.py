@@ -2,7 +2,7 @@
 
     vcenter         the intersection of what vCenter's installer, appliance and SSO take: 8 to 20 characters
     generic         for what has no rules of its own; letters and digits only, so that no tool misreads it
-    s3              an S3 secret key: 8 to 40 characters (MinIO's bounds)
+    s3              an S3 secret key: 8 to 40 characters (MinIO's bounds), and none that a shell takes for its own
     s3-access-key   an S3 access key: 3 to 20 upper-case letters and digits
 
 What is made is stricter than what is accepted: no look-alikes (0 O 1 l I), since such a password may be typed from
@@ -42,6 +42,7 @@ class Policy:
         minimum, maximum: its length.
         classes: of each of these at least one, by name; the accepted characters of that class.
         forbidden: characters that it may not have; others must be visible ASCII.
+        because: why not, where its user does not say so by itself.
         length: of those that are made.
         made_of: the characters of those that are made, at least one of each group.
         in_a_row: how often the same character may stand in a row; None: as often as it likes.
@@ -53,6 +54,7 @@ class Policy:
     made_of: tuple[str, ...]
     classes: Mapping[str, str]
     forbidden: str = ""
+    because: str = ""
     in_a_row: int | None = None
 
 
@@ -92,7 +94,15 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             classes=MappingProxyType({}),
         ),
         "s3": Policy(
-            minimum=8, maximum=40, length=40, made_of=(_UPPER, _LOWER, _DIGITS), classes=MappingProxyType({})
+            minimum=8,
+            maximum=40,
+            length=40,
+            made_of=(_UPPER, _LOWER, _DIGITS),
+            classes=MappingProxyType({}),
+            # The release has bash export the root's between double quotes, as it is given: minio/bosh-minio-release,
+            # jobs/minio-server/templates/ctl.erb.
+            forbidden='"$\\`',
+            because="of which the script that starts MinIO on its VM makes another password, or a command",
         ),
         "s3-access-key": Policy(
             minimum=3,
@@ -139,7 +149,8 @@ def check(policy: str, value: SecretValue | str) -> list[str]:
     if not all("!" <= character <= "~" for character in password):
         reasons.append("it has a space, or a character that is not visible ASCII")
     if set(password) & set(rules.forbidden):
-        reasons.append(f"it has one of the characters {' '.join(rules.forbidden)}")
+        because = f", {rules.because}" if rules.because else ""
+        reasons.append(f"it has one of the characters {' '.join(rules.forbidden)}{because}")
     reasons += [
         f"it has no {name}"
         for name, characters in rules.classes.items()

@@ -158,6 +158,21 @@ def test_what_paver_would_make_may_be_put_in_by_hand_and_is_kept(site: Command) 
     assert site.run("secrets", "set", "root").code == 3
 
 
+def test_a_policy_of_the_command_line_takes_nothing_that_the_sites_own_refuses(site: Command) -> None:
+    wanted = Paved(material=(Material(kind="password", name="object-store-root", policy="s3"),))
+    site.patch.setattr(paving, "pave", lambda _site, _under: wanted)
+    pipe(site, "Abcdefgh$1234")
+    ran = site.run("secrets", "set", "object-store-root", "--policy", "generic")
+    assert ran.code == 3
+    assert "is refused by the policy s3" in ran.err
+    assert "the script that starts MinIO" in ran.err
+    assert "$1234" not in ran.err
+    pipe(site, "Abcdefgh-1234")
+    site.fine("secrets", "set", "object-store-root", "--policy", "generic")
+    pipe(site, "Abcd-123")
+    assert site.run("secrets", "set", "object-store-root", "--policy", "generic").code == 3
+
+
 def test_what_paver_makes_is_made_anew_under_its_own_policy_and_stays_its_own(site: Command) -> None:
     wanted = Paved(material=(Material(kind="password", name="vcenter-sso", policy="vcenter"),))
     site.patch.setattr(paving, "pave", lambda _site, _under: wanted)

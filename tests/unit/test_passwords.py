@@ -81,6 +81,15 @@ def test_an_s3_access_key_is_upper_case_letters_and_digits(access_key: str, *, f
     assert (passwords.check("s3-access-key", access_key) == []) is fine
 
 
+@pytest.mark.parametrize("character", '"$\\`')
+def test_an_s3_secret_key_has_nothing_that_the_shell_which_starts_minio_takes_for_its_own(
+    character: str,
+) -> None:
+    (said,) = passwords.check("s3", f"Abcdefg{character}1")
+    assert "one of the characters" in said
+    assert "the script that starts MinIO" in said
+
+
 def test_an_unknown_policy_lists_the_known_ones() -> None:
     for call in (lambda: passwords.generate("nt4"), lambda: passwords.check("nt4", "x")):
         with pytest.raises(BadInput) as caught:

@@ -16,18 +16,23 @@ def minio(binary: str) -> Release:
         "enable_bucket_notification browser",
         {"port": 9000, "browser": "on"},
     )
+    # As the release's own ctl has it: bash takes some characters between double quotes for its own.
+    start = """#!/bin/bash
+export MINIO_ROOT_USER="<%= p('credential.accesskey') %>"
+export MINIO_ROOT_PASSWORD="<%= p('credential.secretkey') %>"
+exec /var/vcap/packages/minio/bin/minio "$@"
+"""
     bpm = """processes:
 - name: minio-server
-  executable: /var/vcap/packages/minio/bin/minio
+  executable: /var/vcap/jobs/minio-server/bin/start
   args: [server, --quiet, --address, "<%= spec.ip %>:<%= p('port') %>", --certs-dir, /var/vcap/jobs/minio-server/config/certs, /var/vcap/store/minio-server]
   env:
-    MINIO_ROOT_USER: <%= p('credential.accesskey').to_json %>
-    MINIO_ROOT_PASSWORD: <%= p('credential.secretkey').to_json %>
     MINIO_BROWSER: "off"
     MINIO_UPDATE: "off"
   lab_ports: [<%= p('port') %>]
 """
     templates = {
+        "bin/start": start,
         "config/bpm.yml": bpm,
         "config/certs/public.crt": "<%= p('server_cert').strip %>\n",
         "config/certs/private.key": "<%= p('server_key').strip %>\n",
