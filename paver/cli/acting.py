@@ -235,7 +235,9 @@ def _carry(
 
 def _nothing_to_do(arguments: argparse.Namespace, plan: Plan) -> None:
     if arguments.json:
-        out.document({"schema": "paver.outcome/1", "acted": [], "done": [], "failed": [], "left": []})
+        from paver.runs.apply import OUTCOME, RunOutcome  # noqa: PLC0415 - only for programs
+
+        out.document(OUTCOME, RunOutcome())
     else:
         out.line(f"nothing to do: {len(plan.actions)} resources are as they are wished")
 

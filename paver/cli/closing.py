@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +65,7 @@ def leave(session: Session, report: Report, run: Run, progress: Progress) -> End
 def tell(arguments: argparse.Namespace, ending: Ending) -> None:
     """Tells how the run ended, and raises what it ended with, if it did not do everything."""
     from paver.report.ending import ending_text  # noqa: PLC0415
-    from paver.runs.apply import ended  # noqa: PLC0415
+    from paver.runs.apply import OUTCOME, ended  # noqa: PLC0415
 
     verb = "destroy" if ending.plan.mode == "destroy" else "apply"
     rest = (
@@ -75,10 +74,7 @@ def tell(arguments: argparse.Namespace, ending: Ending) -> None:
         f"paver {verb}{opening.given(arguments, 'phase', 'only', 'allow')}"
     )
     if arguments.json:
-        from paver.signing import canonical  # noqa: PLC0415 - only here
-
-        document = {**ending.report.document(), "folder": str(ending.folder.absolute())}
-        sys.stdout.write(canonical.dumps(document).decode() + "\n")
+        out.document(OUTCOME, ending.report.outcome(ending.folder))
         with out.documented():
             ended(ending.report, rest)
         return

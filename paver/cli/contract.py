@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from paver.cli import opening, out
+from paver.cli import documents, opening, out
 
 EXAMPLES = """\
 examples:
@@ -30,10 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints the contract as it stands on the jumpbox."""
     if arguments.schema:
-        from importlib import resources  # noqa: PLC0415 - only here
-
-        file = resources.files("paver.foundation.handover").joinpath("contract.schema.json")
-        sys.stdout.write(file.read_text(encoding="utf-8"))
+        sys.stdout.write(documents.contract_schema())
         return 0
     import json  # noqa: PLC0415
 
@@ -57,5 +54,5 @@ def run(arguments: argparse.Namespace) -> int:
         jumpbox = document["jumpbox"]
         out.lines(f"{jumpbox['ip']} {key}" for key in jumpbox.get("host_keys", ()))
         return 0
-    out.document(document)
+    out.line(out.json_text(document))
     return 0

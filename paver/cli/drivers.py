@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paver.cli import out
+
+if TYPE_CHECKING:
+    from paver.runs.installed import Room
 
 EXAMPLES = """\
 examples:
@@ -23,46 +26,22 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Lists drivers, and every kind: the drivers' own, and those that come with any of them."""
-    from paver.runs import compose  # noqa: PLC0415 - `--help` does without it
+    from paver.runs import installed  # noqa: PLC0415 - `--help` does without it
 
-    installed = compose.drivers()
-    found = [_driver(driver) for _, driver in sorted(installed.items())]
-    any_ = [
-        {"name": name, "phases": list(phases), "kinds": [_kind(kind) for kind in kinds]}
-        for name, phases, kinds in compose.with_any_driver()
-    ]
+    found = installed.drivers()
     if arguments.json:
-        out.document({"schema": "paver.drivers/1", "drivers": found, "with_any": any_})
+        out.document("paver.drivers/1", found)
         return 0
-    for driver in found:
-        _tell(driver, f"{driver['version']} · plugin API {driver['api']}", calls=arguments.calls)
-    for room in any_:
+    for driver in found.drivers:
+        _tell(driver, f"{driver.version} · plugin API {driver.api}", calls=arguments.calls)
+    for room in found.with_any:
         _tell(room, "· with any driver", calls=arguments.calls)
     return 0
 
 
-def _tell(found: dict[str, Any], what: str, *, calls: bool) -> None:
-    out.line(f"{found['name']} {what} · {', '.join(found['phases'])}")
-    for kind in found["kinds"]:
-        out.line(f"  {kind['kind']:<34} {kind['about']}")
-        for verb, called in kind["calls"].items() if calls else ():
+def _tell(found: Room, what: str, *, calls: bool) -> None:
+    out.line(f"{found.name} {what} · {', '.join(found.phases)}")
+    for kind in found.kinds:
+        out.line(f"  {kind.kind:<34} {kind.about}")
+        for verb, called in kind.calls.items() if calls else ():
             out.line(f"    {verb:<8} {', '.join(called)}")
-
-
-def _driver(driver: Any) -> dict[str, Any]:
-    return {
-        "name": driver.name,
-        "version": driver.version,
-        "api": driver.api,
-        "phases": list(driver.phases),
-        "kinds": [_kind(kind) for kind in driver.kinds],
-    }
-
-
-def _kind(kind: Any) -> dict[str, Any]:
-    return {
-        "kind": kind.kind,
-        "about": (kind.__doc__ or "").strip().splitlines()[0].rstrip(".") if kind.__doc__ else "",
-        "setting": kind.setting,
-        "calls": {verb.value: sorted(calls) for verb, calls in sorted(kind.calls.items()) if calls},
-    }

@@ -83,7 +83,9 @@ def _end(error: BaseException, argv: list[str]) -> int:
     known = _known(error)
     try:
         if waiting:
-            out.document({"schema": "paver.error/1", "exit": code, "note": notes, **known.document()})
+            from paver.report.failure import Failure  # noqa: PLC0415 - only for programs
+
+            out.document("paver.error/1", Failure(exit=code, note=notes, **known.document()))
         sys.stdout.flush()
     except OSError:
         _shut()

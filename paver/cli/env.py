@@ -61,7 +61,7 @@ def _for_a_shell(arguments: argparse.Namespace) -> bool:
 
 def _print(arguments: argparse.Namespace) -> int:
     from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
-    from paver.runs.exports import exports  # noqa: PLC0415
+    from paver.runs.exports import Environment, exports  # noqa: PLC0415
     from paver.runs.offers import doors  # noqa: PLC0415
     from paver.trust.vault import Vault  # noqa: PLC0415
 
@@ -85,7 +85,7 @@ def _print(arguments: argparse.Namespace) -> int:
     more = dict(_more(arguments, site, found, vault, folder))
     if arguments.json:
         values = {one.name: one.value for one in found.variables}
-        out.document({"schema": "paver.env/1", "variables": values | more, "missing": dict(found.missing)})
+        out.document("paver.env/1", Environment(variables={**values, **more}, missing=found.missing))
     else:
         notes = [f"{tool}: {why}" for tool, why in found.missing.items()]
         if notes and vault.index() is None:

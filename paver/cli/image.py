@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import datetime as dt
 import sys
 import time
@@ -202,8 +201,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     finally:
         waiting("")
     if arguments.json:
-        shown = [dataclasses.asdict(finding) for finding in found]
-        out.document({"schema": "paver.image-verify/1", "file": str(arguments.file), "holds": shown})
+        out.document("paver.image-verify/1", verify.Whole(file=arguments.file, holds=tuple(found)))
     return 0
 
 
@@ -240,7 +238,7 @@ def _diff(arguments: argparse.Namespace) -> int:
 
     found = diff.diff(arguments.old, arguments.new)
     if arguments.json:
-        out.document({"schema": "paver.image-diff/1", **dataclasses.asdict(found)})
+        out.document("paver.image-diff/1", found)
     elif found.same:
         out.lines(
             ["nothing differs" if found.bills else "the disks hold the same; there are no bills to compare"]

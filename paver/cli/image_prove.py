@@ -45,18 +45,20 @@ def run(arguments: argparse.Namespace, tell: Callable[[str], None]) -> int:
     """Proves the image; returns 0 where all holds, 1 where something does not."""
     from paver.image.prove import report  # noqa: PLC0415 - `--help` does without it
     from paver.image.prove import run as proving  # noqa: PLC0415 - likewise
+    from paver.report import document  # noqa: PLC0415 - likewise
 
     def show(so_far: Report) -> None:
         if not arguments.json:
             out.lines(report.text(so_far.sections[-1]))
         if arguments.report is not None:
-            text = json.dumps(so_far.document(), indent=2, sort_keys=True, ensure_ascii=False)
-            arguments.report.write_text(f"{text}\n")
+            found = document.named(report.SCHEMA, so_far)
+            text = json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False)
+            arguments.report.write_text(f"{text}\n", encoding="utf-8")
 
     order = proving.Order(file=arguments.file, only=tuple(arguments.only), keep=arguments.keep)
     proved = proving.prove(order, tell, show)
     if arguments.json:
-        out.document(proved.document())
+        out.document(report.SCHEMA, proved)
     else:
         out.line(report.ending(proved))
     return 0 if proved.holds else 1

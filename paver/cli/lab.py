@@ -182,7 +182,9 @@ def _status(arguments: argparse.Namespace) -> int:
     lab = _there(arguments)
     status = lab.status()
     if arguments.json:
-        out.document({"schema": "paver.lab/1", "folder": str(lab.folder), "isolated": lab.isolated, **status})
+        from paver.lab import standing  # noqa: PLC0415 - only for programs
+
+        out.document("paver.lab/1", standing.of(lab.folder, status, isolated=lab.isolated))
         return 0
     from paver.report import words  # noqa: PLC0415 - only for people
 

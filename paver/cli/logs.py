@@ -35,6 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Writes the bundle."""
     from paver.foundation.bucc import bucc, made  # noqa: PLC0415 - `--help` does without it
+    from paver.report import document  # noqa: PLC0415
     from paver.runs import bundle, past, versions  # noqa: PLC0415
     from paver.sealed.redact import Redactor  # noqa: PLC0415
     from paver.trust.vault import Vault  # noqa: PLC0415
@@ -52,9 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         "schema": "paver.logs/1",
         "made": now.isoformat(timespec="seconds"),
         "site": {"name": site.name, "digest": site.digest(), "driver": f"{driver.name}/{driver.version}"},
-        "versions": versions.versions(),
+        "versions": document.plain(versions.versions()),
         "holder": dict(state.holder() or {}),
-        "runs": [past.of(folder).document() for folder in state.runs()],
+        "runs": [document.plain(past.of(folder)) for folder in state.runs()],
     }
     name = f"paver-{site.name}-{now:%Y%m%dT%H%M%SZ}"
     file = arguments.out or Path(f"{name}.tar.gz")

@@ -38,10 +38,22 @@ def note(text: str) -> None:
     sys.stderr.write(f"{plain(text)}\n")
 
 
-def document(value: Any) -> None:
-    """Writes JSON for programs: sorted, indented; in a locale that lacks signs of it, with these escaped."""
+def document(schema: str, value: object) -> None:
+    """Writes a document for programs.
+
+    Args:
+        schema: its format, which `paver schema --of` describes.
+        value: a dataclass that has the format's keys.
+    """
+    from paver.report import document as documents  # noqa: PLC0415 - not for people
+
+    line(json_text(documents.named(schema, value)))
+
+
+def json_text(value: Any) -> str:
+    """Returns JSON for programs: sorted, indented; in a locale that lacks signs of it, with these escaped."""
     whole = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
-    line(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=not whole))
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=not whole)
 
 
 class Documented(Exception):

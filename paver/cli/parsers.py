@@ -23,6 +23,10 @@ _IGNORED = ": ignored explicit argument "
 class Form(argparse.RawDescriptionHelpFormatter):
     """Leaves descriptions and examples as they are written, but for lines that a terminal is too narrow for."""
 
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        # A name with a hyphen is copied in one piece.
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False, break_long_words=False)
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         room = out.width()
         if room is None:

@@ -36,10 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     from paver.runs import offers  # noqa: PLC0415 - `--help` does without it
 
     site, driver = opening.site_of(arguments)
-    rows = [_row(row) for row in offers.ports(site, driver)]
+    found = offers.ports(site, driver)
+    rows = [_row(row) for row in found]
     if arguments.json:
-        found = [dict(zip(FIELDS, row, strict=True)) | {"port": int(row[4])} for row in rows]
-        out.document({"schema": "paver.ports/1", "site": site.name, "rows": found})
+        out.document("paver.ports/1", offers.Matrix(site=site.name, rows=found))
     elif arguments.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(HEADINGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -50,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     findings = list(looking.look(site, driver, vault, key, station=opening.station_of(arguments)))
     code = looking.exit_code(findings)
     if arguments.json:
-        shown = [dataclasses.asdict(one) | {"grade": one.grade.value} for one in findings]
-        out.document({"schema": "paver.preflight/1", "site": site.name, "exit": code, "findings": shown})
+        found = looking.Preflight(site=site.name, exit=code, findings=tuple(findings))
+        out.document("paver.preflight/1", found)
     else:
         out.lines(_text(findings, pins=arguments.show_pins, colour=out.colour(), width=out.width()))
     return code

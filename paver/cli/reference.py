@@ -15,9 +15,9 @@ Made from the parsers by `python -m paver.cli.reference`; a test holds the two e
 
 `paver VERB --help` shows the same. Exit codes are in [exit-codes.md](exit-codes.md).
 
-With `--json`, standard output is one JSON document, whose key `schema` names its format. Where a verb ends before it has
-one, it is the error: `paver.error/1` with `exit`, `what`, `seen`, `why`, `do` and `note` (*nothing was changed*, where
-nothing was). Standard error has the same for people. Only a second Ctrl-C, which leaves at once, leaves without one.
+With `--json`, standard output is [one JSON document](json.md), whose key `schema` names its format. Where a verb ends before
+it has one, it is the error, `paver.error/1`. Standard error has the same for people. Only a second Ctrl-C, which leaves at
+once, leaves without one.
 
 | variable | what it does |
 |---|---|
@@ -76,9 +76,8 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
 def _name(action: argparse.Action) -> str:
     value = ""
     if action.nargs != 0:
-        words = "\\|".join(map(str, action.choices)) if action.choices else ""
-        named = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
-        value = words or named
+        words = "\\|".join(map(str, action.choices)) if action.choices else action.dest.upper()
+        value = action.metavar if isinstance(action.metavar, str) else words
     if not action.option_strings:
         return f"`{value}`".replace("\\|", "`, `")
     shown = ", ".join(f"`{option}`" for option in action.option_strings)

@@ -369,14 +369,14 @@ def _list(arguments: argparse.Namespace, site: Site, driver: Driver) -> int:
     missing = _missing(site, driver, found)
     if arguments.json:
         out.document(
-            {
-                "schema": "paver.secrets/1",
-                "store": str(arguments.sealed or site.sealed_file),
-                "generation": found.generation if found is not None else None,
-                "identity": found.store if found is not None else None,
-                "missing": missing,
-                "secrets": [one.document() for one in held],
-            }
+            "paver.secrets/1",
+            holdings.Secrets(
+                store=str(arguments.sealed or site.sealed_file),
+                generation=found.generation if found is not None else None,
+                identity=found.store if found is not None else None,
+                missing=tuple(missing),
+                secrets=tuple(held),
+            ),
         )
         return 0
     if found is None:
@@ -384,7 +384,7 @@ def _list(arguments: argparse.Namespace, site: Site, driver: Driver) -> int:
         return 0
     if not held:
         out.line("the sealed store is empty")
-    rows = [(one.name, one.what, one.version[:12], one.made, one.ends) for one in held]
+    rows = [(one.name, one.what, one.version[:12], one.made_by, one.ends) for one in held]
     out.lines(
         table(("name", "what", "version", "made by", "ends"), rows, colour=out.colour(), width=out.width())
         if rows

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         there=asked.there,
     )
     if arguments.json:
-        out.document(found.document())
+        out.document("paver.status/1", found.status())
     else:
         out.lines(standing_text(found, colour=out.colour(), width=out.width()))
     if asked.error is not None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paver.cli import opening, out
 
 if TYPE_CHECKING:
-    from paver.sitefile.diagnostic import Diagnostic
     from paver.sitefile.site import Site
 
 EXAMPLES = """\
@@ -30,17 +27,18 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Checks a site file."""
-    from paver.sitefile.diagnostic import SiteErrors  # noqa: PLC0415 - `--help` does without it
+    from paver.sitefile.diagnostic import Read, SiteErrors, Validated  # noqa: PLC0415 - `--help` does without it
 
     try:
         site, _ = opening.site_of(arguments, warn=not arguments.json, whole=True)
     except SiteErrors as errors:
         if not arguments.json:
             raise
-        out.document(_document(None, errors.diagnostics))
+        out.document("paver.validate/1", Validated(ok=False, site=None, findings=errors.diagnostics))
         return 3
     if arguments.json:
-        out.document(_document(site, site.warnings))
+        read = Read(name=site.name, driver=site.driver, digest=site.digest())
+        out.document("paver.validate/1", Validated(ok=True, site=read, findings=site.warnings))
     else:
         out.line(_summary(site, opening.site_path(arguments)))
     return 0
@@ -57,12 +55,3 @@ def _summary(site: Site, path: object) -> str:
     if site.warnings:
         parts.append("1 warning" if len(site.warnings) == 1 else f"{len(site.warnings)} warnings")
     return f"ok: {path}: {' · '.join(parts)} · digest {site.digest()[:12]}"
-
-
-def _document(site: Site | None, findings: Iterable[Diagnostic]) -> dict[str, Any]:
-    return {
-        "schema": "paver.validate/1",
-        "ok": site is not None,
-        "site": None if site is None else {"name": site.name, "driver": site.driver, "digest": site.digest()},
-        "findings": [dataclasses.asdict(one) | {"severity": one.severity.value} for one in findings],
-    }

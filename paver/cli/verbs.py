@@ -15,7 +15,7 @@ class Verb(NamedTuple):
 VERBS = {
     "init": Verb("Start", "write a commented site file that validates"),
     "validate": Verb("Start", "check a site file without asking anybody"),
-    "schema": Verb("Start", "print the site file's JSON Schema for editors"),
+    "schema": Verb("Start", "JSON Schema of the site file, and of what --json prints"),
     "secrets": Verb("Start", "put secrets into the sealed store, list them, remove them"),
     "ports": Verb("Start", "address and port matrix for the firewall team"),
     "preflight": Verb("Start", "look at every host and name all that stands in the way"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -52,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         proofs = verify.verify(session, newest.plan(session, request, out.note))
     code = verify.exit_code(proofs)
     if arguments.json:
-        shown = [dataclasses.asdict(proof) for proof in proofs]
-        out.document({"schema": "paver.verify/1", "site": site.name, "exit": code, "proofs": shown})
+        out.document("paver.verify/1", verify.Verified(site=site.name, exit=code, proofs=tuple(proofs)))
     else:
         out.lines(_text(proofs, every=arguments.all, colour=out.colour()))
     return code

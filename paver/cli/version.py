@@ -26,5 +26,5 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     from paver.runs import versions  # noqa: PLC0415 - not for the mere number
 
-    out.document({"schema": "paver.version/1", **versions.versions()})
+    out.document("paver.version/1", versions.versions())
     return 0

@@ -21,7 +21,14 @@ _LONGEST = 80
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """One field that differs; `unknown` says that `after` is not known yet."""
+    """One field that differs.
+
+    Attributes:
+        field: its name.
+        before: what is there.
+        after: what is wished.
+        unknown: that `after` is not known yet.
+    """
 
     field: str
     before: Json

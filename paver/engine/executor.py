@@ -12,7 +12,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from paver.engine import gate, held, leave, proof
 from paver.engine.board import Board, standing
@@ -33,9 +33,9 @@ MOST_AT_ONCE = 64
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """What a live view is told: `what` is one of begun, doing, done, skipped, failed."""
+    """What a live view is told."""
 
-    what: str
+    what: Literal["begun", "doing", "done", "skipped", "failed"]
     action: Action
     text: str = ""
     done: int = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from paver.engine.diff import Change
 from paver.engine.resource import Verb
@@ -27,16 +27,33 @@ class Action:
     """What happens to one resource.
 
     Attributes:
-        wish: digest of the wish as the driver wrote it (placeholders in place); None for an orphan.
+        resource: its id, as `--only` and `--allow` take it.
+        kind: its kind: `vsphere.port-group`.
+        phase: its phase's label.
+        station: where that is done: `outside` or `jumpbox`.
+        endpoint: the place that it is on: `host:esx-01`.
+        verb: what happens.
+        reason: why, where the verb alone does not say it: what blocks it, an incomplete one that is finished.
+        says: what it is, in a few words.
+        wish: digest of the wish as the driver wrote it (placeholders in place); null for an orphan.
         planned: the wished values as far as they are known, `{"unknown": …}` otherwise.
-        before: digest of the managed facts that were read; None for absent.
-        asked: False where nobody could be asked, since what it lies in does not stand yet.
+        before: digest of the managed facts that were read; null for absent.
+        asked: false where nobody could be asked, since what it lies in does not stand yet.
+        changes: fields that differ.
         needs: resources whose actions must be done before this one.
         calls: what the act may call.
-        also: other endpoints that the act writes to.
         lost: what goes with it, when it is deleted or replaced.
+        also: other endpoints that the act writes to.
         implied: a delete that its parent's delete brings about.
+        setting: it goes back to a baseline, and is not deleted.
+        opaque: null, or of a tool that writes by itself: `tool`, `argv`, `effects` (what it may bring about), `program` and
+            `inputs` (SHA-256 of the tool and of all that it is told; `{"unknown": …}` until that is known, `program` null
+            where nothing pins it), `makes` (patterns of what may come and go around it).
+        lane: which of the endpoint's slots it takes: `config`, or that of bulk transfers.
+        estimate: how many seconds it is expected to take.
     """
+
+    ALSO: ClassVar = ("id",)
 
     resource: ResourceId
     kind: str
@@ -93,7 +110,7 @@ class Action:
 
     @functools.cached_property
     def id(self) -> str:
-        """SHA-256 of the canonical action; every line of the journal bears it."""
+        """SHA-256 of the canonical action without this key; journal, marks and jobs bear it."""
         return canonical.digest(self.document())
 
     @property
@@ -127,7 +144,7 @@ class Plan:
     slots: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def document(self) -> dict[str, Json]:
-        """Returns the canonical form."""
+        """Returns the canonical form, which `Written` describes."""
         return {
             "actions": [{"id": action.id, **action.document()} for action in self.actions],
             "allow": list(self.allow),
@@ -160,6 +177,48 @@ class Plan:
     def blocked(self) -> tuple[Action, ...]:
         """The actions that paver must not take."""
         return tuple(a for a in self.actions if a.verb is Verb.BLOCKED)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Planned:
+    """The site that a plan is of.
+
+    Attributes:
+        name: the site's name.
+        digest: SHA-256 of the normalised site file.
+    """
+
+    name: str
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Written:
+    """The promise, as a plan file has it.
+
+    Attributes:
+        site: the site that it is of.
+        mode: `destroy` is the plan of an empty wish.
+        paver: its version; `paver apply` wants the same.
+        driver: name and version: `vsphere/1`.
+        phases: labels, in order.
+        selection: what `--phase` and `--only` named; empty means all.
+        allow: what `--allow` named: protected resources that may be replaced or deleted.
+        offline: made without asking anybody: cannot be applied.
+        slots: writers at once by endpoint, where it is not one.
+        actions: one a resource, kept ones too.
+    """
+
+    site: Planned
+    mode: Literal["apply", "destroy"]
+    paver: str
+    driver: str
+    phases: tuple[str, ...]
+    selection: tuple[str, ...]
+    allow: tuple[str, ...]
+    offline: bool
+    slots: Mapping[str, int]
+    actions: tuple[Action, ...]
 
 
 def loads(data: bytes) -> Plan:

@@ -26,15 +26,15 @@ _MOST = 2**35
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """What differs.
+    """What two images differ in.
 
     Attributes:
-        packages: of the bills, a line each.
-        files: of the root file systems, a line each; None where a disk has none that paver reads. Those that are the
+        packages: in which the bills differ, a line each.
+        files: in which the root file systems differ, a line each; null where a disk has none that paver reads. Those that are the
             same may still lie elsewhere.
         times: files that differ by nothing but when they were changed, a line each: another lock's epoch is another time
             of thousands.
-        regions: of the disks, as (first byte, bytes).
+        regions: in which the disks differ, as (first byte, bytes).
         bills: whether both bills were there to be compared.
     """
 

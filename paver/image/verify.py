@@ -24,10 +24,28 @@ _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at, and what was seen; what does not hold is raised instead."""
+    """One thing that was looked at; what does not hold is raised instead.
+
+    Attributes:
+        what: which thing: `structure`, `digests`, `disk box-disk1.vmdk`.
+        seen: what was seen, in words.
+    """
 
     what: str
     seen: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Whole:
+    """What holds of an OVA; where something does not, the document is an error.
+
+    Attributes:
+        file: the OVA.
+        holds: what was looked at, in this order.
+    """
+
+    file: Path
+    holds: tuple[Finding, ...]
 
 
 def verify(

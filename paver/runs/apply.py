@@ -26,6 +26,41 @@ from paver.signing.canonical import Json
 from paver.transport.context import Retry
 
 JUMPBOX = "jumpbox"
+OUTCOME = "paver.outcome/1"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What went wrong.
+
+    Attributes:
+        resource: the resource's id.
+        what: what went wrong with it, in a line.
+    """
+
+    resource: str
+    what: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        acted: resources that this run changed, here or at the other station.
+        done: resources that are as planned now.
+        failed: what went wrong.
+        left: resources that were not begun.
+        head: lines and digest of the journal's end, `123:bd06…`, to be kept elsewhere; empty where there was nothing to do.
+        folder: of the run: plan, journal, report; null where there was nothing to do.
+    """
+
+    acted: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
+    failed: tuple[Failure, ...] = ()
+    left: tuple[str, ...] = ()
+    head: str = ""
+    folder: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,16 +82,16 @@ class Report:
     head: str
     error: BaseException | None = None
 
-    def document(self) -> dict[str, Json]:
-        """Returns the outcome as JSON, for the other station."""
-        return {
-            "acted": [*map(str, sorted(self.acted))],
-            "done": [*map(str, sorted(self.done))],
-            "failed": [{"resource": id_, "what": what} for id_, what in self.failed],
-            "head": self.head,
-            "left": [*map(str, sorted(self.left))],
-            "schema": "paver.outcome/1",
-        }
+    def outcome(self, folder: Path) -> RunOutcome:
+        """Returns the outcome of the run in `folder`, for programs and for the other station."""
+        return RunOutcome(
+            acted=tuple(sorted(self.acted)),
+            done=tuple(sorted(self.done)),
+            failed=tuple(Failure(resource=id_, what=what) for id_, what in self.failed),
+            head=self.head,
+            left=tuple(sorted(self.left)),
+            folder=str(folder.absolute()),
+        )
 
 
 @dataclasses.dataclass(frozen=True)

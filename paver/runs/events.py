@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from paver.engine.executor import Event
 from paver.errors import plain
@@ -13,23 +13,37 @@ from paver.signing import canonical
 from paver.signing.canonical import CanonicalError
 
 PREFIX = "paver-event "
+What: TypeAlias = Literal[
+    "begun", "doing", "done", "skipped", "failed", "handed-off", "returned", "unheard", "heard"
+]
+WHAT = frozenset(get_args(What))
 BETWEEN = frozenset({"handed-off", "returned", "unheard", "heard"})
 """Between stations."""
-WHAT = frozenset({"begun", "doing", "done", "skipped", "failed"}) | BETWEEN
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Happening:
-    """One event.
+    """One event of a run: the rest of a line that begins with `paver-event `.
 
     Attributes:
-        what: begun, doing, done, skipped, failed; between stations `handed-off` and `returned`, and while the run goes
-            on over there, `unheard` where the line broke and `heard` where it stands again.
+        what: what happened; `doing` tells how far it is, `handed-off` and `returned` stand between the stations, and
+            while the run goes on over there, `unheard` where the line broke and `heard` where it stands again.
+        resource: the id of the resource that it is about.
+        kind: its kind.
+        phase: its phase.
+        verb: what is done with it: the verb of a plan.
+        says: what the resource is, in a few words.
+        station: where that is done: `outside` or `jumpbox`.
+        text: what is done at this moment, or what went wrong, in words.
+        done: how much is done, in units.
+        total: of how much; 0 where that is not known.
+        unit: `B` for bytes, `%`, or empty for a count.
         millis: how long the action took, for done and failed.
+        estimate: how many seconds it is expected to take.
         at: when it was told first, in seconds since 1970: whoever follows later is told the same time.
     """
 
-    what: str
+    what: What
     resource: str
     kind: str = ""
     phase: str = ""
@@ -103,4 +117,7 @@ def parse(line: str) -> Happening | None:
 _LATEST = 2**33
 """A moment that no clock shows any more: in 2242."""
 
-_TYPES = {field.name: {"str": str, "int": int}[str(field.type)] for field in dataclasses.fields(Happening)}
+_TYPES = {
+    field.name: {"str": str, "int": int, "What": str}[str(field.type)]
+    for field in dataclasses.fields(Happening)
+}

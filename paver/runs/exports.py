@@ -38,6 +38,19 @@ class Exports:
     missing: Mapping[str, str]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What a shell needs for the site's tools.
+
+    Attributes:
+        variables: shell variables by name; null where one holds a secret that was not asked for.
+        missing: tools that cannot be used yet, and why, in words.
+    """
+
+    variables: Mapping[str, str | None]
+    missing: Mapping[str, str]
+
+
 def exports(
     doors: Iterable[Door],
     index: Index | None,

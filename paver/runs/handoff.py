@@ -23,7 +23,7 @@ from paver.engine.plan import Plan
 from paver.engine.values import ResourceId
 from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.runs import wayback
-from paver.runs.apply import JUMPBOX, Report, fault
+from paver.runs.apply import JUMPBOX, OUTCOME, Report, fault
 from paver.runs.events import Tell, breaks, parse
 from paver.runs.folder import FAULTS, FAULTS_THERE, JOURNAL_THERE, LOG_THERE
 from paver.runs.session import Session
@@ -367,8 +367,8 @@ def running(machine: Any, site: str) -> job.JobState | None:
 
 def write_outcome(folder: Path, report: Report, journal: Path) -> None:
     """Writes what the other station reads at the end of its following."""
-    document = report.document()
-    document["journal"] = str(journal)
+    outcome = dataclasses.asdict(report.outcome(journal.parent))
+    document: dict[str, Any] = {"schema": OUTCOME, **outcome, "journal": str(journal)}
     error = report.error
     if error is not None:
         told = error if isinstance(error, PaverError) else fault(error, "the run")

@@ -17,19 +17,19 @@ class Holding:
     """One secret.
 
     Attributes:
-        name: in the sealed store.
+        name: its name in the sealed store.
         what: `authority`, `certificate`, `ssh-key`, `password`, or `given` by the user.
         version: the present one.
         versions: how many are kept.
-        made: who made it: paver, or the command that did.
-        not_after: when a certificate ends.
+        made_by: who made it: `paver`, or the command that did.
+        not_after: when a certificate ends; null where nothing ends.
     """
 
     name: str
     what: str
     version: str
     versions: int
-    made: str
+    made_by: str
     not_after: dt.datetime | None = None
 
     @property
@@ -41,16 +41,24 @@ class Holding:
         """Returns how many whole days are left, None where it does not end."""
         return (self.not_after - now).days if self.not_after is not None else None
 
-    def document(self) -> dict[str, Any]:
-        """Returns it as JSON."""
-        return {
-            "name": self.name,
-            "what": self.what,
-            "version": self.version,
-            "versions": self.versions,
-            "made_by": self.made,
-            "not_after": self.not_after.isoformat() if self.not_after is not None else None,
-        }
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """What the sealed store holds, and what it lacks; never a value.
+
+    Attributes:
+        store: its file.
+        generation: how often it was written; null where there is no store yet.
+        identity: its public key; null where there is no store yet.
+        missing: secrets that the site file refers to, nobody makes, and the store does not have.
+        secrets: what it holds, by name.
+    """
+
+    store: str
+    generation: int | None
+    identity: str | None
+    missing: tuple[str, ...]
+    secrets: tuple[Holding, ...]
 
 
 def of(index: Index | None) -> list[Holding]:
@@ -67,7 +75,7 @@ def _holding(name: str, entry: Entry) -> Holding:
         what=made_for.partition(":")[0].removeprefix("trust.") if made_for else "given",
         version=entry.version,
         versions=len(entry.all()),
-        made=entry.current.made_by if entry.current.made_by.startswith("paver ") else "paver",
+        made_by=entry.current.made_by if entry.current.made_by.startswith("paver ") else "paver",
         not_after=_end(public),
     )
 

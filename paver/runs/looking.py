@@ -6,6 +6,7 @@ driver's own `preflight`.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -31,6 +32,21 @@ WORST = (
 SEALED = "sealed store"
 FILES = "files"
 SECRETS = "secrets"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preflight:
+    """Everything that was looked at before a run.
+
+    Attributes:
+        site: the site's name.
+        exit: the exit code: 0 nothing stands in the way, else as the worst grade has it.
+        findings: each of them.
+    """
+
+    site: str
+    exit: int
+    findings: tuple[Finding, ...]
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from paver.driver import Door, Driver, Port
 from paver.foundation import doors as foundation_doors
 from paver.foundation import ports as foundation_ports
 from paver.sitefile.site import Site
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """Who opens a connection to whom.
+
+    Attributes:
+        site: the site's name.
+        rows: a permission for the firewall each.
+    """
+
+    site: str
+    rows: tuple[Port, ...]
 
 
 def doors(site: Site, driver: Driver) -> tuple[Door, ...]:

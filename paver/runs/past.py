@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from paver.engine import plan as plans
 from paver.engine.plan import Plan
@@ -15,6 +15,7 @@ from paver.runs.events import Happening, parse
 from paver.runs.folder import EVENTS, JOURNAL, PLAN
 
 ENDS = frozenset({"closed", "interrupted"})
+State: TypeAlias = Literal["done", "failed", "interrupted", "unfinished"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,15 +26,17 @@ class Run:
         folder: its files.
         began: when, as it stands in the journal.
         ended: when; empty while it goes on, and where it was killed.
-        state: `done`, `failed`, `interrupted`, or `unfinished`.
+        state: how it ended; `unfinished` while it goes on, and where it was killed.
         failed: the resources that failed.
         left: how many actions were not begun.
     """
 
+    ALSO: ClassVar = ("name",)
+
     folder: Path
     began: str = ""
     ended: str = ""
-    state: str = "unfinished"
+    state: State = "unfinished"
     failed: tuple[str, ...] = ()
     left: int = 0
 
@@ -41,18 +44,6 @@ class Run:
     def name(self) -> str:
         """The folder's name, which sorts by the order of runs."""
         return self.folder.name
-
-    def document(self) -> dict[str, Any]:
-        """Returns it as JSON."""
-        return {
-            "name": self.name,
-            "folder": str(self.folder),
-            "began": self.began,
-            "ended": self.ended,
-            "state": self.state,
-            "failed": list(self.failed),
-            "left": self.left,
-        }
 
 
 def of(folder: Path) -> Run:
@@ -66,7 +57,7 @@ def of(folder: Path) -> Run:
         return Run(folder=folder, began=began)
     failed = tuple(map(str, last.get("failed", ())))
     left = int(last.get("left", 0))
-    state = "interrupted" if last["event"] == "interrupted" else "failed" if failed else "done"
+    state: State = "interrupted" if last["event"] == "interrupted" else "failed" if failed else "done"
     return Run(
         folder=folder, began=began, ended=str(last.get("time", "")), state=state, failed=failed, left=left
     )

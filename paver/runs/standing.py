@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
 
 from paver.driver import Door
 from paver.engine.plan import Plan
@@ -16,6 +15,101 @@ from paver.runs.holdings import Holding
 from paver.runs.past import Run
 
 SOON_DAYS = 30
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Holder:
+    """Who holds a site's lock.
+
+    Attributes:
+        doing: the command; empty where it has not written it yet.
+        host: the machine's name.
+        pid: its process there.
+        run: the name of the run that it began; null as long as it has not.
+    """
+
+    doing: str
+    host: str
+    pid: int | None
+    run: str | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class End:
+    """Something that ends.
+
+    Attributes:
+        name: its name in the sealed store.
+        what: `authority`, `certificate`, …
+        days: whole days that are left, less than 0 where it has ended.
+        not_after: the day on which it ends: `2036-11-26`.
+    """
+
+    name: str
+    what: str
+    days: int
+    not_after: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sealed:
+    """The sealed store.
+
+    Attributes:
+        store: its file.
+        entries: how many secrets it holds.
+    """
+
+    store: str
+    entries: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WayIn:
+    """A way in.
+
+    Attributes:
+        name: to what: `vCenter`.
+        at: a URL or a command.
+        user: as whom.
+        secret: the name of its password in the sealed store; empty where a key or nothing opens it.
+        last_resort: it works when all that paver made is down.
+    """
+
+    name: str
+    at: str
+    user: str
+    secret: str
+    last_resort: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Status:
+    """How a site stands: who runs, what is pending, what ends, the ways in.
+
+    Attributes:
+        site: the site's name.
+        running: who holds the site's lock on this machine; null if nobody does.
+        running_on_jumpbox: who began the run that goes on there, and when, in words; empty where there is none, or nobody asked.
+        last_run: the last run of this machine; null if there was none.
+        pending: how many changes are pending; null where the site was not asked, or could not be.
+        error: why it could not be asked, else empty.
+        phases: of each phase how many resources are to be kept, created, …: the verbs of a plan.
+        ends: what ends, the next one first.
+        secrets: where the secrets are.
+        doors: the ways in, those that need the least first.
+    """
+
+    site: str
+    running: Holder | None
+    running_on_jumpbox: str
+    last_run: Run | None
+    pending: int | None
+    error: str
+    phases: Mapping[str, Mapping[str, int]]
+    ends: tuple[End, ...]
+    secrets: Sealed
+    doors: tuple[WayIn, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,33 +150,38 @@ class Standing:
             return ()
         return tuple((phase, counts) for phase in self.plan.phases if (counts := _counts(self.plan, phase)))
 
-    def document(self) -> dict[str, Any]:
-        """Returns it as JSON."""
-        return {
-            "schema": "paver.status/1",
-            "site": self.site,
-            "running": dict(self.holder) if self.holder is not None else None,
-            "running_on_jumpbox": self.there,
-            "last_run": self.last.document() if self.last is not None else None,
-            "pending": len(self.plan.pending) if self.plan is not None else None,
-            "error": self.error,
-            "phases": {phase: dict(counts) for phase, counts in self.phases()},
-            "ends": [
-                {"name": one.name, "what": one.what, "days": days, "not_after": one.ends}
-                for one, days in self.ending
-            ],
-            "secrets": {"store": self.store, "entries": len(self.holdings)},
-            "doors": [
-                {
-                    "name": door.name,
-                    "at": door.at,
-                    "user": door.user,
-                    "secret": door.secret,
-                    "last_resort": door.last,
-                }
+    def status(self) -> Status:
+        """Returns it as it is printed for programs."""
+        return Status(
+            site=self.site,
+            running=_holder(self.holder),
+            running_on_jumpbox=self.there,
+            last_run=self.last,
+            pending=len(self.plan.pending) if self.plan is not None else None,
+            error=self.error,
+            phases=dict(self.phases()),
+            ends=tuple(
+                End(name=one.name, what=one.what, days=days, not_after=one.ends) for one, days in self.ending
+            ),
+            secrets=Sealed(store=self.store, entries=len(self.holdings)),
+            doors=tuple(
+                WayIn(name=door.name, at=door.at, user=door.user, secret=door.secret, last_resort=door.last)
                 for door in self.doors
-            ],
-        }
+            ),
+        )
+
+
+def _holder(found: Mapping[str, object] | None) -> Holder | None:
+    """Returns who holds the lock, by what stands in it: nothing does at the moment in which it is taken."""
+    if found is None:
+        return None
+    pid, run = found.get("pid"), found.get("run")
+    return Holder(
+        doing=str(found.get("doing", "")),
+        host=str(found.get("host", "")),
+        pid=pid if isinstance(pid, int) else None,
+        run=str(run) if run is not None else None,
+    )
 
 
 def _counts(plan: Plan, phase: str) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias
 
 from paver.driver import Resource, ResourceId
 from paver.engine.graph import build
@@ -15,7 +15,11 @@ from paver.engine.values import substitute
 from paver.errors import PaverError
 from paver.runs.session import Session
 
-HOLDS, FAILS, DIFFERS, UNSEEN = "holds", "fails", "differs", "unseen"
+State: TypeAlias = Literal["holds", "fails", "differs", "unseen"]
+HOLDS: Final = "holds"
+FAILS: Final = "fails"
+DIFFERS: Final = "differs"
+UNSEEN: Final = "unseen"
 MOST_AT_ONCE = 16
 
 
@@ -24,20 +28,35 @@ class Proof:
     """One thing that was proven, or not.
 
     Attributes:
-        resource: of what.
-        phase: its label.
-        endpoint: where it is.
+        resource: the id of the resource that it is of.
+        phase: its phase's label.
+        endpoint: where it is: `host:esx-01`.
         check: what was asked.
-        state: `holds`, `fails`, `differs` (from what is wished), `unseen` (it could not be asked).
-        seen: what was seen.
+        state: `differs` is from what is wished; `unseen` could not be asked.
+        seen: what was seen, in words.
     """
 
     resource: ResourceId
     phase: str
     endpoint: str
     check: str
-    state: str
+    state: State
     seen: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verified:
+    """Everything that was proven again, or not.
+
+    Attributes:
+        site: the site's name.
+        exit: the exit code: 0 all holds, 1 something fails or could not be asked, 2 something differs.
+        proofs: each of them, in the order of the phases.
+    """
+
+    site: str
+    exit: int
+    proofs: tuple[Proof, ...]
 
 
 def exit_code(proofs: list[Proof]) -> int:
@@ -78,7 +97,7 @@ def _ordered(plan: Plan) -> list[Action]:
 
 
 def _proofs(session: Session, resources: Any, action: Action) -> Iterator[Proof]:
-    def proof(check: str, state: str, seen: str = "") -> Proof:
+    def proof(check: str, state: State, seen: str = "") -> Proof:
         return Proof(
             resource=action.resource,
             phase=action.phase,

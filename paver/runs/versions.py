@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import platform
-from typing import Any
+from collections.abc import Mapping
 
 import paver
 from paver.engine import journal, plan
@@ -13,15 +14,34 @@ from paver.foundation.handover import contract
 LIBRARIES = ("boto3", "cryptography", "httpx", "isal", "paramiko", "pydantic", "pyvmomi", "rich", "tenacity")
 
 
-def versions() -> dict[str, Any]:
-    """Returns the versions; nothing in it names the user or the machine."""
-    return {
-        "paver": paver.__version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "formats": {"plan": plan.SCHEMA, "journal": journal.SCHEMA, "contract": contract.SCHEMA},
-        "libraries": {name: _version(name) for name in LIBRARIES},
-    }
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Versions:
+    """What support asks for first; nothing in it names the user or the machine.
+
+    Attributes:
+        paver: its version.
+        python: Python's version.
+        system: kernel, its release, and the processor.
+        formats: what this paver writes: `plan`, `journal`, `contract`.
+        libraries: versions of what it stands on, by package.
+    """
+
+    paver: str
+    python: str
+    system: str
+    formats: Mapping[str, str]
+    libraries: Mapping[str, str]
+
+
+def versions() -> Versions:
+    """Returns the versions of this paver, here."""
+    return Versions(
+        paver=paver.__version__,
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        formats={"plan": plan.SCHEMA, "journal": journal.SCHEMA, "contract": contract.SCHEMA},
+        libraries={name: _version(name) for name in LIBRARIES},
+    )
 
 
 def _version(name: str) -> str:

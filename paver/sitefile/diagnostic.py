@@ -72,6 +72,36 @@ class Diagnostic:
         return (self.line, self.column, self.path, self.message)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Read:
+    """The site that was read.
+
+    Attributes:
+        name: the site's name.
+        driver: the driver of its IaaS.
+        digest: SHA-256 of the normalised site file, as a plan bears it.
+    """
+
+    name: str
+    driver: str
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Validated:
+    """What is wrong in a site file, and what only looks so.
+
+    Attributes:
+        ok: whether it can be used; warnings may stand.
+        site: the site; null where the file can't be used.
+        findings: errors and warnings, by where they stand.
+    """
+
+    ok: bool
+    site: Read | None
+    findings: tuple[Diagnostic, ...]
+
+
 class SiteErrors(BadInput):
     """A site file that cannot be used: every finding, sorted by position (warnings too)."""
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import documents
+
 pytestmark = pytest.mark.lab
 
 SITE = """\
@@ -96,10 +98,10 @@ def test_a_site_of_ones_own_is_rehearsed_and_can_be_looked_at(
         command = ["lab", "shell", "--dir", str(folder / "lab"), "--", sys.executable, "-m", "paver"]
         return paver(*command, *argv, cwd=site)
 
-    hosts = json.loads(paver("lab", "status", "--json", "--dir", str(folder / "lab"), cwd=site).stdout)[
-        "hosts"
-    ]
-    assert [host["name"] for host in hosts] == ["rack-a", "rack-b"]
+    stands = paver("lab", "status", "--json", "--dir", str(folder / "lab"), cwd=site).stdout
+    lab = documents.held(json.loads(stands))
+    assert [host["name"] for host in lab["hosts"]] == ["rack-a", "rack-b"]
+    assert {machine["kind"] for machine in lab["machines"]} == {"jumpbox"}
     verified = inside("verify", *PHASES)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     looked = inside("preflight")

@@ -6,6 +6,8 @@ import dataclasses
 import json
 from typing import Any
 
+from tests.support import documents
+
 
 @dataclasses.dataclass(frozen=True)
 class Ran:
@@ -17,8 +19,8 @@ class Ran:
 
     @property
     def json(self) -> Any:
-        """Its output as JSON."""
-        return json.loads(self.out)
+        """Its output as JSON, held to the schema of what it says that it is."""
+        return documents.held(json.loads(self.out))
 
     @property
     def told(self) -> str:

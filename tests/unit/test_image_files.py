@@ -25,7 +25,7 @@ from paver.ovf.ova import Ova
 from paver.signing import ssh
 from paver.trust import ssh_keys
 from tests.image import mutate
-from tests.support import small_image
+from tests.support import documents, small_image
 from tests.support.raised import until
 from tests.support.small_image import AT, GRAIN, MODULES, image, publisher
 
@@ -369,6 +369,18 @@ def test_where_two_disks_differ_is_told_also_where_one_holds_nothing(tmp_path: P
     assert found.regions == ((AT + GRAIN, 2 * GRAIN),)
     assert found.packages == ("~ program tool: the same version, other bytes",)
     assert diff.diff(other.ova, one.ova).regions == found.regions
+
+
+def test_what_verify_and_diff_print_as_json_is_what_their_schemas_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = image(tmp_path / "a", b"\x01" * GRAIN), image(tmp_path / "b", b"\x02" * GRAIN)
+    assert entry.main(["image", "verify", str(one.ova), "--json"]) == 0
+    holds = documents.held(json.loads(capsys.readouterr().out))
+    assert {found["what"].partition(" ")[0] for found in holds["holds"]} >= {"structure", "disk"}
+    assert entry.main(["image", "diff", str(one.ova), str(other.ova), "--json"]) == 2
+    differ = documents.held(json.loads(capsys.readouterr().out))
+    assert differ["regions"] == [[AT, GRAIN]]
 
 
 def told(files: tuple[str, ...] | None, times: tuple[str, ...], *, bills: bool = True) -> list[str]:

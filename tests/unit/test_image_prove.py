@@ -179,8 +179,6 @@ def test_a_report_holds_only_where_all_of_it_does() -> None:
     broken = whole(section(good), section(bad))
     assert not broken.holds
     assert report.ending(broken) == "1 of 2 things do not hold of x.ova"
-    assert broken.document()["schema"] == "paver.image-proof/1"
-    assert broken.document()["holds"] is False
 
 
 def test_a_stand_in_is_named_in_the_report() -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import ClassVar
 
 SCHEMA = "paver.image-proof/1"
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One thing that was looked at: what should be, whether it is, and what was seen.
+    """One thing that was looked at.
 
-    Where it was not `asked`, it does not hold, and is no failure: `seen` says why.
+    Attributes:
+        group: which others it stands among.
+        what: what should be.
+        holds: whether it is.
+        seen: what was seen, or why it was not asked.
+        asked: where it was not, it does not hold, and is no failure.
     """
 
     group: str
@@ -33,7 +38,7 @@ class Section:
     """One boot of the image, or another thing that was done with it.
 
     Attributes:
-        name: of the way, as `--only` takes it.
+        name: the way's, as `--only` takes it.
         how: what was done, in words.
         stands_in: what is not the real thing in it, or empty.
         seconds: how long things took, by what it was.
@@ -65,6 +70,8 @@ class Report:
         left: names of what was not done yet: the report of a proof that goes on, or was ended.
     """
 
+    ALSO: ClassVar = ("holds", "not_asked")
+
     image: str
     sha256: str
     version: str
@@ -74,13 +81,13 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """Returns whether all of it was done and holds, as far as it was asked."""
+        """Whether all of it was done and holds, as far as it was asked."""
         return not self.left and all(section.holds for section in self.sections)
 
-    def document(self) -> dict[str, Any]:
-        """Returns it as JSON has it."""
-        missed = [f"{name}: {line.what}" for name, line in _missed(self)]
-        return {"schema": SCHEMA, "holds": self.holds, "not_asked": missed, **dataclasses.asdict(self)}
+    @property
+    def not_asked(self) -> tuple[str, ...]:
+        """What was not asked, each with the name of its section."""
+        return tuple(f"{name}: {line.what}" for name, line in _missed(self))
 
 
 def failures(section: Section) -> list[Line]:
