@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from paver.cli import out
 
@@ -11,27 +12,89 @@ EXAMPLES = """\
 examples:
   paver completion bash > ~/.local/share/bash-completion/completions/paver
   paver completion zsh > ~/.zsh/completions/_paver     a folder of $fpath
+  paver completion fish > ~/.config/fish/completions/paver.fish
   paver completion tcsh > ~/.paver.tcsh                 and `source` it
+
+Names of secrets and resources are those of the site file that PAVER_SITE names, or of site.yml in the folder at hand.
 """
 
-SHELLS = ("bash", "zsh", "tcsh")
+SHELLS = ("bash", "zsh", "fish", "tcsh")
+NAMES = ("secrets", "resources")
+
+_BASH = """
+# To readline a word with a colon is three words: put together here for what completes them, taken apart again after it.
+_paver() {
+  local -a words=()
+  local index word glued= whole= last
+  for (( index = 0; index <= COMP_CWORD; index++ )); do
+    word=${COMP_WORDS[index]}
+    [[ -z $word && ${COMP_LINE:0:COMP_POINT} == *[[:blank:]] ]] && glued=
+    last=$(( ${#words[@]} - 1 ))
+    if [[ $last -ge 0 && ( $glued || $word == :* ) ]]; then words[last]+=$word; else words+=("$word"); fi
+    [[ $word == *: ]] && glued=1 || glued=
+  done
+  COMP_WORDS=("${words[@]}") COMP_CWORD=$(( ${#words[@]} - 1 ))
+  whole=${COMP_WORDS[COMP_CWORD]}
+  _shtab_paver "$@"
+  [[ $whole == *:* && $COMP_WORDBREAKS == *:* ]] && COMPREPLY=("${COMPREPLY[@]#"${whole%"${whole##*:}"}"}")
+  return 0
+}
+complete -o bashdefault -F _paver paver
+"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     parser.add_argument("shell", choices=SHELLS, help="the shell")
+    parser.add_argument(
+        "--names", choices=NAMES, help="print such names of the site at hand: what the script itself asks for"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints a shell's completion script."""
+    """Prints a shell's completion script, or names that it asks for."""
+    if arguments.names is not None:
+        names = _secrets() if arguments.names == "secrets" else _resources()
+        # To zsh's _arguments a colon ends what is completed.
+        out.lines(name.replace(":", "\\:") if arguments.shell == "zsh" else name for name in names)
+        return 0
     import shtab  # noqa: PLC0415 - only here
 
     from paver.cli import parsers  # noqa: PLC0415
 
     parser = parsers.whole()
-    _values(parser, _known())
-    out.line(shtab.complete(parser, arguments.shell, preamble="").rstrip("\n"))
+    _complete(parser, _known(), {names: shtab.cmd(_asking(arguments.shell, names)) for names in NAMES})
+    script = shtab.complete(parser, arguments.shell, preamble="").rstrip("\n")
+    out.line(script + (_BASH.rstrip("\n") if arguments.shell == "bash" else ""))
     return 0
+
+
+def _asking(shell: str, names: str) -> str:
+    return f"paver completion {shell} --names {names} 2>/dev/null"
+
+
+def _secrets() -> Iterable[str]:
+    """Returns the names of the secrets that the site's store has, and of those that it has to be given."""
+    from paver.cli import opening  # noqa: PLC0415 - only here
+    from paver.runs import compose  # noqa: PLC0415 - likewise
+    from paver.trust.vault import Vault  # noqa: PLC0415 - likewise
+
+    bare = argparse.Namespace(site=None, sealed=None)
+    site, driver = opening.site_of(bare, warn=False)
+    path, memory = opening.sealed_of(bare, site)
+    found = Vault(path, None, "paver completion", memory).index()
+    return sorted(
+        {*compose.given(compose.compose(site, driver)), *(found.entries if found is not None else ())}
+    )
+
+
+def _resources() -> Iterable[str]:
+    """Returns the ids of the resources that the site is to have, and of their kinds."""
+    from paver.cli import opening  # noqa: PLC0415 - only here
+    from paver.runs import compose  # noqa: PLC0415 - likewise
+
+    site, driver = opening.site_of(argparse.Namespace(site=None), warn=False)
+    return sorted(one.id for one in compose.compose(site, driver).resources)
 
 
 def _known() -> Mapping[str, tuple[str, ...]]:
@@ -50,17 +113,30 @@ def _known() -> Mapping[str, tuple[str, ...]]:
     }
 
 
-def _values(parser: argparse.ArgumentParser, known: Mapping[str, tuple[str, ...]]) -> None:
-    """Lets the shell complete known values, and paths where an argument takes one."""
+_ASKED = {"only": "resources", "allow": "resources", "name": "secrets"}
+"""Arguments whose values the site at hand has, by their names."""
+
+
+def _complete(
+    parser: argparse.ArgumentParser, known: Mapping[str, tuple[str, ...]], asked: Mapping[str, Any]
+) -> None:
+    """Lets the shell complete known values, names of the site, and paths where an argument takes one."""
     import pathlib  # noqa: PLC0415
 
     import shtab  # noqa: PLC0415
 
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to go through them
+        how: Any = None
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for child in action.choices.values():
-                _values(child, known)
+                _complete(child, known, asked)
         elif action.type is pathlib.Path:
-            action.complete = shtab.FILE  # type: ignore[attr-defined]
-        elif action.choices is None and action.dest in known:
+            how = shtab.DIRECTORY if action.metavar in {"DIR", "FOLDER"} else shtab.FILE
+        elif action.choices is not None or "--name" in action.option_strings:
+            continue
+        elif action.dest in known:
             action.choices = known[action.dest]
+        elif action.dest in _ASKED:
+            how = asked[_ASKED[action.dest]]
+        if how is not None:
+            action.complete = how  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--only",
         action="append",
         default=[],
+        choices=WAYS,
         metavar="WAY",
         help=f"in this way only (repeatable): {', '.join(WAYS)}",
     )

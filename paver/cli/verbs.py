@@ -31,7 +31,7 @@ VERBS = {
     "lab": Verb("Lab", "simulators of a datacentre: raise it, enter it, rehearse a site"),
     "image": Verb("Image", "build, verify, prove and compare the jumpbox's image"),
     "drivers": Verb("About", "the installed drivers and the kinds that they make"),
-    "completion": Verb("About", "shell completion for bash, zsh or tcsh"),
+    "completion": Verb("About", "shell completion for bash, zsh, fish or tcsh"),
     "version": Verb("About", "print the version"),
 }
 

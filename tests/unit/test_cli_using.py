@@ -351,7 +351,7 @@ def test_a_folder_that_is_closed_has_another_one_advised_by_the_commands_own_mea
     assert "PAVER_STATE" not in ran.err
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_every_shell_completes_every_verb(site: Command, shell: str) -> None:
     script = site.fine("completion", shell).out
     for word in ("preflight", "rehearse", "socks"):
