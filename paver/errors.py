@@ -53,8 +53,13 @@ class PaverError(Exception):
         self.do = do
         self.seen = seen
 
-    def lines(self) -> list[str]:
-        """Returns the error as the lines a terminal shows, without colour."""
+    def lines(self, width: int | None = None) -> list[str]:  # noqa: ARG002  what has something to fit uses it
+        """Returns the error as the lines a terminal shows, without colour.
+
+        Args:
+            width: of the terminal, None where there is none. Lines with commands are left to the terminal to break: they are
+                copied whole.
+        """
         shown = [f"error: {self.what}"]
         shown += [
             f"  {label:<5} {line if index == 0 else line.strip()}"

@@ -90,7 +90,7 @@ def _end(error: BaseException, argv: list[str]) -> int:
     except OSError:
         _shut()
     stopped = isinstance(error, KeyboardInterrupt)
-    lines = [f"{known.what}: {known.do}"] if stopped else known.lines()
+    lines = [f"{known.what}: {known.do}"] if stopped else known.lines(out.width(sys.stderr))
     lines.append(f"  exit  {code}  {notes}".rstrip())
     if out.colour(sys.stderr):
         lines = [_coloured(line) for line in lines]

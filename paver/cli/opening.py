@@ -125,7 +125,8 @@ def site_of(arguments: argparse.Namespace, *, warn: bool = True, whole: bool = F
     installed = compose.drivers()
     site = load(site_path(arguments), installed)
     for warning in site.warnings if warn else ():
-        sys.stderr.write("\n".join([*warning.lines()[: None if whole else 1], ""]))
+        told = warning.lines(out.width(sys.stderr)) if whole else warning.lines()[:1]
+        sys.stderr.write("\n".join([*told, ""]))
     return site, installed[site.driver]
 
 

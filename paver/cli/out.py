@@ -69,9 +69,18 @@ def documented() -> Iterator[None]:
         raise Documented from error
 
 
-def width() -> int | None:
-    """Returns the terminal's width; None where standard output is none: nothing is wrapped for a file."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def width(stream: TextIO | None = None) -> int | None:
+    """Returns the terminal's width; None where `stream` (standard output) is none: nothing is wrapped for a file."""
+    shown = sys.stdout if stream is None else stream
+    if not shown.isatty():
+        return None
+    if os.environ.get("COLUMNS", "").isdecimal():
+        return shutil.get_terminal_size().columns
+    try:
+        # Of this stream's own: standard output may be a file where errors go to a terminal.
+        return os.get_terminal_size(shown.fileno()).columns or None
+    except OSError:
+        return shutil.get_terminal_size().columns
 
 
 def colour(stream: TextIO | None = None) -> bool:

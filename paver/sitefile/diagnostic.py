@@ -8,9 +8,16 @@ from __future__ import annotations
 import dataclasses
 import enum
 import textwrap
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator
 
 from paver.errors import BadInput
+
+_ADVICE = 100
+"""Columns at most for advice, which is read."""
+
+_LEAST = 12
+"""Columns of an excerpt at least: a terminal that has not even these breaks it by itself."""
 
 
 class Severity(enum.StrEnum):
@@ -46,30 +53,72 @@ class Diagnostic:
     caret: tuple[int, int] = (0, 1)
     severity: Severity = Severity.ERROR
 
-    def lines(self) -> list[str]:
-        """Returns the finding as a terminal shows it, without colour."""
+    def lines(self, width: int | None = None) -> list[str]:
+        """Returns the finding as a terminal shows it, without colour.
+
+        Args:
+            width: of the terminal, None where there is none.
+        """
         place = f"{self.file}:{self.line}:{self.column}: "
         path = f"{self.path}: " if self.path else ""
-        shown = [f"{self.severity}: {place}{path}{self.message}"]
+        message = f"{self.severity}: {place}{path}{self.message}"
+        shown = [message] if width is None else list(_wrapped(message, width, ""))
         if self.excerpt:
-            start, length = self.caret
-            shown.append(f"{self.line:>5} | {self.excerpt}")
-            shown.append(f"      | {' ' * start}{'^' * length}")
+            number = f"{self.line:>5} | "
+            margin = f"{' ' * (len(number) - 3)} | "
+            room = None if width is None else width - len(number)
+            excerpt, (start, length) = _cut(self.excerpt, self.caret, room)
+            shown.append(f"{number}{excerpt}")
+            shown.append(f"{margin}{' ' * start}{'^' * length}")
         for line in self.advice.splitlines():
-            # What is to be pasted stays in one piece, however long it is.
-            shown += textwrap.wrap(
-                line,
-                100,
-                initial_indent="  ",
-                subsequent_indent="  ",
-                break_on_hyphens=False,
-                break_long_words=False,
-            )
+            shown += _wrapped(line, _ADVICE if width is None else min(width, _ADVICE), "  ")
         return shown
 
     def order(self) -> tuple[int, int, str, str]:
         """Returns the key that sorts findings by where they stand."""
         return (self.line, self.column, self.path, self.message)
+
+
+def _wrapped(text: str, width: int, indent: str) -> Iterator[str]:
+    """Yields a text in lines that fit. What is to be pasted stays in one piece, however long it is."""
+    yield from textwrap.wrap(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def cells(text: str) -> int:
+    """Returns how many cells of a terminal a text takes."""
+    return sum(map(_cell, text))
+
+
+def _cell(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _cut(excerpt: str, caret: tuple[int, int], room: int | None) -> tuple[str, tuple[int, int]]:
+    """Returns what of an excerpt has room in so many cells, and the place in it of what is underlined, which is in its middle."""
+    whole, (start, length) = cells(excerpt), caret
+    if room is None or whole <= room:
+        return excerpt, caret
+    room = max(room, _LEAST)
+    before = max(room // 4, (room - length) // 2)
+    left = 0 if start + length < room else max(0, min(start - before, whole - room + 1))
+    shown, gone = list(excerpt), 0
+    while gone < left:
+        gone += _cell(shown.pop(0))
+    head, tail = "…" if left else "", ""
+    while cells(head) + sum(map(_cell, shown)) + cells(tail) > room:
+        shown.pop()
+        tail = "…"
+    begins = start - gone + cells(head)
+    return f"{head}{''.join(shown)}{tail}", (begins, max(1, min(length, room - cells(tail) - begins)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,11 +165,11 @@ class SiteErrors(BadInput):
             do="correct the file, then run the same command again",
         )
 
-    def lines(self) -> list[str]:
-        """Returns all findings as a terminal shows them, a blank line between two."""
+    def lines(self, width: int | None = None) -> list[str]:
+        """Returns all findings as a terminal of `width` shows them, a blank line between two."""
         shown: list[str] = []
         for found in self.diagnostics:
             if shown:
                 shown.append("")
-            shown += found.lines()
+            shown += found.lines(width)
         return shown

@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 from paver.sitefile import tree
-from paver.sitefile.diagnostic import Diagnostic, Severity
+from paver.sitefile.diagnostic import Diagnostic, Severity, cells
 
 # The breaks that PyYAML counts as line ends (yaml/reader.py, Reader.forward).
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -186,7 +185,7 @@ def _excerpt(
     head, tail = "…" if left else "", "…" if right < len(shown) else ""
     before = head + "".join(shown[left:first])
     under = "".join(shown[first : min(last, right)])
-    return head + "".join(shown[left:right]) + tail, (_cells(before), max(1, _cells(under)))
+    return head + "".join(shown[left:right]) + tail, (cells(before), max(1, cells(under)))
 
 
 def _safe(text: str) -> str:
@@ -198,9 +197,3 @@ def _printable(character: str) -> str:
     if character == "\t":
         return " "
     return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-
-
-def _cells(text: str) -> int:
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )

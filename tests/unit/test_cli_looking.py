@@ -264,6 +264,23 @@ def test_what_is_wrong_is_told_with_file_line_column_and_path(site: Command) -> 
     assert found.json["findings"][0]["path"] == "networks.bosh.gateway"
 
 
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_on_a_terminal_the_line_that_is_wrong_is_cut_around_what_is_underlined(
+    site: Command, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    long = "az: z1, reserved: [10.30.0.1], static: [10.30.0.10-10.31.0.30]"
+    text = re.sub(r"az: z1, reserved.*?\],\s*static: \[.*?\]", long, site.site.read_text(), flags=re.DOTALL)
+    site.site.write_text(text)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = site.run("validate").err.splitlines()
+    excerpt, under = (next(line for line in lines if re.match(sign, line)) for sign in (r" +\d+ \|", r" +\|"))
+    start = under.index("^")
+    assert excerpt[start : under.rindex("^") + 1] == "10.30.0.10-10.31.0.30"
+    assert [line for line in lines if len(line) > width] == []
+
+
 def test_validating_as_json_tells_the_digest(site: Command) -> None:
     found = site.fine("validate", "--json").json
     assert found["ok"] is True

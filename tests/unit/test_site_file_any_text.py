@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from paver.drivers.vsphere import check, settings
 from paver.sitefile import load, parse, tree
-from paver.sitefile.diagnostic import Diagnostic, SiteErrors
+from paver.sitefile.diagnostic import Diagnostic, SiteErrors, cells
 from paver.sitefile.site import Site
 from paver.sitefile.source import LINE_BREAK
 
@@ -56,6 +56,29 @@ def assert_inside(data: str | bytes) -> None:
         start, length = found.caret
         assert start >= 0
         assert length >= 1
+
+
+@given(st.text(alphabet="ab字…", min_size=1, max_size=98), st.data())
+def test_an_excerpt_fits_any_terminal_and_underlines_what_it_underlined(
+    text: str, data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, len(text) - 1))
+    last = data.draw(st.integers(first + 1, len(text)))
+    caret = (cells(text[:first]), cells(text[first:last]))
+    found = Diagnostic(file="f", line=7, column=1, path="", message="m", excerpt=text, caret=caret)
+    for width in (*range(20, 111, 10), None):
+        _, excerpt, under = found.lines(width)
+        assert width is None or max(cells(excerpt), cells(under)) <= width
+        assert excerpt.startswith("    7 | ")
+        assert under.startswith("      | ")
+        underlined = [at for at, sign in enumerate(under) if sign == "^"]
+        told = "".join(sign for at, sign in enumerate(excerpt) if cells(excerpt[:at]) in underlined)
+        whole = width is None or cells(text) + 8 <= width
+        assert (
+            told == text[first:last]
+            if whole
+            else text[first:last].startswith(told.removesuffix("…") or text[first])
+        )
 
 
 @given(st.text(max_size=200))
