@@ -86,9 +86,11 @@ def _secret(value: object) -> SecretRef:
         return value
     if isinstance(value, str) and value.startswith("secret:"):
         if not _SECRET_NAME.match(value.removeprefix("secret:")):
+            meant = value.removeprefix("secret:").strip().lower()
+            hint = f"Did you mean secret:{meant}? " if _SECRET_NAME.match(meant) else ""
             raise wrong(
                 "this is not the name of a secret",
-                "`secret:` and a name of lower-case letters, digits, `-`, `_`, `.` and `/`.",
+                f"{hint}`secret:` and a name of lower-case letters, digits, `-`, `_`, `.` and `/`.",
             )
         return SecretRef(value.removeprefix("secret:"))
     raise wrong("a value stands where a reference to a secret belongs", LITERAL_ADVICE)

@@ -42,8 +42,8 @@ def _decoded(data: bytes | str, file: str) -> str:
             [
                 source.marked(
                     tree.Mark(0, 0, 0, 1),
-                    f"the file is too large: {len(data)} bytes",
-                    f"A site file has at most {MAX_BYTES} bytes; is this the right file?",
+                    f"the file is too large: more than {MAX_BYTES} bytes",
+                    "Is this the right file?",
                 )
             ]
         )

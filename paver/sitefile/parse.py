@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from paver.sitefile import decode, tree
+from paver.sitefile import decode, lookalikes, tree
 from paver.sitefile.diagnostic import SiteErrors
 from paver.sitefile.source import Source
 
@@ -31,6 +31,8 @@ MAX_DEPTH = 32
 MAX_NODES = 50_000
 MAX_ALIASES = 200
 
+_BRACKETED = re.compile(r"(?:^|[:,{\[-])\s*\[[^\[\]]*\]\s*\Z")
+_REFERENCE = re.compile(r":\s+secret:\s+\S")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,14})\Z")
 _WORDS: dict[str, tree.Scalar] = {
     "": None,
@@ -147,6 +149,7 @@ class _Builder:
         self._source = source
         self._events = events
         self._anchors: dict[str, tuple[tree.Node, int]] = {}
+        self._anchored: dict[str, int] = {}
         self._open: set[str] = set()
         self._aliases = 0
         self._nodes = 0
@@ -177,6 +180,10 @@ class _Builder:
         self._no_tag(opened.tag, mark)
         anchor = opened.anchor
         if anchor is not None:
+            first = self._anchored.setdefault(anchor, mark.line)
+            if anchor in self._anchors or anchor in self._open:
+                advice = f"It is already there in line {first + 1}: give one of them another name."
+                self.found.append((mark, f"the anchor &{anchor} stands here twice", advice))
             self._open.add(anchor)
         before = self._nodes
         self._count(1, mark)
@@ -252,6 +259,9 @@ class _Builder:
 
     def _key(self, event: yaml.Event, mark: tree.Mark) -> str:
         if not isinstance(event, yaml.ScalarEvent):
+            if self._source.lines[mark.line].startswith("{{", mark.column - 1):
+                advice = "Nothing is filled into a site file: write the value itself."
+                self._refuse(mark, "`{{` of a template", advice)
             self._refuse(mark, "a key that isn't text", "Keys are single words.")
         self._no_tag(event.tag, mark)
         if event.anchor is not None:
@@ -295,13 +305,30 @@ def _refuse_yaml(source: Source, error: yaml.MarkedYAMLError) -> NoReturn:
             message, advice = better, what_to_do
             break
     opened = error.context_mark
-    if opened is not None and ("quoted scalar" in said or _at_end(source, where)):
+    if opened is not None and (
+        "quoted scalar" in said or "while scanning a simple key" in said or _at_end(source, where)
+    ):
         where = opened
     elif opened is not None and "that isn't closed" in message:
         advice += f" It opens in line {opened.line + 1}."
     line, column = (where.line, where.column) if where else (0, 0)
     mark = tree.Mark(line, column, line, column + 1)
-    raise SiteErrors([source.marked(mark, message, advice)]) from None
+    raise SiteErrors([source.marked(*_cause(source, mark, message, advice))]) from None
+
+
+def _cause(source: Source, mark: tree.Mark, message: str, advice: str) -> tuple[tree.Mark, str, str]:
+    """Returns where, what and what to do, by what is often the cause of what YAML stumbles over."""
+    for line in (mark.line - 1, mark.line):
+        column = lookalikes.in_the_way(source.lines[line]) if 0 <= line < len(source.lines) else None
+        if column is not None:
+            return tree.Mark(line, column, line, column + 1), "a sign that is not what it looks like", ""
+    text = source.lines[mark.line] if mark.line < len(source.lines) else ""
+    if _BRACKETED.search(text[: mark.column]) and text[mark.column : mark.column + 1] not in ",]}#":
+        quoted = 'Put text that begins with `[` in quotes: "[datastore1] iso/vcsa.iso".'
+        return mark, "text behind the `]` of a list", quoted
+    if _REFERENCE.search(text):
+        return mark, message, "A reference has no blank behind its colon: `secret:<name>`."
+    return mark, message, advice
 
 
 def _at_end(source: Source, where: yaml.error.Mark | None) -> bool:

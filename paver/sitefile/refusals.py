@@ -111,6 +111,8 @@ def _other_type(value: object, wanted: str, described: str) -> tuple[str, str]:
     advice = described
     if wanted == "text" and isinstance(value, bool | int):
         advice = f'Put it in quotes: "{shown(value)}".'
+    if wanted == "a list" and isinstance(value, str):
+        advice = f"{described} A list stands in brackets, also one of one thing: [a], [a, b].".strip()
     if wanted == "true or false" and isinstance(value, str):
         advice = "Write true or false; yes, no, on, off are text in YAML 1.2."
     if wanted == "a whole number" and isinstance(value, str) and value.strip("+-0123456789._xo") == "":
@@ -122,8 +124,9 @@ def _other_word(value: object, expected: str, described: str) -> tuple[str, str]
     """Returns the words for a value that is none of a few; `expected` is pydantic's list, 'a', 'b' or 'c'."""
     words = [word.strip(" '") for part in expected.split(", ") for word in part.split(" or ")]
     if len(words) == 1:
-        given = kind_of(value) if shown(value) == words[0] else shown(value)
-        return f"{given} is not {words[0]}", described
+        if shown(value) == words[0]:
+            return f"{kind_of(value)} is not {words[0]}", f"Write it without quotes. {described}".strip()
+        return f"{shown(value)} is not {words[0]}", described
     near = nearest(str(value), words)
     hint = f"Did you mean {near}? " if near else ""
     return f"{shown(value)} is not known here", f"{hint}Known: {', '.join(words)}."

@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 
-from paver.sitefile import tree
+from paver.sitefile import lookalikes, tree
 from paver.sitefile.diagnostic import Diagnostic, Severity, cells
 
 # The breaks that PyYAML counts as line ends (yaml/reader.py, Reader.forward).
@@ -86,6 +86,8 @@ class Source:
         start = min(mark.column, len(text)) if line == mark.line else len(text)
         end = mark.end_column if mark.end_line == line else len(text.rstrip())
         excerpt, caret = _excerpt(text, start, max(end, start + 1), self._spans(line))
+        if severity is Severity.ERROR:
+            advice = f"{advice}\n{lookalikes.within(text, start, end)}".strip()
         return Diagnostic(
             file=self.file,
             line=line + 1,

@@ -118,8 +118,14 @@ def is_label(text: str) -> bool:
 
 def _label(text: str) -> str:
     if not is_label(text):
-        raise wrong(f"{shown(text)} is not a name", LABEL_ADVICE)
+        raise wrong(f"{shown(text)} is not a name", f"{_meant(text, is_label)}{LABEL_ADVICE}")
     return text
+
+
+def _meant(text: str, good: Callable[[str], bool]) -> str:
+    """Returns a question after the name that was meant, where capitals or underscores are all that is wrong with it."""
+    meant = text.lower().replace("_", "-")
+    return f"Did you mean {meant}? " if good(meant) else ""
 
 
 Label = Annotated[
@@ -136,11 +142,15 @@ _FQDN_ADVICE = (
 def fqdn(text: str) -> str:
     """Returns a domain name without a final dot, or raises what is wrong with it."""
     text = text.removesuffix(".")
-    labels = text.split(".")
-    bad = len(text) > 253 or len(labels) < 2 or not all(_LABEL.match(label) for label in labels)
-    if bad or labels[-1].isdigit():
-        raise wrong(f"{shown(text)} is not a domain name", _FQDN_ADVICE)
+    if not _is_fqdn(text):
+        raise wrong(f"{shown(text)} is not a domain name", f"{_meant(text, _is_fqdn)}{_FQDN_ADVICE}")
     return text
+
+
+def _is_fqdn(text: str) -> bool:
+    labels = text.split(".")
+    good = len(text) <= 253 and len(labels) >= 2 and all(_LABEL.match(label) for label in labels)
+    return good and not labels[-1].isdigit()
 
 
 DomainName = Annotated[str, *written(fqdn, str, "a domain name", _FQDN_ADVICE)]
@@ -157,6 +167,7 @@ def _object_name(text: str) -> str:
 ObjectName = Annotated[str, *written(_object_name, str, "an object's name", _NAME_ADVICE)]
 """The name of an object in the IaaS's own inventory: a datastore, a switch, a port group, a folder."""
 
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _PATH_ADVICE = "A path is relative to the site file's folder, or starts with `/`."
 
 
@@ -166,6 +177,8 @@ def path_of(text: str) -> str:
         raise wrong(
             "this is a URL, not a path", "Fetch it first: nothing is downloaded while paving. " + _PATH_ADVICE
         )
+    if _DRIVE.match(text):
+        raise wrong(f"{shown(text)} is a path of Windows", _PATH_ADVICE)
     if not text or not text.isprintable():
         raise wrong(f"{shown(text) or 'empty text'} is not a path", _PATH_ADVICE)
     return text

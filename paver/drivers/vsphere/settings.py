@@ -39,20 +39,23 @@ _UPLINK_ADVICE = "Physical adapters as the host names them: vmnic0."
 _UPLINK = re.compile(r"(?:vmnic|vusb)[0-9]{1,3}\Z")
 
 
-def _number(value: object) -> str:
-    return shown(value) if isinstance(value, int) else kind_of(value)
+def _number(value: object, what: str, advice: str, most: int, least: int = 0) -> object:
+    """Returns a whole number that is from `least` to `most`, or raises that it is not `what`."""
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    given = shown(value) if isinstance(value, int) else kind_of(value)
+    plain = str(value).lstrip("0")
+    if isinstance(value, str) and plain.isdecimal() and least <= int(plain[:9]) <= most:
+        advice = f"Write {plain}, without quotes and leading zeros. {advice}"
+    raise wrong(f"{given} is not {what}", advice)
 
 
 def _vlan(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 4095:
-        raise wrong(f"{_number(value)} is not a VLAN id", VLAN_ADVICE)
-    return value
+    return _number(value, "a VLAN id", VLAN_ADVICE, 4095)
 
 
 def _mtu(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1280 <= value <= 9000:
-        raise wrong(f"{_number(value)} is not an MTU", MTU_ADVICE)
-    return value
+    return _number(value, "an MTU", MTU_ADVICE, 9000, least=1280)
 
 
 def _uplink(value: object) -> object:
