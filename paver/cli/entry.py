@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from paver.cli import terminal
 from paver.cli.verbs import VERBS, overview
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _main(argv: list[str]) -> int:
     if argv[:1] == ["help"] and len(argv) > 1:
         argv = [*argv[1:], "--help"]
     if not argv or argv[0] in {"-h", "--help", "help"}:
-        sys.stdout.write(overview())
+        sys.stdout.write(_fitting(overview()))
         return 0 if argv else 3
     name, rest = argv[0], argv[1:]
     name = "version" if name in {"--version", "-V"} else name
@@ -57,6 +58,16 @@ def _main(argv: list[str]) -> int:
     except BaseException as error:  # noqa: BLE001 - this is the one place that ends the process
         return _end(error, argv)
     return code
+
+
+def _fitting(text: str) -> str:
+    """Returns a text that is 80 columns wide, for the terminal at hand."""
+    room = terminal.width(sys.stdout)
+    if room is None or room >= terminal.USUAL:
+        return text
+    from paver.cli import parsers  # noqa: PLC0415 - a wider one does without it
+
+    return parsers.filled(text, room)
 
 
 def _demand(name: str) -> None:

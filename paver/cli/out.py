@@ -6,12 +6,12 @@ import codecs
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from paver.cli import terminal
 from paver.errors import plain
 
 _COLOURS = re.compile(r"(\x1b\[(?:[0-2]|(?:1;)?3[1-6])m)")
@@ -70,17 +70,8 @@ def documented() -> Iterator[None]:
 
 
 def width(stream: TextIO | None = None) -> int | None:
-    """Returns the terminal's width; None where `stream` (standard output) is none: nothing is wrapped for a file."""
-    shown = sys.stdout if stream is None else stream
-    if not shown.isatty():
-        return None
-    if os.environ.get("COLUMNS", "").isdecimal():
-        return shutil.get_terminal_size().columns
-    try:
-        # Of this stream's own: standard output may be a file where errors go to a terminal.
-        return os.get_terminal_size(shown.fileno()).columns or None
-    except OSError:
-        return shutil.get_terminal_size().columns
+    """Returns the width of the terminal that `stream` (standard output) goes to, None where it goes to none."""
+    return terminal.width(sys.stdout if stream is None else stream)
 
 
 def colour(stream: TextIO | None = None) -> bool:

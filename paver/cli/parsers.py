@@ -29,17 +29,20 @@ class Form(argparse.RawDescriptionHelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         room = out.width()
-        if room is None:
-            return super()._fill_text(text, width, indent)
-        lines: list[str] = []
-        for line in text.splitlines():
-            # What is said of an example goes on below its words.
-            start = re.match(r"  \S.*?\s{2,}(?=\S)|\s*", line)
-            hang = start.end() if start and start.end() <= room // 2 else 6
-            lines += textwrap.wrap(
-                line, room, subsequent_indent=" " * hang, break_on_hyphens=False, break_long_words=False
-            ) or [""]
-        return "\n".join(lines) + "\n"
+        return super()._fill_text(text, width, indent) if room is None else filled(text, room)
+
+
+def filled(text: str, room: int) -> str:
+    """Returns a text as it is written, but for lines that a terminal of `room` columns is too narrow for."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        # What is said of an example goes on below its words.
+        start = re.match(r"  \S.*?\s{2,}(?=\S)|\s*", line)
+        hang = start.end() if start and start.end() <= room // 2 else 6
+        lines += textwrap.wrap(
+            line, room, subsequent_indent=" " * hang, break_on_hyphens=False, break_long_words=False
+        ) or [""]
+    return "\n".join(lines) + "\n"
 
 
 class Parser(argparse.ArgumentParser):

@@ -99,6 +99,19 @@ def test_the_overview_fits_a_terminal_and_begins_with_what_makes_a_store(site: C
     assert recipe.index(["secrets", "init"]) < recipe.index(["secrets", "set"])
 
 
+def test_the_overview_fits_a_narrow_terminal_and_says_the_same(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_written = site.fine("--help").out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert site.fine("--help").out == as_written
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = site.fine("--help").out
+    assert [line for line in shown.splitlines() if len(line) > 40] == []
+    assert shown.split() == as_written.split()
+
+
 def test_help_of_a_verb_is_had_both_ways(site: Command) -> None:
     assert site.fine("help", "plan").out == site.fine("plan", "--help").out
     assert site.fine("help").out == site.fine("--help").out
