@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from paver.cli import documents, opening, out
 
@@ -30,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints the contract as it stands on the jumpbox."""
     if arguments.schema:
-        sys.stdout.write(documents.contract_schema())
+        out.line(documents.contract_schema().rstrip("\n"))
         return 0
     import json  # noqa: PLC0415
 

@@ -52,12 +52,20 @@ def _main(argv: list[str]) -> int:
         except SystemExit:  # after --help
             return 0
         code: int = module.run(arguments)
-        sys.stdout.flush()
+        _flush()
     except BrokenPipeError:
         raise
     except BaseException as error:  # noqa: BLE001 - this is the one place that ends the process
         return _end(error, argv)
     return code
+
+
+def _flush() -> None:
+    """Sees to it that all is written; what can't be says that it is standard output: nothing else of it does."""
+    from paver.errors import naming  # noqa: PLC0415 - `paver --help` does without it
+
+    with naming("standard output"):
+        sys.stdout.flush()
 
 
 def _fitting(text: str) -> str:

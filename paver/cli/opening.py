@@ -163,14 +163,25 @@ def hidden(prompt: str) -> str:
     """Asks for a value that is not shown.
 
     Raises:
-        Refused: if the input ended without one.
+        Refused: if there is no terminal, or the input ended without one.
     """
     import getpass  # noqa: PLC0415
+    import warnings  # noqa: PLC0415
+
+    from paver.errors import Refused  # noqa: PLC0415
 
     try:
-        return getpass.getpass(prompt)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass(prompt)
     except EOFError:
         raise _unanswered() from None
+    except getpass.GetPassWarning:
+        raise Refused(
+            f"nobody is there to be asked for the {prompt.removesuffix(': ')}",
+            why="there is no terminal on which it would not be shown",
+            do="--key passphrase-file:<path> takes a passphrase out of a file",
+        ) from None
 
 
 def answer(prompt: str) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from paver.cli import terminal
-from paver.errors import plain
+from paver.errors import naming, plain
 
 _COLOURS = re.compile(r"(\x1b\[(?:[0-2]|(?:1;)?3[1-6])m)")
 """The ones that paver writes; hiding a text is a colour too."""
@@ -21,7 +21,8 @@ _COLOURS = re.compile(r"(\x1b\[(?:[0-2]|(?:1;)?3[1-6])m)")
 def line(text: str = "") -> None:
     """Writes one line; to a terminal colours only, and no other command that a name from elsewhere may hold."""
     if not sys.stdout.isatty():
-        sys.stdout.write(f"{text}\n")
+        with naming("standard output"):
+            sys.stdout.write(f"{text}\n")
         return
     parts = _COLOURS.split(text)
     sys.stdout.write("".join(part if n % 2 else plain(part) for n, part in enumerate(parts)) + "\n")

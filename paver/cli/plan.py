@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         _write(arguments.out, plan.dumps())
     if arguments.json:
-        sys.stdout.write(plan.dumps().decode())
+        out.line(plan.dumps().decode().rstrip("\n"))
         return 2 if plan.pending else 0
     from paver.report import plan_text, words  # noqa: PLC0415 - only for people
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from paver.cli import opening, out, parsers
-from paver.errors import BadInput, Refused, nearest
+from paver.errors import BadInput, Refused, nearest, unwritten
 
 if TYPE_CHECKING:
     from paver.driver import Driver
@@ -181,11 +181,7 @@ def _new_key(reference: str, site: Site) -> KeySource:
         try:
             source.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise BadInput(
-                f"the key file {source.path} can't be written",
-                why=error.strerror or "",
-                do="name another place with --key, and in the site file under secrets.key",
-            ) from error
+            raise unwritten(error, f"the key file {source.path} can't be written", keys.ELSEWHERE) from error
         return keys.new_key_file(source.path)
     return source
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from paver.errors import BadInput
+from paver.errors import BadInput, unwritten
 from paver.sealed.errors import WrongKeyError
 from paver.signing.canonical import Json
 
@@ -28,6 +28,8 @@ KEY_BYTES = 32
 _MOST = 4096
 """Bytes that a key or a passphrase may take."""
 PASSPHRASE_MINIMUM = 12
+ELSEWHERE = "name another place with --key, and in the site file under secrets.key"
+"""What to do where a key file cannot be written."""
 
 # 128 MiB and about 0.4 s a guess: OWASP's recommendation for scrypt.
 _SCRYPT_N = 2**17
@@ -151,7 +153,8 @@ def new_key_file(path: Path) -> KeyFile:
     """Writes a new random key to `path` (mode 0600) and returns its source.
 
     Raises:
-        BadInput: the file exists, or can't be written.
+        BadInput: the file exists, or can't be written there.
+        PaverError: this machine's disk refuses.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -159,12 +162,14 @@ def new_key_file(path: Path) -> KeyFile:
             file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
             file.flush()
             os.fsync(descriptor)
-    except OSError as error:
+    except FileExistsError as error:
         raise BadInput(
-            f"the key file {path} can't be written",
-            why=error.strerror or "",
-            do="an existing key is never overwritten: what it seals would be lost",
+            f"the key file {path} is there already",
+            why="an existing key is never overwritten: what it seals would be lost",
+            do="use it, or name another file",
         ) from error
+    except OSError as error:
+        raise unwritten(error, f"the key file {path} can't be written", ELSEWHERE) from error
     return KeyFile(path)
 
 

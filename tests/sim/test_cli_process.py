@@ -175,7 +175,8 @@ def _paver(
 
 @pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize(
-    "argv", ["--version", "--help", "drivers", "version --json", "plan --json -s none.yml"]
+    "argv",
+    ["--version", "--help", "drivers", "version --json", "schema", "plan --json -s none.yml"],
 )
 def test_where_output_has_no_room_one_line_says_so(
     tmp_path: Path, argv: str, unbuffered: dict[str, str]
@@ -189,6 +190,28 @@ def test_where_output_has_no_room_one_line_says_so(
     else:
         assert (ran.returncode, told[-1]) == (1, "  exit  1")
         assert "No space left on device" in told[0]
+        assert "standard output" in ran.stderr
+
+
+def test_whoever_cannot_be_asked_for_a_passphrase_is_told_how_it_is_given(tmp_path: Path) -> None:
+    made = _paver("paver init site.yml", tmp_path)
+    assert made.returncode == 0, made
+    ran = subprocess.run(
+        [sys.executable, "-m", "paver", "secrets", "init", "--key", "passphrase"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        start_new_session=True,  # without a terminal of its own
+    )
+    assert ran.returncode == 4
+    assert ran.stderr.splitlines()[0] == (
+        "error: nobody is there to be asked for the passphrase of the sealed store"
+    )
+    assert "passphrase-file:<path>" in ran.stderr
+    assert not list(tmp_path.glob("*.sealed"))
 
 
 @pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])

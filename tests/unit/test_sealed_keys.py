@@ -31,9 +31,17 @@ def test_a_new_key_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
 def test_a_key_file_is_never_overwritten(tmp_path: Path) -> None:
     source = keys.new_key_file(tmp_path / "site.key")
     before = source.derive(FILE)
-    with pytest.raises(BadInput, match="can't be written"):
+    with pytest.raises(BadInput, match="is there already") as refused:
         keys.new_key_file(tmp_path / "site.key")
+    assert "never overwritten" in refused.value.why
     assert source.derive(FILE) == before
+
+
+def test_a_key_file_that_cannot_be_written_there_has_another_place_advised(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="can't be written") as refused:
+        keys.new_key_file(tmp_path / "file" / "site.key")
+    assert refused.value.do.startswith("name another place with --key")
 
 
 @pytest.mark.parametrize(
