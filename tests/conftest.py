@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+import paver
+
 # How fast examples come says how busy the machine is.
 settings.register_profile("paver", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("paver")
@@ -47,6 +49,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByLab:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # In a second tree with the environment of the first, the first one's code would be tested, and nobody would know.
+    assert paver.__path__ == [str(config.rootpath / "paver")], f"this would test {paver.__path__}"
     for file in OWN_LABS:
         assert (config.rootpath / file).is_file(), f"{file} is gone: its lab would have no worker of its own"
 

@@ -70,7 +70,7 @@ def breaks(tell: Tell, station: str) -> Callable[[str], None]:
     """Returns what is told why the line to `station` broke, and an empty text once it stands again."""
 
     def told(why: str) -> None:
-        what = "unheard" if why else "heard"
+        what: What = "unheard" if why else "heard"
         tell(Happening(what=what, resource=station, station=station, text=plain(why)))
 
     return told

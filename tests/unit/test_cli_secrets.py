@@ -258,6 +258,7 @@ def test_after_a_rekey_to_a_passphrase_out_of_a_file_the_site_file_as_advised_op
     site: Command,
 ) -> None:
     words = "a long enough passphrase"
+    (site.folder / "words").touch(0o600)
     (site.folder / "words").write_text(f"{words}\n")
     site.fine("secrets", "generate", "cpi")
     ran = site.fine("secrets", "rekey", "--new-key", f"passphrase-file:{site.folder}/words")

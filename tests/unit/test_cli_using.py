@@ -27,7 +27,7 @@ from paver.foundation import paving, places, yaml_text
 from paver.foundation.handover import document
 from paver.runs import compose
 from paver.runs.offers import doors
-from paver.sealed import keys, store
+from paver.sealed import files, keys, store
 from paver.sitefile.init import init_text
 from paver.sitefile.load import loads
 from paver.sitefile.site import Site
@@ -312,7 +312,7 @@ def test_init_for_a_driver_without_an_example_writes_each_of_its_keys_with_its_t
     ("argv", "what", "where", "writes"),
     [
         (("init", "new.yml", "--driver", "memory"), "new.yml", Path, "open"),
-        (("plan", "--offline", "--out", "new.plan"), "the plan", Path, "write_bytes"),
+        (("plan", "--offline", "--out", "new.plan"), "the plan", files, "put"),
         (("logs", "--out", "new.tgz"), "the bundle", tarfile, "open"),
     ],
 )
@@ -335,7 +335,7 @@ def test_a_full_disk_ends_what_writes_a_file_with_1_and_says_to_make_room(
     ("argv", "where", "writes", "do"),
     [
         (("init", "new.yml", "--driver", "memory"), Path, "open", "name a file in another folder"),
-        (("plan", "--offline", "--out", "new.plan"), Path, "write_bytes", "name another file with --out"),
+        (("plan", "--offline", "--out", "new.plan"), files, "put", "name another file with --out"),
     ],
 )
 def test_a_folder_that_is_closed_has_another_one_advised_by_the_commands_own_means(

@@ -22,7 +22,7 @@ from paver.report.lines import Lines
 from paver.report.plan_text import plan_text
 from paver.report.table import table
 from paver.runs.apply import Report
-from paver.runs.events import Happening
+from paver.runs.events import Happening, What
 from paver.runs.evidence import Evidence
 from paver.runs.progress import Progress, of
 
@@ -376,13 +376,14 @@ def test_off_a_terminal_every_event_is_one_line() -> None:
         ("failed", 1, {"text": "no"}),
     ):
         lines(happening(what, number, **more))
-    for what, text in (
+    between: tuple[tuple[What, str], ...] = (
         ("handed-off", ""),
         ("unheard", "jumpbox: nothing was heard for 30 s"),
         ("heard", ""),
         ("returned", ""),
-    ):
-        lines(Happening(what=what, resource="jumpbox", station="jumpbox", text=text))
+    )
+    for word, text in between:
+        lines(Happening(what=word, resource="jumpbox", station="jumpbox", text=text))
     assert [line[9:] for line in told] == [
         "… create vsphere.port-group:esx-01/bosh  vlan 30 on vSwitch0",
         "  vsphere.port-group:esx-01/bosh: adding",
