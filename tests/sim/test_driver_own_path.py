@@ -116,6 +116,26 @@ def test_a_run_that_is_killed_between_the_two_steps_goes_on_and_destroy_leads_th
     assert switch(there) == FIRST
 
 
+def test_other_uplinks_leave_a_switch_its_beacon_and_its_link_discovery(run: Run, there: Hosts) -> None:
+    with run.someone_else("esx-01") as session:
+        spec = switches.current_spec(session, "vSwitch0")
+        spec.bridge.beacon.interval = 3
+        spec.bridge.linkDiscoveryProtocolConfig.operation = "both"
+        system = reading.manager(session, "networkSystem")
+        session.call(system, "UpdateVirtualSwitch", vswitchName="vSwitch0", spec=spec)
+
+    def bridge() -> Any:
+        return there.inventory("esx-01")["switches"]["vSwitch0"]["bridge"]
+
+    kept = bridge()
+    assert kept == {"beacon": 3, "discovery": "both cdp"}
+    wish(run, there, "[vmnic1]")
+    run.fine()
+    assert (switch(there), bridge()) == (SECOND, kept)
+    run.fine("destroy")
+    assert (switch(there), bridge()) == (FIRST, kept)
+
+
 def test_the_plan_says_that_the_switch_comes_last_and_why(run: Run, there: Hosts) -> None:
     wish(run, there, "[vmnic0, vmnic1]")
     [action] = run.plan().pending

@@ -389,6 +389,23 @@ def site(host: Host, tmp_path: Path) -> Site:
     return Site(host, tmp_path)
 
 
+def test_dns_by_dhcp_is_put_back_with_the_cards_that_gave_it(site: Site, host: Host) -> None:
+    host.dns = new(
+        "HostDnsConfig",
+        dhcp=True,
+        hostName="localhost",
+        domainName="",
+        virtualNicDevice="vmk0",
+        ipv6VirtualNicDevice="vmk1",
+        searchDomain=["corp.example"],
+    )
+    start = host.state()
+    fine(site.apply(WISHES["dns"]))
+    assert not host.dns.dhcp
+    fine(site.apply(WISHES["dns"], mode="destroy"))
+    assert host.state() == start
+
+
 @pytest.mark.parametrize("what", WISHES)
 def test_a_kind_is_made_kept_repaired_and_taken_away_without_a_trace(
     what: str, site: Site, host: Host

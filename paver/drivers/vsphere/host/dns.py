@@ -35,7 +35,7 @@ class Dns(HostSetting[DnsFacts]):
 
     kind = "vsphere.dns"
     calls = declared("UpdateDnsConfig")
-    extra = frozenset({"nic"})
+    extra = frozenset({"nic", "nic6"})
 
     servers: tuple[str, ...]
     hostname: str
@@ -49,7 +49,7 @@ class Dns(HostSetting[DnsFacts]):
 
     @classmethod
     def look(cls, session: Any, address: Mapping[str, str]) -> Values:
-        """Returns the configuration as it is; `nic` is the card whose DHCP gave it."""
+        """Returns the configuration as it is; `nic` is the card whose DHCP gave it, `nic6` that of IPv6, if another."""
         del address
         config = reading.of(session, reading.DNS)
         return {
@@ -58,6 +58,7 @@ class Dns(HostSetting[DnsFacts]):
             "domain": config.domainName or "",
             "dhcp": bool(config.dhcp),
             "nic": config.virtualNicDevice or "",
+            "nic6": config.ipv6VirtualNicDevice or "",
         }
 
     @classmethod
@@ -76,8 +77,9 @@ class Dns(HostSetting[DnsFacts]):
             address=list(wanted["servers"]),
             searchDomain=list(reading.of(session, reading.DNS).searchDomain or ()),
         )
-        if wanted["dhcp"] and wanted["nic"]:
-            config.virtualNicDevice = wanted["nic"]
+        if wanted["dhcp"]:
+            config.virtualNicDevice = wanted["nic"] or None
+            config.ipv6VirtualNicDevice = wanted["nic6"] or None
         session.call(reading.manager(session, "networkSystem"), "UpdateDnsConfig", config=config)
 
     def says(self) -> str:

@@ -183,7 +183,7 @@ def change(session: Any, name: str, values: Values) -> None:
     coming = [one for one in wished if one not in now["uplinks"]]
     moves = any(carrier.usable(session, going) for carrier in own)
     if moves and coming:
-        both = switches.spec({"uplinks": (*now["uplinks"], *coming)}, copy.deepcopy(former), standby=coming)
+        both = switches.spec({"uplinks": (*now["uplinks"], *coming)}, former, standby=coming)
         _confirmed(session, name, both, former)
     if moves and not _heard(session, own, wished):
         if coming:
@@ -195,7 +195,7 @@ def change(session: Any, name: str, values: Values) -> None:
             do=f"check cable and VLAN on the physical switch, keep {', '.join(going)} in the site file beside it, "
             f"or change it {CONSOLE}",
         )
-    _confirmed(session, name, switches.spec(values, copy.deepcopy(former)), former)
+    _confirmed(session, name, switches.spec(values, former), former)
 
 
 def _on(session: Any, name: str) -> list[Carrier]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from typing import Any
 
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.host.setting import Values
-from paver.transport.vsphere import new
+from paver.transport.vsphere import new, type_of
 
 MTU = 1500
 PORTS = 128
@@ -37,16 +38,17 @@ def spec(values: Values, now: Any = None, standby: Collection[str] = ()) -> Any:
 
     Args:
         values: uplinks, MTU, or one of them.
-        now: the specification of the existing one, whose other settings stay.
+        now: the specification of the existing one, whose other settings stay: an update writes the whole of it, and a bridge
+            without its beacon or its link discovery switches them off (vim25 HostVirtualSwitchBondBridge).
         standby: those of the uplinks that carry nothing while another one has a link.
     """
-    made = now if now is not None else new("HostVirtualSwitchSpec", numPorts=PORTS)
+    made = copy.deepcopy(now) if now is not None else new("HostVirtualSwitchSpec", numPorts=PORTS)
     if "mtu" in values:
         made.mtu = values["mtu"]
     if "uplinks" in values:
         uplinks = list(values["uplinks"])
         active = [one for one in uplinks if one not in standby]
-        made.bridge = new("HostVirtualSwitchBondBridge", nicDevice=uplinks) if uplinks else None
+        made.bridge = _bridge(made.bridge, uplinks) if uplinks else None
         teaming = getattr(made.policy, "nicTeaming", None)
         if teaming is not None:
             teaming.nicOrder = new("HostNicOrderPolicy", activeNic=active, standbyNic=list(standby))
@@ -55,6 +57,13 @@ def spec(values: Values, now: Any = None, standby: Collection[str] = ()) -> Any:
             made.policy = made.policy or new("HostNetworkPolicy")
             made.policy.nicTeaming = new("HostNicTeamingPolicy", nicOrder=order)
     return made
+
+
+def _bridge(now: Any, uplinks: list[str]) -> Any:
+    if not isinstance(now, type_of("HostVirtualSwitchBondBridge")):
+        return new("HostVirtualSwitchBondBridge", nicDevice=uplinks)
+    now.nicDevice = uplinks
+    return now
 
 
 def current_spec(session: Any, name: str) -> Any:

@@ -20,7 +20,9 @@ func (h *Host) inventory() map[string]any {
 	info := h.network.Load()
 	switches := map[string]any{}
 	for _, s := range info.Vswitch {
-		switches[s.Name] = map[string]any{"uplinks": notNil(uplinksOf(s.Spec)), "mtu": s.Mtu, "policy": policyOf(s.Spec.Policy)}
+		switches[s.Name] = map[string]any{
+			"uplinks": notNil(uplinksOf(s.Spec)), "mtu": s.Mtu, "policy": policyOf(s.Spec.Policy), "bridge": bridgeOf(s.Spec.Bridge),
+		}
 	}
 	groups := map[string]any{}
 	for _, g := range info.Portgroup {
@@ -85,6 +87,22 @@ func policyOf(p *types.HostNetworkPolicy) map[string]any {
 	}
 	if t := p.NicTeaming; t != nil && t.NicOrder != nil {
 		out["active"], out["standby"] = notNil(t.NicOrder.ActiveNic), notNil(t.NicOrder.StandbyNic)
+	}
+	return out
+}
+
+// bridgeOf is what a switch's bridge does beside carrying its cards.
+func bridgeOf(b types.BaseHostVirtualSwitchBridge) map[string]any {
+	out := map[string]any{}
+	bond, ok := b.(*types.HostVirtualSwitchBondBridge)
+	if !ok {
+		return out
+	}
+	if bond.Beacon != nil {
+		out["beacon"] = bond.Beacon.Interval
+	}
+	if d := bond.LinkDiscoveryProtocolConfig; d != nil {
+		out["discovery"] = d.Operation + " " + d.Protocol
 	}
 	return out
 }

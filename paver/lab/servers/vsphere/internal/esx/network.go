@@ -39,7 +39,11 @@ func (h *Host) furnishNetwork(ctx *simulator.Context) {
 	}
 	spec := types.HostVirtualSwitchSpec{NumPorts: 128, Policy: defaultPolicy()}
 	if len(h.config.Uplinks) > 0 {
-		spec.Bridge = &types.HostVirtualSwitchBondBridge{NicDevice: []string{h.config.Uplinks[0].Device}}
+		spec.Bridge = &types.HostVirtualSwitchBondBridge{
+			NicDevice:                   []string{h.config.Uplinks[0].Device},
+			Beacon:                      &types.HostVirtualSwitchBeaconConfig{Interval: 1},
+			LinkDiscoveryProtocolConfig: &types.LinkDiscoveryProtocolConfig{Protocol: "cdp", Operation: "listen"},
+		}
 	}
 	info.Vswitch = []types.HostVirtualSwitch{virtualSwitch(firstSwitch, spec)}
 	for _, name := range []string{managementGroup, vmGroup} {
