@@ -99,9 +99,9 @@ class Appliance(Resource[ApplianceFacts]):
         return 22 * 60
 
     def opaque(self, verb: Verb) -> Opaque | None:
+        """Returns what the installer does by itself; a host deletes the VM without it."""
         if verb is Verb.DELETE:
             return None
-        """Returns what the installer does by itself."""
         return Opaque(
             "vcsa-deploy",
             ("install", "--accept-eula", "{scratch}/vcsa.json"),
