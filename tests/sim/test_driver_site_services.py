@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from paver.drivers.vsphere.site_services import ask
+from paver.driver import Endpoint, Mark, ResourceId
+from paver.drivers.vsphere.site_services import ask, dns
 from paver.lab import control, plan, raising, site, system
 from tests.support.raised import Raised
 
@@ -19,6 +23,21 @@ pytestmark = pytest.mark.lab
 
 PHASES = ("trust", "hosts", "jumpbox", "site-services")
 CONFIGURATION = Path("etc/dnsmasq.d/paver.conf")
+UNIT = Path(__file__).parents[2] / "ova/base/etc/systemd/system/dnsmasq.service"
+LATE = """
+ip link set lo up
+echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start
+unshare -U --map-user=1002 --map-group=1002 --keep-caps "$@" --pid-file= 2>log &
+until grep -q 'started, version' log || ! kill -0 $!; do sleep 0.05; done
+ip addr add 10.20.0.10/32 dev lo
+while kill -0 $!; do
+    "$PYTHON" -I "$ASK" names 10.20.0.10 vcsa.north.example >said
+    grep -q 10.20.0.20 said && exit 0
+done
+cat log
+exit 1
+"""
+"""Starts a name server, gives its machine the address, and asks there: as a boot may go."""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +86,33 @@ def root(raised: Raised) -> Path:
 
 def inventory(raised: Raised, host: str) -> Any:
     return control.call(raised.lab.folder / "run/esx.control.sock", "GET", f"/inventory?server={host}")
+
+
+def test_names_are_served_from_an_address_that_the_machine_gets_after_the_daemon_has_started(
+    tmp_path: Path, tools: dict[str, Path]
+) -> None:
+    wish = dns.SiteDns(
+        id=ResourceId("site.dns:zone"),
+        phase="site-services",
+        at=Endpoint("machine"),
+        zone="north.example",
+        listens="10.20.0.10",
+        records=(("vcsa.north.example", "10.20.0.20"),),
+    )
+    (tmp_path / "paver.conf").write_text(wish.text(Mark("north", wish.id, "a1", complete=True)))
+    started = re.search(r"^ExecStart=(.+)$", UNIT.read_text(), re.MULTILINE)
+    assert started is not None
+    argv = [word.replace("/etc/dnsmasq.d", str(tmp_path)) for word in shlex.split(started[1])]
+    ran = subprocess.run(
+        [tools["unshare"], "-rn", "sh", "-c", LATE, "sh", tools["dnsmasq"], *argv[1:]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHON": sys.executable, "ASK": ask.__file__},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_every_machine_is_known_forward_and_backward_before_it_exists(there: Raised) -> None:

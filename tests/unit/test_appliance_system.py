@@ -161,6 +161,13 @@ def test_a_setting_a_rule_or_a_host_key_that_is_another_is_told() -> None:
     assert not judge(key, "/etc/ssh/ssh_host_ed25519_key\n" * 2 + "/etc/ssh/ssh_host_rsa_key\n").holds
 
 
+def test_the_name_server_is_tried_again_for_as_long_as_it_does_not_start() -> None:
+    text = (BASE / "systemd/system/dnsmasq.service").read_text()
+    unit, service, _ = text.split("\n[", 3)[1:]
+    assert "StartLimitIntervalSec=0" in unit.splitlines()
+    assert {"Restart=on-failure", "RestartSec=2"} <= set(service.splitlines())
+
+
 @pytest.mark.parametrize("unit", ["dnsmasq.service", "chrony.service.d/paver.conf"])
 def test_a_reload_of_the_firewall_leaves_open_what_a_daemon_opened_and_a_restart_opens_it_anew(
     unit: str,

@@ -13,7 +13,8 @@ from paver.drivers.vsphere.site_services.probe import Record
 
 FILE = "/etc/dnsmasq.d/paver.conf"
 SERVICE = "dnsmasq"
-_FIXED = ("no-resolv", "no-hosts", "bind-interfaces")
+_FIXED = ("no-resolv", "no-hosts", "bind-dynamic")
+"""It listens at its address alone, and takes it up when it comes: at a boot the daemon may be there first (dnsmasq(8))."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
