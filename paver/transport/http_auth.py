@@ -208,6 +208,12 @@ class Credentials:
             content = whole(response, auth.url, self._context.timeouts.answer)
             if response.status_code == 401:
                 raise refused_by_sso(auth.url, auth.user, auth.password.name)
+            if response.status_code == 404:
+                raise Unobservable(
+                    f"{auth.url} is not there",
+                    why="a vCenter has it from 7.0 U2 (7.0.2) on: this one is older, or something else answers there",
+                    do="upgrade it to 7.0 U2 or later, then run the same command again",
+                )
             if response.status_code != 201:
                 raise Unobservable(f"{auth.url} opens no session: {response.status_code}")
             try:

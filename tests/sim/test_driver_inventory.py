@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Facts, PaverError, Refused, Secret
+from paver.driver import Facts, PaverError, Refused, Secret, Unobservable
 from paver.drivers.vsphere import DRIVER, evaluation
 from paver.drivers.vsphere.endpoints import shown_certificate
 from paver.drivers.vsphere.inventory import bosh, retreat, surroundings
@@ -364,6 +364,15 @@ def test_the_appliance_tells_how_long_roots_password_holds_and_is_left_without_a
         assert expiry.check("vcsa", "vcenter-root", root, dt.datetime.now(dt.UTC)).seen.endswith("89 days")
     calls = [line["method"] for line in run.vcenter.trace() if line["kind"] == "http"]
     assert calls == ["POST /api/session", f"GET {expiry.ROOT}", "DELETE /api/session"]
+
+
+def test_a_vcenter_that_is_too_old_for_the_appliances_api_is_told_to_be_that(tmp_path: Path) -> None:
+    with hosts(tmp_path, "esx-01", "esx-02") as running, vcenter(tmp_path, running, "7.0.1") as older:
+        run = InventoryRun(site_of(running, tmp_path), older, tmp_path)
+        with run.world() as world, pytest.raises(Unobservable, match="/api/session is not there") as told:
+            world.connections.get("vcenter-appliance").reader().get(expiry.ROOT)
+    assert "from 7.0 U2" in told.value.why
+    assert "upgrade it to 7.0 U2" in told.value.do
 
 
 def test_a_password_that_is_reset_leaves_an_account_otherwise_as_it_is(run: InventoryRun) -> None:

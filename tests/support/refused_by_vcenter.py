@@ -313,6 +313,16 @@ def _appliance_admin(site: Site) -> str | None:
     return str(status) if status != 200 else None
 
 
+def _api_before(site: Site) -> str | None:
+    where = site.more_vcenter("older.north.example", version="7.0.1"), vsim.PORT
+    basic = base64.b64encode(f"administrator@vsphere.local:{vsim.SSO}".encode()).decode()
+    headers = {"Authorization": f"Basic {basic}"}
+    before, _ = wishes.request(where, "POST", "/rest/com/vmware/cis/session", headers=headers)
+    assert before == 200
+    status, _ = wishes.request(where, "POST", "/api/session", headers=headers)
+    return str(status) if status != 201 else None
+
+
 def _sso_lock(site: Site) -> str | None:
     for _ in range(5):
         assert fault(lambda: site.center(password="wrong")) == "InvalidLogin"
@@ -345,6 +355,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "login-permission": _login_permission,
         "login-token": _login_token,
         "sso-lock": _sso_lock,
+        "api-before": _api_before,
         "appliance-admin": _appliance_admin,
         "role-privilege": lambda s: fault(
             lambda: s.center().authorizationManager.AddAuthorizationRole("cpi", ["No.Such"])

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Endpoint, Mark, ResourceId
+from paver.driver import BadInput, Endpoint, Mark, ResourceId
 from paver.drivers.vsphere import ledger
 from paver.drivers.vsphere.vcsa import install, template
+from paver.drivers.vsphere.vcsa.installer import PROGRAM
 from paver.transport import job
 from paver.transport.job import JobState
 
@@ -25,6 +26,9 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, intent: ledger.Entry | None, state: str) -> None:
         self.book = ledger.Ledger(self.site, "datastore1", {ID: intent} if intent is not None else {})
         self.done: list[str] = []
+        self.files: dict[str, tuple[str, ...]] = {
+            "/opt/vcsa/vcsa": ("VMware-vCenter-Server-Appliance-8.0.3.00100-24091160_OVF10.ova", "ovftool")
+        }
         jobs = {"before": JobState(state)}
         monkeypatch.setattr(ledger, "read", lambda *_: self.book)
         monkeypatch.setattr(ledger, "note", lambda *_: self.done.append("intent"))
@@ -47,13 +51,17 @@ class World:
     def report(self, *_: object) -> None:
         pass
 
+    def listdir(self, path: str) -> tuple[str, ...] | None:
+        return self.files.get(path)
 
-def run(world: World) -> list[str]:
+
+def run(world: World, version: str | None = None) -> list[str]:
     wish: Any = SimpleNamespace(
         id=ID,
         at=HOST,
         name="vcsa",
-        program="vcsa-deploy",
+        program=f"/opt/vcsa/{PROGRAM}",
+        version=version,
         ledger_on="datastore1",
         time_limit=1,
         read=lambda _: None,
@@ -82,3 +90,48 @@ def test_an_installer_that_is_over_and_left_no_vm_is_started_anew(
 
 def test_without_an_intent_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(World(monkeypatch, intent=None, state="running"))[-2:] == ["install new now", "mark"]
+
+
+@pytest.mark.parametrize("version", [None, "8", "8.0.3", "8.0.3.00100"])
+def test_the_installer_of_the_version_that_the_site_file_names_is_run(
+    monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
+    assert run(World(monkeypatch, intent=None, state="absent"), version)[-1] == "mark"
+
+
+@pytest.mark.parametrize("version", ["7", "8.0.2", "8.0.3.00200", "8.0.30"])
+def test_the_installer_of_another_version_is_not_run(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    world = World(monkeypatch, intent=None, state="absent")
+    with pytest.raises(BadInput, match=f"the installer is not that of vCenter {version}") as told:
+        run(world, version)
+    assert told.value.seen == "vCenter 8.0.3.00100"
+    assert world.done == []
+
+
+def test_what_does_not_say_its_version_is_run_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, intent=None, state="absent")
+    world.files = {}
+    with pytest.raises(BadInput, match="the installer is not that of vCenter 8"):
+        run(world, "8")
+    assert run(world)[-1] == "mark"
+
+
+@pytest.mark.parametrize(
+    ("ova", "old"),
+    [
+        ("7.0.1.00100-17004997_OVF10.ova", True),
+        ("7.0.2.00000-17694817_OVF10.ova", False),
+        ("9.1.0.0.24840651_OVF10.ova", False),
+    ],
+)
+def test_a_vcenter_whose_api_paver_cannot_ask_is_refused_before_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch, ova: str, *, old: bool
+) -> None:
+    world = World(monkeypatch, intent=None, state="absent")
+    world.files = {"/opt/vcsa/vcsa": (f"VMware-vCenter-Server-Appliance-{ova}",)}
+    if not old:
+        assert run(world)[-1] == "mark"
+        return
+    with pytest.raises(BadInput, match=r"vCenter 7\.0\.1\.00100 is too old"):
+        run(world)
+    assert world.done == []

@@ -232,7 +232,8 @@ class VCenter(Section):
         default=Passwords(), description="Names of its passwords in the sealed store."
     )
     version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,3}$")] | None = Field(
-        default=None, description='The version that the installer must be of, as far as it is given: "8.0.3".'
+        default=None,
+        description='The version that the installer must be of, as far as it is given: "8.0.3". None is older than 7.0.2.',
     )
     ssh: bool = Field(default=False, description="SSH to the appliance.")
     thin: bool = Field(default=True, description="Its disks take only the room that they use.")

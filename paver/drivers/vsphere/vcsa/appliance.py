@@ -54,6 +54,7 @@ class Appliance(Resource[ApplianceFacts]):
     Attributes:
         program: the installer on the jumpbox.
         sha256: of the ISO that the installer came in, where the site file names it.
+        version: of the vCenter that it has to install, as far as the site file names it.
         order: all that the installer is told beside passwords.
         ledger_on: datastore of the host's ledger.
         time_limit: seconds until the installer is stopped.
@@ -73,11 +74,14 @@ class Appliance(Resource[ApplianceFacts]):
         ),
     }
     replaces = frozenset({"ip", "fqdn", "size"})
-    unmanaged = frozenset({"program", "sha256", "order", "ledger_on", "time_limit", "host_password"})
+    unmanaged = frozenset(
+        {"program", "sha256", "version", "order", "ledger_on", "time_limit", "host_password"}
+    )
 
     protected: bool = True
     program: str
     sha256: str | None = None
+    version: str | None = None
     order: install.Order
     host_password: Secret
     ledger_on: str

@@ -13,7 +13,7 @@ from paver.driver import Interrupted, PaverError, Writer
 from paver.drivers.vsphere import ledger, marks
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.drivers.vsphere.host import reading
-from paver.drivers.vsphere.vcsa import progress, template
+from paver.drivers.vsphere.vcsa import progress, release, template
 from paver.transport import job
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def create(world: Writer, wish: Appliance) -> None:
     """Installs the appliance of `wish`, or goes on with an installation that was begun.
 
     Raises:
+        BadInput: if it is the installer of another vCenter than may be.
         PaverError: with the stage and the installer's own words, if it fails.
         Interrupted: if the user stopped following; the installer goes on.
     """
@@ -63,6 +64,7 @@ def create(world: Writer, wish: Appliance) -> None:
         type(wish).delete(world, wish.at, found)
         found = None
     if found is None and not at_work:
+        release.demand(machine, wish.program, wish.version)
         intent = ledger.Entry(id=wish.id, action=action, complete=False, address={"name": wish.name})
         ledger.note(world, wish.at, intent, wish.ledger_on)
         text = template.to_json(_filled(world, wish)).encode()

@@ -62,6 +62,7 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
         after=hosts.ready(site, wish.on) | after,
         program=program,
         sha256=wish.installer.sha256,
+        version=wish.version,
         order=Order(
             host=str(host.address),
             user=host.login.user,

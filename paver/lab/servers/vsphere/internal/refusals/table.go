@@ -79,5 +79,6 @@ var Table = []Row{
 	{ID: "sso-admin", Where: "vcenter", Refuses: "changing accounts as anyone but an administrator", Fault: "NoPermission", Source: "vSphere Authentication, vCenter Single Sign-On"},
 	{ID: "sso-password", Where: "vcenter", Refuses: "a password that breaks the policy", Fault: "SsoAdminFaultPasswordPolicyViolation", Source: "vcenter-installer: passwords, the safe intersection"},
 	{ID: "sso-password-row", Where: "vcenter", Refuses: "a password with a character more than three times in a row", Fault: "SsoAdminFaultPasswordPolicyViolation", Source: "lightwave vmdir, ATTR_PASS_MAX_SAME_ADJ_CHAR"},
+	{ID: "api-before", Where: "vcenter", Refuses: "the REST API below /api before 7.0 U2", Fault: "404", Source: "Broadcom KB 320077"},
 	{ID: "appliance-admin", Where: "vcenter", Refuses: "the accounts of the appliance itself to anybody but an administrator", Fault: "403", Source: "vSphere Automation API, appliance/local-accounts: unauthorized"},
 }

@@ -16,7 +16,12 @@ import (
 func (v *VCenter) startREST(mux *http.ServeMux) {
 	patterns, handler := vapi.New(v.service.Listen, v.reg)
 	v.rest = handler
+	old := newer(apiSince, v.config.Version) && v.refuse.Refuse("api-before")
 	for _, p := range patterns {
+		if old && p == "/api/" {
+			mux.HandleFunc(p, http.NotFound)
+			continue
+		}
 		mux.Handle(p, handler)
 	}
 	mux.HandleFunc("POST "+oldSession, func(w http.ResponseWriter, r *http.Request) {
@@ -31,6 +36,9 @@ func (v *VCenter) startREST(mux *http.ServeMux) {
 		w.WriteHeader(rec.Code)
 		_, _ = w.Write(rec.Body.Bytes())
 	})
+	if old {
+		return
+	}
 	mux.HandleFunc("/api/session", func(w http.ResponseWriter, r *http.Request) { v.serveSession(w, r, handler) })
 	signedIn := func(answer any) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -64,6 +72,8 @@ func answerJSON(w http.ResponseWriter, status int, body any) {
 }
 
 const (
+	// apiSince is the version from which on the REST API lies below /api.
+	apiSince   = "7.0.2"
 	oldSession = "/rest/com/vmware/cis/session"
 	sessionID  = "Vmware-Api-Session-Id"
 )
