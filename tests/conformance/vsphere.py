@@ -47,6 +47,7 @@ FIXED = {
     "vsphere.folder": ITS_NAME,
     "vsphere.resource-pool": ITS_NAME,
     "vsphere.disk-folder": ITS_NAME,
+    "vsphere.vm-override": "it is there for one thing alone, that DRS leaves the VM where it is",
     "vsphere.cluster-host": "which host it is says its id; a new password it takes in when it is connected again",
     "vsphere.host-certificate": "it is what the host shows",
 }
@@ -63,6 +64,7 @@ NAMED = frozenset(
         "vsphere.cluster",
         "vsphere.host-certificate",
         "vsphere.disk-folder",
+        "vsphere.vm-override",
         "vsphere.role",
         "vsphere.permission",
     }
@@ -111,6 +113,7 @@ class Whole(InventoryRun):
         site = loads(text, {"vsphere": DRIVER}, file="site.yml", folder=folder)
         super().__init__(site, there, folder)
         self._keep = _carried
+        self.placed = frozenset({"vsphere.jumpbox:jumpbox"})
         self.secrets |= SECRETS
         self._given: Paved | None = None
 
@@ -255,6 +258,7 @@ def _drift(run: Whole) -> Iterator[Drift]:
         in_vcenter(_renamed("ResourcePool", "bosh")),
         "vsphere.permission:north/host/compute/Resources/bosh",
     )
+    yield of("vsphere.vm-override:jumpbox", in_vcenter(_left_to_drs))
     yield of("vsphere.role:cpi-root", in_vcenter(_fewer_rights))
     yield of("vsphere.permission:/", in_vcenter(_everywhere))
 
@@ -324,6 +328,15 @@ def _renamed(type_name: str, name: str) -> Callable[[Any], None]:
 def _with_ha(session: Any) -> None:
     spec = new("ClusterConfigSpecEx", dasConfig=new("ClusterDasConfigInfo", enabled=True))
     cluster = _entity(session, "ClusterComputeResource", "spare")
+    session.task(cluster, "ReconfigureComputeResource_Task", spec=spec, modify=True)
+
+
+def _left_to_drs(session: Any) -> None:
+    (jumpbox,) = (vm for vm, values in session.objects("VirtualMachine") if values["name"] == "paver-jumpbox")
+    info = new("ClusterDrsVmConfigInfo", key=jumpbox, enabled=True)
+    change = new("ClusterDrsVmConfigSpec", operation="edit", info=info)
+    spec = new("ClusterConfigSpecEx", drsVmConfigSpec=[change])
+    cluster = _entity(session, "ClusterComputeResource", "compute")
     session.task(cluster, "ReconfigureComputeResource_Task", spec=spec, modify=True)
 
 

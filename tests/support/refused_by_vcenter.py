@@ -151,6 +151,32 @@ def _pool_without_drs(site: Site) -> str | None:
     return fault(lambda: made.resourcePool.CreateResourcePool("paver", spec))
 
 
+def override(made: Any, operation: str, vm: Any) -> str | None:
+    """The fault of changing what DRS of a cluster may do with a machine."""
+    info = vim.cluster.DrsVmConfigInfo(key=vm, enabled=False)
+    removed = operation == "remove"
+    change = vim.cluster.DrsVmConfigSpec(
+        operation=operation, info=None if removed else info, removeKey=vm if removed else None
+    )
+    spec = vim.cluster.ConfigSpecEx(drsVmConfigSpec=[change])
+    return fault(lambda: made.ReconfigureComputeResource_Task(spec, True))
+
+
+def _drs_override_elsewhere(site: Site) -> str | None:
+    managed(site)
+    other = datacenter(site).hostFolder.CreateClusterEx("other", vim.cluster.ConfigSpecEx())
+    return override(other, "add", machine(site))
+
+
+def _drs_override_absent(site: Site) -> str | None:
+    """To add one may be done twice, to change or take away one that is not there both are refused, or neither is."""
+    made, _ = managed(site)
+    vm = machine(site)
+    (only,) = {override(made, "remove", vm), override(made, "edit", vm)}
+    assert [override(made, one, vm) for one in ("add", "add", "edit", "remove")] == [None] * 4
+    return only
+
+
 def _addhost_duplicate(site: Site) -> str | None:
     # Two hosts that are known by the same name: the second is another machine behind another port.
     made, _ = managed(site)
@@ -339,6 +365,8 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "datacenter-in-use": _datacenter_in_use,
         "cluster-duplicate": _cluster_duplicate,
         "pool-without-drs": _pool_without_drs,
+        "drs-override-elsewhere": _drs_override_elsewhere,
+        "drs-override-absent": _drs_override_absent,
         "addhost-thumbprint": lambda s: add(s, cluster(s), "esx-01", sslThumbprint="00:11:22"),
         "addhost-both": lambda s: _addhost_certificate(s, "9.0.0"),
         "addhost-certificate": lambda s: _addhost_certificate(s, "8.0.3", sslThumbprint=None),

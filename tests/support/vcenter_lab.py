@@ -16,15 +16,17 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
-from paver.driver import Connector, Endpoint, Paved, Secret
+from paver.driver import Connector, Endpoint, Mark, Paved, ResourceId, Secret
+from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.inventory import pave as inventory
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
+from paver.drivers.vsphere.inventory.vm_override import VmOverride
 from paver.lab import build, control, pki
 from paver.sitefile import Site
 from paver.transport.context import Wire
 from paver.transport.http import ApiSession, HttpConnector
 from paver.transport.ssoadmin import SsoConnector
-from paver.transport.vsphere import VsphereConnector
+from paver.transport.vsphere import VsphereConnector, new
 from tests.support.vsphere_lab import ADDRESS as HOSTS
 from tests.support.vsphere_lab import Hosts, Run, World
 
@@ -146,6 +148,8 @@ class InventoryRun(Run):
         """Fields of wishes that a test has otherwise, by the resource's id."""
         self.versions: dict[str, str] = {}
         """Versions of secrets that a test has otherwise."""
+        self.placed: frozenset[str] = frozenset()
+        """The machines that stand on the hosts, by what they were made for (`place`): others have no override."""
 
     def paved(self) -> Paved:
         """Returns the wish, vCenter dialled where it is."""
@@ -169,12 +173,39 @@ class InventoryRun(Run):
         grounds = tuple(
             dataclasses.replace(one, at=Endpoint(one.at.name)) for one in inventory.grounds(self.site)
         )
+        left_out = {
+            one.id
+            for one in whole.resources
+            if isinstance(one, VmOverride) and one.machine not in self.placed
+        }
         return dataclasses.replace(
             whole,
-            resources=tuple(self._here(one) for one in whole.resources),
+            resources=tuple(
+                self._here(dataclasses.replace(one, after=one.after - left_out))
+                for one in whole.resources
+                if one.id not in left_out
+            ),
             connectors=connectors,
             grounds=(*(one for one in whole.grounds if one.phase == "trust"), *grounds),
         )
+
+    def place(self, machine: str, name: str, host: str = "esx-01") -> None:
+        """Makes a VM on a host that bears the mark of one of the site's machines."""
+        mark = marks.dumps(Mark(self.site.name, ResourceId(machine), "a1", complete=True))
+        spec = new(
+            "VirtualMachineConfigSpec",
+            name=name,
+            guestId="otherGuest64",
+            numCPUs=1,
+            memoryMB=128,
+            files=new("VirtualMachineFileInfo", vmPathName="[datastore1]"),
+            extraConfig=marks.options({marks.KEY: mark}),
+        )
+        with self.someone_else(host) as session:
+            folder = session.one("Datacenter", ("vmFolder",))[1]["vmFolder"]
+            pool = session.one("ResourcePool")[0]
+            session.task(folder, "CreateVM_Task", config=spec, pool=pool)
+        self.placed |= {machine}
 
     def _dialled(self, connector: Connector) -> Connector:
         assert isinstance(connector, VsphereConnector | SsoConnector)

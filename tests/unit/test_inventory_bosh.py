@@ -19,6 +19,8 @@ from paver.drivers.vsphere.inventory import bosh, privileges
 from paver.drivers.vsphere.inventory import pave as inventory
 from paver.drivers.vsphere.inventory.permission import Permission, account
 from paver.drivers.vsphere.inventory.role import Role
+from paver.drivers.vsphere.inventory.vm_override import id_of as override_id
+from paver.drivers.vsphere.vcsa.pave import APPLIANCE
 from paver.engine import graph
 from paver.engine.values import kind_of
 from paver.sitefile import Site
@@ -120,8 +122,10 @@ def test_vcenters_own_host_is_added_first(site: Site) -> None:
     iaas: Any = site.iaas
     moved = iaas.model_copy(update={"vcenter": iaas.vcenter.model_copy(update={"on": "esx-02"})})
     made = {one.id: one for one in inventory.resources(dataclasses.replace(site, iaas=moved))}
-    assert made[inventory.host_id("esx-01")].after == {inventory.host_id("esx-02")}
+    override = override_id(APPLIANCE)
+    assert made[inventory.host_id("esx-01")].after == {inventory.host_id("esx-02"), override}
     assert made[inventory.host_id("esx-02")].after == frozenset()
+    assert made[override].within == inventory.host_id("esx-02")
 
 
 def test_no_role_reaches_machines_outside_of_boshs_folders(site: Site) -> None:

@@ -12,7 +12,7 @@ import pytest
 from paver.driver import Endpoint, Facts, Mark, Paved, Resource, ResourceId
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.host import autostart, default_switch, dns, ntp, port_group, service, switch
-from paver.drivers.vsphere.inventory import cluster, cluster_host, entity, permission
+from paver.drivers.vsphere.inventory import cluster, cluster_host, entity, permission, vm_override
 from paver.drivers.vsphere.jumpbox import facts as jumpbox_facts
 from paver.drivers.vsphere.site_services import dns as site_dns
 from paver.drivers.vsphere.site_services import time as site_time
@@ -40,6 +40,7 @@ FACTS: dict[str, type[Facts]] = {
     "vsphere.resource-pool": entity.EntityFacts,
     "vsphere.service": service.ServiceFacts,
     "vsphere.switch": switch.SwitchFacts,
+    "vsphere.vm-override": vm_override.VmOverrideFacts,
 }
 FILES = [path for kind in sorted(FACTS) for path in sorted((CASES / kind).glob("*.json"))]
 

@@ -257,7 +257,10 @@ class Cluster(Section):
     """A cluster of hosts."""
 
     hosts: Annotated[Unordered[str], Field(min_length=1)] = Field(description="Its hosts: keys of `hosts`.")
-    drs: bool = Field(default=True, description="vCenter spreads VMs over the hosts. Resource pools need it.")
+    drs: bool = Field(
+        default=True,
+        description="vCenter spreads VMs over the hosts, but for its own and the jumpbox, which stay. Resource pools need it.",
+    )
     ha: bool = Field(default=False, description="VMs of a failed host are started on another one.")
     azs: Unordered[Label] = Field(
         default=(),

@@ -28,6 +28,9 @@ from paver.drivers.vsphere.inventory.host_certificate import HostCertificate
 from paver.drivers.vsphere.inventory.permission import Permission
 from paver.drivers.vsphere.inventory.resource_pool import ResourcePool
 from paver.drivers.vsphere.inventory.role import Role
+from paver.drivers.vsphere.inventory.vm_override import VmOverride
+from paver.drivers.vsphere.inventory.vm_override import id_of as override_id
+from paver.drivers.vsphere.vcsa.pave import APPLIANCE
 from paver.sitefile.site import Site
 from paver.transport.http import ApiSession, HttpConnector
 from paver.transport.ssoadmin import SsoConnector
@@ -42,6 +45,7 @@ KINDS: tuple[type[Resource[Any]], ...] = (
     Cluster,
     ClusterHost,
     HostCertificate,
+    VmOverride,
     Folder,
     ResourcePool,
     DiskFolder,
@@ -183,6 +187,7 @@ def resources(site: Site) -> Iterator[Resource[Any]]:
             ha=cluster.ha,
         )
         yield from _hosts(site, name)
+        yield from _overrides(site, name)
         if cluster.resource_pool:
             yield ResourcePool(
                 id=pool_id(name, cluster.resource_pool),
@@ -299,15 +304,18 @@ def _hosts(site: Site, cluster: str) -> Iterator[Resource[Any]]:
     # it is the same host at every site and in every order.
     members = [name for one in wished.inventory.clusters.values() for name in one.hosts]
     names = sorted(members, key=lambda one: (one != wished.vcenter.on, one))
+    kept = {override_id(machine): on for machine, on, _ in _excluded(site, cluster)}
     for name in sorted(wished.inventory.clusters[cluster].hosts):
         host = wished.hosts[name]
+        # DRS has nowhere to move a machine to before its override stands, and once it is gone.
+        before = {id_ for id_, on in kept.items() if _turn(site, on) < _turn(site, name)}
         yield ClusterHost(
             id=host_id(name),
             phase=PHASE,
             at=endpoints.VCENTER,
             also=(endpoints.host(name),),
             within=cluster_id(cluster),
-            after=frozenset({host_id(names[0])} - {host_id(name)}),
+            after=frozenset({host_id(names[0]), *before} - {host_id(name)}),
             name=site.fqdn(name),
             host=name,
             datacenter=place,
@@ -323,4 +331,35 @@ def _hosts(site: Site, cluster: str) -> Iterator[Resource[Any]]:
             name=name,
             host=endpoints.host(name),
             fingerprint=output(host_id(name), "certificate", str),
+        )
+
+
+def _turn(site: Site, host: str) -> int:
+    """Returns when a host joins: vCenter's own first, then the jumpbox's, then all others."""
+    return 0 if host == settings.of(site).vcenter.on else 1 if host == site.jumpbox.on else 2
+
+
+def _excluded(site: Site, cluster: str) -> list[tuple[ResourceId, str, str]]:
+    """Returns the machines that DRS of a cluster leaves where they are: their resources, hosts and names."""
+    wished = settings.of(site)
+    placed = (
+        (APPLIANCE, wished.vcenter.on, wished.vcenter.vm_name),
+        (endpoints.JUMPBOX, site.jumpbox.on, site.jumpbox.name),
+    )
+    there = wished.inventory.clusters[cluster]
+    return [one for one in placed if there.drs and one[1] in there.hosts]
+
+
+def _overrides(site: Site, cluster: str) -> Iterator[Resource[Any]]:
+    for machine, on, name in _excluded(site, cluster):
+        yield VmOverride(
+            id=override_id(machine),
+            phase=PHASE,
+            at=endpoints.VCENTER,
+            within=host_id(on),
+            machine=machine,
+            name=name,
+            host=site.fqdn(on),
+            datacenter=settings.of(site).inventory.datacenter,
+            cluster=cluster,
         )

@@ -51,6 +51,8 @@ var Table = []Row{
 	{ID: "datacenter-in-use", Where: "vcenter", Refuses: "removing a datacenter with hosts or machines", Fault: "ResourceInUse", Source: "vim25 ManagedEntity.Destroy_Task"},
 	{ID: "cluster-duplicate", Where: "vcenter", Refuses: "a second cluster of the same name", Fault: "DuplicateName", Source: "vim25 Folder.CreateClusterEx"},
 	{ID: "pool-without-drs", Where: "vcenter", Refuses: "a resource pool in a cluster without DRS", Fault: "NotSupported", Source: "vcenter-installer: resource pools want DRS"},
+	{ID: "drs-override-elsewhere", Where: "vcenter", Refuses: "a DRS override of a machine outside of the cluster", Fault: "InvalidArgument", Source: "vim25 ClusterDrsVmConfigInfo.key; which fault is not said"},
+	{ID: "drs-override-absent", Where: "vcenter", Refuses: "changing or taking away a DRS override that there is not", Fault: "InvalidArgument", Source: "vim25 ClusterDrsVmConfigSpec: an existing configuration must exist; which fault is not said"},
 	{ID: "addhost-thumbprint", Where: "both", Refuses: "taking a host in whose certificate is not the one that was named", Fault: "SSLVerifyFault", Source: "simulators: AddHost_Task never contacts the host"},
 	{ID: "addhost-both", Where: "both", Refuses: "a host named by thumbprint and certificate at once", Fault: "InvalidArgument", Source: "vim25 HostConnectSpec.sslCertificate: mutually exclusive; which fault is not said"},
 	{ID: "addhost-certificate", Where: "both", Refuses: "a host's certificate in PEM before API 9.0", Fault: "InvalidRequest", Source: "vim25 HostConnectSpec.sslCertificate, since 9.0.0.0"},

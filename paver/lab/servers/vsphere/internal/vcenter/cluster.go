@@ -80,7 +80,7 @@ func deprecated(c types.BaseComputeResourceConfigInfo) types.ClusterConfigInfo {
 	if !ok {
 		return types.ClusterConfigInfo{}
 	}
-	return types.ClusterConfigInfo{DasConfig: ex.DasConfig, DrsConfig: ex.DrsConfig}
+	return types.ClusterConfigInfo{DasConfig: ex.DasConfig, DrsConfig: ex.DrsConfig, DrsVmConfig: ex.DrsVmConfig}
 }
 
 func enabled(b *bool) bool { return b != nil && *b }
@@ -110,15 +110,23 @@ func (c *cluster) ReconfigureComputeResourceTask(ctx *simulator.Context, req *ty
 				return nil, &types.InvalidArgument{InvalidProperty: "spec"}
 			}
 			fresh := c.v.front.NewContext()
+			inside := c.v.machinesIn(fresh, c.Host)
+			var fault types.BaseMethodFault
 			fresh.WithLock(c.ClusterComputeResource, func() {
 				old, ok := c.ConfigurationEx.(*types.ClusterConfigInfoEx)
 				if !ok || !req.Modify {
 					old = &types.ClusterConfigInfoEx{}
 				}
 				next := configured(old, *spec)
+				if next.DrsVmConfig, fault = c.v.overridden(old.DrsVmConfig, spec.DrsVmConfigSpec, inside); fault != nil {
+					return
+				}
 				fresh.Update(c.ClusterComputeResource, []types.PropertyChange{{Name: "configurationEx", Val: next}})
 				c.Configuration = deprecated(next)
 			})
+			if fault != nil {
+				return nil, fault
+			}
 			c.v.tellHA(c.ClusterComputeResource)
 			return nil, nil
 		}),

@@ -84,6 +84,9 @@ func (v *VCenter) entities(ctx *simulator.Context) map[string]any {
 			switch o := e.(type) {
 			case *simulator.ClusterComputeResource:
 				entry["drs"], entry["ha"] = drsOf(o), haOf(o)
+				if list := v.overridesOf(o); len(list) > 0 {
+					entry["drs_overrides"] = list
+				}
 			case *simulator.HostSystem:
 				entry["state"] = o.Runtime.ConnectionState
 				entry["maintenance"] = o.Runtime.InMaintenanceMode

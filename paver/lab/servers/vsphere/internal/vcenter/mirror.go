@@ -292,6 +292,7 @@ func (v *VCenter) gather(ctx *simulator.Context, entity mo.Entity, cr *mo.Comput
 	for _, p := range v.pools(*cr.ResourcePool) {
 		ctx.WithLock(p, func() { p.Vm = vms[p.Self] })
 	}
+	v.forgetOverrides(ctx, entity)
 }
 
 // pools lists a pool and all below it.
