@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from paver.engine.mark import MARK_KEY, Mark
 from paver.engine.offer import Door, End, Finding, Grade, Part, Port, Quoted, Root
 from paver.engine.paved import JUMPBOX_ENDPOINT, Paved
 from paver.engine.resource import (
@@ -21,7 +22,6 @@ from paver.engine.resource import (
     Gate,
     Ground,
     Lane,
-    Mark,
     Opaque,
     Reader,
     Resource,
@@ -42,6 +42,7 @@ API = 1
 __all__ = [
     "API",
     "JUMPBOX_ENDPOINT",
+    "MARK_KEY",
     "STORE",
     "Around",
     "BadInput",

@@ -225,10 +225,12 @@ def _note_a_stranger(site: Site, driver: Driver, name: str, wish: Mapping[str, s
 
 def _as_made(site: Site, wish: dict[str, str] | None, by: str) -> dict[str, Any]:
     """Returns the public parts of what paver would make: with its mark, what was put in by hand counts as made."""
+    from paver.driver import MARK_KEY, Mark, ResourceId  # noqa: PLC0415
+
     if wish is None:
         return {}
-    mark = {"action": by, "complete": True, "id": wish["id"], "site": site.name}
-    return {"policy": wish["policy"], "paver.mark": mark}
+    mark = Mark(site.name, ResourceId(wish["id"]), by, complete=True)
+    return {"policy": wish["policy"], MARK_KEY: mark.document()}
 
 
 def _wished(site: Site, driver: Driver, name: str) -> dict[str, str] | None:

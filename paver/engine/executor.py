@@ -19,9 +19,10 @@ from paver.engine.board import Board, standing
 from paver.engine.diff import changes, fingerprint, since
 from paver.engine.graph import Graph, build, closure
 from paver.engine.journal import Journal
+from paver.engine.mark import Mark
 from paver.engine.paved import Paved
 from paver.engine.plan import WRITES, Action, Plan
-from paver.engine.resource import Facts, Ground, Mark, Resource, Verb
+from paver.engine.resource import Facts, Ground, Resource, Verb
 from paver.engine.scheduler import Scheduler
 from paver.engine.values import ResourceId, Secret, encode, has_unknown, substitute
 from paver.engine.world import Connections, ReadingWorld, WritingWorld

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from paver.engine.mark import Mark
 from paver.engine.values import ResourceId, Secret
 from paver.signing.canonical import Json
 
@@ -56,25 +57,6 @@ class Endpoint(Generic[R, W]):
     provider: ResourceId | None = None
     slots: int = 1
     through: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Mark:
-    """Who made a thing: it stands on the thing itself, or in the realm's ledger.
-
-    Attributes:
-        site: whose it is.
-        id: the resource that it was made for, by the name that the site file gives it now.
-        action: the action that wrote the mark last.
-        complete: False from the intent until the thing stands.
-        was: the id that the mark still bears in the world, where the site file's `moved` renamed it.
-    """
-
-    site: str
-    id: ResourceId
-    action: str
-    complete: bool
-    was: ResourceId | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Protocol
 
-from paver.engine.resource import Endpoint, Mark
+from paver.engine.mark import Mark
+from paver.engine.resource import Endpoint
 from paver.engine.values import ResourceId, Secret, resource_id
 from paver.signing.canonical import Json
 

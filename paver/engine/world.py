@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from paver.engine.resource import Around, Connection, Connector, Endpoint, Facts, Gate, Mark
+from paver.engine.mark import Mark
+from paver.engine.resource import Around, Connection, Connector, Endpoint, Facts, Gate
 from paver.engine.values import Output, ResourceId, Secret, in_use, references, substitute
 from paver.errors import Unobservable
 

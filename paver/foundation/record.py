@@ -76,9 +76,8 @@ def leaving(world: Writer, at: Endpoint[Any, Any], id_: ResourceId) -> None:
 def _write(
     world: Writer, at: Endpoint[Any, Any], id_: ResourceId, wish: Mapping[str, Json], *, complete: bool
 ) -> None:
-    mark = world.mark(complete=complete)
     document: dict[str, Json] = {
-        "mark": {"action": mark.action, "complete": complete, "id": mark.id, "site": mark.site},
+        "mark": world.mark(complete=complete).document(),
         "schema": SCHEMA,
         "wish": dict(wish),
     }
@@ -114,19 +113,11 @@ def _record(data: bytes, path: str) -> Record:
     except canonical.CanonicalError as error:
         raise _damaged(path, error.what) from error
     match found:
-        case {
-            "mark": {
-                "action": str(action),
-                "complete": bool(complete),
-                "id": str(id_),
-                "site": str(site),
-                **more,
-            },
-            "schema": "paver.record/1",
-            "wish": dict(wish),
-            **others,
-        } if not more and not others:
-            return Record(Mark(site, ResourceId(id_), action, complete), wish)
+        case {"mark": dict(written), "schema": "paver.record/1", "wish": dict(wish), **others} if not others:
+            mark = Mark.of(written)
+            if mark is None or mark.document() != written:
+                raise _damaged(path, "its mark is none of paver's")
+            return Record(mark, wish)
         case {"schema": str(schema)} if schema != SCHEMA:
             raise PaverError(
                 f"{path} was written by another version of paver",

@@ -7,9 +7,9 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from paver.driver import MARK_KEY, Mark
 from paver.sealed.index import Entry, Index
 from paver.trust import authority
-from paver.trust.vault import MARK
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,8 +68,8 @@ def of(index: Index | None) -> list[Holding]:
 
 def _holding(name: str, entry: Entry) -> Holding:
     public = entry.public
-    mark = public.get(MARK)
-    made_for = str(mark.get("id", "")) if isinstance(mark, Mapping) else ""
+    mark = Mark.of(public.get(MARK_KEY))
+    made_for = mark.id if mark is not None else ""
     return Holding(
         name=name,
         what=made_for.partition(":")[0].removeprefix("trust.") if made_for else "given",

@@ -13,14 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from paver.driver import Entry, Gate, Mark, ResourceId, Secret
+from paver.driver import MARK_KEY, Entry, Gate, Mark, Secret
 from paver.errors import BadInput, Refused
 from paver.sealed import index as sealed_index
 from paver.sealed import keys, store
 from paver.sealed.seen import Seen
 from paver.signing.canonical import Json
-
-MARK = "paver.mark"
 
 
 class Vault:
@@ -165,15 +163,7 @@ def _value(opened: Any, name: str, version: str | None) -> str:
 def entry_of(name: str, found: sealed_index.Entry) -> Entry:
     """Returns a sealed entry as resources see it: the mark taken out of the public parts."""
     public = dict(found.public)
-    return Entry(name, found.version, public, _mark(public.pop(MARK, None)))
-
-
-def _mark(found: Json) -> Mark | None:
-    if not isinstance(found, dict):
-        return None
-    return Mark(
-        str(found["site"]), ResourceId(str(found["id"])), str(found["action"]), bool(found["complete"])
-    )
+    return Entry(name, found.version, public, Mark.of(public.pop(MARK_KEY, None)))
 
 
 class Face:
@@ -213,7 +203,7 @@ class WritingFace(Face):
             )
         self._gate("seal:put", name)
         self._vault.writer().put(
-            name, value, made_by=mark.action, public={**public, MARK: dataclasses.asdict(mark)}
+            name, value, made_by=mark.action, public={**public, MARK_KEY: mark.document()}
         )
         made = self.entry(name)
         if made is None:

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from paver.driver import Endpoint, Mark, ResourceId, Verb
-from paver.drivers.vsphere import ledger, marks
+from paver.drivers.vsphere import ledger
 from paver.engine import plan as plans
 from paver.errors import BadInput, PaverError
 from paver.foundation import record
@@ -200,10 +200,10 @@ def test_a_stored_record_reads() -> None:
 
 def test_the_mark_of_a_stored_vm_reads_and_is_the_same_text_when_written_again() -> None:
     text = (HERE / "mark-1" / "mark.json").read_text()
-    mark = marks.loads(text)
+    mark = Mark.loads(text)
     assert mark is not None
     assert (mark.site, mark.id, mark.complete) == ("lab-north", "vsphere.jumpbox:jumpbox", True)
-    assert marks.dumps(mark) == text
+    assert mark.dumps() == text
 
 
 def test_the_stored_memory_of_a_sealed_store_holds_to_it() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Mark, resource_id
+from paver.driver import MARK_KEY, Mark, resource_id
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.host import own_path, reading, switches
 from paver.errors import PaverError, Refused, Unobservable
@@ -211,7 +211,7 @@ def test_another_vlan_for_the_port_group_of_the_jumpbox_that_paver_runs_on_is_re
 ) -> None:
     mark = Mark("north", resource_id("vsphere.jumpbox", "jumpbox"), "", complete=True)
     config = wishes.machine_spec("jumpbox", network="bosh")
-    config.extraConfig = marks.options({marks.KEY: marks.dumps(mark)})
+    config.extraConfig = marks.options({MARK_KEY: mark.dumps()})
     with run.someone_else("esx-01") as session:
         [[_, around]] = session.objects("Datacenter", ("vmFolder",))
         [[pool, _]] = session.objects("ResourcePool")

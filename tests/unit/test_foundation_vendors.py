@@ -17,7 +17,7 @@ from paver.engine.diff import changes
 from paver.foundation import manifests, paving, places, record
 from paver.foundation.bucc import operations
 from paver.foundation.concourse.team import Team
-from paver.foundation.credhub.entry import CredhubEntry
+from paver.foundation.credhub.entry import CredhubEntry, EntryFacts
 from paver.foundation.director.deployment import Deployment, DeploymentFacts
 from paver.foundation.object_store.bucket import Bucket
 from paver.foundation.object_store.user import StoreUser
@@ -339,6 +339,38 @@ def test_a_bucket_that_somebody_else_made_meanwhile_stays_foreign() -> None:
     found = _bucket().read(World(store))  # type: ignore[arg-type]
     assert found is not None
     assert found.mark is None
+
+
+@pytest.mark.parametrize("gone", ["site", "action", "complete"])
+def test_a_bucket_whose_tags_are_no_mark_of_pavers_is_foreign(gone: str) -> None:
+    store = Store()
+    _bucket().create(World(store))  # type: ignore[arg-type]
+    store.tags["state"] = [tag for tag in store.tags["state"] if tag["Key"] != f"paver-{gone}"]
+    found = _bucket().read(World(store))  # type: ignore[arg-type]
+    assert found is not None
+    assert found.mark is None
+
+
+def _entry(metadata: Any) -> EntryFacts:
+    entry = CredhubEntry(
+        id=resource_id("some.kind", "key"), phase="services", at=AT, path="/a", type_="value", parts={}
+    )
+    credhub = Anything({"/api/v1/data": {"data": [{"type": "value", "metadata": metadata}]}})
+    found = entry.read(World(credhub))  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def test_an_entry_of_credhub_whose_mark_does_not_say_that_it_is_complete_is_so() -> None:
+    first = {"action": "a", "id": "some.kind:key", "parts": {"value": "text"}, "site": "north"}
+    found = _entry({"paver": first})
+    assert found.mark == Mark("north", resource_id("some.kind", "key"), "a", complete=True)
+    assert found.parts == {"value": "text"}
+
+
+@pytest.mark.parametrize("held", [None, "paver", {}, {"site": "north", "action": "a", "id": 1, "parts": {}}])
+def test_an_entry_of_credhub_whose_metadata_are_no_mark_of_pavers_is_foreign(held: Any) -> None:
+    assert _entry({"paver": held}).mark is None
 
 
 def test_a_bundle_of_roots_fits_into_credhubs_metadata_and_is_known_again() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from paver.driver import Mark, PaverError, ResourceId
-from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.inventory import attributes
 from paver.transport import faults
 from paver.transport.vsphere import new
@@ -89,7 +88,7 @@ def test_what_somebody_else_wrote_is_no_mark(vcenter: VCenter) -> None:
     (key,) = vcenter.fields
     for text in ("", "mine", "{}", '{"site": 1}'):
         assert attributes.mark_of(vcenter, [SimpleNamespace(key=key, value=text)]) is None
-    assert attributes.mark_of(vcenter, [SimpleNamespace(key=key + 1, value=marks.dumps(mark("a")))]) is None
+    assert attributes.mark_of(vcenter, [SimpleNamespace(key=key + 1, value=mark("a").dumps())]) is None
 
 
 def test_a_long_mark_is_shortened_where_it_is_not_needed_to_know_whose_it_is(vcenter: VCenter) -> None:

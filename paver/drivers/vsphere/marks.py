@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from paver.driver import Mark, ResourceId
-from paver.signing import canonical
+from paver.driver import MARK_KEY, Mark
 from paver.transport.vsphere import new
-
-KEY = "paver.mark"
-
-
-def dumps(mark: Mark) -> str:
-    """Returns a mark as it stands on a thing."""
-    document = {"action": mark.action, "complete": mark.complete, "id": mark.id, "site": mark.site}
-    return canonical.dumps(document).decode()
-
-
-def loads(text: str | None) -> Mark | None:
-    """Reads a mark; what is none of paver's is None: then the thing is foreign."""
-    try:
-        found: Any = json.loads(text or "")
-        return Mark(found["site"], ResourceId(found["id"]), found["action"], found["complete"] is True)
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def values(extra: Any) -> dict[str, str]:
@@ -46,7 +27,9 @@ def spec(settings: Mapping[str, str]) -> Any:
 
 def leaving(session: Any, vm: Any, mark: Mark) -> None:
     """Has a VM say that it is leaving (call `ReconfigVM_Task`), before it is switched off: nobody may be sent there."""
-    session.task(vm, "ReconfigVM_Task", spec=spec({KEY: dumps(dataclasses.replace(mark, complete=False))}))
+    session.task(
+        vm, "ReconfigVM_Task", spec=spec({MARK_KEY: dataclasses.replace(mark, complete=False).dumps()})
+    )
 
 
 def marked(
@@ -62,6 +45,6 @@ def marked(
     """
     for vm, found in session.objects("VirtualMachine", paths):
         extra = values(found["config.extraConfig"])
-        mark = loads(extra.get(KEY))
+        mark = Mark.loads(extra.get(MARK_KEY))
         if mark is not None and mark.site == site and mark.id.startswith(f"{kind}:"):
             yield vm, found, extra, mark

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from paver.driver import Endpoint, Facts, Mark, Reader, Resource, ResourceId, Secret, Verb, Writer
+from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Secret, Verb, Writer
 
 PATH = "/api/v1/data"
 PUT = frozenset({f"PUT {PATH}"})
@@ -62,7 +62,7 @@ class CredhubEntry(Resource[EntryFacts]):
         value = fields["value"] if self.type_ in {"password", "value"} else fields
         mark = world.mark(complete=True)
         held = {name: _held(world, part) for name, part in self.parts.items()}
-        metadata = {"paver": {"site": mark.site, "id": mark.id, "action": mark.action, "parts": held}}
+        metadata = {"paver": {**mark.document(), "parts": held}}
         body = {"name": self.path, "type": self.type_, "value": value, "metadata": metadata}
         world.writing(self.at).put(PATH, call=f"PUT {PATH}", json=body)
 
@@ -99,10 +99,13 @@ def _facts(world: Reader, at: Endpoint[Any, Any], path: str) -> EntryFacts | Non
     if answer.status == 404:
         return None
     found: Any = answer.json()["data"][0]
-    ours = (found.get("metadata") or {}).get("paver")
+    held = (found.get("metadata") or {}).get("paver")
+    # Value and mark come in one call, so an entry is complete from its birth; that is not said in the first ones.
+    ours = {"complete": True, **held} if isinstance(held, dict) else {}
+    mark = Mark.of(ours)
     return EntryFacts(
         address={"path": path},
-        mark=None if ours is None else Mark(ours["site"], ResourceId(ours["id"]), ours["action"], True),
+        mark=mark,
         type_=found["type"],
-        parts=ours["parts"] if ours is not None else {},
+        parts=ours["parts"] if mark is not None else {},
     )

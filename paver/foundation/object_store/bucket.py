@@ -19,7 +19,6 @@ from paver.driver import (
     Reader,
     Refused,
     Resource,
-    ResourceId,
     Unobservable,
     Verb,
     Writer,
@@ -28,6 +27,7 @@ from paver.foundation import record
 from paver.transport.s3 import S3Error
 
 TAGS = {"site": "paver-site", "id": "paver-id", "action": "paver-action", "complete": "paver-complete"}
+_SAID = {"true": True, "false": False}
 _TAKEN = frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
 SET = frozenset(
     {
@@ -137,9 +137,8 @@ class Bucket(Resource[BucketFacts]):
             )
 
     def _tag(self, world: Writer, *, complete: bool) -> None:
-        mark = world.mark(complete=complete)
-        values = {"site": mark.site, "id": mark.id, "action": mark.action, "complete": str(complete).lower()}
-        tags = [{"Key": TAGS[name], "Value": value} for name, value in values.items()]
+        document = {**world.mark(complete=complete).document(), "complete": str(complete).lower()}
+        tags = [{"Key": TAGS[name], "Value": value} for name, value in document.items()]
         world.writing(self.at).call("put_bucket_tagging", Bucket=self.name, Tagging={"TagSet": tags})
 
     @classmethod
@@ -189,14 +188,8 @@ def _facts(world: Reader, at: Endpoint[Any, Any], name: str) -> BucketFacts | No
         return None
     tags = store.find("get_bucket_tagging", Bucket=name) or {}
     ours = {tag["Key"]: tag["Value"] for tag in tags.get("TagSet", [])}
-    mark = None
-    if TAGS["id"] in ours:
-        mark = Mark(
-            ours[TAGS["site"]],
-            ResourceId(ours[TAGS["id"]]),
-            ours[TAGS["action"]],
-            ours[TAGS["complete"]] == "true",
-        )
+    document = {name: ours.get(tag) for name, tag in TAGS.items()}
+    mark = Mark.of({**document, "complete": _SAID.get(str(document["complete"]))})
     lock = (store.find("get_object_lock_configuration", Bucket=name) or {}).get("ObjectLockConfiguration", {})
     return BucketFacts(
         address={"name": name},

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from paver.driver import Endpoint, Facts, Mark, Reader, Resource, ResourceId, Secret, Verb, Writer
+from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Secret, Verb, Writer
 from paver.signing import canonical
 
 PREFIX, ARN = "paver-", "arn:aws:s3:::"
@@ -109,14 +109,7 @@ def _bear(
 ) -> None:
     """Writes an account's policy with the mark in it."""
     mark = world.mark(complete=complete)
-    bearing = {
-        "action": mark.action,
-        "complete": complete,
-        "id": mark.id,
-        "secret": secret,
-        "site": mark.site,
-    }
-    document = {**policy, "ID": canonical.dumps(bearing).decode()}
+    document = {**policy, "ID": canonical.dumps({**mark.document(), "secret": secret}).decode()}
     world.writing(at).admin_call("policy_add", f"{PREFIX}{name}", f"{PREFIX}{name}", policy=document)
 
 
@@ -148,10 +141,7 @@ def _facts(name: str, user: Mapping[str, Any] | None, policy: Mapping[str, Any] 
 
 def mark_of(policy: Mapping[str, Any]) -> Mark | None:
     """Returns the mark that a policy bears, None where it is another's."""
-    found = _bearing(policy)
-    if not found:
-        return None
-    return Mark(found["site"], ResourceId(found["id"]), found["action"], found["complete"])
+    return Mark.of(_bearing(policy))
 
 
 def _bearing(policy: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +151,7 @@ def _bearing(policy: Mapping[str, Any]) -> dict[str, Any]:
     except canonical.CanonicalError:
         return {}
     match found:
-        case {"action": str(), "complete": bool(), "id": str(), "secret": str() | None, "site": str()}:
+        case {"secret": str() | None} if Mark.of(found) is not None:
             return dict(found)
         case _:
             return {}

@@ -16,7 +16,7 @@ from typing import Any
 
 import tenacity
 
-from paver.driver import PaverError, Refused
+from paver.driver import MARK_KEY, Mark, PaverError, Refused
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.host import reading, switches
 from paver.drivers.vsphere.host.setting import Values
@@ -91,7 +91,7 @@ def carriers(session: Any) -> list[Carrier]:
 def _own_groups(session: Any) -> set[str]:
     found: set[str] = set()
     for _, values in session.objects("VirtualMachine", ("config.extraConfig", "config.hardware.device")):
-        mark = marks.loads(marks.values(values["config.extraConfig"]).get(marks.KEY))
+        mark = Mark.loads(marks.values(values["config.extraConfig"]).get(MARK_KEY))
         if mark is not None and mark.id.startswith("vsphere.jumpbox:"):
             cards = jumpbox.cards(list(values["config.hardware.device"] or ()))
             found |= {jumpbox.card_network(card) or "" for card in cards}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from paver.driver import Check, Endpoint, Facts, Mark, PaverError, Reader, Resource, Secret, Verb, Writer
-from paver.drivers.vsphere import ending, marks
+from paver.drivers.vsphere import ending
 from paver.signing import canonical
 from paver.transport.ssoadmin import SsoUser
 
@@ -106,7 +106,7 @@ class Account(Resource[AccountFacts]):
 
 
 def _facts(found: SsoUser) -> AccountFacts:
-    mark = marks.loads(found.description)
+    mark = Mark.loads(found.description)
     version = _version(found.description) if mark is not None else None
     return AccountFacts(address={"user": found.name}, mark=mark, password=version)
 
@@ -117,7 +117,7 @@ def _version(description: str) -> str | None:
 
 
 def _document(description: str) -> Mapping[str, Any]:
-    return dict(json.loads(description)) if marks.loads(description) is not None else {}
+    return dict(json.loads(description)) if Mark.loads(description) is not None else {}
 
 
 def _holds(wish: Account, since: Any, days: int | None) -> Check:
@@ -137,12 +137,5 @@ def _today() -> dt.date:
 
 
 def _description(mark: Mark, version: str) -> str:
-    document = {
-        "action": mark.action,
-        "complete": mark.complete,
-        "id": mark.id,
-        "password": version,
-        "since": _today().isoformat(),
-        "site": mark.site,
-    }
+    document = {**mark.document(), "password": version, "since": _today().isoformat()}
     return canonical.dumps(document).decode()

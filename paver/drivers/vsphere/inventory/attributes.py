@@ -11,11 +11,9 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from paver.driver import Mark, PaverError, Reader, ResourceId
-from paver.drivers.vsphere import marks
+from paver.driver import MARK_KEY, Mark, PaverError, Reader, ResourceId
 from paver.transport.vsphere import VsphereFault, type_of
 
-MARK = "paver.mark"
 SLOT = "paver.ledger."
 CALLS = frozenset({"AddCustomFieldDef", "SetField", "RemoveCustomFieldDef"})
 """What marking a thing calls, and taking its mark away."""
@@ -47,8 +45,8 @@ class Ledger:
 
 def mark_of(session: Any, custom: Any) -> Mark | None:
     """Returns the mark among an entity's `customValue`, None if it is foreign."""
-    key = _keys(session).get(MARK)
-    return None if key is None else marks.loads(_values(custom).get(key))
+    key = _keys(session).get(MARK_KEY)
+    return None if key is None else Mark.loads(_values(custom).get(key))
 
 
 def ledger(session: Any) -> Ledger:
@@ -58,16 +56,16 @@ def ledger(session: Any) -> Ledger:
         return Ledger({})
     found = _values(session.value(session.content.rootFolder, "customValue"))
     texts = {name: found[key] for key, name in keys.items() if found.get(key)}
-    read = {name: marks.loads(text) for name, text in texts.items()}
+    read = {name: Mark.loads(text) for name, text in texts.items()}
     return Ledger({name: mark for name, mark in read.items() if mark is not None})
 
 
 def put(session: Any, entity: Any, mark: Mark) -> None:
     """Writes an entity's mark. All sites share the attribute."""
-    key = _keys(session).get(MARK)
+    key = _keys(session).get(MARK_KEY)
     if key is None:
-        key = _defined(session, MARK, None)
-    _set(session, entity, key if key is not None else _keys(session)[MARK], _text(mark))
+        key = _defined(session, MARK_KEY, None)
+    _set(session, entity, key if key is not None else _keys(session)[MARK_KEY], _text(mark))
 
 
 def note(session: Any, mark: Mark) -> None:
@@ -87,7 +85,7 @@ def strike(session: Any, id_: str) -> None:
     keys = _keys(session)
     used = _used(session)
     for name, key in sorted(keys.items()):
-        if (name == MARK or name.startswith(SLOT)) and key not in used:
+        if (name == MARK_KEY or name.startswith(SLOT)) and key not in used:
             _undefine(session, key)
     for name in own:
         _undefine(session, keys[name])
@@ -162,8 +160,8 @@ def _set(session: Any, entity: Any, key: int, text: str) -> None:
 
 
 def _text(mark: Mark) -> str:
-    text = marks.dumps(mark)
+    text = mark.dumps()
     if len(text) <= _LONGEST:
         return text
     # Site and id say whose it is; of the action its beginning is enough to find it in a journal.
-    return marks.dumps(dataclasses.replace(mark, action=mark.action[:12]))
+    return dataclasses.replace(mark, action=mark.action[:12]).dumps()

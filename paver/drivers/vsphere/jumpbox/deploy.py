@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from paver.driver import BadInput, Endpoint, Interrupted, PaverError, Refused, Unobservable, Writer
+from paver.driver import MARK_KEY, BadInput, Endpoint, Interrupted, PaverError, Refused, Unobservable, Writer
 from paver.drivers.vsphere import arriving, marks
 from paver.drivers.vsphere.endpoints import FILES, MACHINE
 from paver.drivers.vsphere.host import reading
@@ -157,7 +157,7 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
 def _dress(spec: Any, world: Writer, wish: Jumpbox) -> None:
     """Puts mark, first-boot data, size and the card's address into what is to be imported."""
     born = {
-        marks.KEY: marks.dumps(world.mark(complete=False)),
+        MARK_KEY: world.mark(complete=False).dumps(),
         image.KEY: wish.image or "",
         **first_boot.guestinfo(wish.first_boot(world.site)),
     }
@@ -261,7 +261,7 @@ def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found, disk: Any)
         session.task(found.vm, "PowerOnVM_Task")
     if wish.running:
         _await(world, session, wish, found.vm)
-    done = {marks.KEY: marks.dumps(world.mark(complete=True))}
+    done = {MARK_KEY: world.mark(complete=True).dumps()}
     if not facts.own_disks(found):
         done |= _disks(session, found.vm)
     session.task(found.vm, "ReconfigVM_Task", spec=marks.spec(done))

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from paver.driver import Facts
+from paver.driver import MARK_KEY, Facts, Mark
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.jumpbox import first_boot, image
@@ -96,7 +96,7 @@ def find(session: Any, *, site: str, id_: str, name: str | None = None) -> Found
     same_name = None
     for vm, values in session.objects("VirtualMachine", _SEARCH):
         extra = marks.values(values["config.extraConfig"])
-        mark = marks.loads(extra.get(marks.KEY))
+        mark = Mark.loads(extra.get(MARK_KEY))
         if mark is not None and mark.site == site and mark.id == id_:
             return Found(vm, values["name"], extra, session.values(vm, *_DETAILS))
         if name is not None and values["name"] == name:
@@ -126,7 +126,7 @@ def of(session: Any, found: Found, *, datastore: str | None = None) -> JumpboxFa
         lies = datastore
     return JumpboxFacts(
         address={"vm": found.vm._moId, "name": found.name},  # noqa: SLF001 (pyVmomi offers no other way)
-        mark=marks.loads(found.extra.get(marks.KEY)),
+        mark=Mark.loads(found.extra.get(MARK_KEY)),
         name=found.name,
         running=found.running,
         image=found.extra.get(image.KEY),

@@ -11,7 +11,7 @@ import hashlib
 import pathlib
 from typing import Any
 
-from paver.driver import BadInput, Endpoint, Facts, PaverError, Reader, Resource, Writer
+from paver.driver import MARK_KEY, BadInput, Endpoint, Facts, Mark, PaverError, Reader, Resource, Writer
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.endpoints import FILES, JUMPBOX
 from paver.ovf.ova import Ova
@@ -54,7 +54,7 @@ class Image(Resource[ImageFacts]):
             return ImageFacts(digest=digest(files.path(self.path)))
         for _, values in world.session(self.host).objects("VirtualMachine", ("config.extraConfig",)):
             extra = marks.values(values["config.extraConfig"])
-            mark = marks.loads(extra.get(marks.KEY))
+            mark = Mark.loads(extra.get(MARK_KEY))
             if mark is not None and mark.id == JUMPBOX and mark.site == world.site and KEY in extra:
                 return ImageFacts(digest=extra[KEY])
         raise BadInput(

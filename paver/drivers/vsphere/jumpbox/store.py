@@ -6,11 +6,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from paver.driver import Mark
-from paver.drivers.vsphere import marks
+from paver.driver import MARK_KEY, Mark
 
 FOLDER = "/var/lib/paver/artefacts"
-_MARK = "paver.mark"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +34,10 @@ def folder(sha256: str) -> str:
 def all_of(session: Any, site: str) -> Iterator[Stored]:
     """Yields every artefact that bears the site's mark, by digest."""
     for sha256 in session.listdir(FOLDER) or ():
-        data = session.read_file(f"{folder(sha256)}/{_MARK}")
-        mark = marks.loads(data.decode("utf-8", "replace")) if data is not None else None
+        data = session.read_file(f"{folder(sha256)}/{MARK_KEY}")
+        mark = Mark.loads(data.decode("utf-8", "replace")) if data is not None else None
         if mark is not None and mark.site == site:
-            names = [name for name in session.listdir(folder(sha256)) or () if name != _MARK]
+            names = [name for name in session.listdir(folder(sha256)) or () if name != MARK_KEY]
             name = names[0] if len(names) == 1 else ""
             status = session.stat(f"{folder(sha256)}/{name}") if name else None
             yield Stored(sha256, name, status.size if status is not None else 0, mark)
@@ -54,9 +52,9 @@ def find(session: Any, *, site: str, id_: str, sha256: str | None = None) -> Sto
 def begin(session: Any, sha256: str, mark: Mark) -> None:
     """Makes an artefact's folder, marked."""
     session.mkdir(folder(sha256), 0o755)
-    session.write_file(f"{folder(sha256)}/{_MARK}", marks.dumps(mark).encode(), 0o644)
+    session.write_file(f"{folder(sha256)}/{MARK_KEY}", mark.dumps().encode(), 0o644)
 
 
 def complete(session: Any, sha256: str, mark: Mark) -> None:
     """Marks an artefact as whole."""
-    session.write_file(f"{folder(sha256)}/{_MARK}", marks.dumps(mark).encode(), 0o644)
+    session.write_file(f"{folder(sha256)}/{MARK_KEY}", mark.dumps().encode(), 0o644)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from paver.driver import Mark
-from paver.drivers.vsphere import marks
+from paver.driver import MARK_KEY, Mark
 
 CALLS = frozenset(
     {
@@ -56,6 +55,6 @@ def mark_of(text: str) -> Mark | None:
     """Returns the mark in a configuration's comments, None where it is not paver's."""
     for line in text.splitlines():
         word, _, rest = line.removeprefix("#").strip().partition(" ")
-        if line.startswith("#") and word == marks.KEY:
-            return marks.loads(rest)
+        if line.startswith("#") and word == MARK_KEY:
+            return Mark.loads(rest)
     return None

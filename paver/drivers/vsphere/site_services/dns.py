@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from paver.driver import Check, Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
-from paver.drivers.vsphere import marks
+from paver.driver import MARK_KEY, Check, Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
 from paver.drivers.vsphere.site_services import daemon, probe
 from paver.drivers.vsphere.site_services.probe import Record
 
@@ -88,7 +87,7 @@ class SiteDns(Resource[DnsFacts]):
         """Returns the file's text."""
         lines = [
             "# Written by paver from the site file: what is changed here is taken back.",
-            f"# {marks.KEY} {marks.dumps(mark)}",
+            f"# {MARK_KEY} {mark.dumps()}",
             *_FIXED,
             f"listen-address={self.listens}",
             f"local=/{self.zone}/",

@@ -10,8 +10,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from paver.driver import Check, Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
-from paver.drivers.vsphere import marks
+from paver.driver import MARK_KEY, Check, Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
 from paver.drivers.vsphere.site_services import daemon, probe
 
 FILE = "/etc/chrony/chrony.conf"
@@ -93,7 +92,7 @@ class SiteNtp(Resource[NtpFacts]):
         """Returns the file's text."""
         lines = [
             "# Written by paver from the site file: what is changed here is taken back.",
-            f"# {marks.KEY} {marks.dumps(mark)}",
+            f"# {MARK_KEY} {mark.dumps()}",
             *_FIXED,
             f"local stratum {self.stratum}",
             *(f"allow {network}" for network in self.allowed),

@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from paver.driver import (
+    MARK_KEY,
     Check,
     Endpoint,
     Facts,
+    Mark,
     Opaque,
     PaverError,
     Reader,
@@ -205,7 +207,7 @@ def _find(
     same_name = None
     for vm, values in world.session(at).objects("VirtualMachine", _PATHS):
         extra = marks.values(values["config.extraConfig"])
-        mark = marks.loads(extra.get(marks.KEY))
+        mark = Mark.loads(extra.get(MARK_KEY))
         if mark is not None and mark.site == world.site and mark.id == id_:
             return vm, values, extra, mark
         if values["name"] == name and mark is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from paver.driver import Interrupted, PaverError, Writer
+from paver.driver import MARK_KEY, Interrupted, PaverError, Writer
 from paver.drivers.vsphere import ledger, marks
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.drivers.vsphere.host import reading
@@ -190,7 +190,7 @@ def mark(world: Writer, wish: Appliance) -> None:
     vm: Any = host.ref("VirtualMachine", found.address["vm"])
     done = world.mark(complete=True)
     settings = {
-        marks.KEY: marks.dumps(done),
+        MARK_KEY: done.dumps(),
         ADDRESS: wish.ip,
         FQDN: wish.fqdn,
         SIZE: wish.size,

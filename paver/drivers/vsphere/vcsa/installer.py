@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Verb, Writer
-from paver.drivers.vsphere import arriving, marks
+from paver.driver import BadInput, Check, Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
+from paver.drivers.vsphere import arriving
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.transport import nfs, nfs_url
 
@@ -123,7 +123,7 @@ class Installer(Resource[InstallerFacts]):
         if brought:
             machine.remove(iso)
         machine.run(["chmod", "-R", "u+w,a+rx", draft])
-        mark = json.loads(marks.dumps(world.mark(complete=True)))
+        mark = world.mark(complete=True).document()
         marker = json.dumps({"mark": mark, "sha256": digest, "size": size, "source": self.source}).encode()
         machine.write_file(f"{draft}/{MARKER}", marker, 0o644)
         machine.run(["mv", "--no-target-directory", draft, str(tree)])
@@ -214,7 +214,7 @@ def _facts(world: Reader, tree: str) -> InstallerFacts | None:
     marker = json.loads(data)
     return InstallerFacts(
         address={"tree": tree},
-        mark=marks.loads(json.dumps(marker["mark"])),
+        mark=Mark.of(marker["mark"]),
         source=marker["source"],
         size=marker["size"],
         sha256=marker.get("sha256"),
