@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from paver.driver import Endpoint, Mark, ResourceId
-from paver.drivers.vsphere.site_services import ask, dns
 from paver.lab import control, plan, raising, site, system
+from paver.machine.site_services import ask, dns
 from tests.support.raised import Raised
 
 pytestmark = pytest.mark.lab

@@ -14,9 +14,9 @@ from paver.cli import entry
 from paver.driver import Reader
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.host.port_group import PortGroup
-from paver.drivers.vsphere.jumpbox.artefact import Artefact
 from paver.foundation.director.configs import Config
 from paver.foundation.object_store.bucket import Bucket
+from paver.machine.brought.artefact import Artefact
 from paver.transport import http, probes, s3, soap_gate
 from paver.transport.vsphere import new
 

@@ -14,12 +14,12 @@ from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.host import autostart, default_switch, dns, ntp, port_group, service, switch
 from paver.drivers.vsphere.inventory import cluster, cluster_host, entity, permission, vm_override
 from paver.drivers.vsphere.jumpbox import facts as jumpbox_facts
-from paver.drivers.vsphere.site_services import dns as site_dns
-from paver.drivers.vsphere.site_services import time as site_time
 from paver.engine.board import Board
 from paver.engine.plan import Plan
 from paver.engine.planner import Heading, Request, plan
 from paver.engine.world import Connections, ReadingWorld
+from paver.machine.site_services import dns as site_dns
+from paver.machine.site_services import time as site_time
 
 CASES = pathlib.Path(__file__).parents[1] / "cases"
 AT: Endpoint[Any, Any] = Endpoint("there")

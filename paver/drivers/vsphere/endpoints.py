@@ -17,7 +17,7 @@ from paver.driver import (
     resource_id,
 )
 from paver.drivers.vsphere import settings
-from paver.drivers.vsphere.files import Files
+from paver.machine.brought.files import FILES, Files
 from paver.sitefile import SecretRef
 from paver.sitefile.site import Site
 from paver.transport.machine import MachineConnector
@@ -38,9 +38,6 @@ __all__ = [
 
 JUMPBOX: ResourceId = resource_id("vsphere.jumpbox", "jumpbox")
 VMCA: ResourceId = resource_id("vsphere.anchor", "vmca")
-
-FILES: Endpoint[Any, Any] = Endpoint("files")
-"""The files that the site file names, where paver runs."""
 
 MACHINE: Endpoint[Any, Any] = Endpoint(JUMPBOX_ENDPOINT, provider=JUMPBOX)
 VCENTER: Endpoint[Any, Any] = Endpoint("vcenter", provider=VMCA)

@@ -6,11 +6,10 @@ import dataclasses
 from typing import Any
 
 from paver.driver import Paved, Resource
-from paver.drivers.vsphere import endpoints
+from paver.drivers.vsphere import endpoints, site_services
 from paver.drivers.vsphere.host import pave as hosts
 from paver.drivers.vsphere.inventory import pave as inventory
 from paver.drivers.vsphere.jumpbox import pave as jumpbox
-from paver.drivers.vsphere.site_services import pave as site_services
 from paver.drivers.vsphere.vcsa import pave as vcsa
 from paver.sitefile.site import Site
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paver.driver import MARK_KEY, BadInput, Endpoint, Interrupted, PaverError, Refused, Unobservable, Writer
-from paver.drivers.vsphere import arriving, marks
+from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.endpoints import FILES, MACHINE
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.jumpbox import facts, first_boot, image
+from paver.machine.brought import arriving
 from paver.ovf import data_disk
 from paver.ovf.data_disk import DataDisk
 from paver.ovf.ova import Ova, Verified

@@ -10,10 +10,10 @@ from paver.driver import Endpoint, Ground, Resource, ResourceId, output, resourc
 from paver.drivers.vsphere import endpoints, settings
 from paver.drivers.vsphere.host import pave as hosts
 from paver.drivers.vsphere.host.autostart import Autostart
-from paver.drivers.vsphere.jumpbox.artefact import Artefact
-from paver.drivers.vsphere.jumpbox.files import File
 from paver.drivers.vsphere.jumpbox.image import Image
 from paver.drivers.vsphere.jumpbox.machine import Jumpbox
+from paver.machine.brought.artefact import Artefact
+from paver.machine.brought.file import File
 from paver.sitefile.site import Site
 
 PHASE = "jumpbox"

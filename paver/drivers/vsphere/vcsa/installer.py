@@ -16,8 +16,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from paver.driver import BadInput, Check, Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
-from paver.drivers.vsphere import arriving
 from paver.drivers.vsphere.endpoints import MACHINE
+from paver.machine.brought import arriving
 from paver.transport import nfs, nfs_url
 
 TREES = PurePosixPath("/var/lib/paver/installers")

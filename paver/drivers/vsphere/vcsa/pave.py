@@ -9,12 +9,12 @@ from typing import Any
 from paver.driver import STORE, Endpoint, Ground, Material, Resource, ResourceId, Secret, output, resource_id
 from paver.drivers.vsphere import endpoints, settings
 from paver.drivers.vsphere.host import pave as hosts
-from paver.drivers.vsphere.jumpbox.artefact import Artefact
-from paver.drivers.vsphere.jumpbox.files import File
 from paver.drivers.vsphere.vcsa.anchor import Anchor
 from paver.drivers.vsphere.vcsa.appliance import Appliance
 from paver.drivers.vsphere.vcsa.install import Order
 from paver.drivers.vsphere.vcsa.installer import PROGRAM, Installer
+from paver.machine.brought.artefact import Artefact
+from paver.machine.brought.file import File
 from paver.sitefile.site import Site
 
 PHASE = "vcenter"

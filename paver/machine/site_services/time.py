@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from paver.driver import MARK_KEY, Check, Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
-from paver.drivers.vsphere.site_services import daemon, probe
+from paver.machine.site_services import daemon, probe
 
 FILE = "/etc/chrony/chrony.conf"
 KEPT = "/etc/chrony/chrony.conf.before-paver"

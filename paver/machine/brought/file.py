@@ -8,9 +8,19 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from paver.driver import BadInput, Facts, PaverError, Reader, Resource, Unobservable, Writer
-from paver.drivers.vsphere.endpoints import FILES, MACHINE
-from paver.drivers.vsphere.jumpbox import store
+from paver.driver import (
+    JUMPBOX_ENDPOINT,
+    BadInput,
+    Endpoint,
+    Facts,
+    PaverError,
+    Reader,
+    Resource,
+    Unobservable,
+    Writer,
+)
+from paver.machine.brought import store
+from paver.machine.brought.files import FILES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +66,7 @@ class File(Resource[FileFacts]):
 
     def _stored(self, world: Reader) -> store.Stored | None:
         try:
-            session: Any = world.session(MACHINE)
+            session: Any = world.session(Endpoint(JUMPBOX_ENDPOINT))
         except Unobservable:
             # Without a jumpbox nothing lies on it; one that should answer and does not is told by its own kinds.
             return None

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from paver.driver import MARK_KEY, Check, Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
-from paver.drivers.vsphere.site_services import daemon, probe
-from paver.drivers.vsphere.site_services.probe import Record
+from paver.machine.site_services import daemon, probe
+from paver.machine.site_services.probe import Record
 
 FILE = "/etc/dnsmasq.d/paver.conf"
 SERVICE = "dnsmasq"

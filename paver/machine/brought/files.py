@@ -11,7 +11,10 @@ import pathlib
 import threading
 from typing import Any
 
-from paver.driver import Gate
+from paver.driver import Endpoint, Gate
+
+FILES: Endpoint[Any, Any] = Endpoint("files")
+"""The files that the site file names, where paver runs."""
 
 
 class FileSession:

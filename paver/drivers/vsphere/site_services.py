@@ -8,10 +8,10 @@ from typing import Any
 from paver.driver import Ground, Resource, ResourceId, resource_id
 from paver.drivers.vsphere import endpoints, settings
 from paver.drivers.vsphere.host import pave as hosts
-from paver.drivers.vsphere.site_services.dns import SiteDns
-from paver.drivers.vsphere.site_services.outside import NamesKnown, TimeTold
-from paver.drivers.vsphere.site_services.probe import Record
-from paver.drivers.vsphere.site_services.time import SiteNtp
+from paver.machine.site_services.dns import SiteDns
+from paver.machine.site_services.outside import NamesKnown, TimeTold
+from paver.machine.site_services.probe import Record
+from paver.machine.site_services.time import SiteNtp
 from paver.sitefile.site import Site
 
 PHASE = "site-services"

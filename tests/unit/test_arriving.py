@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from paver.driver import Interrupted, Writer
-from paver.drivers.vsphere import arriving
+from paver.machine.brought import arriving
 
 
 @dataclasses.dataclass

@@ -9,8 +9,8 @@ import dataclasses
 from typing import Any
 
 from paver.driver import Endpoint, Facts, PaverError, Reader, Refused, Resource, Writer
-from paver.drivers.vsphere.site_services import probe
-from paver.drivers.vsphere.site_services.probe import Record
+from paver.machine.site_services import probe
+from paver.machine.site_services.probe import Record
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

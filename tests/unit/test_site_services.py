@@ -8,26 +8,27 @@ import struct
 import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paver.driver import Mark, ResourceId, Unobservable
-from paver.drivers.vsphere import endpoints
-from paver.drivers.vsphere.site_services import ask, dns, probe
-from paver.drivers.vsphere.site_services import time as site_time
+from paver.driver import JUMPBOX_ENDPOINT, Endpoint, Mark, ResourceId, Unobservable
 from paver.engine.diff import changes
+from paver.machine.site_services import ask, dns, probe
+from paver.machine.site_services import time as site_time
 from paver.transport.machine import Host, MachineReader
 from paver.transport.shell import Input, Output, Ran, Shell
 
+MACHINE: Endpoint[Any, Any] = Endpoint(JUMPBOX_ENDPOINT)
 MARK = Mark("north", ResourceId("site.dns:jumpbox"), "a1", complete=True)
 RECORDS = (("esx-01.north.example", "10.20.0.11"), ("vcsa.north.example", "10.20.0.20"))
 
 DNS = dns.SiteDns(
     id=ResourceId("site.dns:jumpbox"),
     phase="site-services",
-    at=endpoints.MACHINE,
+    at=MACHINE,
     zone="north.example",
     listens="10.20.0.10",
     records=RECORDS,
@@ -36,7 +37,7 @@ DNS = dns.SiteDns(
 NTP = site_time.SiteNtp(
     id=ResourceId("site.ntp:jumpbox"),
     phase="site-services",
-    at=endpoints.MACHINE,
+    at=MACHINE,
     listens="10.20.0.10",
     allowed=("10.20.0.0/24", "10.30.0.0/24"),
 )

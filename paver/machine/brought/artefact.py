@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from paver.driver import Check, Endpoint, Facts, Lane, Reader, Refused, Resource, Verb, Writer
-from paver.drivers.vsphere import arriving
-from paver.drivers.vsphere.endpoints import FILES
-from paver.drivers.vsphere.jumpbox import store
+from paver.machine.brought import arriving, store
+from paver.machine.brought.files import FILES
 
 _HASHING = 1800.0
 """Seconds that digesting may take: 13 GB at 10 MB/s are 22 minutes."""
