@@ -1,7 +1,7 @@
 """The public plugin API: what a driver may import of the engine, and what it must be. Re-exports, and one protocol.
 
 A driver is registered under the entry point group `paver.drivers`. Beside this module it may use `paver.sitefile`,
-`paver.transport`, `paver.ovf`, `paver.signing` and `paver.sealed.passwords`, never the engine itself. Importing it is cheap.
+`paver.machine`, `paver.transport`, `paver.ovf`, `paver.signing` and `paver.sealed.passwords`, never the engine itself. Importing it is cheap.
 """
 
 from __future__ import annotations

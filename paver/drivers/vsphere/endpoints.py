@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from paver.driver import (
-    JUMPBOX_ENDPOINT,
-    STORE,
-    Connector,
-    Endpoint,
-    Material,
-    ResourceId,
-    Secret,
-    output,
-    resource_id,
-)
+from paver.driver import STORE, Connector, Endpoint, ResourceId, Secret, resource_id
 from paver.drivers.vsphere import settings
+from paver.machine import jumpbox
 from paver.machine.brought.files import FILES, Files
 from paver.sitefile import SecretRef
 from paver.sitefile.site import Site
-from paver.transport.machine import MachineConnector
 from paver.transport.vsphere import VsphereConnector
 
 __all__ = [
@@ -39,13 +29,10 @@ __all__ = [
 JUMPBOX: ResourceId = resource_id("vsphere.jumpbox", "jumpbox")
 VMCA: ResourceId = resource_id("vsphere.anchor", "vmca")
 
-MACHINE: Endpoint[Any, Any] = Endpoint(JUMPBOX_ENDPOINT, provider=JUMPBOX)
+MACHINE: Endpoint[Any, Any] = jumpbox.endpoint(JUMPBOX)
 VCENTER: Endpoint[Any, Any] = Endpoint("vcenter", provider=VMCA)
 APPLIANCE: Endpoint[Any, Any] = Endpoint("vcenter-appliance", provider=VMCA)
 """The appliance's own REST API."""
-
-JUMPBOX_KEY = Material(kind="ssh-key", name="jumpbox", policy="ed25519")
-"""Paver's own way into the jumpbox."""
 
 HOST_WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
@@ -106,11 +93,5 @@ def connectors(site: Site) -> Mapping[str, Connector]:
         for name, one in iaas.hosts.items()
     }
     found[FILES.name] = Files(site.folder)
-    found[MACHINE.name] = MachineConnector(
-        name=site.jumpbox.hostname,
-        address=str(site.jumpbox.address),
-        user=site.jumpbox.user,
-        key=JUMPBOX_KEY.secret,
-        host_keys=output(JUMPBOX, "host_keys", tuple),
-    )
+    found[MACHINE.name] = jumpbox.connector(site, JUMPBOX)
     return found

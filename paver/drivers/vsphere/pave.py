@@ -11,6 +11,7 @@ from paver.drivers.vsphere.host import pave as hosts
 from paver.drivers.vsphere.inventory import pave as inventory
 from paver.drivers.vsphere.jumpbox import pave as jumpbox
 from paver.drivers.vsphere.vcsa import pave as vcsa
+from paver.machine import jumpbox as machine
 from paver.sitefile.site import Site
 
 KINDS: tuple[type[Resource[Any]], ...] = (
@@ -43,7 +44,7 @@ def pave(site: Site) -> Paved:
             *vcsa.grounds(site),
             *above.grounds,
         ),
-        material=(*dict.fromkeys((endpoints.JUMPBOX_KEY, *vcsa.material(site), *above.material)),),
+        material=(*dict.fromkeys((machine.KEY, *vcsa.material(site), *above.material)),),
         jumpbox=endpoints.MACHINE,
         brought={"bucc": jumpbox.BUCC},
     )

@@ -9,9 +9,7 @@ import dataclasses
 from typing import Any
 
 from paver.driver import (
-    JUMPBOX_ENDPOINT,
     BadInput,
-    Endpoint,
     Facts,
     PaverError,
     Reader,
@@ -19,6 +17,7 @@ from paver.driver import (
     Unobservable,
     Writer,
 )
+from paver.machine import jumpbox
 from paver.machine.brought import store
 from paver.machine.brought.files import FILES
 
@@ -66,7 +65,7 @@ class File(Resource[FileFacts]):
 
     def _stored(self, world: Reader) -> store.Stored | None:
         try:
-            session: Any = world.session(Endpoint(JUMPBOX_ENDPOINT))
+            session: Any = world.session(jumpbox.endpoint())
         except Unobservable:
             # Without a jumpbox nothing lies on it; one that should answer and does not is told by its own kinds.
             return None

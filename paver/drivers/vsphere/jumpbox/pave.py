@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,16 +11,15 @@ from paver.drivers.vsphere.host import pave as hosts
 from paver.drivers.vsphere.host.autostart import Autostart
 from paver.drivers.vsphere.jumpbox.image import Image
 from paver.drivers.vsphere.jumpbox.machine import Jumpbox
-from paver.machine.brought.artefact import Artefact
-from paver.machine.brought.file import File
+from paver.machine import jumpbox as machine
+from paver.machine.brought import pave as brought
 from paver.sitefile.site import Site
 
 PHASE = "jumpbox"
-KINDS: tuple[type[Resource[Any]], ...] = (Autostart, Image, Jumpbox, File, Artefact)
+KINDS: tuple[type[Resource[Any]], ...] = (Autostart, Image, Jumpbox, *brought.KINDS)
 
 IMAGE: ResourceId = resource_id(Image.kind, "jumpbox")
-BUCC: ResourceId = resource_id(Artefact.kind, "bucc")
-BUCC_FILE: ResourceId = resource_id(File.kind, "bucc")
+BUCC: ResourceId = brought.artefact("bucc")
 
 
 def resources(site: Site) -> Iterator[Resource[Any]]:
@@ -50,30 +48,14 @@ def resources(site: Site) -> Iterator[Resource[Any]]:
     else:
         yield Image(id=IMAGE, phase=PHASE, at=endpoints.FILES, path=wish.image, host=at)
         yield _made(site, ready, starts)
-    yield File(
-        id=BUCC_FILE,
-        phase=PHASE,
-        at=endpoints.FILES,
-        after=frozenset({endpoints.JUMPBOX}),
-        path=site.bucc.artefact,
-        artefact=BUCC,
-    )
-    yield Artefact(
-        id=BUCC,
-        phase=PHASE,
-        at=endpoints.MACHINE,
-        within=endpoints.JUMPBOX,
-        source=site.bucc.artefact,
-        name=pathlib.PurePath(site.bucc.artefact).name,
-        sha256=output(BUCC_FILE, "sha256", str),
-    )
+    yield from brought.resources("bucc", site.bucc.artefact, phase=PHASE, at=endpoints.MACHINE)
 
 
 def _made(site: Site, ready: frozenset[ResourceId], starts: bool | None) -> Jumpbox:
     wish = site.jumpbox
     host = settings.of(site).hosts[wish.on]
     network = site.networks[wish.network]
-    own_key = output(endpoints.JUMPBOX_KEY.id, "public", str)
+    own_key = output(machine.KEY.id, "public", str)
     return Jumpbox(
         id=endpoints.JUMPBOX,
         phase=PHASE,
@@ -116,4 +98,4 @@ def grounds(site: Site) -> Iterator[Ground]:
         yield Ground(Autostart, endpoints.host(name), PHASE)
     for name in settings.of(site).hosts:
         yield Ground(Jumpbox, endpoints.host(name), PHASE)
-    yield Ground(Artefact, endpoints.MACHINE, PHASE)
+    yield from brought.grounds(PHASE, endpoints.MACHINE)

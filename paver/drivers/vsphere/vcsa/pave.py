@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +12,7 @@ from paver.drivers.vsphere.vcsa.anchor import Anchor
 from paver.drivers.vsphere.vcsa.appliance import Appliance
 from paver.drivers.vsphere.vcsa.install import Order
 from paver.drivers.vsphere.vcsa.installer import PROGRAM, Installer
-from paver.machine.brought.artefact import Artefact
-from paver.machine.brought.file import File
+from paver.machine.brought import pave as brought
 from paver.sitefile.site import Site
 
 PHASE = "vcenter"
@@ -22,8 +20,6 @@ KINDS: tuple[type[Resource[Any]], ...] = (Installer, Appliance, Anchor)
 
 APPLIANCE: ResourceId = resource_id(Appliance.kind, "vcenter")
 UNPACKED: ResourceId = resource_id(Installer.kind, "vcenter")
-ISO: ResourceId = resource_id(Artefact.kind, "installer")
-ISO_FILE: ResourceId = resource_id(File.kind, "installer")
 
 
 def material(site: Site) -> Iterator[Material]:
@@ -102,24 +98,8 @@ def _unpacked(iso: str, sha256: str | None, host: Endpoint[Any, Any]) -> Iterato
     """Yields the unpacked installer; an ISO beside the site file is brought to the jumpbox first."""
     source: Any = iso
     if not iso.startswith(settings.ELSEWHERE):
-        yield File(
-            id=ISO_FILE,
-            phase="jumpbox",
-            at=endpoints.FILES,
-            after=frozenset({endpoints.JUMPBOX}),
-            path=iso,
-            artefact=ISO,
-        )
-        yield Artefact(
-            id=ISO,
-            phase="jumpbox",
-            at=endpoints.MACHINE,
-            within=endpoints.JUMPBOX,
-            source=iso,
-            name=pathlib.PurePath(iso).name,
-            sha256=output(ISO_FILE, "sha256", str),
-        )
-        source = output(ISO, "path", str)
+        yield from brought.resources("installer", iso, phase="jumpbox", at=endpoints.MACHINE)
+        source = output(brought.artefact("installer"), "path", str)
     yield Installer(
         id=UNPACKED,
         phase=PHASE,
