@@ -26,8 +26,8 @@ from tests.support.vsphere_lab import hosts, text_of
 BEHIND_SSH = "it lives on the jumpbox, behind SSH, and the simulator is hosts and vCenter alone"
 BEYOND = {
     "vsphere.ledger-folder": "nobody wishes for it: a killed run may leave it, and a destroy takes it away",
-    "vsphere.file": "it waits for the jumpbox that its file is brought to",
-    "vsphere.jumpbox-artefact": BEHIND_SSH,
+    "site.file": "it waits for the jumpbox that its file is brought to",
+    "jumpbox.artefact": BEHIND_SSH,
     "site.dns": BEHIND_SSH,
     "site.ntp": BEHIND_SSH,
     "site.names": BEHIND_SSH,

@@ -40,7 +40,7 @@ class Artefact(Resource[ArtefactFacts]):
         sha256: its digest; another one is another file, beside which the old one does not stay.
     """
 
-    kind = "vsphere.jumpbox-artefact"
+    kind = "jumpbox.artefact"
     lane = Lane.BULK
     dies_with_parent = True
     calls = {  # noqa: RUF012 (the engine's declaration is a class variable)

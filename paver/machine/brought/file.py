@@ -38,7 +38,7 @@ class File(Resource[FileFacts]):
         artefact: the id of the resource that puts it on the jumpbox.
     """
 
-    kind = "vsphere.file"
+    kind = "site.file"
     setting = True
     unmanaged = frozenset({"path", "artefact"})
 
