@@ -218,13 +218,10 @@ def start_or_attach(
     argv: Sequence[str],
     env: Mapping[str, str] | None = None,
     *,
-    secret_env: Mapping[str, str] | None = None,
-    stdin: bytes | None = None,
     cwd: str | None = None,
     time_limit: float = 0,
     stall_limit: float = 0,
     scratch: Mapping[str, bytes] | None = None,
-    reuse_ended: bool = False,
 ) -> Job:
     """Starts a job detached (call `job:start`), or finds that it runs; of two starters one wins, both follow.
 
@@ -232,14 +229,11 @@ def start_or_attach(
         machine: where it runs.
         job_id: its name: the action's id.
         argv: program and arguments; `{scratch}` stands for the scratch folder. Never a secret.
-        env: variables beside PATH, HOME and LANG.
-        secret_env: variables with secrets: they are in memory only, over there too.
-        stdin: what it reads; None is /dev/null.
+        env: variables beside PATH, HOME and LANG. Never a secret.
         cwd: its folder.
         time_limit: seconds until it is ended; 0 is never.
         stall_limit: seconds without a byte of output until it is ended; 0 is never.
         scratch: files with secrets by relative name: 0600 on tmpfs as long as it runs, removed at its end.
-        reuse_ended: a job of that id with the same argv, env and files that ended is not started again.
 
     Raises:
         BadInput: if the id cannot be a file's name.
@@ -250,14 +244,11 @@ def start_or_attach(
     spec = {
         "argv": list(argv),
         "env": dict(env or {}),
-        "secret_env": dict(secret_env or {}),
-        "stdin": base64.b64encode(stdin).decode("ascii") if stdin is not None else None,
         "cwd": cwd,
         "time_limit": time_limit,
         "stall_limit": stall_limit,
         "scratch": {name: base64.b64encode(data).decode("ascii") for name, data in (scratch or {}).items()},
         "scratch_folder": machine.host.scratch,
-        "reuse_ended": reuse_ended,
     }
     answer = _asked(machine, "start", job_id, stdin=json.dumps(spec).encode())
     return Job(machine, job_id, _told(machine, job_id, answer.out))

@@ -94,7 +94,6 @@ def state(jobs: Path, job_id: str) -> dict[str, Any]:
     found = {
         "state": "died",
         "argv": spec["argv"],
-        "digest": spec["digest"],
         "log": log.stat().st_size if log.exists() else 0,
         "started": spec["started"],
     }
@@ -113,8 +112,7 @@ def start(jobs: Path, job_id: str, spec: dict[str, Any]) -> dict[str, Any]:
     jobs.mkdir(mode=0o755, parents=True, exist_ok=True)
     with _locked(jobs, job_id):
         now = state(jobs, job_id)
-        reuse = spec["reuse_ended"] and now["state"] == "ended" and now["digest"] == spec["digest"]
-        if now["state"] == "running" or reuse:
+        if now["state"] == "running":
             return {**now, "began": False}
         folder = jobs / job_id
         if folder.exists():
@@ -179,7 +177,7 @@ def attend(folder: Path, spec: dict[str, Any], tell: int) -> None:
     scratch = _scratch_of(folder, spec)
     log = -1
     marks = {"attendant": _mark(os.getpid())}
-    public = {key: spec[key] for key in ("argv", "cwd", "digest", "time_limit", "stall_limit")}
+    public = {key: spec[key] for key in ("argv", "cwd", "time_limit", "stall_limit")}
     end: dict[str, Any] = {"code": None, "reason": "", "ended": 0}
     process = None
     try:
@@ -243,13 +241,12 @@ def _launch(
         "PATH": os.environ.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         "HOME": os.environ.get("HOME", "/"),
         "LANG": "C.UTF-8",
-        **{key: put(value) for key, value in {**spec["env"], **spec["secret_env"]}.items()},
+        **{key: put(value) for key, value in spec["env"].items()},
     }
-    given = base64.b64decode(spec["stdin"]) if spec["stdin"] is not None else None
     try:
         process = subprocess.Popen(
             [put(word) for word in spec["argv"]],
-            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=put(spec["cwd"]) if spec["cwd"] else None,
@@ -258,11 +255,6 @@ def _launch(
         )
     except OSError as error:
         return None, f"{spec['argv'][0]}: {error.strerror}\n"
-    if given is not None and process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(given)
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
     return process, ""
 
 
@@ -376,12 +368,6 @@ def follow(jobs: Path, job_id: str, offset: int, beat: float, out: Any) -> None:
                 ending.close()
 
 
-def digest(spec: Mapping[str, Any]) -> str:
-    """Returns the SHA-256 of what a job is: of its secrets the names only, since it stands on a disk."""
-    what = [spec["argv"], spec["env"], sorted(spec["secret_env"]), sorted(spec["scratch"]), spec["cwd"]]
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-
-
 def main(arguments: list[str]) -> int:
     """Does what the first argument says; writes JSON (`follow`: frames) to standard output."""
     verb, jobs, job_id = arguments[0], Path(arguments[1]), arguments[2]
@@ -389,9 +375,7 @@ def main(arguments: list[str]) -> int:
         follow(jobs, job_id, int(arguments[3]), float(arguments[4]), sys.stdout.buffer)
         return 0
     if verb == "start":
-        spec = json.load(sys.stdin)
-        spec["digest"] = digest(spec)
-        result = start(jobs, job_id, spec)
+        result = start(jobs, job_id, json.load(sys.stdin))
     elif verb == "stop":
         result = stop(jobs, job_id)
     else:
