@@ -83,7 +83,6 @@ class Writer:
         *,
         made_by: str,
         public: Mapping[str, Json] = _NOTHING,
-        keep: int = KEEP,
     ) -> str:
         """Stores a new version of `name` and returns its id.
 
@@ -92,21 +91,19 @@ class Writer:
             value: the secret.
             made_by: the action or command that made it.
             public: what may be known of it; readable without the key.
-            keep: how many earlier versions to keep.
 
         Raises:
             BadInput: the name is none, or `public` contains the secret.
             PaverError: it could not be written; the store holds what it held.
         """
         revealed = value.reveal() if isinstance(value, SecretValue) else value
-        return self.put_all({checked_name(name): (revealed, public)}, made_by=made_by, keep=keep)[name]
+        return self.put_all({checked_name(name): (revealed, public)}, made_by=made_by)[name]
 
     def put_all(
         self,
         made: Mapping[str, tuple[SecretValue | str, Mapping[str, Json]]],
         *,
         made_by: str,
-        keep: int = KEEP,
     ) -> dict[str, str]:
         """Stores several entries, value and public parts by name, in one generation, and returns their versions."""
         with self._turn:
@@ -115,7 +112,7 @@ class Writer:
                 revealed = value.reveal() if isinstance(value, SecretValue) else value
                 _check_public(name, revealed, public)
                 version = Version(version=secrets.token_hex(16), public=dict(public), made_by=made_by)
-                earlier = entries[checked_name(name)].all()[:keep] if name in entries else ()
+                earlier = entries[checked_name(name)].all()[:KEEP] if name in entries else ()
                 entries[name] = Entry(current=version, previous=earlier)
                 known = {**values.get(name, {}), version.version: revealed}
                 values[name] = {kept.version: known[kept.version] for kept in entries[name].all()}

@@ -19,6 +19,7 @@ from paver.transport.dial import HttpsConnection, Route
 from paver.transport.stream import send_stream
 
 ESX_DATACENTER = "ha-datacenter"
+_PIECE = 1024 * 1024
 
 MOST_BYTES = 64 * 1024 * 1024
 """What is read whole: a ledger of a host with everything on it has 20 kB. `stream` has no limit."""
@@ -81,9 +82,7 @@ def put(
         raise PaverError(f"[{datastore}] {path} was not written: {status} {reason}")
 
 
-def stream(
-    route: Route, cookie: str, datastore: str, path: str, datacenter: str, piece: int = 1024 * 1024
-) -> Iterator[bytes]:
+def stream(route: Route, cookie: str, datastore: str, path: str, datacenter: str) -> Iterator[bytes]:
     """Yields the file's bytes, piece by piece: an installer's ISO has 8 GB.
 
     Raises:
@@ -96,7 +95,7 @@ def stream(
         if not _present(response, datastore, path):
             raise Unobservable(f"[{datastore}] {path} is not there")
         wanted, got = int(response.getheader("Content-Length") or 0), 0
-        while data := response.read(piece):
+        while data := response.read(_PIECE):
             got += len(data)
             yield data
         if got != wanted:

@@ -258,10 +258,6 @@ class HttpReader:
         answer = self.get(path, params=params, expect=(404,))
         return None if answer.status == 404 else answer
 
-    def head(self, path: str, *, expect: tuple[int, ...] = ()) -> Answer:
-        """Asks for the headers of `path`."""
-        return self._line.read("HEAD", path, expect=expect)
-
     def query(self, path: str, *, json: Any = None, expect: tuple[int, ...] = ()) -> Answer:
         """Posts a question to a path that the connector declares as reading.
 
@@ -336,21 +332,18 @@ class HttpWriter(HttpReader):
         path: str,
         source: Path,
         *,
-        method: str = "POST",
         call: str = "",
         content_type: str = "application/octet-stream",
-        params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         expect: tuple[int, ...] = (),
         on_progress: Progress | None = None,
     ) -> Answer:
-        """Sends a file as the body, streamed; see `send`."""
+        """Posts a file as the body, streamed; see `send`."""
         size = source.stat().st_size
-        self._gate(call or f"{method} {path.partition('?')[0]}", f"{self.name}: {path}", {"bytes": size})
+        self._gate(call or f"POST {path.partition('?')[0]}", f"{self.name}: {path}", {"bytes": size})
         return self._line.ask(
-            method,
+            "POST",
             path,
-            params=params,
             headers={"Content-Type": content_type, "Content-Length": str(size), **(headers or {})},
             body=lambda: _pieces(source, size, on_progress),
             expect=expect,

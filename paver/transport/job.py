@@ -84,19 +84,17 @@ class Job:
         self,
         on_line: Callable[[str], None],
         *,
-        offset: int = 0,
         stop: Callable[[], bool] = lambda: False,
         on_break: Callable[[str], None] = lambda _: None,
         patience: float = 300.0,
     ) -> JobState:
-        """Hands every line of the log from `offset` on to `on_line` and returns how the job stands at the end.
+        """Hands every line of the log to `on_line` and returns how the job stands at the end.
 
         A broken connection is made up again, and the log goes on where it broke. One that was cut without a word
         counts as broken after `SILENCE` seconds.
 
         Args:
             on_line: is told each line, without its end.
-            offset: bytes of the log that are known.
             stop: asked all the time; True detaches, and the job goes on (`state` is `running` then).
             on_break: is told why the connection broke, and an empty text once it stands again.
             patience: seconds that the machine may be unreachable.
@@ -104,7 +102,7 @@ class Job:
         Raises:
             Unobservable: if it stays unreachable.
         """
-        return _Following(self._machine, self.id, on_line, offset, stop, on_break).run(patience)
+        return _Following(self._machine, self.id, on_line, stop, on_break).run(patience)
 
 
 class _Following:
@@ -113,14 +111,13 @@ class _Following:
         machine: MachineReader,
         job_id: str,
         on_line: Callable[[str], None],
-        offset: int,
         stop: Callable[[], bool] = lambda: False,
         on_break: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._machine = machine
         self._id = job_id
         self._on_line = on_line
-        self._offset = offset
+        self._offset = 0
         self._stop = stop
         self._on_break = on_break
         self._raw = b""

@@ -63,15 +63,11 @@ class FileStat:
         kind: `file`, `directory`, `link` or `other`.
         size: bytes.
         mode: permission bits.
-        modified: seconds since 1970.
-        owner: user and group by name, as in `root:root`.
     """
 
     kind: str
     size: int
     mode: int
-    modified: int
-    owner: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,13 +121,13 @@ class MachineReader:
 
     def stat(self, path: str) -> FileStat | None:
         """Returns what stands at `path` (links are not followed), None if nothing does."""
-        ran = self._root(["stat", "-c", "%f %s %Y %U:%G", "--", path])
+        ran = self._root(["stat", "-c", "%f %s", "--", path])
         if not self._present(ran, path):
             return None
-        raw, size, modified, owner = ran.text.split(" ", 3)
+        raw, size = ran.text.split(" ")
         mode = int(raw, 16)
         kinds = {0o100000: "file", 0o040000: "directory", 0o120000: "link"}
-        return FileStat(kinds.get(mode & 0o170000, "other"), int(size), mode & 0o7777, int(modified), owner)
+        return FileStat(kinds.get(mode & 0o170000, "other"), int(size), mode & 0o7777)
 
     def exists(self, path: str) -> bool:
         """Tells whether anything stands at `path`."""
@@ -148,7 +144,6 @@ class MachineReader:
         self,
         argv: Sequence[str],
         *,
-        env: Mapping[str, str] | None = None,
         timeout: float = 30.0,
         root: bool = False,
     ) -> Ran:
@@ -156,7 +151,6 @@ class MachineReader:
 
         Args:
             argv: one of the known probes.
-            env: variables; their values stand in no argv, so they may be secrets.
             timeout: seconds until it is given up.
             root: whether it needs root.
 
@@ -169,7 +163,7 @@ class MachineReader:
                 why="a plan is made with sessions that cannot write",
                 do="this is a fault of paver or of a driver: please report it with the command that you ran",
             )
-        return self._exec(argv, env=env, timeout=timeout, root=root)
+        return self._exec(argv, timeout=timeout, root=root)
 
     def _present(self, ran: Ran, path: str) -> bool:
         if ran.ok:

@@ -55,13 +55,9 @@ def import_spec(
     datastore: Any,
     *,
     name: str,
-    networks: Mapping[str, Any] | None = None,
-    properties: Mapping[str, str] | None = None,
-    option: str = "",
-    disks: str = "thin",
-    host: Any = None,
+    networks: Mapping[str, Any],
 ) -> Any:
-    """Returns what vSphere makes of a descriptor (`OvfCreateImportSpecResult`); reads only.
+    """Returns what vSphere makes of a descriptor (`OvfCreateImportSpecResult`), its disks thin; reads only.
 
     Args:
         reader: the session.
@@ -70,10 +66,6 @@ def import_spec(
         datastore: the datastore.
         name: the VM's name.
         networks: by the descriptor's network name, the network's reference.
-        properties: vApp properties; a bare host has no store for them.
-        option: the deployment option's id.
-        disks: `thin`, `thick` or `eagerZeroedThick`.
-        host: the host, where a cluster offers several.
 
     Raises:
         BadInput: if vSphere finds errors in it.
@@ -82,14 +74,12 @@ def import_spec(
     params = new(
         "OvfCreateImportSpecParams",
         locale="",
-        deploymentOption=option,
+        deploymentOption="",
         entityName=name,
-        diskProvisioning=disks,
-        hostSystem=host,
+        diskProvisioning="thin",
         networkMapping=[
-            new("OvfNetworkMapping", name=key, network=network) for key, network in (networks or {}).items()
+            new("OvfNetworkMapping", name=key, network=network) for key, network in networks.items()
         ],
-        propertyMapping=[new("KeyValue", key=key, value=value) for key, value in (properties or {}).items()],
     )
     result = reader.query(
         reader.content.ovfManager,

@@ -39,7 +39,6 @@ _CUT = (
     http.client.BadStatusLine,
 )
 _BUSY = frozenset({429, 502, 503, 504})
-_EXPIRED_FAULTS = frozenset({"NotAuthenticated"})
 
 
 def reading(
@@ -48,7 +47,6 @@ def reading(
     endpoint: str,
     doing: str,
     tell: Callable[[Retry], None],
-    renew: Callable[[], None] | None = None,
     seconds: float = SECONDS,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -60,7 +58,6 @@ def reading(
         endpoint: what the user calls the endpoint.
         doing: what is repeated, for the journal.
         tell: is told of each repetition.
-        renew: logs in anew; with it an expired session is renewed once, and the call repeated.
         seconds: no repetition begins later than this.
         sleep: waits; an event's `wait` where a run should be able to stop it.
         clock: tells the time in seconds.
@@ -68,42 +65,6 @@ def reading(
     Raises:
         Exception: what `do` raised last, or first if it's nothing that passes.
     """
-    renewals = iter([renew] if renew else [])
-
-    def safe(error: BaseException) -> bool:
-        if not expired(error):
-            return passing(error)
-        again = next(renewals, None)
-        if again is not None:
-            again()
-        return again is not None
-
-    return _repeated(do, safe, endpoint, doing, tell, seconds, sleep, clock)
-
-
-def passing(error: BaseException) -> bool:
-    """Tells whether a failed read may succeed a moment later, by the error or by what caused it."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, TrustError | ssl.SSLCertVerificationError) for cause in causes):
-        return False
-    return any(_passes(cause) for cause in causes)
-
-
-def expired(error: BaseException) -> bool:
-    """Tells whether the session had ended: HTTP 401, or vSphere's NotAuthenticated."""
-    return getattr(error, "status", None) == 401 or getattr(error, "fault", None) in _EXPIRED_FAULTS
-
-
-def _repeated(
-    do: Callable[[], T],
-    safe: Callable[[BaseException], bool],
-    endpoint: str,
-    doing: str,
-    tell: Callable[[Retry], None],
-    seconds: float,
-    sleep: Callable[[float], None],
-    clock: Callable[[], float],
-) -> T:
     end = clock() + seconds
     try:
         return do()
@@ -121,7 +82,7 @@ def _repeated(
         tell(Retry(endpoint, doing, state.attempt_number, _line(error), round(wait, 3)))
 
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(safe),
+        retry=tenacity.retry_if_exception(passing),
         wait=tenacity.wait_exponential(multiplier=_FIRST, max=_MOST) + tenacity.wait_random(0, _FIRST),
         stop=lambda state: clock() + state.upcoming_sleep >= end,
         before_sleep=told,
@@ -129,6 +90,14 @@ def _repeated(
         reraise=True,
     )
     return retrying(go_on)
+
+
+def passing(error: BaseException) -> bool:
+    """Tells whether a failed read may succeed a moment later, by the error or by what caused it."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, TrustError | ssl.SSLCertVerificationError) for cause in causes):
+        return False
+    return any(_passes(cause) for cause in causes)
 
 
 def _passes(error: BaseException) -> bool:

@@ -9,13 +9,12 @@ import hashlib
 import os
 import threading
 import urllib.parse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from paver.errors import PaverError, Refused, Unobservable
 from paver.transport import bounds, dial, tls
-from paver.transport.context import Gate, Progress, SecretRef, Wire
+from paver.transport.context import Gate, SecretRef, Wire
 
 FIRST_REGION = "us-east-1"
 _READING = ("get_", "list_", "head_")
@@ -350,37 +349,6 @@ class S3Writer(S3Reader):
         """
         self._gate(f"minio:{call}", f"{self.name}: {target}", None)
         return self._store.ask_admin(call, *arguments, **named)
-
-    def upload(
-        self,
-        source: Path,
-        bucket: str,
-        key: str,
-        *,
-        extra: Mapping[str, Any] | None = None,
-        on_progress: Progress | None = None,
-    ) -> None:
-        """Uploads a file (call `s3:upload_file`), in parts if it is big."""
-        size = source.stat().st_size
-        self._gate("s3:upload_file", f"{self.name}: {bucket}/{key}", {"bytes": size})
-        done = 0
-        lock = threading.Lock()
-
-        def sent(count: int) -> None:
-            nonlocal done
-            with lock:
-                done += count
-                if on_progress is not None:
-                    on_progress(done, size)
-
-        self._store.ask(
-            "upload_file",
-            Filename=str(source),
-            Bucket=bucket,
-            Key=key,
-            ExtraArgs=dict(extra or {}),
-            Callback=sent,
-        )
 
 
 def _refuse(call: str, name: str) -> None:

@@ -43,8 +43,6 @@ class SsoUser:
 
     name: str
     description: str
-    disabled: bool
-    locked: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -319,8 +317,6 @@ def _users(answer: Any) -> Iterator[SsoUser]:
         yield SsoUser(
             name=sso_soap.text_of(found, "id", "name"),
             description=sso_soap.text_of(found, "details", "description"),
-            disabled=sso_soap.text_of(found, "disabled") == "true",
-            locked=sso_soap.text_of(found, "locked") == "true",
         )
 
 

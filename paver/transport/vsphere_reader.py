@@ -41,11 +41,6 @@ class Link:
     context: Wire
     redial: Callable[[], None]
 
-    @property
-    def is_vcenter(self) -> bool:
-        """True for a vCenter, False for a host."""
-        return bool(self.content.about.apiType == "VirtualCenter")
-
 
 class VsphereReader:
     """Reads; whatever would write raises `Refused` before a byte leaves."""
@@ -94,11 +89,6 @@ class VsphereReader:
     def content(self) -> Any:
         """The service content: `about` and the managers' references."""
         return self._link.content
-
-    @property
-    def is_vcenter(self) -> bool:
-        """True for a vCenter, False for a host."""
-        return self._link.is_vcenter
 
     def ref(self, type_name: str, moid: str) -> Any:
         """Returns a reference by WSDL type name and managed object id, as facts keep them."""

@@ -191,7 +191,6 @@ def test_a_reading_face_gets_and_parses(served: Served) -> None:
     reader = connection.reader()
     assert reader.get("/info", params={"a": "b"}).json() == {"ok": True}
     assert reader.find("/none") is None
-    assert reader.head("/info").status == 200
     assert not hasattr(reader, "post")
     assert served.api.seen[0][:3] == ("GET", "/info?a=b", "Basic YWRtaW46cHc=")
     connection.close()
@@ -541,7 +540,7 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
             process.wait()
 
 
-def test_buckets_and_objects_are_made_read_and_gone(minio: Minio, tmp_path: Path) -> None:
+def test_buckets_and_objects_are_made_and_read(minio: Minio) -> None:
     gate = Gate()
     connection = minio.connector().connect(minio.wire())
     writer: S3Writer = connection.writer(gate)
@@ -550,14 +549,11 @@ def test_buckets_and_objects_are_made_read_and_gone(minio: Minio, tmp_path: Path
     writer.call("create_bucket", Bucket="state")
     writer.call("put_bucket_versioning", Bucket="state", VersioningConfiguration={"Status": "Enabled"})
     assert writer.query("get_bucket_versioning", Bucket="state")["Status"] == "Enabled"
-    source = tmp_path / "big"
-    source.write_bytes(os.urandom(9_000_000))
-    told: list[int] = []
-    writer.upload(source, "state", "a/b", on_progress=lambda done, _: told.append(done))
-    assert max(told) == 9_000_000
-    assert writer.read_object("state", "a/b") == source.read_bytes()
+    content = os.urandom(9_000_000)
+    writer.put_object("state", "a/b", content)
+    assert writer.read_object("state", "a/b") == content
     assert writer.read_object("state", "a/c") is None
-    assert gate.calls == ["s3:create_bucket", "s3:put_bucket_versioning", "s3:upload_file"]
+    assert gate.calls == ["s3:create_bucket", "s3:put_bucket_versioning", "s3:put_object"]
     connection.close()
 
 

@@ -160,7 +160,6 @@ def host_of(reader: vsphere.VsphereReader, *paths: str) -> tuple[Any, dict[str, 
 
 def test_a_pinned_host_is_reached_and_read(connection: VsphereConnection) -> None:
     reader = connection.reader()
-    assert not reader.is_vcenter
     assert reader.content.about.apiVersion.startswith("8.0")
     host, values = host_of(reader, "name", "config.network.portgroup", "summary.host")
     assert values["name"] == "esx-01.north.example"
@@ -517,11 +516,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Package]:
         yield Package(opened, text, verified.descriptor.files[0].href)
 
 
-def spec_of(writer: VsphereWriter, package: Package, **changes: Any) -> Any:
+def spec_of(writer: VsphereWriter, package: Package) -> Any:
     pool, _, datastore = places(writer)
     (network,) = (one for one, values in writer.objects("Network") if values["name"] == "VM Network")
-    options = {"name": "jumpbox", "networks": {"VM Network": network}, **changes}
-    return nfc.import_spec(writer, package.text, pool, datastore, **options)
+    return nfc.import_spec(
+        writer, package.text, pool, datastore, name="jumpbox", networks={"VM Network": network}
+    )
 
 
 def test_an_ova_is_deployed_compared_and_born_with_its_mark(

@@ -59,10 +59,7 @@ class Session:
         return next((one for one in self.users() if one.name == name), None)
 
     def users(self) -> list[SsoUser]:
-        return [
-            SsoUser(name, text, disabled=False, locked=False)
-            for name, text in self.there.descriptions.items()
-        ]
+        return [SsoUser(name, text) for name, text in self.there.descriptions.items()]
 
     def admits(self, name: str, password: str) -> bool:
         return not self.there.locked and self.there.passwords.get(name) == password

@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httpx
@@ -34,13 +33,12 @@ class Server:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def reading(self, *, seconds: float = 20.0, renew: Callable[[], None] | None = None) -> str:
+    def reading(self, *, seconds: float = 20.0) -> str:
         return retry.reading(
             self.answer,
             endpoint="esx-01",
             doing="read HostSystem",
             tell=self.told.append,
-            renew=renew,
             seconds=seconds,
             sleep=self.sleep,
             clock=lambda: self.now,
@@ -72,8 +70,10 @@ LASTING = [
     ssl.SSLCertVerificationError(1, "certificate verify failed"),
     caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "certificate verify failed")),
     socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+    HttpError("director", "GET", "https://10.30.0.10/info", 401, ""),
     HttpError("director", "GET", "https://10.30.0.10/info", 404, ""),
     HttpError("director", "GET", "https://10.30.0.10/info", 500, ""),
+    VsphereFault("NotAuthenticated", {}, ("NotAuthenticated",), "RetrieveProperties", "esx-01"),
     Unobservable("esx-01 refuses the login"),
     FileNotFoundError(2, "No such file"),
     ValueError("x"),
@@ -128,25 +128,6 @@ def test_what_foreign_errors_say_is_not_told_since_it_may_hold_secrets() -> None
     server = Server([TimeoutError("https://root:hunter2@10.20.0.11")])
     server.reading()
     assert server.told[0].error == "TimeoutError"
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        HttpError("director", "GET", "https://10.30.0.10/info", 401, ""),
-        VsphereFault("NotAuthenticated", {}, ("NotAuthenticated",), "RetrieveProperties", "esx-01"),
-    ],
-    ids=repr,
-)
-def test_an_expired_session_is_renewed_once(error: Exception) -> None:
-    renewed: list[str] = []
-    assert Server([error]).reading(renew=lambda: renewed.append("again")) == "answer"
-    assert renewed == ["again"]
-    with pytest.raises(type(error)):
-        Server([error, error]).reading(renew=lambda: renewed.append("again"))
-    with pytest.raises(type(error)):
-        Server([error]).reading()
-    assert renewed == ["again", "again"]
 
 
 def test_ctrl_c_is_never_repeated() -> None:

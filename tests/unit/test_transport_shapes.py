@@ -159,7 +159,7 @@ def test_a_log_is_put_together_however_its_frames_are_cut(pieces: list[bytes], d
     end = b"=" + json.dumps({"state": "ended", "code": 0, "reason": "ended"}).encode() + b"\n"
     raw = b"".join(b"%d\n" % len(piece) + piece for piece in pieces) + end
     lines: list[str] = []
-    following = job._Following(MachineReader.__new__(MachineReader), "x", lines.append, 0, lambda: False)
+    following = job._Following(MachineReader.__new__(MachineReader), "x", lines.append, lambda: False)
     while raw:
         cut = data.draw(st.integers(1, len(raw)))
         following._take(raw[:cut])
@@ -450,7 +450,7 @@ def test_what_is_no_answer_about_a_job_is_told_as_such(answer: bytes) -> None:
 
 def test_a_log_between_whose_frames_something_else_writes_is_told_as_such() -> None:
     machine: Any = SimpleNamespace(name="jumpbox", host=SimpleNamespace(python="python3"))
-    following = job._Following(machine, "x", print, 0, lambda: False)
+    following = job._Following(machine, "x", print, lambda: False)
     following._take(b"3\nabc")
     with pytest.raises(Unobservable, match="something else answered") as told:
         following._take(b"You have new mail.\n4\nabcd")

@@ -130,9 +130,7 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
         pool = session.one("ComputeResource", ("resourcePool",))[1]["resourcePool"]
         folder = session.one("Datacenter", ("vmFolder",))[1]["vmFolder"]
         text = data_disk.literal(ova.descriptor)
-        spec = nfc.import_spec(
-            session, text, pool, datastore, name=wish.name, networks=networks, disks="thin"
-        )
+        spec = nfc.import_spec(session, text, pool, datastore, name=wish.name, networks=networks)
         _dress(spec.importSpec.configSpec, world, wish)
         if data is not None:
             disk = _placed(spec.importSpec.configSpec, data, wish)
