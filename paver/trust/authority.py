@@ -20,9 +20,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from paver.errors import BadInput, Refused
 from paver.sealed.secret import SecretValue
-from paver.trust.certificate import Statement, facts, issued_by, load
+from paver.trust.certificate import Statement, facts, load
 
-__all__ = ["Issued", "Statement", "belongs", "facts", "issue", "issued_by", "new_authority"]
+__all__ = ["Issued", "Statement", "facts", "issue", "new_authority"]
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -30,9 +30,7 @@ RSA_BITS: Mapping[str, int] = MappingProxyType(
     {"rsa": 3072, "rsa-2048": 2048, "rsa-3072": 3072, "rsa-4096": 4096}
 )
 ALGORITHMS = (*RSA_BITS, "ec")
-USES: Mapping[str, x509.ObjectIdentifier] = MappingProxyType(
-    {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
-)
+_USES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 # A machine that has just been installed may be behind; a certificate from its future is refused by everybody.
 _SKEW = dt.timedelta(hours=1)
@@ -90,10 +88,9 @@ def issue(
     days: int,
     dns: Iterable[str] = (),
     ip: Iterable[str] = (),
-    uses: Iterable[str] = ("server", "client"),
     algorithm: str = "rsa",
 ) -> Issued:
-    """Returns a new certificate that `authority` issued.
+    """Returns a new certificate that `authority` issued, for servers and clients.
 
     It holds no longer than the authority itself, whatever `days` says.
 
@@ -104,11 +101,10 @@ def issue(
         days: how long it holds.
         dns: names it is for.
         ip: addresses it is for, IPv4 or IPv6.
-        uses: of `server`, `client`.
         algorithm: as for `new_authority`.
 
     Raises:
-        BadInput: a name, an address, a use or an algorithm that can't be used, or the authority is none.
+        BadInput: a name, an address or an algorithm that can't be used, or the authority is none.
         Refused: the authority has expired.
     """
     _zoned(now)
@@ -133,7 +129,7 @@ def issue(
         _builder(_name(common_name), root.subject, key, begin, end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs=False, encrypts=isinstance(key, rsa.RSAPrivateKey)), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(_uses(uses)), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_USES), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
         )
@@ -142,11 +138,6 @@ def issue(
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return _signed(builder, key, signer)
-
-
-def belongs(certificate: str, private_key: SecretValue) -> bool:
-    """Tells whether `private_key` is the one of `certificate`."""
-    return load(certificate).public_key() == _loaded_key(private_key).public_key()
 
 
 def _zoned(now: dt.datetime) -> None:
@@ -229,15 +220,6 @@ def _alternatives(dns: Iterable[str], ip: Iterable[str]) -> list[x509.GeneralNam
         except ValueError:
             raise BadInput(f"{address[:80]!r} is no IP address") from None
     return names
-
-
-def _uses(uses: Iterable[str]) -> list[x509.ObjectIdentifier]:
-    try:
-        return [USES[use] for use in uses]
-    except KeyError as error:
-        raise BadInput(
-            f"{error.args[0]!r} is no use of a certificate", do=f"one of {', '.join(USES)}"
-        ) from None
 
 
 def _loaded_key(private_key: SecretValue) -> PrivateKey:

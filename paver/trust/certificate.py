@@ -7,7 +7,6 @@ import hashlib
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -85,15 +84,6 @@ def facts(certificate: str) -> Statement:
         authority=authority,
         key=_kind(loaded),
     )
-
-
-def issued_by(certificate: str, authority: str) -> bool:
-    """Tells whether `authority` signed `certificate`, by name, key and signature. Says nothing about time."""
-    try:
-        load(certificate).verify_directly_issued_by(load(authority))
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
 
 
 def load(certificate: str) -> x509.Certificate:

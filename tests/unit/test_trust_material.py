@@ -10,9 +10,9 @@ import pytest
 
 from paver.driver import STORE, Entry, Mark, Material, output, resource_id
 from paver.lab.standins import credhub_rules
-from paver.sealed.secret import SecretValue
 from paver.trust import authority, certificate
 from paver.trust.material import Certificate
+from tests.support import certificates
 
 ISSUER = authority.new_authority("north root", now=dt.datetime.now(dt.UTC), days=10, algorithm="rsa-2048")
 WEB = Certificate(
@@ -61,8 +61,8 @@ def test_a_certificate_has_a_key_that_credhub_takes() -> None:
     key, public = world.kept["web"]
     credhub_rules.certificate({"ca": ISSUER.certificate, "certificate": public["pem"], "private_key": key})
     assert certificate.facts(public["pem"]).key == "rsa 2048"
-    assert certificate.issued_by(public["pem"], ISSUER.certificate)
-    assert authority.belongs(public["pem"], SecretValue(key))
+    assert certificates.issued_by(public["pem"], ISSUER.certificate)
+    assert certificates.belongs(public["pem"], key)
 
 
 def test_a_plan_says_why_a_certificate_is_made_anew() -> None:
