@@ -21,6 +21,7 @@ from paver.lab import build, raising, system
 from paver.lab import plan as plans
 from paver.lab.standins import vcsa_iso
 from paver.ovf.ova import Ova
+from tests.support.installer import events, summary
 
 pytestmark = pytest.mark.lab
 
@@ -172,15 +173,18 @@ def test_an_installation_ends_with_a_vcenter_that_answers(room: Room, tmp_path: 
     code, output = room.run(tmp_path, room.template(), EULA)
     assert code == 0, output
     assert room.machines()["vcsa"] == "succeeded"
-    expected = progress.Outcome(
-        good=True, system_name="vcsa.north.example", address="10.20.0.20", login="Administrator@vsphere.local"
-    )
-    assert progress.outcome(progress.events(output)) == expected
-    assert progress.outcome(progress.events(_log(tmp_path))) == expected
+    for told in (events(output), events(_log(tmp_path))):
+        assert summary(told) == {
+            "Appliance Name": "vcsa",
+            "System Name": "vcsa.north.example",
+            "System IP": "10.20.0.20",
+            "Log in as": "Administrator@vsphere.local",
+        }
+        assert (told[-1].kind, told[-1].percent) == ("ended", 100)
     assert _status(tmp_path) == "success"
     assert max(map(len, output.splitlines())) == 80
     assert not [secret for secret in PASSWORDS.values() if secret in output + _log(tmp_path)]
-    kinds = {event.kind for event in progress.events(output)}
+    kinds = {event.kind for event in events(output)}
     assert kinds == {"started", "done", "transfer", "progress", "summary", "ended"}
     # A second one finds the first in its way, and touches nothing.
     second = tmp_path / "second"
@@ -196,9 +200,10 @@ def test_a_failed_first_boot_leaves_a_machine_that_is_no_vcenter(room: Room, tmp
     )
     code, _ = room.run(tmp_path, raw, EULA, fault="fail-firstboot")
     assert code == 1
-    found = progress.outcome(progress.events(_log(tmp_path)))
+    told = events(_log(tmp_path))
+    assert (told[-1].kind, told[-1].percent) == ("ended", None)
+    found = progress.failure(told)
     assert found is not None
-    assert not found.good
     assert "first boot failed" in found.reason
     assert _status(tmp_path) == "error"
     assert room.machines()["broken"] == "failed"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from paver.drivers.vsphere.vcsa import progress
 from paver.drivers.vsphere.vcsa.progress import Event
 from paver.lab.standins.vcsa_console import Console
+from tests.support.installer import events
 
 # The longest line comes first, as it does with the real installer: it tells the width.
 HEADER = (
@@ -90,18 +91,18 @@ def _cut(lines: list[str], width: int) -> str:
 
 
 def test_a_run_is_read_as_events() -> None:
-    assert progress.events("\n".join(LINES)) == EXPECTED
+    assert events("\n".join(LINES)) == EXPECTED
 
 
 @given(st.integers(8, 250))
 @settings(max_examples=243)
 def test_any_width_gives_the_same_events(width: int) -> None:
-    assert progress.events(_cut(LINES, width)) == EXPECTED
+    assert events(_cut(LINES, width)) == EXPECTED
 
 
 def test_the_log_gives_the_same_events_as_the_output() -> None:
     stamped = [f"2025-06-04 20:02:50,854 - vCSACliInstallLogger - INFO - {line}" for line in LINES]
-    assert progress.events("\n".join(stamped)) == EXPECTED
+    assert events("\n".join(stamped)) == EXPECTED
 
 
 @given(st.integers(8, 250), st.lists(st.integers(0, 5000), max_size=30))
@@ -134,24 +135,14 @@ _NOISE = st.lists(
 @given(_NOISE, st.integers(20, 250))
 @settings(max_examples=200)
 def test_lines_that_mean_nothing_change_no_event_at_any_width(lines: list[str], width: int) -> None:
-    assert progress.events(_cut([HEADER, *lines], width)) == progress.events("\n".join([HEADER, *lines]))
+    assert events(_cut([HEADER, *lines], width)) == events("\n".join([HEADER, *lines]))
 
 
 @given(st.text(max_size=400))
 def test_any_text_is_read(text: str) -> None:
     follower = progress.Follower()
-    told = follower.feed(text) + follower.end()
-    assert [event.kind for event in told] == [event.kind for event in progress.events(text)]
-
-
-def test_the_end_tells_how_to_get_in() -> None:
-    found = progress.outcome(EXPECTED)
-    assert found == progress.Outcome(
-        good=True,
-        system_name="vcsa.north.example",
-        address="10.20.0.20",
-        login="Administrator@vsphere.local",
-    )
+    told = [event for one in text for event in follower.feed(one)] + [*follower.end()]
+    assert [event.kind for event in told] == [event.kind for event in events(text)]
 
 
 @pytest.mark.parametrize("width", [20, 80, 200])
@@ -165,15 +156,14 @@ def test_a_failure_is_told_with_its_task_and_reason(tmp_path: Path, width: int) 
     console.say("=" * 40)
     console.say("vcsa-deploy execution failed, workflow log dir: /x")
     console.close()
-    expected = progress.Outcome(
-        good=False,
+    expected = progress.Failure(
         stage="PrecheckTask: Running prechecks",
         reason="com.vmware.applmgmt.err_ntp_sync_failed: 10.20.0.10",
     )
-    assert progress.outcome(progress.events(out.getvalue())) == expected
+    assert progress.failure(events(out.getvalue())) == expected
     log = (console.folder / "vcsa-cli-installer.log").read_text()
-    assert progress.outcome(progress.events(log)) == expected
+    assert progress.failure(events(log)) == expected
 
 
 def test_a_run_that_says_no_end_has_none() -> None:
-    assert progress.outcome(progress.events("\n".join(LINES[:-1]))) is None
+    assert progress.failure(events("\n".join(LINES[:-1]))) is None

@@ -170,12 +170,12 @@ def _follow(world: Writer, running: job.Job, step: str) -> None:
         raise Interrupted("stopped following vcsa-deploy; it goes on, and the same command finds it again")
     heard(follower.end())
     if not end.ok:
-        outcome = progress.outcome(told)
-        stage = f" at {outcome.stage!r}" if outcome is not None and outcome.stage else ""
+        failure = progress.failure(told)
+        stage = f" at {failure.stage!r}" if failure is not None and failure.stage else ""
         raise PaverError(
             f"vcsa-deploy failed{stage} ({step})",
             seen="\n".join(last),
-            why=outcome.reason if outcome is not None else end.reason,
+            why=failure.reason if failure is not None else end.reason,
             do="mend what it says, then run the same command again: what it left behind is deleted first",
         )
 

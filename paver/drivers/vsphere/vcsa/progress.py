@@ -66,15 +66,11 @@ class Event:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a run ended. `stage` and `reason` tell where and why it failed, as far as the installer says."""
+class Failure:
+    """Where and why a run failed, as far as the installer says."""
 
-    good: bool
     stage: str = ""
     reason: str = ""
-    system_name: str = ""
-    address: str = ""
-    login: str = ""
 
 
 class Follower:
@@ -99,26 +95,13 @@ class Follower:
         return news
 
 
-def events(text: str) -> tuple[Event, ...]:
-    """Returns the events of a whole log or output, wherever its lines were cut."""
-    return tuple(_parse(text, ended=True))
-
-
-def outcome(found: Sequence[Event]) -> Outcome | None:
-    """Returns how the run ended, or None where it didn't say so: it still runs, or was killed."""
-    last = next((event for event in reversed(found) if event.kind == "ended"), None)
-    if last is None:
+def failure(found: Sequence[Event]) -> Failure | None:
+    """Returns how a run failed, or None where it didn't say that it ended: it was killed, or stopped."""
+    if not any(event.kind == "ended" for event in found):
         return None
-    told = {event.stage: event.message for event in found if event.kind == "summary"}
-    failed = next((event for event in found if event.kind == "failed"), None)
-    reason = next((event.message for event in found if event.kind == "error"), "")
-    return Outcome(
-        good=last.percent == 100,
-        stage=failed.stage if failed else "",
-        reason=reason,
-        system_name=told.get("System Name", ""),
-        address=told.get("System IP", ""),
-        login=told.get("Log in as", ""),
+    return Failure(
+        stage=next((event.stage for event in found if event.kind == "failed"), ""),
+        reason=next((event.message for event in found if event.kind == "error"), ""),
     )
 
 
