@@ -15,7 +15,7 @@ import defusedxml.ElementTree
 from defusedxml.common import DefusedXmlException
 
 from paver.errors import BadInput
-from paver.ovf.model import Configuration, Descriptor, Disk, File, Item, Network, Product, Property
+from paver.ovf.model import Configuration, Descriptor, Disk, File, Item, Network, Property
 from paver.ovf.names import href_name
 from paver.ovf.sizes import capacity, number, unit
 
@@ -24,7 +24,6 @@ _MOST = 1000
 """Files, or disks: as many as an archive of them may hold."""
 
 _HOST_DISK = re.compile(r"(?:ovf:)?/disk/(.+)")
-_MEMORY = 4
 _ENCODING = re.compile(r"\ufeff?<\?xml\s[^>]{0,200}?encoding\s*=\s*[\"']([^\"'>]{0,40})")
 
 
@@ -67,7 +66,6 @@ def parse(data: bytes, *, where: str) -> Descriptor:
         ),
         items=tuple(_items(system, where)),
         properties=properties,
-        products=tuple(_product(each) for each in _children(system, "ProductSection")),
         configurations=tuple(
             Configuration(
                 id=_attribute(each, "id"),
@@ -78,32 +76,18 @@ def parse(data: bytes, *, where: str) -> Descriptor:
             for each in _within(root, "DeploymentOptionSection", "Configuration")
         ),
         hardware=tuple(_hardware(system)),
-        transport=tuple(
-            word
-            for section in _children(system, "VirtualHardwareSection")
-            for word in _attribute(section, "transport").split()
-        ),
     )
     _check(descriptor, where)
     return descriptor
 
 
-def items_of(descriptor: Descriptor, configuration: str | None = None) -> tuple[Item, ...]:
-    """Returns the hardware of `configuration`; None: of the default one, or what belongs to all.
-
-    Raises:
-        BadInput: there's no such configuration.
-    """
-    known = [each.id for each in descriptor.configurations]
-    if configuration is None and known:
-        configuration = next((each.id for each in descriptor.configurations if each.default), known[0])
-    if configuration is not None and configuration not in known:
-        raise BadInput(
-            f"{descriptor.name} has no deployment configuration {configuration!r}",
-            seen=", ".join(known) or "none at all",
-        )
+def items_of(descriptor: Descriptor) -> tuple[Item, ...]:
+    """Returns the hardware of the default configuration, or what belongs to all where there is none."""
+    default = next((each.id for each in descriptor.configurations if each.default), None)
+    if default is None and descriptor.configurations:
+        default = descriptor.configurations[0].id
     return tuple(
-        item for item in descriptor.items if not item.configurations or configuration in item.configurations
+        item for item in descriptor.items if not item.configurations or default in item.configurations
     )
 
 
@@ -187,17 +171,10 @@ def _items(system: Element, where: str) -> Iterator[Item]:
         for element in section:
             if _local(element) not in {"Item", "StorageItem", "EthernetPortItem"}:
                 continue
-            kind = number(_text(element, "ResourceType"), f"{where}: resource type of an item")
-            quantity = _text(element, "VirtualQuantity")
-            count = number(quantity, f"{where}: quantity of an item") if quantity else None
-            if count is not None and kind == _MEMORY:
-                count *= unit(_text(element, "AllocationUnits") or "byte", where)
             yield Item(
-                type=kind,
+                type=number(_text(element, "ResourceType"), f"{where}: resource type of an item"),
                 instance=_text(element, "InstanceID"),
                 name=_text(element, "ElementName"),
-                subtype=_text(element, "ResourceSubType"),
-                quantity=count,
                 connection=_text(element, "Connection"),
                 host_resource=_text(element, "HostResource"),
                 parent=_text(element, "Parent"),
@@ -230,15 +207,6 @@ def _properties(system: Element, where: str) -> Iterator[Property]:
                 user_configurable=_attribute(element, "userConfigurable") in {"true", "1"},
                 password=_attribute(element, "password") in {"true", "1"},
             )
-
-
-def _product(section: Element) -> Product:
-    return Product(
-        name=_text(section, "Product"),
-        vendor=_text(section, "Vendor"),
-        version=_text(section, "Version"),
-        full_version=_text(section, "FullVersion"),
-    )
 
 
 def _hardware(system: Element) -> Iterator[str]:

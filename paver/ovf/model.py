@@ -45,15 +45,12 @@ class Item:
 
     Attributes:
         configurations: the deployment configurations it belongs to; empty: to all.
-        quantity: CPUs, or memory in bytes; None where it has none.
         address: its unit on `parent`, as it stands there.
     """
 
     type: int
     instance: str
     name: str = ""
-    subtype: str = ""
-    quantity: int | None = None
     connection: str = ""
     host_resource: str = ""
     parent: str = ""
@@ -102,7 +99,6 @@ class Descriptor:
     Attributes:
         text: the XML itself, as CreateImportSpec wants it.
         hardware: the virtual hardware families it may run on, such as `vmx-17`.
-        transport: how properties reach the guest, such as `com.vmware.guestInfo`.
     """
 
     name: str
@@ -112,7 +108,5 @@ class Descriptor:
     networks: tuple[Network, ...] = ()
     items: tuple[Item, ...] = ()
     properties: tuple[Property, ...] = ()
-    products: tuple[Product, ...] = ()
     configurations: tuple[Configuration, ...] = ()
     hardware: tuple[str, ...] = ()
-    transport: tuple[str, ...] = ()

@@ -58,7 +58,6 @@ class Window:
     Attributes:
         name: of the member.
         size: in bytes.
-        offset: of its first byte in the archive, for `os.sendfile` from `Ova.fileno()`.
     """
 
     def __init__(self, handle: int, member: tar.Member, where: str) -> None:
@@ -67,7 +66,7 @@ class Window:
         self._at = 0
         self.name = member.name
         self.size = member.size
-        self.offset = member.offset
+        self._offset = member.offset
 
     def __len__(self) -> int:
         """Returns the member's size."""
@@ -81,11 +80,11 @@ class Window:
         """Returns the next `size` bytes, all that are left if it's negative, less only at the end."""
         left = self.size - self._at
         wanted = left if size < 0 else min(size, left)
-        data = os.pread(self._handle, wanted, self.offset + self._at)
+        data = os.pread(self._handle, wanted, self._offset + self._at)
         if len(data) < wanted:  # pread may stop short at a signal or at 2 GiB; zero means the file shrank
             rest = bytearray(data)
             while len(rest) < wanted:
-                more = os.pread(self._handle, wanted - len(rest), self.offset + self._at + len(rest))
+                more = os.pread(self._handle, wanted - len(rest), self._offset + self._at + len(rest))
                 if not more:
                     raise BadInput(f"{self._where} was cut short while it was read", do="fetch it again")
                 rest += more
@@ -101,7 +100,7 @@ class Window:
         wanted = min(len(buffer), self.size - self._at)
         view, done = memoryview(buffer), 0
         while done < wanted:
-            count = os.preadv(self._handle, [view[done:wanted]], self.offset + self._at + done)
+            count = os.preadv(self._handle, [view[done:wanted]], self._offset + self._at + done)
             if not count:
                 raise BadInput(f"{self._where} was cut short while it was read", do="fetch it again")
             done += count
@@ -161,10 +160,6 @@ class Ova:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
-
-    def fileno(self) -> int:
-        """Returns the archive's file descriptor; a window's `offset` and `size` say where its member lies."""
-        return self._handle
 
     def member(self, href: str) -> Window:
         """Returns a window onto the member that `href` names, as a descriptor or an import spec writes it.

@@ -369,6 +369,6 @@ def test_the_iso_holds_the_tree_without_its_exec_bits_and_is_the_same_each_time(
     assert not [each for each in files if each.stat().st_mode & 0o111]
     (image,) = (tmp_path / "x/vcsa").glob("VMware-vCenter-Server-Appliance-8.0.3*.ova")
     with Ova(image) as ova:
-        assert ova.verify().descriptor.products[0].version == "8.0.3"
+        assert "<Version>8.0.3</Version>" in ova.verify().descriptor.text
     for folder in (tmp_path / "x").rglob("*"):
         folder.chmod(0o755)  # else the temporary folder could not be removed

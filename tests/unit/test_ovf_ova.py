@@ -108,7 +108,6 @@ def test_a_window_shows_its_member_only_and_seeks_like_a_file(tmp_path: Path) ->
         assert one.read(10) == b""
         assert one.seek(-3, os.SEEK_END) == len(members[DISK]) - 3
         assert one.seek(1) == one.tell() == 1
-        assert os.pread(ova.fileno(), one.size, one.offset) == members[DISK]
 
 
 @given(st.lists(st.integers(1, 40_000), min_size=1, max_size=6))
@@ -373,9 +372,10 @@ def test_what_is_made_is_read_back(disk: bytes, networks: list[str], value: str,
             found = ova.verify().descriptor
         assert found.networks == tuple(Network(name=name, description=name) for name in networks)
         assert found.properties == (wish,)
-        assert found.products == (product,)
-        assert found.items[0].quantity == cpus
         assert found.hardware == ("vmx-17",)
+        root = defusedxml.ElementTree.fromstring(found.text)
+        assert [each.text for each in root.iterfind(".//{*}ProductSection/{*}Version")] == ["1.4.0"]
+        assert next(each.text for each in root.iterfind(".//{*}Item/{*}VirtualQuantity")) == str(cpus)
 
 
 def test_the_descriptor_has_the_order_of_dmtfs_schema_and_what_hosts_insist_on() -> None:
@@ -405,7 +405,7 @@ def test_a_data_disk_is_declared_empty_behind_the_first_one_its_size_a_property(
     assert found.disks[1] == Disk(id="vmdisk2", capacity=100 * 2**30, sized_by="data_disk_gb")
     assert data_disk.of(found, "box.ova") == data_disk.DataDisk(capacity=100 * 2**30, unit=1)
     assert found.properties == (data_disk.wish(100),)
-    assert found.transport == ()
+    assert "transport" not in found.text
     root = defusedxml.ElementTree.fromstring(found.text)
     ovf = "{http://schemas.dmtf.org/ovf/envelope/1}"
     first, second = root.iter(f"{ovf}Disk")
