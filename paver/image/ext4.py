@@ -109,10 +109,6 @@ class Ext4:
             raise self._bad(f"has a {path} of {node.size} bytes, more than {longest}")
         return b"".join(self._content(node))
 
-    def pieces(self, path: str) -> Iterator[bytes]:
-        """Yields the content of the file `path`."""
-        return self.content(self.node(path))
-
     def sha256(self, node: Node) -> str:
         """Returns the digest of an inode's content."""
         total = hashlib.sha256()

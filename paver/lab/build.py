@@ -123,13 +123,13 @@ def build(
     return {source.program.name: source.binary for source in sources}
 
 
-def toolchain_of(names: Iterable[str], folder: Path | None = None) -> Path:
+def toolchain_of(names: Iterable[str]) -> Path:
     """Returns the `go` that builds the programs `names`, after bringing it into the cache where there is none.
 
     Raises:
         PaverError: it can't be had.
     """
-    folder = folder or cache.root()
+    folder = cache.root()
     go = toolchain.choose(_least(tuple(names)), folder)
     toolchain.fetch(go, folder)
     return go.go

@@ -226,13 +226,13 @@ class Reader:
         return BadInput(f"{self._name} {what}", do=do)
 
 
-def check(source: Source, *, name: str = "the VMDK", max_capacity: int = MAX_CAPACITY) -> Checked:
+def check(source: Source, *, name: str = "the VMDK") -> Checked:
     """Reads a VMDK to its end and returns what it holds.
 
     Raises:
         BadInput: see `Reader`.
     """
-    reader = Reader(source, name=name, max_capacity=max_capacity)
+    reader = Reader(source, name=name)
     for _ in reader.grains():
         pass
     if reader.checked is None:  # `grains` sets it before it ends; this is for the type checker
@@ -256,16 +256,14 @@ def head(source: Source, size: int, *, name: str = "the VMDK") -> bytes:
     return bytes(data)
 
 
-def decode(
-    source: Source, path: Path, *, name: str = "the VMDK", max_capacity: int = MAX_CAPACITY
-) -> Checked:
+def decode(source: Source, path: Path, *, name: str = "the VMDK") -> Checked:
     """Writes the raw disk to `path`, a new sparse file (mode 0600), which is removed again if the VMDK is bad.
 
     Raises:
         BadInput: see `Reader`.
         FileExistsError: there is something at `path`.
     """
-    reader = Reader(source, name=name, max_capacity=max_capacity)
+    reader = Reader(source, name=name)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
         os.ftruncate(descriptor, reader.capacity)
