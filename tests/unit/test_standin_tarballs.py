@@ -137,16 +137,8 @@ def test_a_broken_upload_is_refused_in_the_directors_words(noise: bytes, place: 
             assert read(content, Path(folder)).name == "lab"
 
 
-@given(st.binary(min_size=1, max_size=65536), st.integers(min_value=1, max_value=200))
-@settings(max_examples=50, deadline=None)
-def test_the_stemcells_disk_is_read_by_any_reader_of_vmdk(content: bytes, megabytes: int) -> None:
-    disk = stemcell_image.stream_optimized(content, megabytes)
-    checked = vmdk.check(io.BytesIO(disk))
-    assert (checked.capacity, checked.grains, checked.tables) == (megabytes * 2**20, 1, True)
-    assert vmdk.head(io.BytesIO(disk), len(content)) == content
-
-
 def test_the_stemcells_disk_says_what_boots() -> None:
     files = unpacked(stemcell_image.image("ubuntu-noble", "1.484"))
-    head = vmdk.head(io.BytesIO(files["image-disk1.vmdk"]), 60)
-    assert head.startswith(b'{"paver-lab-boot": "bosh-stemcell"')
+    disk = files["image-disk1.vmdk"]
+    assert vmdk.check(io.BytesIO(disk)).capacity == 8 * 2**20
+    assert vmdk.head(io.BytesIO(disk), 60).startswith(b'{"paver-lab-boot": "bosh-stemcell"')

@@ -1,24 +1,17 @@
 """The smallest image that a vSphere CPI can import: an OVF and a streamOptimized VMDK, gzipped in a tar.
 
-The disk carries one line of text, which is how the lab's machines know what boots. VMDK layout: VMware's
-"Virtual Disk Format 5.0", section "Stream-Optimized Compressed Sparse Extents".
+The disk carries one line of text, which is how the lab's machines know what boots.
 """
 
 from __future__ import annotations
 
-import json
-import struct
-import zlib
+import io
 
+from paver.lab.room import disk as boots
 from paver.lab.standins import tarballs
+from paver.ovf.vmdk_write import write_vmdk
 
-_SECTOR = 512
-_GRAIN_SECTORS = 128
-_TABLE_ENTRIES = 512
 _DISK_MEGABYTES = 8
-_FLAGS = 0x30001  # valid newline test, compressed grains, markers
-_AT_END = 0xFFFFFFFFFFFFFFFF
-_MARKER_END, _MARKER_TABLE, _MARKER_DIRECTORY, _MARKER_FOOTER = 0, 1, 2, 3
 
 _OVF = """<?xml version="1.0" encoding="UTF-8"?>
 <Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
@@ -48,75 +41,8 @@ _OVF = """<?xml version="1.0" encoding="UTF-8"?>
 
 def image(operating_system: str, version: str) -> bytes:
     """Returns a stemcell's `image` whose disk boots as a BOSH stemcell in the lab."""
-    line = json.dumps({"paver-lab-boot": "bosh-stemcell", "os": operating_system, "version": version}) + "\n"
-    disk = stream_optimized(line.encode(), _DISK_MEGABYTES)
-    ovf = _OVF.format(size=len(disk), capacity=_DISK_MEGABYTES).encode()
-    return tarballs.pack({"image.ovf": (ovf, False), "image-disk1.vmdk": (disk, False)})
-
-
-def stream_optimized(content: bytes, megabytes: int) -> bytes:
-    """Returns a streamOptimized VMDK of `megabytes` whose first grain holds `content`, the rest being unwritten."""
-    grain = _GRAIN_SECTORS * _SECTOR
-    if len(content) > grain:
-        raise ValueError(f"at most {grain} bytes fit the first grain")
-    capacity = megabytes * 2048
-    descriptor = _descriptor(capacity)
-    tables = -(-capacity // (_GRAIN_SECTORS * _TABLE_ENTRIES))
-    out = bytearray(_header(capacity, directory=_AT_END) + descriptor.ljust(20 * _SECTOR, b"\0"))
-    out += b"\0" * (_GRAIN_SECTORS * _SECTOR - len(out))
-    grain_at = len(out) // _SECTOR
-    packed = zlib.compress(content.ljust(grain, b"\0"))
-    out += _padded(struct.pack("<QI", 0, len(packed)) + packed)
-    table_at: list[int] = []
-    for index in range(tables):
-        out += _marker(_TABLE_ENTRIES * 4 // _SECTOR, _MARKER_TABLE)
-        table_at.append(len(out) // _SECTOR)
-        entries = [grain_at if index == 0 else 0] + [0] * (_TABLE_ENTRIES - 1)
-        out += struct.pack(f"<{_TABLE_ENTRIES}I", *entries)
-    directory = _padded(struct.pack(f"<{tables}I", *table_at))
-    out += _marker(len(directory) // _SECTOR, _MARKER_DIRECTORY)
-    directory_at = len(out) // _SECTOR
-    out += directory
-    out += _marker(1, _MARKER_FOOTER) + _header(capacity, directory=directory_at)
-    out += _marker(0, _MARKER_END)
-    return bytes(out)
-
-
-def _descriptor(capacity: int) -> bytes:
-    cylinders = max(capacity // (255 * 63), 1)
-    return (
-        "# Disk DescriptorFile\nversion=1\nCID=7e5700d1\nparentCID=ffffffff\n"
-        'createType="streamOptimized"\n\n# Extent description\n'
-        f'RDONLY {capacity} SPARSE "image-disk1.vmdk"\n\n# The Disk Data Base\n'
-        'ddb.adapterType = "lsilogic"\n'
-        f'ddb.geometry.cylinders = "{cylinders}"\nddb.geometry.heads = "255"\nddb.geometry.sectors = "63"\n'
-        'ddb.virtualHWVersion = "13"\n'
-    ).encode()
-
-
-def _header(capacity: int, *, directory: int) -> bytes:
-    return struct.pack(
-        "<4sIIQQQQIQQQB4sH433x",
-        b"KDMV",
-        3,
-        _FLAGS,
-        capacity,
-        _GRAIN_SECTORS,
-        1,
-        20,
-        _TABLE_ENTRIES,
-        0,
-        directory,
-        _GRAIN_SECTORS,
-        0,
-        b"\n \r\n",
-        1,
-    )
-
-
-def _marker(sectors: int, kind: int) -> bytes:
-    return struct.pack("<QII", sectors, 0, kind).ljust(_SECTOR, b"\0")
-
-
-def _padded(data: bytes) -> bytes:
-    return data + b"\0" * (-len(data) % _SECTOR)
+    disk = io.BytesIO()
+    line = boots.first_line("bosh-stemcell", os=operating_system, version=version)
+    size = write_vmdk(line, disk, capacity=_DISK_MEGABYTES * 2**20).size
+    ovf = _OVF.format(size=size, capacity=_DISK_MEGABYTES).encode()
+    return tarballs.pack({"image.ovf": (ovf, False), "image-disk1.vmdk": (disk.getvalue(), False)})
