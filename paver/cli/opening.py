@@ -317,8 +317,8 @@ def locked(arguments: argparse.Namespace, site: Site, who: str) -> Iterator[None
     Raises:
         Refused: if another run holds one of them.
     """
+    from paver.machine.jumpbox import SITES  # noqa: PLC0415
     from paver.runs.folder import SiteFolder, state_folder  # noqa: PLC0415
-    from paver.runs.handoff import SITES  # noqa: PLC0415
 
     here = folder_of(site)
     there = SiteFolder(state_folder(Path(SITES) / site.name, {}), site.name)

@@ -1,13 +1,16 @@
-"""The jumpbox as an endpoint: how it is reached, whatever it stands on."""
+"""The jumpbox, whatever it stands on: how it is reached, and where things lie on it."""
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from paver.driver import JUMPBOX_ENDPOINT, Endpoint, Material, ResourceId, output
 from paver.sitefile.site import Site
 from paver.transport.machine import MachineConnector
 
+SITES = PurePosixPath("/var/lib/paver/sites")
+"""Where each site has a folder of its own there."""
 KEY = Material(kind="ssh-key", name="jumpbox", policy="ed25519")
 """Paver's own way into it."""
 

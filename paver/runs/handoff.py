@@ -22,6 +22,7 @@ from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId
 from paver.errors import BadInput, Interrupted, PaverError, Refused
+from paver.machine.jumpbox import SITES
 from paver.runs import wayback
 from paver.runs.apply import JUMPBOX, OUTCOME, Report, fault
 from paver.runs.events import Tell, breaks, parse
@@ -33,7 +34,6 @@ from paver.signing import canonical, chain
 from paver.signing.canonical import Json
 from paver.transport import job
 
-SITES = PurePosixPath("/var/lib/paver/sites")
 BY = "--begun-by="
 OWN = frozenset({("site.yml",), ("site.sealed",), ("handoff",), (".paver",)})
 """What paver writes into a site's folder over there."""

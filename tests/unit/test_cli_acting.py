@@ -24,6 +24,7 @@ from paver.driver import Secret
 from paver.engine import plan as plans
 from paver.engine.journal import Journal, JournalError
 from paver.errors import Interrupted, PartlyDone, PaverError
+from paver.machine import jumpbox
 from paver.runs import apply as applying
 from paver.runs import handoff, newest
 from paver.runs.apply import Report
@@ -208,7 +209,7 @@ def test_two_applies_at_once_are_one(site: Command) -> None:
 def test_on_the_jumpbox_an_apply_of_another_copy_of_the_site_is_kept_out_by_the_one_that_was_handed_over(
     site: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handoff, "SITES", site.folder / "sites")
+    monkeypatch.setattr(jumpbox, "SITES", site.folder / "sites")
     handed = SiteFolder(site.folder / "sites" / "lab-north" / ".paver", "lab-north")
     with handed.locked("paver apply"):
         ran = site.run("apply", "--yes", "--station", "jumpbox")

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 from paver.driver import Check, Endpoint, Facts, Reader, Resource, Verb, Writer, encode
 from paver.foundation import record
+from paver.machine.jumpbox import SITES
 from paver.signing import canonical
 
-SITES = PurePosixPath("/var/lib/paver/sites")
 SCHEMA = "paver.contract/1"
 
 
