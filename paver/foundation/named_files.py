@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 
 from paver.errors import BadInput
 from paver.foundation import yaml_text
-from paver.sitefile.site import Site
+from paver.sitefile.site import NamedFile, Site
 
 MOST_BYTES = 4 * 1024 * 1024
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[\s!-~]+?-----END CERTIFICATE-----")
@@ -51,6 +52,15 @@ def pipeline(site: Site, name: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadInput(f"{name} is no pipeline", why="a pipeline is a map with `jobs`", do="correct the file")
     return found
+
+
+READERS: Mapping[NamedFile, Callable[[Site, str], object]] = {
+    NamedFile.ROOT: roots,
+    NamedFile.SERVICE_ROOT: roots,
+    NamedFile.OPERATORS: operators,
+    NamedFile.PIPELINE: pipeline,
+}
+"""What refuses a file that is wrong."""
 
 
 def _text(site: Site, name: str) -> str:

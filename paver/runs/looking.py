@@ -158,22 +158,13 @@ def _policies(
 
 def _files(site: Site, station: Station) -> Iterator[Finding]:
     yield _digested(site, "BUCC artefact", site.bucc.artefact, station)
-    teams = site.services.concourse.teams.values()
-    pipelines = [one.file for team in teams for one in team.pipelines.values() if one.file]
-    externals = (site.services.object_store.external, site.services.registry.external)
-    for check, read, texts in (
-        ("trusted root", named_files.roots, site.trust.extra_roots),
-        ("root of a service", named_files.roots, [one.ca for one in externals if one and one.ca]),
-        ("operators", named_files.operators, site.bucc.operators),
-        ("pipeline", named_files.pipeline, pipelines),
-    ):
-        for text in texts:
-            try:
-                read(site, text)
-            except BadInput as error:
-                yield _problem(FILES, check, error)
-            else:
-                yield Finding(subject=FILES, check=check, seen=text)
+    for what, text in site.named_files:
+        try:
+            named_files.READERS[what](site, text)
+        except BadInput as error:
+            yield _problem(FILES, what.value, error)
+        else:
+            yield Finding(subject=FILES, check=what.value, seen=text)
 
 
 def _digested(site: Site, check: str, text: str, station: Station) -> Finding:

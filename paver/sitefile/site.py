@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import pathlib
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,15 @@ from paver.sitefile import models
 from paver.sitefile.diagnostic import Diagnostic
 from paver.sitefile.services import Services, StoreUser
 from paver.sitefile.source import Source
+
+
+class NamedFile(enum.StrEnum):
+    """What a small file is that the site file names."""
+
+    ROOT = "trusted root"
+    SERVICE_ROOT = "root of a service"
+    OPERATORS = "operators"
+    PIPELINE = "pipeline"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,19 +173,23 @@ class Site:
         return self.folder / pathlib.Path(text).expanduser()
 
     @property
-    def small_files(self) -> tuple[str, ...]:
-        """The small files that the site file names, as it names them: they are read while planning, at each station."""
+    def named_files(self) -> tuple[tuple[NamedFile, str], ...]:
+        """The small files that the site file names: what each is, and its name as it stands there."""
         pipelines = [
             one for team in self.services.concourse.teams.values() for one in team.pipelines.values()
         ]
         externals = (self.services.object_store.external, self.services.registry.external)
-        named = (
-            *self.trust.extra_roots,
-            *self.bucc.operators,
-            *(pipeline.file for pipeline in pipelines),
-            *(external.ca for external in externals if external),
+        return (
+            *((NamedFile.ROOT, name) for name in self.trust.extra_roots),
+            *((NamedFile.SERVICE_ROOT, one.ca) for one in externals if one and one.ca),
+            *((NamedFile.OPERATORS, name) for name in self.bucc.operators),
+            *((NamedFile.PIPELINE, one.file) for one in pipelines if one.file),
         )
-        return tuple(dict.fromkeys(text for text in named if text))
+
+    @property
+    def small_files(self) -> tuple[str, ...]:
+        """The names of these files, each once: they are read while planning, at each station."""
+        return tuple(dict.fromkeys(name for _, name in self.named_files))
 
     @property
     def sealed_file(self) -> pathlib.Path:
