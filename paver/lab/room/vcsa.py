@@ -20,24 +20,11 @@ from defusedxml.ElementTree import fromstring
 from paver.errors import PaverError
 from paver.lab import pki
 from paver.lab.room import hosts, machine, resolver, world
+from paver.lab.vcsa import SERVICES, STATE
 
 _PREFIX = "guestinfo.cis."
 _ENVIRONMENT = "{http://schemas.dmtf.org/ovf/environment/1}"
-# A few of the real services, in their order; what a watcher sees in the installer's log.
-_SERVICES = (
-    "VMware Authentication Framework",
-    "VMware Identity Single Container Service",
-    "VMware Certificate Authority Service",
-    "VMware Security Token Service",
-    "VMware Appliance Management Service",
-    "VMware Postgres",
-    "VMware vCenter Server",
-    "VMware Content Library Service",
-    "VMware vSphere UI",
-)
 _STEP_SECONDS = 0.05
-# Where the lab's installer looks whether first boot failed.
-_STATE = "guestinfo.vmware.vcsa.state"
 
 
 class Appliance:
@@ -73,7 +60,7 @@ class Appliance:
         if not up:
             return world.Guest(None, {})
         threading.Thread(target=self._boot, args=(up[0],), name=f"vcsa {up[0]}", daemon=True).start()
-        return world.Guest(up[0], {_STATE: "running"})
+        return world.Guest(up[0], {STATE: "running"})
 
     def halt(self) -> None:
         """Cuts the power, also of a first boot that is under way: it can't be resumed then."""
@@ -125,8 +112,8 @@ class Appliance:
                 raise PaverError(f"com.vmware.applmgmt.err_ntp_sync_failed: {server.strip()}")
         if not found.get("vmdir.password"):
             raise PaverError("no SSO password was given")
-        for index, service in enumerate(_SERVICES, start=1):
-            self._tell("running", 5 + index * 90 // len(_SERVICES), f"Starting {service}...")
+        for index, service in enumerate(SERVICES, start=1):
+            self._tell("running", 5 + index * 90 // len(SERVICES), f"Starting {service}...")
             if self._halted.wait(_STEP_SECONDS):
                 raise PaverError("the power went in first boot")
         root = pki.vmca(found.get("vmdir.domain-name", "vsphere.local"), name)
@@ -195,7 +182,7 @@ class Appliance:
         draft.write_text(json.dumps(self._progress))
         draft.replace(path)
         if state in {"failed", "succeeded"}:
-            self._publish(world.Guest(self._settings.get("appliance.net.addr"), {_STATE: state}))
+            self._publish(world.Guest(self._settings.get("appliance.net.addr"), {STATE: state}))
 
 
 def settings(extra_config: Mapping[str, str]) -> dict[str, str]:

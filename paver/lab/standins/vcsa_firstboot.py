@@ -10,26 +10,15 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from paver.lab import vcsa
 from paver.lab.standins import vcsa_esxi
 from paver.lab.standins.vcsa_template import SIZES, Template
 
 _PACKAGES = "Install required RPMs for the appliance"
 SCRIPTS = "Run firstboot scripts"
 """The task in which the appliance's services start."""
-_SERVICES = (
-    "VMware Authentication Framework",
-    "VMware Identity Single Container Service",
-    "VMware Certificate Authority Service",
-    "VMware Security Token Service",
-    "VMware Appliance Management Service",
-    "VMware Postgres",
-    "VMware vCenter Server",
-    "VMware Content Library Service",
-    "VMware vSphere UI",
-)
 _LIMIT_SECONDS = 30.0
 _TICK_SECONDS = 0.1
-_STATE = "guestinfo.vmware.vcsa.state"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,12 +78,12 @@ def watch(host: vcsa_esxi.Host, vm: Any, template: Template) -> Iterator[Step]:
     end = time.monotonic() + _LIMIT_SECONDS
     told = 0
     while not _answers(template.address):
-        service = _SERVICES[min(told, len(_SERVICES) - 1)]
-        percent = min(2 + told * 90 // len(_SERVICES), 92)
-        if told < len(_SERVICES):
+        service = vcsa.SERVICES[min(told, len(vcsa.SERVICES) - 1)]
+        percent = min(2 + told * 90 // len(vcsa.SERVICES), 92)
+        if told < len(vcsa.SERVICES):
             yield Step(task=SCRIPTS, percent=percent, message=f"Starting {service}...")
             told += 1
-        if host.guestinfo(vm, _STATE) == "failed" or not _is_whole(host, vm):
+        if host.guestinfo(vm, vcsa.STATE) == "failed" or not _is_whole(host, vm):
             yield Step(task=SCRIPTS, percent=percent, message=f"Failed to start {service}.", state="FAILED")
             return
         if time.monotonic() > end:
@@ -106,8 +95,10 @@ def watch(host: vcsa_esxi.Host, vm: Any, template: Template) -> Iterator[Step]:
             )
             return
         time.sleep(_TICK_SECONDS)
-    for index, service in enumerate(_SERVICES[told:], start=told):
-        yield Step(task=SCRIPTS, percent=2 + index * 90 // len(_SERVICES), message=f"Starting {service}...")
+    for index, service in enumerate(vcsa.SERVICES[told:], start=told):
+        yield Step(
+            task=SCRIPTS, percent=2 + index * 90 // len(vcsa.SERVICES), message=f"Starting {service}..."
+        )
     yield Step(task=SCRIPTS, percent=100, message="Task has completed successfully.", state="SUCCEEDED")
 
 
