@@ -84,5 +84,5 @@ def _end(public: Mapping[str, Any]) -> dt.datetime | None:
     """Returns when a certificate ends, or the first of those that are sealed together."""
     pem, ends = public.get("pem"), public.get("ends")
     if isinstance(pem, str) and "BEGIN CERT" in pem:
-        return authority.facts(pem).not_after
+        return authority.statement(pem).not_after
     return dt.datetime.fromisoformat(ends) if isinstance(ends, str) and ends else None

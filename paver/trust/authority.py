@@ -20,9 +20,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from paver.errors import BadInput, Refused
 from paver.sealed.secret import SecretValue
-from paver.trust.certificate import Statement, facts, load
+from paver.trust.certificate import Statement, load, statement
 
-__all__ = ["Issued", "Statement", "facts", "issue", "new_authority"]
+__all__ = ["Issued", "Statement", "issue", "new_authority", "statement"]
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -48,9 +48,9 @@ class Issued:
     private_key: SecretValue
 
     @property
-    def facts(self) -> Statement:
+    def statement(self) -> Statement:
         """What the certificate says."""
-        return facts(self.certificate)
+        return statement(self.certificate)
 
 
 def new_authority(common_name: str, *, now: dt.datetime, days: int, algorithm: str = "rsa") -> Issued:
@@ -109,7 +109,7 @@ def issue(
     """
     _zoned(now)
     root = load(authority.certificate)
-    said = facts(authority.certificate)
+    said = statement(authority.certificate)
     if not said.authority:
         raise BadInput(f"{said.subject} is no authority: it may not issue certificates")
     if said.not_after <= now:

@@ -40,7 +40,7 @@ class Statement:
     key: str
 
     def public(self) -> dict[str, Json]:
-        """Returns the facts as canonical JSON takes them, times as `2027-11-23T16:00:00Z`."""
+        """Returns it as canonical JSON takes them, times as `2027-11-23T16:00:00Z`."""
         return {
             "subject": self.subject,
             "issuer": self.issuer,
@@ -55,7 +55,7 @@ class Statement:
         }
 
 
-def facts(certificate: str) -> Statement:
+def statement(certificate: str) -> Statement:
     """Returns what a certificate in PEM says.
 
     Raises:

@@ -193,7 +193,7 @@ class Authority(Resource[AuthorityFacts]):
 
     def checks(self, world: Reader, facts: AuthorityFacts) -> Iterable[Check]:
         del world
-        yield Check("it is an authority", authority.facts(facts.pem).authority)
+        yield Check("it is an authority", authority.statement(facts.pem).authority)
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[AuthorityFacts]:
@@ -242,7 +242,7 @@ class Certificate(Resource[CertificateFacts]):
         del world
         if facts is None or facts.fresh:
             return ""
-        shown = authority.facts(facts.pem)
+        shown = authority.statement(facts.pem)
         if not shown.key.startswith("rsa "):
             return f"its key is {shown.key}, and CredHub takes RSA alone"
         return f"it holds until {shown.not_after:%Y-%m-%d} only"
@@ -315,7 +315,7 @@ def _authority(entry: Entry) -> AuthorityFacts:
 
 def _certificate(entry: Entry, renew_before_days: int) -> CertificateFacts:
     pem = str(entry.public.get("pem", ""))
-    shown = authority.facts(pem)
+    shown = authority.statement(pem)
     left = shown.not_after - dt.datetime.now(dt.UTC)
     return CertificateFacts(
         address={"name": entry.name},

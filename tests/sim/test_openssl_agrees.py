@@ -54,8 +54,8 @@ def test_openssl_verifies_the_chain_by_the_strictest_rules(tmp_path: Path, algor
         leaf,
     )
     shown = run("openssl", "x509", "-in", leaf, "-noout", "-fingerprint", "-sha256", "-enddate")
-    assert made.facts.fingerprint.removeprefix("sha256:").upper() in shown
-    assert f"{made.facts.not_after:%b %e %H:%M:%S %Y} GMT" in shown
+    assert made.statement.fingerprint.removeprefix("sha256:").upper() in shown
+    assert f"{made.statement.not_after:%b %e %H:%M:%S %Y} GMT" in shown
 
 
 def test_openssl_reads_the_rsa_key_as_pkcs_1_and_finds_it_sound(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def leaf(**changes: object) -> authority.Issued:
 
 
 def test_a_root_is_self_signed_and_may_issue() -> None:
-    said = ROOT.facts
+    said = ROOT.statement
     assert said.subject == said.issuer == "CN=lab-north root"
     assert said.authority
     assert certificates.issued_by(ROOT.certificate, ROOT.certificate)
@@ -33,16 +33,16 @@ def test_a_root_is_self_signed_and_may_issue() -> None:
 def test_rsa_keys_are_in_pkcs_1_pem_as_bosh_wants_them() -> None:
     made = authority.new_authority("root", now=NOW, days=10, algorithm="rsa-2048")
     assert made.private_key.reveal().startswith("-----BEGIN RSA PRIVATE KEY-----\n")
-    assert made.facts.key == "rsa 2048"
+    assert made.statement.key == "rsa 2048"
     assert certificates.belongs(made.certificate, made.private_key.reveal())
 
 
 def test_a_certificate_bears_its_names_and_addresses() -> None:
-    said = leaf(dns=["b.north.example", "*.north.example"], ip=["10.30.0.10", "fd00::10"]).facts
+    said = leaf(dns=["b.north.example", "*.north.example"], ip=["10.30.0.10", "fd00::10"]).statement
     assert said.dns == {"b.north.example", "*.north.example"}
     assert said.ip == {"10.30.0.10", "fd00::10"}
     assert not said.authority
-    assert (said.subject, said.issuer) == ("CN=director", ROOT.facts.subject)
+    assert (said.subject, said.issuer) == ("CN=director", ROOT.statement.subject)
 
 
 def test_a_certificate_is_tied_to_its_authority_and_its_key() -> None:
@@ -56,8 +56,8 @@ def test_a_certificate_is_tied_to_its_authority_and_its_key() -> None:
 
 def test_a_certificate_never_outlives_its_authority_nor_precedes_it() -> None:
     made = leaf(now=NOW + dt.timedelta(days=3600), days=365)
-    assert made.facts.not_after == ROOT.facts.not_after
-    assert leaf().facts.not_before == ROOT.facts.not_before
+    assert made.statement.not_after == ROOT.statement.not_after
+    assert leaf().statement.not_before == ROOT.statement.not_before
 
 
 def test_an_expired_authority_issues_nothing() -> None:
@@ -66,14 +66,14 @@ def test_an_expired_authority_issues_nothing() -> None:
 
 
 def test_two_certificates_of_the_same_wish_differ_in_serial_and_key() -> None:
-    one, other = leaf().facts, leaf().facts
+    one, other = leaf().statement, leaf().statement
     assert one.serial != other.serial
     assert one.fingerprint != other.fingerprint
     assert re.fullmatch(r"sha256(:[0-9a-f]{2}){32}", one.fingerprint)
 
 
 def test_facts_are_canonical_json() -> None:
-    assert leaf(dns=["b.example", "a.example"]).facts.public() | {"serial": "", "fingerprint": ""} == {
+    assert leaf(dns=["b.example", "a.example"]).statement.public() | {"serial": "", "fingerprint": ""} == {
         "subject": "CN=director",
         "issuer": "CN=lab-north root",
         "serial": "",
@@ -128,7 +128,7 @@ def test_a_time_without_its_zone_is_refused() -> None:
 @pytest.mark.parametrize("text", ["", "x", ROOT.certificate * 2, ROOT.certificate[:200]])
 def test_what_is_not_one_certificate_is_refused(text: str) -> None:
     with pytest.raises(BadInput):
-        certificate.facts(text)
+        certificate.statement(text)
 
 
 def test_a_damaged_key_is_refused_without_showing_it() -> None:

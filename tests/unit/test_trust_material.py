@@ -60,7 +60,7 @@ def test_a_certificate_has_a_key_that_credhub_takes() -> None:
     WEB.create(world)
     key, public = world.kept["web"]
     credhub_rules.certificate({"ca": ISSUER.certificate, "certificate": public["pem"], "private_key": key})
-    assert certificate.facts(public["pem"]).key == "rsa 2048"
+    assert certificate.statement(public["pem"]).key == "rsa 2048"
     assert certificates.issued_by(public["pem"], ISSUER.certificate)
     assert certificates.belongs(public["pem"], key)
 
