@@ -7,13 +7,13 @@ from typing import Any
 from paver.driver import Endpoint, Ground, Resource, output, resource_id
 from paver.foundation import manifests, named_files, places
 from paver.foundation.bucc import operations
-from paver.foundation.bucc.artefact import Artefact
+from paver.foundation.bucc.artefact import BuccArtefact
 from paver.foundation.bucc.bucc import Bucc
 from paver.foundation.director.configs import Config
 from paver.foundation.director.uploads import Release, Stemcell
 from paver.foundation.wish import Wish
 
-KINDS: tuple[type[Resource[Any]], ...] = (Artefact, Bucc, Stemcell, Release, Config)
+KINDS: tuple[type[Resource[Any]], ...] = (BuccArtefact, Bucc, Stemcell, Release, Config)
 """Every kind of this phase, in creation order."""
 
 
@@ -27,7 +27,7 @@ def grounds(jumpbox: Endpoint[Any, Any]) -> tuple[Ground, ...]:
     """Returns where the phase's kinds are looked for, in creation order."""
     director = places.director()
     return (
-        Ground(Artefact, jumpbox, "bucc"),
+        Ground(BuccArtefact, jumpbox, "bucc"),
         Ground(Bucc, jumpbox, "bucc", also=(Endpoint("store"), director)),
         Ground(Stemcell, director, "bucc"),
         Ground(Release, director, "bucc"),
@@ -40,7 +40,7 @@ def _bucc(wish: Wish) -> None:
     brought = under.brought["bucc"]
     digest = output(brought, "sha256", str)
     wish.add(
-        Artefact(
+        BuccArtefact(
             id=places.ARTEFACT,
             phase="bucc",
             at=wish.jumpbox,

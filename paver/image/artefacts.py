@@ -33,7 +33,7 @@ _SMALL = 2**20
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Artefact:
+class DiskFile:
     """A file on the disk: `size` in bytes, and its SHA-256."""
 
     name: str
@@ -46,7 +46,7 @@ class Disk:
     """A disk as it was made or verified; `size` of its file in bytes, `signer` the fingerprint of who signed, or empty."""
 
     size: int
-    artefacts: tuple[Artefact, ...]
+    artefacts: tuple[DiskFile, ...]
     signer: str
 
 
@@ -75,7 +75,7 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
         opened = [(path.name, stack.enter_context(published.opened(path))) for path in files]
         opened.sort(key=operator.itemgetter(0))
         sizes = [(name, os.fstat(file.fileno()).st_size) for name, file in opened]
-        empty = [Artefact(name, size, "0" * 64) for name, size in sizes]
+        empty = [DiskFile(name, size, "0" * 64) for name, size in sizes]
         tail = [(MANIFEST, len(_manifest(empty)))]
         if sign is not None:
             tail.append((SIGNATURE, len(ssh.sign(b"", sign, namespace=NAMESPACE))))
@@ -88,7 +88,7 @@ def make(out: Path, files: Sequence[Path], tell: Callable[[int, int], None], sig
                 f"{out} goes on the disk, and would be replaced by it", do="name another disk with --out"
             )
         planned = iso9660.plan([*sizes, *tail])
-        found: list[Artefact] = []
+        found: list[DiskFile] = []
         into = stack.enter_context(replacing(out))
         raw = out.suffix.lower() == ".iso"
         if raw:  # What a VMDK takes of it nobody knows before.
@@ -153,7 +153,7 @@ def check(disk: Path, keys: Sequence[str] = (), tell: Callable[[int, int], None]
     return Disk(size=size, artefacts=artefacts, signer=_signer(disk.name, kept, keys))
 
 
-def loads(data: bytes, where: str) -> tuple[Artefact, ...]:
+def loads(data: bytes, where: str) -> tuple[DiskFile, ...]:
     """Returns what a manifest lists.
 
     Raises:
@@ -164,7 +164,7 @@ def loads(data: bytes, where: str) -> tuple[Artefact, ...]:
         if document["format"] != FORMAT or document.keys() != {"files", "format"}:
             raise BadInput(f"{where} has a manifest of another version", seen=str(document["format"])[:80])
         return tuple(
-            Artefact(str(row["name"]), int(row["size"]), str(row["sha256"])) for row in document["files"]
+            DiskFile(str(row["name"]), int(row["size"]), str(row["sha256"])) for row in document["files"]
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"{where} has no manifest", seen=f"{type(error).__name__}: {error}") from error
@@ -173,7 +173,7 @@ def loads(data: bytes, where: str) -> tuple[Artefact, ...]:
 def _pieces(
     planned: iso9660.Plan,
     files: Sequence[IO[bytes]],
-    found: list[Artefact],
+    found: list[DiskFile],
     sign: str | None,
     tell: Callable[[int, int], None],
 ) -> Iterator[bytes]:
@@ -193,7 +193,7 @@ def _pieces(
         if left or piece:
             raise BadInput(f"{place.name} was changed while it was read", do="try again when it is complete")
         yield bytes(place.padded - place.size)
-        found.append(Artefact(place.name, place.size, digest.hexdigest()))
+        found.append(DiskFile(place.name, place.size, digest.hexdigest()))
     manifest = _manifest(found)
     tail = [manifest] if sign is None else [manifest, ssh.sign(manifest, sign, namespace=NAMESPACE).encode()]
     for content in tail:
@@ -206,13 +206,13 @@ def _read(file: IO[bytes], size: int, name: str) -> bytes:
         return file.read(size)
 
 
-def _manifest(artefacts: Sequence[Artefact]) -> bytes:
+def _manifest(artefacts: Sequence[DiskFile]) -> bytes:
     rows = [dataclasses.asdict(each) for each in artefacts]
     return canonical.dumps({"files": rows, "format": FORMAT}) + b"\n"
 
 
 def _compare(
-    where: str, artefacts: Sequence[Artefact], sizes: dict[str, int], digests: dict[str, str]
+    where: str, artefacts: Sequence[DiskFile], sizes: dict[str, int], digests: dict[str, str]
 ) -> None:
     names = {each.name for each in artefacts}
     if odd := sorted(names ^ digests.keys()):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from paver.driver import BadInput, Endpoint, ResourceId
 from paver.foundation import record
-from paver.foundation.bucc.artefact import FORMAT, MOST_MANIFEST_BYTES, TREES, Artefact, checked
+from paver.foundation.bucc.artefact import FORMAT, MOST_MANIFEST_BYTES, TREES, BuccArtefact, checked
 
 DIGEST = "0" * 64
 
@@ -108,7 +108,7 @@ class Machine:
 def unpack(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(record, "write", lambda *_, **__: None)
     world: Any = SimpleNamespace(writing=lambda _: machine, report=lambda *_: None)
-    wish = Artefact(
+    wish = BuccArtefact(
         id=ResourceId("bucc.artefact:bucc"),
         at=Endpoint("machine:jumpbox"),
         phase="bucc",

@@ -23,7 +23,7 @@ UPLOADED = ("bosh-dns", "minio", "docker-registry")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ArtefactFacts(Facts):
+class BuccArtefactFacts(Facts):
     """What the artefact holds; paths are absolute, on the jumpbox."""
 
     sha256: str
@@ -41,7 +41,7 @@ class ArtefactFacts(Facts):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Artefact(Resource[ArtefactFacts]):
+class BuccArtefact(Resource[BuccArtefactFacts]):
     """BUCC's artefact, unpacked on the jumpbox.
 
     Attributes:
@@ -63,7 +63,7 @@ class Artefact(Resource[ArtefactFacts]):
     def says(self) -> str:
         return "unpack and check every file"
 
-    def read(self, world: Reader) -> ArtefactFacts | None:
+    def read(self, world: Reader) -> BuccArtefactFacts | None:
         found = record.read(world, self.at, self.id)
         if found is None:
             return None
@@ -96,12 +96,12 @@ class Artefact(Resource[ArtefactFacts]):
         machine.run(["mv", "--no-target-directory", str(draft), str(tree)])
         record.write(world, self.at, self.id, self.wish(), complete=True)
 
-    def checks(self, world: Reader, facts: ArtefactFacts) -> Iterable[Check]:
+    def checks(self, world: Reader, facts: BuccArtefactFacts) -> Iterable[Check]:
         there = world.session(self.at).exists(f"{facts.tree}/bin/bucc")
         yield Check("the tree has bin/bucc", there, facts.tree)
 
     @classmethod
-    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[ArtefactFacts]:
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[BuccArtefactFacts]:
         for found in record.every(world, at, cls.kind):
             tree = TREES / str(found.wish["sha256"])
             data = world.session(at).read_file(str(tree / "manifest.json"))
@@ -109,7 +109,7 @@ class Artefact(Resource[ArtefactFacts]):
                 yield _facts(found, tree, data)
 
     @classmethod
-    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: ArtefactFacts) -> None:
+    def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: BuccArtefactFacts) -> None:
         world.writing(at).remove(facts.address["tree"], recursive=True)
         if facts.mark is not None:
             record.remove(world, at, facts.mark.id)
@@ -257,7 +257,7 @@ def _leads_out(name: str) -> bool:
     return path.is_absolute() or ".." in path.parts or "\n" in name or "\\" in name
 
 
-def _facts(found: record.Record, tree: PurePosixPath, data: bytes) -> ArtefactFacts:
+def _facts(found: record.Record, tree: PurePosixPath, data: bytes) -> BuccArtefactFacts:
     manifest = json.loads(data)
     releases, stemcell = manifest["releases"], manifest["stemcell"]
 
@@ -265,7 +265,7 @@ def _facts(found: record.Record, tree: PurePosixPath, data: bytes) -> ArtefactFa
         value = str(releases.get(name, {}).get(key, ""))
         return str(tree / value) if key == "file" and value else value
 
-    return ArtefactFacts(
+    return BuccArtefactFacts(
         address={"tree": str(tree)},
         mark=found.mark,
         sha256=str(found.wish["sha256"]),
