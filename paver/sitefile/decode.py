@@ -40,8 +40,8 @@ def _decoded(data: bytes | str, file: str) -> str:
         source = Source(file, "")
         raise SiteErrors(
             [
-                source.marked(
-                    tree.Mark(0, 0, 0, 1),
+                source.about(
+                    tree.Span(0, 0, 0, 1),
                     f"the file is too large: more than {MAX_BYTES} bytes",
                     "Is this the right file?",
                 )
@@ -56,7 +56,7 @@ def _decoded(data: bytes | str, file: str) -> str:
             source = Source(file, "")
             message, offset = "the file is UTF-16, not UTF-8", 0
         else:
-            # `start` counts from behind a byte order mark, so that the mark has to go here too.
+            # `start` counts from behind a byte order mark, so that the span has to go here too.
             body = data.removeprefix(b"\xef\xbb\xbf")
             source = Source(file, body.decode("utf-8", errors="replace"))
             offset = len(body[: error.start].decode("utf-8", errors="replace"))
@@ -67,4 +67,4 @@ def _decoded(data: bytes | str, file: str) -> str:
 def _refuse_offset(source: Source, offset: int, message: str, advice: str) -> NoReturn:
     before = LINE_BREAK.split(source.text[:offset])
     line, column = len(before) - 1, len(before[-1])
-    raise SiteErrors([source.marked(tree.Mark(line, column, line, column + 1), message, advice)])
+    raise SiteErrors([source.about(tree.Span(line, column, line, column + 1), message, advice)])

@@ -102,7 +102,7 @@ def _merged(base: tree.MapNode, over: tree.MapNode) -> tree.MapNode:
         below = entries.get(key)
         both = isinstance(below, tree.MapNode) and isinstance(value, tree.MapNode)
         entries[key] = _merged(below, value) if both else value  # type: ignore[arg-type]
-    return tree.MapNode(entries, keys, over.mark)
+    return tree.MapNode(entries, keys, over.span)
 
 
 def _replaced(root: tree.Node, path: tree.Path, node: tree.Node) -> tree.Node:

@@ -1,4 +1,4 @@
-"""YAML text to a tree with marks, by rules that surprise nobody.
+"""YAML text to a tree with positions, by rules that surprise nobody.
 
 libyaml's parser does the reading, or PyYAML's own where they differ; the tree is built here from its events, so that limits
 hold while reading, before anything is expanded. What differs from `yaml.safe_load`:
@@ -111,7 +111,7 @@ def parse(data: bytes | str, file: str) -> Source:
         builder, root = _in_words(source)
     found = Source(file, text, root)
     if builder.found:
-        raise SiteErrors([found.marked(mark, message, advice) for mark, message, advice in builder.found])
+        raise SiteErrors([found.about(span, message, advice) for span, message, advice in builder.found])
     return found
 
 
@@ -145,7 +145,7 @@ class _Builder:
     """
 
     def __init__(self, source: Source, events: Iterator[yaml.Event]) -> None:
-        self.found: list[tuple[tree.Mark, str, str]] = []
+        self.found: list[tuple[tree.Span, str, str]] = []
         self._source = source
         self._events = events
         self._anchors: dict[str, tuple[tree.Node, int]] = {}
@@ -159,7 +159,7 @@ class _Builder:
         first = next(self._events)
         if isinstance(first, yaml.StreamEndEvent):
             self._refuse(
-                tree.Mark(0, 0, 0, 1),
+                tree.Span(0, 0, 0, 1),
                 "the file is empty",
                 "`paver init` writes a site file to start from.",
             )
@@ -167,133 +167,133 @@ class _Builder:
         next(self._events)
         last = next(self._events)
         if not isinstance(last, yaml.StreamEndEvent):
-            self._refuse(_mark(last), "a second document", "A site file is one YAML document: remove `---`.")
+            self._refuse(_span(last), "a second document", "A site file is one YAML document: remove `---`.")
         return root
 
     def _node(self, event: yaml.Event, depth: int) -> tree.Node:
-        mark = _mark(event)
+        span = _span(event)
         if depth > MAX_DEPTH:
-            self._refuse(mark, "nested too deeply", f"A site file nests at most {MAX_DEPTH} levels.")
+            self._refuse(span, "nested too deeply", f"A site file nests at most {MAX_DEPTH} levels.")
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, mark)
+            return self._alias(event, span)
         opened = typing.cast("yaml.ScalarEvent | yaml.CollectionStartEvent", event)
-        self._no_tag(opened.tag, mark)
+        self._no_tag(opened.tag, span)
         anchor = opened.anchor
         if anchor is not None:
-            first = self._anchored.setdefault(anchor, mark.line)
+            first = self._anchored.setdefault(anchor, span.line)
             if anchor in self._anchors or anchor in self._open:
                 advice = f"It is already there in line {first + 1}: give one of them another name."
-                self.found.append((mark, f"the anchor &{anchor} stands here twice", advice))
+                self.found.append((span, f"the anchor &{anchor} stands here twice", advice))
             self._open.add(anchor)
         before = self._nodes
-        self._count(1, mark)
+        self._count(1, span)
         node: tree.Node
         if isinstance(event, yaml.ScalarEvent):
-            node = self._scalar(event, mark)
+            node = self._scalar(event, span)
         elif isinstance(event, yaml.SequenceStartEvent):
-            node = self._list(mark, depth)
+            node = self._list(span, depth)
         else:
-            node = self._map(mark, depth)
+            node = self._map(span, depth)
         if anchor is not None:
             self._open.discard(anchor)
             self._anchors[anchor] = (node, self._nodes - before)
         return node
 
-    def _alias(self, event: yaml.AliasEvent, mark: tree.Mark) -> tree.Node:
+    def _alias(self, event: yaml.AliasEvent, span: tree.Span) -> tree.Node:
         if event.anchor in self._open:
-            self._refuse(mark, f"the alias *{event.anchor} holds itself", "Write the value out.")
+            self._refuse(span, f"the alias *{event.anchor} holds itself", "Write the value out.")
         if event.anchor not in self._anchors:
             self._refuse(
-                mark,
+                span,
                 f"an alias without an anchor: *{event.anchor}",
                 f"Define it above by `&{event.anchor}`, or write the value out.",
             )
         self._aliases += 1
         if self._aliases > MAX_ALIASES:
-            self._refuse(mark, "too many aliases", f"A site file has at most {MAX_ALIASES} of them.")
+            self._refuse(span, "too many aliases", f"A site file has at most {MAX_ALIASES} of them.")
         node, size = self._anchors[event.anchor]
-        self._count(size, mark)
+        self._count(size, span)
         return node
 
-    def _count(self, nodes: int, mark: tree.Mark) -> None:
+    def _count(self, nodes: int, span: tree.Span) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
             self._refuse(
-                mark,
+                span,
                 "too many values",
                 f"A site file has at most {MAX_NODES} of them, repeated ones counted.",
             )
 
-    def _scalar(self, event: yaml.ScalarEvent, mark: tree.Mark) -> tree.ScalarNode:
+    def _scalar(self, event: yaml.ScalarEvent, span: tree.Span) -> tree.ScalarNode:
         text: str = event.value
         if event.style:  # a plain one's is None, libyaml's is ""
-            return tree.ScalarNode(text, mark)
+            return tree.ScalarNode(text, span)
         if text in _WORDS:
-            return tree.ScalarNode(_WORDS[text], mark)
+            return tree.ScalarNode(_WORDS[text], span)
         if _INTEGER.match(text):
-            return tree.ScalarNode(int(text), mark)
-        return tree.ScalarNode(text, mark)
+            return tree.ScalarNode(int(text), span)
+        return tree.ScalarNode(text, span)
 
-    def _list(self, mark: tree.Mark, depth: int) -> tree.ListNode:
+    def _list(self, span: tree.Span, depth: int) -> tree.ListNode:
         items: list[tree.Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
-        return tree.ListNode(tuple(items), _spanning(mark, event))
+        return tree.ListNode(tuple(items), _spanning(span, event))
 
-    def _map(self, mark: tree.Mark, depth: int) -> tree.MapNode:
+    def _map(self, span: tree.Span, depth: int) -> tree.MapNode:
         entries: dict[str, tree.Node] = {}
-        keys: dict[str, tree.Mark] = {}
+        keys: dict[str, tree.Span] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key_mark = _mark(event)
-            key = self._key(event, key_mark)
+            key_span = _span(event)
+            key = self._key(event, key_span)
             if key in keys:
                 first = keys[key].line + 1
                 message = f"the key {tree.dotted((key,))} stands here twice"
                 advice = f"It is already there in line {first}: keep one of them."
-                self.found.append((key_mark, message, advice))
-            self._count(1, key_mark)
+                self.found.append((key_span, message, advice))
+            self._count(1, key_span)
             value = self._node(next(self._events), depth + 1)
-            keys.setdefault(key, key_mark)
+            keys.setdefault(key, key_span)
             entries.setdefault(key, value)
-        return tree.MapNode(entries, keys, _spanning(mark, event))
+        return tree.MapNode(entries, keys, _spanning(span, event))
 
-    def _key(self, event: yaml.Event, mark: tree.Mark) -> str:
+    def _key(self, event: yaml.Event, span: tree.Span) -> str:
         if not isinstance(event, yaml.ScalarEvent):
-            if self._source.lines[mark.line].startswith("{{", mark.column - 1):
+            if self._source.lines[span.line].startswith("{{", span.column - 1):
                 advice = "Nothing is filled into a site file: write the value itself."
-                self._refuse(mark, "`{{` of a template", advice)
-            self._refuse(mark, "a key that isn't text", "Keys are single words.")
-        self._no_tag(event.tag, mark)
+                self._refuse(span, "`{{` of a template", advice)
+            self._refuse(span, "a key that isn't text", "Keys are single words.")
+        self._no_tag(event.tag, span)
         if event.anchor is not None:
-            self._refuse(mark, "an anchor on a key", "Anchors stand before values only.")
+            self._refuse(span, "an anchor on a key", "Anchors stand before values only.")
         key: str = event.value
         if key == "<<" and not event.style:
             advice = "Use `like: <other>`: it takes over what the other one says."
-            self.found.append((mark, "a merge key `<<`", advice))
+            self.found.append((span, "a merge key `<<`", advice))
         if not key:
-            self._refuse(mark, "a key without a name", "Write `name: value`.")
+            self._refuse(span, "a key without a name", "Write `name: value`.")
         return key
 
-    def _no_tag(self, tag: str | None, mark: tree.Mark) -> None:
+    def _no_tag(self, tag: str | None, span: tree.Span) -> None:
         if tag is not None and tag != "!":
             self.found.append(
-                (mark, f"a tag: {tag}", "Site files have no tags (`!name`): write the plain value.")
+                (span, f"a tag: {tag}", "Site files have no tags (`!name`): write the plain value.")
             )
 
-    def _refuse(self, mark: tree.Mark, message: str, advice: str) -> NoReturn:
-        raise SiteErrors([self._source.marked(mark, message, advice)])
+    def _refuse(self, span: tree.Span, message: str, advice: str) -> NoReturn:
+        raise SiteErrors([self._source.about(span, message, advice)])
 
 
-def _mark(event: yaml.Event) -> tree.Mark:
+def _span(event: yaml.Event) -> tree.Span:
     start, end = event.start_mark, event.end_mark
     if start is None or end is None:  # only where an event was not read from a text
-        return tree.Mark(0, 0, 0, 1)
-    return tree.Mark(start.line, start.column, end.line, end.column)
+        return tree.Span(0, 0, 0, 1)
+    return tree.Span(start.line, start.column, end.line, end.column)
 
 
-def _spanning(mark: tree.Mark, last: yaml.Event) -> tree.Mark:
-    end = _mark(last)
-    return tree.Mark(mark.line, mark.column, end.end_line, end.end_column)
+def _spanning(span: tree.Span, last: yaml.Event) -> tree.Span:
+    end = _span(last)
+    return tree.Span(span.line, span.column, end.end_line, end.end_column)
 
 
 def _refuse_yaml(source: Source, error: yaml.MarkedYAMLError) -> NoReturn:
@@ -312,23 +312,23 @@ def _refuse_yaml(source: Source, error: yaml.MarkedYAMLError) -> NoReturn:
     elif opened is not None and "that isn't closed" in message:
         advice += f" It opens in line {opened.line + 1}."
     line, column = (where.line, where.column) if where else (0, 0)
-    mark = tree.Mark(line, column, line, column + 1)
-    raise SiteErrors([source.marked(*_cause(source, mark, message, advice))]) from None
+    span = tree.Span(line, column, line, column + 1)
+    raise SiteErrors([source.about(*_cause(source, span, message, advice))]) from None
 
 
-def _cause(source: Source, mark: tree.Mark, message: str, advice: str) -> tuple[tree.Mark, str, str]:
+def _cause(source: Source, span: tree.Span, message: str, advice: str) -> tuple[tree.Span, str, str]:
     """Returns where, what and what to do, by what is often the cause of what YAML stumbles over."""
-    for line in (mark.line - 1, mark.line):
+    for line in (span.line - 1, span.line):
         column = lookalikes.in_the_way(source.lines[line]) if 0 <= line < len(source.lines) else None
         if column is not None:
-            return tree.Mark(line, column, line, column + 1), "a sign that is not what it looks like", ""
-    text = source.lines[mark.line] if mark.line < len(source.lines) else ""
-    if _BRACKETED.search(text[: mark.column]) and text[mark.column : mark.column + 1] not in ",]}#":
+            return tree.Span(line, column, line, column + 1), "a sign that is not what it looks like", ""
+    text = source.lines[span.line] if span.line < len(source.lines) else ""
+    if _BRACKETED.search(text[: span.column]) and text[span.column : span.column + 1] not in ",]}#":
         quoted = 'Put text that begins with `[` in quotes: "[datastore1] iso/vcsa.iso".'
-        return mark, "text behind the `]` of a list", quoted
+        return span, "text behind the `]` of a list", quoted
     if _REFERENCE.search(text):
-        return mark, message, "A reference has no blank behind its colon: `secret:<name>`."
-    return mark, message, advice
+        return span, message, "A reference has no blank behind its colon: `secret:<name>`."
+    return span, message, advice
 
 
 def _at_end(source: Source, where: yaml.error.Mark | None) -> bool:

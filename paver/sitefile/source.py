@@ -68,23 +68,23 @@ class Source:
             key: point to the key, not to its value.
             severity: error or warning.
         """
-        mark = self._mark(path, key=key)
-        return self.marked(mark, message, advice, path=path, severity=severity)
+        span = self._span(path, key=key)
+        return self.about(span, message, advice, path=path, severity=severity)
 
-    def marked(
+    def about(
         self,
-        mark: tree.Mark,
+        span: tree.Span,
         message: str,
         advice: str = "",
         *,
         path: Sequence[tree.Key] = (),
         severity: Severity = Severity.ERROR,
     ) -> Diagnostic:
-        """Returns a finding about the part of the file at `mark`; positions outside of it are moved inside."""
-        line = min(mark.line, len(self.lines) - 1)
+        """Returns a finding about the part of the file at `span`; positions outside of it are moved inside."""
+        line = min(span.line, len(self.lines) - 1)
         text = self.lines[line]
-        start = min(mark.column, len(text)) if line == mark.line else len(text)
-        end = mark.end_column if mark.end_line == line else len(text.rstrip())
+        start = min(span.column, len(text)) if line == span.line else len(text)
+        end = span.end_column if span.end_line == line else len(text.rstrip())
         excerpt, caret = _excerpt(text, start, max(end, start + 1), self._spans(line))
         if severity is Severity.ERROR:
             advice = f"{advice}\n{lookalikes.within(text, start, end)}".strip()
@@ -105,16 +105,16 @@ class Source:
         node, _, depth = tree.find(self.root, path) if self.root else (None, None, 0)
         return depth == len(path) and isinstance(node, tree.ScalarNode) and _is_secret(path, node)
 
-    def _mark(self, path: Sequence[tree.Key], *, key: bool) -> tree.Mark:
+    def _span(self, path: Sequence[tree.Key], *, key: bool) -> tree.Span:
         if self.root is None:
-            return tree.Mark(0, 0, 0, 1)
-        node, key_mark, depth = tree.find(self.root, path)
+            return tree.Span(0, 0, 0, 1)
+        node, key_span, depth = tree.find(self.root, path)
         if depth == 0 and path:
-            return tree.Mark(node.mark.line, node.mark.column, node.mark.line, node.mark.column + 1)
+            return tree.Span(node.span.line, node.span.column, node.span.line, node.span.column + 1)
         exact = depth == len(path) and not key
         if exact and isinstance(node, tree.ScalarNode) and node.value is not None:
-            return node.mark
-        return key_mark or node.mark
+            return node.span
+        return key_span or node.span
 
     def _spans(self, line: int) -> list[tuple[int, int]]:
         spans = list(self._secrets.get(line, ()))
@@ -133,10 +133,10 @@ class Source:
             return spans
         for path, node in tree.walk(self.root):
             if isinstance(node, tree.ScalarNode) and _is_secret(path, node):
-                mark = node.mark
-                for line in range(mark.line, min(mark.end_line + 1, len(self.lines))):
-                    start = mark.column if line == mark.line else 0
-                    end = mark.end_column if line == mark.end_line else len(self.lines[line])
+                span = node.span
+                for line in range(span.line, min(span.end_line + 1, len(self.lines))):
+                    start = span.column if line == span.line else 0
+                    end = span.end_column if line == span.end_line else len(self.lines[line])
                     if end > start:
                         spans.setdefault(line, []).append((start, end))
         return spans

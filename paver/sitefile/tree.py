@@ -12,7 +12,7 @@ Scalar: TypeAlias = str | int | bool | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Mark:
+class Span:
     """A part of the file: first and last position, lines and columns counted from 0, the end exclusive."""
 
     line: int
@@ -26,7 +26,7 @@ class ScalarNode:
     """One value."""
 
     value: Scalar
-    mark: Mark
+    span: Span
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,16 +34,16 @@ class ListNode:
     """A YAML sequence."""
 
     items: tuple[Node, ...]
-    mark: Mark
+    span: Span
 
 
 @dataclasses.dataclass(frozen=True)
 class MapNode:
-    """A YAML mapping; `keys` holds the marks of its keys."""
+    """A YAML mapping; `keys` holds the spans of its keys."""
 
     entries: Mapping[str, Node]
-    keys: Mapping[str, Mark]
-    mark: Mark
+    keys: Mapping[str, Span]
+    span: Span
 
 
 Node: TypeAlias = ScalarNode | ListNode | MapNode
@@ -81,15 +81,15 @@ def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
             yield from walk(value, (*path, key))
 
 
-def find(node: Node, path: Sequence[Key]) -> tuple[Node, Mark | None, int]:
-    """Returns the deepest node on `path`, the mark of its key, and how many steps of the path exist."""
-    key_mark: Mark | None = None
+def find(node: Node, path: Sequence[Key]) -> tuple[Node, Span | None, int]:
+    """Returns the deepest node on `path`, the span of its key, and how many steps of the path exist."""
+    key_span: Span | None = None
     for depth, key in enumerate(path):
         if isinstance(node, MapNode) and isinstance(key, str) and key in node.entries:
-            key_mark = node.keys[key]
+            key_span = node.keys[key]
             node = node.entries[key]
         elif isinstance(node, ListNode) and isinstance(key, int) and 0 <= key < len(node.items):
-            node, key_mark = node.items[key], None
+            node, key_span = node.items[key], None
         else:
-            return node, key_mark, depth
-    return node, key_mark, len(path)
+            return node, key_span, depth
+    return node, key_span, len(path)
