@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paver.appliance import datadisk, guestinfo, mark, render, site
+from paver.appliance import datadisk, ended, guestinfo, render, site
 from paver.appliance.guestinfo import Guestinfo
 from paver.appliance.machine import Run, run
 from paver.errors import PaverError, Refused, of_disk
@@ -81,7 +81,7 @@ class Bootstrap:
     def _steps(self) -> int:
         datadisk.ready(self.root, self.run)
         info = Guestinfo(self.root, self.run)
-        if info.there() and mark.read(self.root) is not None:
+        if info.there() and ended.read(self.root) is not None:
             guestinfo.clean(info)
         where = site.bring(self.root, self.run, self.owner)
         file = self.root / site.PLACE / site.FILE
@@ -114,7 +114,7 @@ class Bootstrap:
                     "Not all of it is done; what is done stands.",
                     ["paver status          how it stands", f"{_COMMAND}  goes on"],
                 )
-        self._mark(digest)
+        self._note(digest)
         return self._end(0, "The site stands.", _NEXT)
 
     def _step(self, verb: str, arguments: Sequence[str]) -> int:
@@ -143,10 +143,10 @@ class Bootstrap:
         except (OSError, ValueError, KeyError, TypeError):
             return ""
 
-    def _mark(self, digest: str) -> None:
+    def _note(self, digest: str) -> None:
         at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         text = json.dumps({"schema": SCHEMA, "site": digest, "at": at}, indent=1, sort_keys=True) + "\n"
-        mark.put(self.root / DONE, text, 0o644)
+        ended.put(self.root / DONE, text, 0o644)
 
 
 _NEXT = (

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 
 import paver
-from paver.appliance import dialogue, mark, render
+from paver.appliance import dialogue, ended, render
 from paver.appliance.answers import Answers, fingerprint
 from paver.appliance.machine import Machine
 from paver.appliance.terminal import ChangedElsewhere, Terminal
@@ -82,7 +82,7 @@ class Form:
 
     def show(self) -> int:
         """Shows form and result until it is left."""
-        self._before = mark.read(self.machine.root)
+        self._before = ended.read(self.machine.root)
         terminal = Terminal(self.source, self.sink, self._changed)
         terminal.say("", f"paver jumpbox {paver.__version__} - first boot", "=" * 40)
         if self.on_console and self._before is not None:
@@ -122,15 +122,15 @@ class Form:
                 self._last = dialogue.again(answers)
                 terminal.say("", *error.lines(), PARTLY, "")
                 return False
-            found = mark.Mark(
+            found = ended.Ended(
                 way="console",
-                machine=mark.machine_id(self.machine.root),
+                machine=ended.machine_id(self.machine.root),
                 address=str(answers.address.ip),
                 prefix=answers.address.network.prefixlen,
                 fingerprint=own_fingerprint(self.machine),
                 answers=dialogue.kept(answers),
             )
-            mark.write(self.machine.root, found)
+            ended.write(self.machine.root, found)
             self.left = "It is done."
         (self.machine.root / PROBLEMS).unlink(missing_ok=True)
         write_issue(self.machine, found, ())
@@ -147,7 +147,7 @@ class Form:
             self._standing(terminal, found)
         return True
 
-    def _standing(self, terminal: Terminal, found: mark.Mark) -> None:
+    def _standing(self, terminal: Terminal, found: ended.Ended) -> None:
         terminal.say(
             "",
             f"This machine is {found.answers.get('name', '')} at {found.address}/{found.prefix}.".replace(
@@ -165,16 +165,16 @@ class Form:
         return 0
 
     def _closed(self) -> bool:
-        before = mark.read(self.machine.root)
+        before = ended.read(self.machine.root)
         if before is None:
             return False
         if not before.closed and self.machine.logged_in():
             before = dataclasses.replace(before, closed=True)
-            mark.write(self.machine.root, before)
+            ended.write(self.machine.root, before)
         return before.closed
 
     def _changed(self) -> bool:
-        return mark.read(self.machine.root) != self._before
+        return ended.read(self.machine.root) != self._before
 
     def _problems(self) -> list[str]:
         try:
@@ -189,16 +189,16 @@ def own_fingerprint(machine: Machine) -> str | None:
     return fingerprint(key) if key else None
 
 
-def write_issue(machine: Machine, found: mark.Mark | None, said: Sequence[str]) -> None:
+def write_issue(machine: Machine, found: ended.Ended | None, said: Sequence[str]) -> None:
     """Writes what the console shows above its login."""
     text = render.issue(
         name=paver.__version__,
         address=f"{found.address}/{found.prefix}" if found and found.address else None,
         fingerprint=own_fingerprint(machine),
-        way=mark.WAYS[found.way] if found else "not yet",
+        way=ended.WAYS[found.way] if found else "not yet",
         said=said,
     )
-    mark.put(machine.root / ISSUE, text, 0o644)
+    ended.put(machine.root / ISSUE, text, 0o644)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from paver.appliance import mark
+from paver.appliance import ended
 from paver.errors import Refused
 
 LABEL = "paver-data"
@@ -100,7 +100,7 @@ def prepare(root: Path, run: Callable[..., str]) -> list[str]:
             )
         run("systemctl", "start", UNIT, timeout=300)
     if choice.labelled:
-        mark.put(root / RECORD, f"{choice.labelled[0]}\n", 0o644)
+        ended.put(root / RECORD, f"{choice.labelled[0]}\n", 0o644)
     if old:
         # The disk may have grown since: mounted as it is, the file system grows to its end, or is there already.
         run("resize2fs", old[0], timeout=600)

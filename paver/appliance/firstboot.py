@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paver.appliance import console, datadisk, guestinfo, handed, mark, render
+from paver.appliance import console, datadisk, ended, guestinfo, handed, render
 from paver.appliance.answers import fingerprint
 from paver.appliance.guestinfo import Guestinfo
 from paver.appliance.machine import Machine, Run, run, terminals
@@ -45,28 +45,28 @@ def boot(root: Path, run: Run) -> tuple[list[str], list[str]]:
     has_info, key = info.there(), machine.host_key()
     if has_info and key:
         said += _attempt(lambda: _publish(info, key))
-    before = mark.read(root)
+    before = ended.read(root)
     wrong: list[str] = []
     if before is None:
         wrong = [*(guestinfo.wrong(info) if has_info else ()), *said_by_cloud_init(root)]
     way = before.way if before else way_of(root)
-    found = _told(before, machine) if way == "console" else way and _mark(root, machine, way, key)
+    found = _told(before, machine) if way == "console" else way and _ended(root, machine, way, key)
     form = _needs_form(machine, way, found or None, wrong)
     if found and not (form and before is None):
-        # At every boot: one that was cut off, or a form that was filled in since, leaves them. Where the mark is, it was tried.
+        # At every boot: one that was cut off, or a form that was filled in since, leaves them. Where it ended, it was tried.
         if has_info:
             said += _attempt(lambda: _clean(info))
-        mark.write(root, found)
+        ended.write(root, found)
     if way is None:
         said += _attempt(lambda: _grow(machine))
     console.write_issue(machine, found or None, [*said, *wrong])
-    mark.put(root / console.PROBLEMS, "".join(f"{line}\n" for line in wrong), 0o644)
+    ended.put(root / console.PROBLEMS, "".join(f"{line}\n" for line in wrong), 0o644)
     said += _attempt(lambda: _reload_logins(run))
     active = (root / "sys/class/tty/console/active").read_text()
     return [*said, *wrong], list(terminals(active)) if form else []
 
 
-def _needs_form(machine: Machine, way: str | None, found: mark.Mark | None, wrong: Sequence[str]) -> bool:
+def _needs_form(machine: Machine, way: str | None, found: ended.Ended | None, wrong: Sequence[str]) -> bool:
     if way is None:
         return True
     if way == "console":
@@ -99,18 +99,18 @@ def said_by_cloud_init(root: Path) -> list[str]:
     return list(dict.fromkeys(f"cloud-init: {handed.of_cloud_init(line)}" for line in found))
 
 
-def _told(before: mark.Mark | None, machine: Machine) -> mark.Mark | None:
-    """Returns the form's mark, closed once somebody has logged in: the journal, which says so, forgets in time."""
+def _told(before: ended.Ended | None, machine: Machine) -> ended.Ended | None:
+    """Returns how the form ended, closed once somebody has logged in: the journal, which says so, forgets in time."""
     if before is None or before.closed or not machine.logged_in():
         return before
     return dataclasses.replace(before, closed=True)
 
 
-def _mark(root: Path, machine: Machine, way: str, key: str | None) -> mark.Mark:
+def _ended(root: Path, machine: Machine, way: str, key: str | None) -> ended.Ended:
     address, prefix = machine.address() or (None, None)
-    return mark.Mark(
+    return ended.Ended(
         way=way,
-        machine=mark.machine_id(root),
+        machine=ended.machine_id(root),
         address=address,
         prefix=prefix,
         fingerprint=fingerprint(key) if key else None,

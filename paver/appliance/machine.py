@@ -15,7 +15,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from paver.appliance import mark, render
+from paver.appliance import ended, render
 from paver.appliance.answers import Answers
 from paver.appliance.dialogue import Card
 from paver.errors import PaverError
@@ -119,7 +119,7 @@ class Machine:
         tell("name, network and time")
         for path, (text, mode) in render.files(answers).items():
             if text:
-                mark.put(self.root / path, text, mode)
+                ended.put(self.root / path, text, mode)
             else:
                 (self.root / path).unlink(missing_ok=True)
         if self.root == Path("/"):
@@ -177,7 +177,7 @@ class Machine:
             keys.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if owner is not None:
                 os.chown(keys.parent, *owner)
-            mark.put(keys, f"{answers.key}\n", 0o600, owner)
+            ended.put(keys, f"{answers.key}\n", 0o600, owner)
             self._run("usermod", "--password", "!", render.USER)
         elif answers.password is not None:
             self._run("chpasswd", stdin=f"{render.USER}:{answers.password}\n")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from paver.appliance import mark
+from paver.appliance import ended
 from paver.appliance.bootstrap import DONE, Bootstrap
 from paver.errors import BadInput
 from paver.foundation.bucc import artefact
@@ -100,11 +100,11 @@ def test_what_is_not_as_it_was_written_is_refused(
 
 
 def test_the_stored_mark_of_a_first_boot_reads_and_is_the_same_text_when_written_again() -> None:
-    found = mark.loads(MARK.read_text(), MACHINE)
+    found = ended.loads(MARK.read_text(), MACHINE)
     assert found is not None
     assert (found.way, found.address, found.prefix, found.closed) == ("console", "10.20.0.10", 24, True)
     assert found.answers["name"] == "jumpbox.north.example"
-    assert mark.dumps(found) == MARK.read_text()
+    assert ended.dumps(found) == MARK.read_text()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_stored_mark_of_a_first_boot_reads_and_is_the_same_text_when_written
 def test_a_mark_that_is_not_of_this_machine_and_version_counts_as_none(old: str, new: str) -> None:
     text = MARK.read_text()
     assert old in text
-    assert mark.loads(text.replace(old, new, 1), MACHINE) is None
+    assert ended.loads(text.replace(old, new, 1), MACHINE) is None
 
 
 def test_the_stored_mark_of_a_paving_from_within_names_the_site_file_that_was_paved(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from paver.appliance import bootstrap, datadisk, mark, site
+from paver.appliance import bootstrap, datadisk, ended, site
 from paver.appliance.bootstrap import Bootstrap
 from paver.errors import BadInput, PaverError, Refused
 from tests.support import room
@@ -234,8 +234,8 @@ def test_first_boot_data_of_others_that_still_stand_in_guestinfo_are_cleared(mad
     made.guestinfo["guestinfo.userdata"] = "#cloud-config\npassword: geheim\n"
     Story(made).tells()
     assert made.guestinfo["guestinfo.userdata"] != "---", "the first boot has not come to its end"
-    found = mark.Mark(way="console", machine=room.MACHINE, address=None, prefix=None, fingerprint=None)
-    mark.write(made.root, found)
+    found = ended.Ended(way="console", machine=room.MACHINE, address=None, prefix=None, fingerprint=None)
+    ended.write(made.root, found)
     Story(made).tells()
     assert made.guestinfo["guestinfo.userdata"] == "---"
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import pytest
 
-from paver.appliance import answers, console, mark, terminal
+from paver.appliance import answers, console, ended, terminal
 from paver.appliance.console import Form
 from paver.appliance.machine import Machine
 from paver.appliance.terminal import ChangedElsewhere
@@ -64,13 +64,13 @@ class Person:
 def opened(machine: Machine, *, on_console: bool = False) -> Iterator[tuple[Person, list[Any]]]:
     """Yields a person before the form, and how the form ended once the block is left."""
     screen, end = pty.openpty()
-    ended: list[Any] = []
+    results: list[Any] = []
 
     def show() -> None:
         try:
-            ended.append(Form(machine, on_console=on_console, source=end, sink=end).show())
+            results.append(Form(machine, on_console=on_console, source=end, sink=end).show())
         except (EOFError, ChangedElsewhere, PaverError) as error:
-            ended.append(error)
+            results.append(error)
         finally:
             os.close(end)
 
@@ -78,7 +78,7 @@ def opened(machine: Machine, *, on_console: bool = False) -> Iterator[tuple[Pers
     thread.start()
     closed = False
     try:
-        yield Person(screen), ended
+        yield Person(screen), results
     except BaseException:
         closed = True
         os.close(screen)
@@ -101,14 +101,14 @@ def machine(made: Room) -> Machine:
 
 
 def test_a_form_that_was_filled_in_makes_the_machine_so_and_shows_how_to_get_in(made: Room) -> None:
-    with opened(machine(made)) as (person, ended):
+    with opened(machine(made)) as (person, results):
         person.fills_in(*TO_THE_KEY)
         person.types(KEY)
         person.waits_for("Apply this?")
         person.types("yes")
         person.waits_for("Done.")
         person.waits_for("sudo paver-bootstrap")
-    assert ended == [0]
+    assert results == [0]
     assert room.FINGERPRINT in person.seen
     assert "ssh paver@10.20.0.10" in person.seen
     assert "Address=10.20.0.10/24" in made.read("etc/systemd/network/10-paver-console.network")
@@ -119,7 +119,7 @@ def test_a_form_that_was_filled_in_makes_the_machine_so_and_shows_how_to_get_in(
     assert made.began("networkctl", "reconfigure", "ens192")
     assert made.began("usermod", "--password", "!", "paver")
     assert made.began("systemctl", "reload-or-restart", "ssh.service")
-    found = mark.read(made.root)
+    found = ended.read(made.root)
     assert found is not None
     assert (found.way, found.address, found.prefix, found.fingerprint) == (
         "console", "10.20.0.10", 24, room.FINGERPRINT,
@@ -201,7 +201,7 @@ def test_a_password_is_typed_twice_and_shown_nowhere(made: Room) -> None:
     assert made.given["chpasswd"] == f"paver:{PASSWORD}\n"
     assert not any(PASSWORD in word for argv in made.ran for word in argv)
     assert "PasswordAuthentication yes" in made.read("etc/ssh/sshd_config.d/10-paver-console.conf")
-    assert PASSWORD not in made.read(mark.FILE)
+    assert PASSWORD not in made.read(ended.FILE)
 
 
 def test_a_password_takes_the_place_of_the_key_that_was_let_in_before(made: Room) -> None:
@@ -250,7 +250,7 @@ def test_a_part_that_fails_is_told_the_mark_is_not_set_and_nothing_has_to_be_typ
         person.waits_for("no such thing")
         person.waits_for("Not all of it is done")
         person.waits_for("Address/prefix [10.20.0.10/24]: ")
-        assert mark.read(made.root) is None
+        assert ended.read(made.root) is None
         del made.prints["networkctl reload"]
         person.types("")
         for prompt in ("Gateway", "DNS servers", "NTP servers", "Name"):
@@ -263,7 +263,7 @@ def test_a_part_that_fails_is_told_the_mark_is_not_set_and_nothing_has_to_be_typ
         person.waits_for("Enter opens the form again")
         person.waits_for(":")
         person.types("login")
-    assert mark.read(made.root) is not None
+    assert ended.read(made.root) is not None
     assert made.read("home/paver/.ssh/authorized_keys") == f"{KEY}\n"
 
 
@@ -291,52 +291,52 @@ def test_time_servers_start_the_daemon_and_without_any_it_is_stopped_again(made:
 
 
 def test_what_the_other_console_did_ends_this_one_and_is_not_written_over(made: Room) -> None:
-    with opened(machine(made)) as (person, ended):
+    with opened(machine(made)) as (person, results):
         person.waits_for("Address/prefix")
-        mark.write(
+        ended.write(
             made.root,
-            mark.Mark(way="console", machine=room.MACHINE, address="10.9.9.9", prefix=24, fingerprint=None),
+            ended.Ended(way="console", machine=room.MACHINE, address="10.9.9.9", prefix=24, fingerprint=None),
         )
-    assert isinstance(ended[0], ChangedElsewhere)
+    assert isinstance(results[0], ChangedElsewhere)
     assert "networkctl" not in [argv[0] for argv in made.ran]
 
 
 def test_what_the_other_console_did_while_yes_was_typed_is_not_written_over(made: Room) -> None:
-    with opened(machine(made)) as (person, ended):
+    with opened(machine(made)) as (person, results):
         person.fills_in(*TO_THE_KEY)
         person.types(KEY)
         person.waits_for("Apply this?")
-        other = mark.Mark(
+        other = ended.Ended(
             way="console", machine=room.MACHINE, address="10.9.9.9", prefix=24, fingerprint=None
         )
-        mark.write(made.root, other)
+        ended.write(made.root, other)
         person.types("yes")
-    assert isinstance(ended[0], ChangedElsewhere)
-    assert mark.read(made.root) == other
+    assert isinstance(results[0], ChangedElsewhere)
+    assert ended.read(made.root) == other
     assert made.ran == []
 
 
 def test_what_the_other_console_did_while_this_one_waited_for_it_is_not_written_over(
     made: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = mark.Mark(way="console", machine=room.MACHINE, address="10.9.9.9", prefix=24, fingerprint=None)
+    other = ended.Ended(way="console", machine=room.MACHINE, address="10.9.9.9", prefix=24, fingerprint=None)
     taken = fcntl.flock
 
     def waits(held: IO[str], how: int) -> None:
         assert how == fcntl.LOCK_EX
-        mark.write(made.root, other)
+        ended.write(made.root, other)
         taken(held, how)
 
     monkeypatch.setattr(fcntl, "flock", waits)
     # It looks at the mark no more than there: nothing else sees the other one.
     monkeypatch.setattr(terminal, "_LOOK", 60.0)
-    with opened(machine(made)) as (person, ended):
+    with opened(machine(made)) as (person, results):
         person.fills_in(*TO_THE_KEY)
         person.types(KEY)
         person.waits_for("Apply this?")
         person.types("yes")
-    assert isinstance(ended[0], ChangedElsewhere)
-    assert mark.read(made.root) == other
+    assert isinstance(results[0], ChangedElsewhere)
+    assert ended.read(made.root) == other
     assert made.ran == []
 
 
@@ -381,7 +381,7 @@ def test_stopped_while_it_changes_the_machine_it_does_not_say_that_nothing_was_c
     assert (code, said in told) == (130 if said else 0, True)
     assert "Nothing was changed" not in told
     assert ("Done" in shown) != bool(said)
-    assert (mark.read(made.root) is None) == bool(said)
+    assert (ended.read(made.root) is None) == bool(said)
 
 
 def test_stopped_before_that_nothing_was_changed_and_it_says_so(
@@ -404,7 +404,7 @@ def test_stopped_after_that_it_says_that_it_is_done(
 
     monkeypatch.setattr(console, "write_issue", stopped)
     assert the_command(made, monkeypatch, "nothing")[0] == 130
-    assert mark.read(made.root) is not None
+    assert ended.read(made.root) is not None
     assert "It is done." in capsys.readouterr().out
 
 
@@ -426,24 +426,24 @@ def test_whoever_is_not_root_gets_no_form(
 
 
 def test_a_console_that_is_open_shows_how_to_get_in_until_somebody_logged_in(made: Room) -> None:
-    found = mark.Mark(
+    found = ended.Ended(
         way="console", machine=room.MACHINE, address="10.20.0.10", prefix=24, fingerprint=room.FINGERPRINT
     )
-    mark.write(made.root, found)
-    with opened(machine(made), on_console=True) as (person, ended):
+    ended.write(made.root, found)
+    with opened(machine(made), on_console=True) as (person, results):
         person.waits_for(room.FINGERPRINT)
         person.waits_for("Enter opens the form again")
         made.prints["journalctl"] = "Accepted publickey for paver from 10.20.0.1\n"
         person.types("")
         person.waits_for("This form is closed")
-    assert ended == [0]
-    closed = mark.read(made.root)
+    assert results == [0]
+    closed = ended.read(made.root)
     assert closed is not None
     assert closed.closed
     made.prints["journalctl"] = PaverError("the journal is gone")
-    with opened(machine(made), on_console=True) as (person, ended):
+    with opened(machine(made), on_console=True) as (person, results):
         person.waits_for("This form is closed")
-    assert ended == [0]
+    assert results == [0]
 
 
 def test_a_line_that_was_cut_ends_the_form_and_changes_nothing(made: Room) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paver.appliance import console, datadisk, firstboot, guestinfo, handed, mark
+from paver.appliance import console, datadisk, ended, firstboot, guestinfo, handed
 from paver.drivers.vsphere.jumpbox import facts, first_boot
 from paver.errors import BadInput, PaverError
 from tests.support import room
@@ -23,7 +23,7 @@ from tests.support.room import Room
 GIB = 2**30
 
 
-SET_UP = mark.Mark(
+SET_UP = ended.Ended(
     way="console", machine=room.MACHINE, address="10.20.0.10", prefix=24, fingerprint=None, closed=True
 )
 
@@ -50,7 +50,7 @@ def test_with_the_main_jobs_guestinfo_no_form_opens_and_the_mark_says_the_way(tm
     made.guestinfo |= told
     said, form = firstboot.boot(made.root, made.run)
     assert (said, form) == ([], [])
-    found = mark.read(made.root)
+    found = ended.read(made.root)
     assert found is not None
     assert (found.way, found.address, found.fingerprint) == ("guestinfo", "10.20.0.10", room.FINGERPRINT)
     assert room.FINGERPRINT in made.read("run/issue.d/paver.issue")
@@ -93,12 +93,12 @@ def test_where_the_first_boot_is_marked_as_done_its_data_are_cleared_already(tmp
 
     def looking(*argv: str, stdin: str = "", timeout: float = 0) -> str:
         if argv[-1].startswith("info-set guestinfo.userdata "):
-            marked.append(mark.read(made.root))
+            marked.append(ended.read(made.root))
         return run(*argv, stdin=stdin, timeout=timeout)
 
     firstboot.boot(made.root, looking)
     assert marked == [None]
-    assert mark.read(made.root) is not None
+    assert ended.read(made.root) is not None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_data_that_were_broken_are_cleared_once_the_form_was_filled_in(tmp_path:
     made = room.make(tmp_path, vmware=True, cloud="vmware")
     made.guestinfo |= {"guestinfo.metadata": "a: [1", "guestinfo.userdata": "#cloud-config\npassword: geheim"}
     assert firstboot.boot(made.root, made.run)[1] == ["tty1", "ttyS0"]
-    mark.write(made.root, SET_UP)
+    ended.write(made.root, SET_UP)
     firstboot.boot(made.root, made.run)
     assert made.guestinfo["guestinfo.userdata"] == "---"
 
@@ -135,7 +135,7 @@ def test_data_that_were_broken_are_cleared_once_the_form_was_filled_in(tmp_path:
 def test_with_a_nocloud_disk_no_form_opens(tmp_path: Path) -> None:
     made = room.make(tmp_path, cloud="nocloud")
     assert firstboot.boot(made.root, made.run) == ([], [])
-    found = mark.read(made.root)
+    found = ended.read(made.root)
     assert found is not None
     assert found.way == "nocloud"
     assert not made.began("vmware-rpctool")
@@ -154,7 +154,7 @@ def test_with_nothing_the_form_opens_on_every_console_and_nothing_is_marked(
 ) -> None:
     made = room.make(tmp_path, vmware=True, cloud=cloud)
     assert firstboot.boot(made.root, made.run) == ([], ["tty1", "ttyS0"])
-    assert mark.read(made.root) is None
+    assert ended.read(made.root) is None
     assert room.FINGERPRINT in made.read("run/issue.d/paver.issue")
     assert made.began("sh", "-c"), "cloud-init does not grow the root partition here"
     assert made.began("resize2fs", "/dev/sda3")
@@ -179,21 +179,23 @@ def test_the_command_starts_the_form_on_every_console_and_only_where_it_is_neede
 
 def test_a_mark_of_the_machine_that_had_the_data_disk_before_counts_as_none(tmp_path: Path) -> None:
     made = room.make(tmp_path)
-    before = mark.Mark(
+    before = ended.Ended(
         way="console", machine="f" * 32, address="10.1.1.1", prefix=24, fingerprint=None, closed=True
     )
-    mark.write(made.root, before)
+    ended.write(made.root, before)
     assert firstboot.boot(made.root, made.run)[1] == ["tty1", "ttyS0"]
 
 
 def test_a_form_that_was_filled_in_opens_again_at_a_boot_until_somebody_logged_in(tmp_path: Path) -> None:
     made = room.make(tmp_path)
-    found = mark.Mark(way="console", machine=room.MACHINE, address="10.20.0.10", prefix=24, fingerprint=None)
-    mark.write(made.root, found)
+    found = ended.Ended(
+        way="console", machine=room.MACHINE, address="10.20.0.10", prefix=24, fingerprint=None
+    )
+    ended.write(made.root, found)
     assert firstboot.boot(made.root, made.run)[1] == ["tty1", "ttyS0"]
     made.prints["journalctl"] = "Accepted publickey for paver\n"
     assert firstboot.boot(made.root, made.run)[1] == []
-    assert mark.read(made.root) == dataclasses.replace(found, closed=True)
+    assert ended.read(made.root) == dataclasses.replace(found, closed=True)
     made.prints["journalctl"] = PaverError("the journal has dropped it")
     assert firstboot.boot(made.root, made.run)[1] == []
 
@@ -225,7 +227,7 @@ def test_broken_data_is_told_by_its_key_and_the_form_opens_where_nobody_could_lo
     assert words in said[0]
     assert words in made.read(console.PROBLEMS)
     assert words in made.read("run/issue.d/paver.issue")
-    assert mark.read(made.root) is None
+    assert ended.read(made.root) is None
 
 
 CHPASSWD = "#cloud-config\nchpasswd:\n"
@@ -307,7 +309,7 @@ def test_what_cloud_init_stumbled_over_is_told_and_opens_no_form_where_somebody_
     made.write("run/cloud-init/status.json", json.dumps({"v1": {"stage": None, "init": stage}}))
     said, form = firstboot.boot(made.root, made.run)
     assert (said, form) == (["cloud-init: Failed loading yaml blob"], [])
-    assert mark.read(made.root) is not None
+    assert ended.read(made.root) is not None
 
 
 def test_an_empty_second_disk_becomes_the_data_disk(tmp_path: Path) -> None:
@@ -393,7 +395,7 @@ def test_no_disk_hides_what_the_machine_in_use_has_and_no_form_opens(
     tmp_path: Path, found: dict[str, Any]
 ) -> None:
     made = room.make(tmp_path)
-    mark.write(made.root, SET_UP)
+    ended.write(made.root, SET_UP)
     made.write("var/lib/paver/bucc/lab-north/state/state.json", "{}")
     with_disks(made, SYSTEM, found)
     said, form = firstboot.boot(made.root, made.run)
@@ -406,7 +408,7 @@ def test_no_disk_hides_what_the_machine_in_use_has_and_no_form_opens(
 
 def test_a_data_disk_that_fails_or_comes_opens_no_form_of_a_machine_that_was_set_up(tmp_path: Path) -> None:
     made = room.make(tmp_path)
-    mark.write(made.root, SET_UP)
+    ended.write(made.root, SET_UP)
     with_disks(made, SYSTEM, DATA)
     made.prints["systemctl start"] = PaverError("`systemctl start` ended with 1", seen="bad superblock")
     assert firstboot.boot(made.root, made.run) == (["`systemctl start` ended with 1 bad superblock"], [])
@@ -414,7 +416,7 @@ def test_a_data_disk_that_fails_or_comes_opens_no_form_of_a_machine_that_was_set
     # What is mounted has none of what the first disk has in this place.
     shutil.rmtree(made.root / datadisk.MOUNT)
     assert firstboot.boot(made.root, made.run) == ([], [])
-    found = mark.read(made.root)
+    found = ended.read(made.root)
     assert found is not None
     assert found.closed
 
@@ -450,7 +452,7 @@ def test_a_boot_goes_on_without_a_data_disk_that_fails(tmp_path: Path) -> None:
     said, _ = firstboot.boot(made.root, made.run)
     assert "bad superblock" in said[0]
     assert "bad superblock" in made.read("run/issue.d/paver.issue")
-    assert mark.read(made.root) is not None
+    assert ended.read(made.root) is not None
 
 
 @pytest.mark.parametrize(
@@ -469,7 +471,7 @@ def test_no_data_stop_a_boot_from_coming_to_its_end(tmp_path: Path, text: str, w
     made = room.make(tmp_path, vmware=True, cloud="vmware")
     made.guestinfo["guestinfo.metadata"] = text
     said, form = firstboot.boot(made.root, made.run)
-    assert (mark.read(made.root) is None) == bool(form) == bool(words)
+    assert (ended.read(made.root) is None) == bool(form) == bool(words)
     assert words in " ".join(said)
     assert "set up" in made.read("run/issue.d/paver.issue")
 
@@ -506,4 +508,4 @@ def test_any_value_decodes_or_is_refused_by_its_key(value: str, encoding: str) -
 
 @given(st.text(max_size=100))
 def test_a_mark_that_is_none_is_no_mark(text: str) -> None:
-    assert mark.loads(text, room.MACHINE) is None
+    assert ended.loads(text, room.MACHINE) is None

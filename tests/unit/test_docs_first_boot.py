@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from paver.appliance import bootstrap, console, datadisk, firstboot, guestinfo, mark, render, site
+from paver.appliance import bootstrap, console, datadisk, ended, firstboot, guestinfo, render, site
 from paver.appliance.bootstrap import Bootstrap
 from paver.drivers.vsphere.jumpbox import first_boot
 from tests.support import room
@@ -75,7 +75,7 @@ def test_every_command_of_the_appliance_is_listed_and_no_other() -> None:
 
 def test_every_file_that_the_appliance_keeps_is_listed_and_no_other() -> None:
     kept = {
-        *(mark.FILE, datadisk.RECORD, bootstrap.DONE, bootstrap.KEY, f"{site.PLACE}/"),
+        *(ended.FILE, datadisk.RECORD, bootstrap.DONE, bootstrap.KEY, f"{site.PLACE}/"),
         *(render.NETWORK, render.HOSTNAME, render.HOSTS, render.SSHD, render.SOURCES, render.SUDOERS),
         *(console.ISSUE, console.PROBLEMS),
     }

@@ -1,7 +1,7 @@
-"""The mark that a first boot came to its end: which way, and by what the machine is reached and known.
+"""That a first boot came to its end: which way, and by what the machine is reached and known.
 
 It lies on the machine's own disk, not with the state: no data disk that comes, goes or fails may open the form again.
-A mark of another machine, of a disk that was copied, counts as none.
+What another machine left, on a disk that was copied, counts as nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WAYS = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Mark:
+class Ended:
     """How the first boot ended.
 
     Attributes:
@@ -44,34 +44,34 @@ class Mark:
     closed: bool = False
 
 
-def dumps(mark: Mark) -> str:
-    """Returns the mark as text."""
-    return json.dumps({"schema": SCHEMA, **dataclasses.asdict(mark)}, indent=1, sort_keys=True) + "\n"
+def dumps(ended: Ended) -> str:
+    """Returns it as text."""
+    return json.dumps({"schema": SCHEMA, **dataclasses.asdict(ended)}, indent=1, sort_keys=True) + "\n"
 
 
-def loads(text: str, machine: str) -> Mark | None:
-    """Returns the mark in `text`, None where it is none, or another machine's."""
+def loads(text: str, machine: str) -> Ended | None:
+    """Returns how it ended by `text`, None where that does not say so, or is another machine's."""
     try:
         found = json.loads(text)
         if found.pop("schema") != SCHEMA:
             return None
-        mark = Mark(**found)
+        ended = Ended(**found)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return mark if mark.machine == machine and mark.way in WAYS else None
+    return ended if ended.machine == machine and ended.way in WAYS else None
 
 
-def read(root: Path) -> Mark | None:
-    """Returns this machine's mark."""
+def read(root: Path) -> Ended | None:
+    """Returns how this machine's first boot ended, None where it did not."""
     try:
         return loads((root / FILE).read_text(), machine_id(root))
     except (OSError, UnicodeDecodeError):
         return None
 
 
-def write(root: Path, mark: Mark) -> None:
-    """Writes the mark: whole, or not at all."""
-    put(root / FILE, dumps(mark), 0o644)
+def write(root: Path, ended: Ended) -> None:
+    """Writes it: whole, or not at all."""
+    put(root / FILE, dumps(ended), 0o644)
 
 
 def machine_id(root: Path) -> str:
