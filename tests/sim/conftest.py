@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from paver.lab import build, plan, raising, system
+from paver.lab import build, plan, system
 from paver.lab.qemu import programs as qemus
 from tests.support.lab_jumpbox import Jumpbox
-from tests.support.raised import Raised
+from tests.support.raised import Raised, held
 
 TUN = Path("/dev/net/tun")
 
@@ -98,11 +98,5 @@ def jumpbox(empty_lab: Raised, jumpbox_key: Path) -> Iterator[Jumpbox]:
 def _raised(
     folder: Path, wanted: plan.Plan, programs: dict[str, Path], tools: dict[str, Path]
 ) -> Iterator[Raised]:
-    # The pipe closes with this process, however it ends, and the lab goes with it.
-    reading, writing = os.pipe()
-    try:
-        yield Raised(raising.up(wanted, folder, programs=programs, tools=tools, hold=reading))
-    finally:
-        raising.down(folder)
-        os.close(reading)
-        os.close(writing)
+    with held(wanted, folder, programs=programs, tools=tools) as lab:
+        yield Raised(lab)

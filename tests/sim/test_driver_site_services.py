@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from paver.driver import Endpoint, Mark, ResourceId
-from paver.lab import control, plan, raising, site, system
+from paver.lab import control, plan, site, system
 from paver.machine.site_services import ask, dns
-from tests.support.raised import Raised
+from tests.support.raised import Raised, held
 
 pytestmark = pytest.mark.lab
 
@@ -46,19 +46,12 @@ def there(
 ) -> Iterator[Raised]:
     """A lab of its own, and in `site` below its folder the demo's site, paved up to the site's services."""
     folder = tmp_path_factory.mktemp("services")
-    reading, writing = os.pipe()
-    passwords = site.passwords(folder / "site", "north")
-    wanted = plan.demo(passwords)
-    try:
-        lab = raising.up(wanted, folder / "lab", programs=programs, tools=tools, hold=reading)
+    wanted = plan.demo(site.passwords(folder / "site", "north"))
+    with held(wanted, folder / "lab", programs=programs, tools=tools) as lab:
         site.write(lab, folder / "site")
         raised = Raised(lab)
         paver(raised, "apply", "--yes")
         yield raised
-    finally:
-        raising.down(folder / "lab")
-        os.close(reading)
-        os.close(writing)
 
 
 def paver(raised: Raised, verb: str, *arguments: str, code: int = 0, phases: tuple[str, ...] = PHASES) -> str:

@@ -21,7 +21,7 @@ from paver.lab.room import share
 from paver.transport import nfs, nfs_url
 from paver.transport.machine import Host, MachineReader, MachineWriter
 from paver.transport.shell import Input, LocalShell, Output, Ran
-from tests.support.raised import Raised, until
+from tests.support.raised import Raised, held, until
 
 pytestmark = pytest.mark.lab
 
@@ -127,14 +127,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     demo = plan.demo({"esx-01": "Paver-Lab-1!", "esx-02": "Paver-Lab-2!"})
     wanted = dataclasses.replace(demo, hosts=(), nfs=(SERVER,))
     folder = tmp_path_factory.mktemp("nfs") / "lab"
-    reading, writing = os.pipe()
-    try:
-        lab = raising.up(wanted, folder, programs=build.build(["nfsd"]), tools=tools, hold=reading)
+    with held(wanted, folder, programs=build.build(["nfsd"]), tools=tools) as lab:
         yield Place(Raised(lab))
-    finally:
-        raising.down(folder)
-        os.close(reading)
-        os.close(writing)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from typing import Any
 from paver.lab import control, plan, raising, site, system
 from paver.lab.standins import tarballs
 from paver.sealed import keys, store
-from tests.support.raised import Raised
+from tests.support.raised import Raised, held
 from tests.support.ran import Ran
 from tests.support.warm import Warm
 
@@ -381,15 +380,11 @@ def place(
         with closing(Warm(lab)) as warm:
             yield _written(lab, folder / "site", warm)
         return
-    reading, writing = os.pipe()
-    try:
-        lab = raising.up(wanted, folder / "lab", programs=programs, tools=tools, hold=reading)
-        with closing(Warm(lab)) as warm:
-            yield _written(lab, folder / "site", warm)
-    finally:
-        raising.down(folder / "lab")
-        os.close(reading)
-        os.close(writing)
+    with (
+        held(wanted, folder / "lab", programs=programs, tools=tools) as lab,
+        closing(Warm(lab)) as warm,
+    ):
+        yield _written(lab, folder / "site", warm)
 
 
 def edited(place: Place, old: str, new: str) -> Path:

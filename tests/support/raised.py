@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paver.lab import control, raising, system
+from paver.lab import control, plan, raising, system
 from paver.lab.room import disk
 
 
@@ -64,6 +66,20 @@ class Raised:
         path = self.lab.folder / "tmp" / f"{kind}.raw"
         path.write_bytes(disk.first_line(kind) + bytes(4096))
         return path
+
+
+@contextlib.contextmanager
+def held(
+    wanted: plan.Plan, folder: Path, *, programs: Mapping[str, Path], tools: Mapping[str, Path]
+) -> Iterator[raising.Lab]:
+    """Raises a lab in `folder` that goes with this process, however that ends: the pipe closes with it."""
+    reading, writing = os.pipe()
+    try:
+        yield raising.up(wanted, folder, programs=programs, tools=tools, hold=reading)
+    finally:
+        raising.down(folder)
+        os.close(reading)
+        os.close(writing)
 
 
 def until(ask: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
-from paver.lab import build, control, plan, raising, system
+from paver.lab import build, control, plan, system
 from paver.lab.standins import tarballs
-from tests.support.raised import Raised, until
+from tests.support.raised import Raised, held, until
 
 PASSWORD = "Paver-Lab-1!"
 SSO = "Paver-Sso-1!"
@@ -142,15 +142,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, tools: dict[str, Path], artef
     records = ((VCENTER, "10.20.0.20"), ("esx-01.north.example", "10.20.0.11"))
     wanted = replace(bare, dns=("10.20.0.2",), ntp=("10.20.0.3",), records=records)
     programs = dict(build.build(["vsim", "minio", "registry", "bosh"]))
-    reading, writing = os.pipe()
-    try:
-        raised = Raised(raising.up(wanted, folder, programs=programs, tools=tools, hold=reading))
+    with held(wanted, folder, programs=programs, tools=tools) as lab:
+        raised = Raised(lab)
         authority = _vcenter(raised)
         yield _site(raised, artefact, tmp_path_factory.mktemp("bucc"), authority)
-    finally:
-        raising.down(folder)
-        os.close(reading)
-        os.close(writing)
 
 
 @pytest.fixture(scope="session")
