@@ -16,7 +16,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
-from paver.driver import Connector, Endpoint, Mark, Paved, ResourceId, Secret
+from paver.driver import MARK_KEY, Connector, Endpoint, Mark, Paved, ResourceId, Secret
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.inventory import pave as inventory
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
@@ -191,7 +191,7 @@ class InventoryRun(Run):
 
     def place(self, machine: str, name: str, host: str = "esx-01") -> None:
         """Makes a VM on a host that bears the mark of one of the site's machines."""
-        mark = marks.dumps(Mark(self.site.name, ResourceId(machine), "a1", complete=True))
+        mark = Mark(self.site.name, ResourceId(machine), "a1", complete=True).dumps()
         spec = new(
             "VirtualMachineConfigSpec",
             name=name,
@@ -199,7 +199,7 @@ class InventoryRun(Run):
             numCPUs=1,
             memoryMB=128,
             files=new("VirtualMachineFileInfo", vmPathName="[datastore1]"),
-            extraConfig=marks.options({marks.KEY: mark}),
+            extraConfig=marks.options({MARK_KEY: mark}),
         )
         with self.someone_else(host) as session:
             folder = session.one("Datacenter", ("vmFolder",))[1]["vmFolder"]

@@ -59,7 +59,7 @@ def followed(
     lines: list[str] = []
     told: list[str] = []
     monkeypatch.setattr(job, "_asked", far.asked)
-    following = job._Following(far.machine, "apply", lines.append, 0, stop, told.append)
+    following = job._Following(far.machine, "apply", lines.append, stop, told.append)
     return following.run(patience), lines, told
 
 

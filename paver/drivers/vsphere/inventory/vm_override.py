@@ -15,6 +15,7 @@ from typing import Any
 import tenacity
 
 from paver.driver import (
+    MARK_KEY,
     Endpoint,
     Facts,
     Mark,
@@ -215,7 +216,7 @@ def _seen(session: Any, vm: Any) -> dict[str, Any]:
 
 def _mark(world: Reader, seen: Mapping[str, Any]) -> Mark | None:
     """Returns the mark of one of the site's machines, None of any other, and of one that is there no more."""
-    mark = marks.loads(marks.values(seen["config.extraConfig"]).get(marks.KEY))
+    mark = Mark.loads(marks.values(seen["config.extraConfig"]).get(MARK_KEY))
     if mark is None or mark.site != world.site or str(seen["runtime.connectionState"]) in _LEFT:
         return None
     return world.current(mark)
