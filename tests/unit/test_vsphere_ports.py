@@ -61,9 +61,13 @@ CLUSTER = "compute: {hosts: [esx-01, esx-02], drs: true, ha: false}"
         ("compute: {hosts: [esx-01, esx-02], drs: false}", {(902, "tcp")}),
         ("compute: {hosts: [esx-01], azs: [z1]}, more: {hosts: [esx-02], azs: [z1]}", {(902, "tcp")}),
         ("compute: {hosts: [esx-01], azs: [z1]}, more: {hosts: [esx-02]}", set()),
+        (
+            "compute: {hosts: [esx-01, esx-02], drs: false, ha: true}",
+            {(902, "tcp"), (8182, "tcp"), (8182, "udp")},
+        ),
     ],
 )
-def test_hosts_copy_stemcells_to_each_other_where_they_carry_zones_and_move_machines_where_drs_is(
+def test_hosts_copy_stemcells_where_they_carry_zones_move_machines_where_drs_is_and_watch_each_other_where_ha_is(
     clusters: str, wanted: set[tuple[int, str]]
 ) -> None:
     assert CLUSTER in GOOD

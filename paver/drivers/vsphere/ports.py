@@ -3,7 +3,8 @@
 What the site file fixes (addresses, external servers) is in it by number. Traffic inside one network passes no
 firewall, but is listed all the same: some sites filter it on the switch. Sources: vcsa-deploy's requirements,
 the vSphere CPI's issues 30, 207 and 208 (stemcells are uploaded to the hosts themselves); between hosts Broadcom's ports
-of vSphere (stemcells are copied from datastore to datastore).
+of vSphere (stemcells are copied from datastore to datastore). Of those left out, since nothing of a site uses it: what
+vCenter asks of I/O filters (9080), of hardware (5989) and for updates of hosts (9084), vSAN, fault tolerance, replication.
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ def _between_hosts(site: Site, wished: settings.Settings) -> Iterator[Port]:
         pair for cluster in clusters.values() if cluster.drs for pair in _pairs(cluster.hosts)
     ):
         yield ends[one].to(ends[other], 8000, "vMotion, if the hosts' adapters have it: DRS moves machines")
+    for one, other in sorted(
+        pair for cluster in clusters.values() if cluster.ha for pair in _pairs(cluster.hosts)
+    ):
+        for protocol in ("tcp", "udp"):
+            yield ends[one].to(ends[other], 8182, "HA: the hosts' agents, elections and heartbeats", protocol)
 
 
 def _pairs(hosts: Iterable[str]) -> list[tuple[str, str]]:
