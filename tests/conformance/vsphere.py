@@ -311,7 +311,7 @@ def _autostart(session: Any) -> None:
 
 
 def _switched_off(session: Any) -> None:
-    session.task(session.one("VirtualMachine")[0], "PowerOffVM_Task")
+    session.task(_entity(session, "VirtualMachine", "paver-jumpbox"), "PowerOffVM_Task")
 
 
 def _entity(session: Any, type_name: str, name: str) -> Any:

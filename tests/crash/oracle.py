@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from tests.support.left import as_named_before
+from tests.support.left import agents, as_named_before
 from tests.support.place import HOSTS, Call, Place
 from tests.support.raised import until
 
@@ -83,6 +83,7 @@ def _shape(inventory: dict[str, Any]) -> dict[str, Any]:
     machines = collections.Counter(
         f"{_UUID.sub('…', name)} {each['power']} {'template' if each['template'] else ''}".strip()
         for name, each in inventory["virtual_machines"].items()
+        if name not in agents(inventory)
     )
     files: collections.Counter[str] = collections.Counter()
     for store in inventory["datastores"].values():

@@ -74,9 +74,10 @@ def test_a_view_shows_what_came_after_it(site: Site) -> None:
     before = view()
     acts.managed(site)
     acts.machine(site)
+    until(lambda: wishes.agents(site)["esx-01"], "the cluster has its agent")
     seen, there = (sorted(str(one) for one in shown.view) for shown in (before, view()))
     assert seen == there
-    assert len([name for name in there if "vim.Folder" in name]) == 4
+    assert len([name for name in there if "vim.Folder" in name]) == 5
 
 
 def test_a_host_is_dialled_before_it_is_believed(site: Site) -> None:
@@ -115,7 +116,7 @@ def test_what_the_hosts_have_shows_in_the_vcenter(site: Site) -> None:
     where = acts.datacenter(site, content)
     assert [host.name for host in made.host] == [site.where("esx-01")[0], site.where("esx-02")[0]]
     assert sorted(store.name for store in made.datastore) == ["datastore1", "datastore1 (1)"]
-    assert [vm.name for vm in where.vmFolder.childEntity] == ["was-there"]
+    assert [vm.name for vm in wishes.but_agents(where.vmFolder.childEntity)] == ["was-there"]
     assert [network.name for network in where.network] == ["VM Network"]
 
     for name in ("esx-01", "esx-02"):
@@ -137,7 +138,7 @@ def test_a_second_datastore_of_one_name_is_renamed_on_its_host_with_all_that_lie
         there = wishes.compute(site.host(name))
         assert [each.name for each in there.datastore] == [store]
         assert [each.summary.name for each in there.datastore] == [store]
-        [vm] = there.vm
+        [vm] = wishes.but_agents(there.vm)
         assert vm.config.files.vmPathName.startswith(f"[{store}] ")
         assert vm.summary.config.vmPathName.startswith(f"[{store}] ")
         [disk] = [each for each in vm.config.hardware.device if isinstance(each, vim.vm.device.VirtualDisk)]
@@ -159,9 +160,10 @@ def test_the_hosts_do_what_the_vcenter_is_asked(site: Site) -> None:
     assert "bosh" in [group.spec.name for group in there.config.network.portgroup]
 
     vm = acts.machine(site, network="bosh", disk_kb=1024)
-    assert [found.name for found in there.vm] == ["vm-1"]
+    [found] = wishes.but_agents(there.vm)
+    assert found.name == "vm-1"
     vsim.wait(vm.PowerOnVM_Task(None))
-    assert there.vm[0].runtime.powerState == "poweredOn"
+    assert found.runtime.powerState == "poweredOn"
     assert fault(lambda: there.configManager.networkSystem.RemovePortGroup("bosh")) == "ResourceInUse"
     option = vim.option.OptionValue(key="guestinfo.bosh.env", value="e30=")
     vsim.wait(vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[option])))
@@ -169,8 +171,8 @@ def test_the_hosts_do_what_the_vcenter_is_asked(site: Site) -> None:
     assert vm.guest.ipAddress == "10.30.0.10"
     vsim.wait(vm.PowerOffVM_Task())
     vsim.wait(vm.Destroy_Task())
-    assert not list(there.vm)
-    assert not list(acts.datacenter(site, content).vmFolder.childEntity)
+    assert not wishes.but_agents(there.vm)
+    assert not wishes.but_agents(acts.datacenter(site, content).vmFolder.childEntity)
 
 
 def test_a_clone_has_disks_of_its_own(site: Site) -> None:
@@ -365,7 +367,8 @@ def test_a_host_that_was_installed_anew_is_taken_back_by_an_account_and_its_cert
     assert met(sslThumbprint=None) == "SSLVerifyFault"
     vsim.wait(host.ReconnectHost_Task(site.connect_spec("esx-01"), None))
     assert host.runtime.connectionState == "connected"
-    assert not host.vm, "its disks are empty"
+    assert not wishes.but_agents(host.vm), "its disks are empty"
+    until(lambda: wishes.agents(site)["esx-01"], "it carries an agent again")
     assert vsim.thumbprint(*site.where("esx-01")) != tls.thumbprint(certificate)
 
 
@@ -376,7 +379,7 @@ def test_the_way_back_leaves_an_empty_vcenter_and_hosts_that_work(site: Site) ->
     made, host = acts.managed(site, content)
     where = acts.datacenter(site, content)
     where.vmFolder.CreateFolder("a").CreateFolder("b")
-    vsim.wait(where.vmFolder.childEntity[0].Rename_Task("c"))
+    vsim.wait(wishes.but_agents(where.vmFolder.childEntity)[0].Rename_Task("c"))
     field = content.customFieldsManager.AddCustomFieldDef("site", vim.VirtualMachine, None, None)
     vm = acts.machine(site, disk_kb=1024)
     content.customFieldsManager.SetField(vm, field.key, "north")
@@ -387,12 +390,14 @@ def test_the_way_back_leaves_an_empty_vcenter_and_hosts_that_work(site: Site) ->
     content.authorizationManager.RemoveAuthorizationRole(role, False)
     content.customFieldsManager.RemoveCustomFieldDef(field.key)
     vsim.wait(vm.Destroy_Task())
-    [folder] = where.vmFolder.childEntity
+    [folder] = wishes.but_agents(where.vmFolder.childEntity)
     assert folder.name == "c"
     vsim.wait(folder.Destroy_Task())
     assert fault(where.Destroy_Task) == "ResourceInUse"
     vsim.wait(host.EnterMaintenanceMode_Task(0, None, None))
     vsim.wait(host.ExitMaintenanceMode_Task(0))
+    wishes.retreat(site, made, on=True)
+    until(lambda: not wishes.agents(site)["esx-01"], "the agent is gone")
     vsim.wait(host.DisconnectHost_Task())
     vsim.wait(host.Destroy_Task())
     vsim.wait(made.Destroy_Task())

@@ -1,4 +1,8 @@
-"""What stays on a host that a vCenter had: nobody can give it back by name, and no test holds a destroy to it."""
+"""What a vCenter does to its hosts by itself.
+
+What stays on one that it had, nobody can give back by name, and no test holds a destroy to it. The agents of its clusters
+come and go while the hosts are in them; one that stays on a host is held against whoever took that host out.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,17 @@ def as_named_before(host: dict[str, Any]) -> dict[str, Any]:
     stores = host["datastores"]
     names = {name: re.sub(r" \(\d+\)$", "", name) for name in stores}
     return {**host, "datastores": {names[name]: store for name, store in stores.items()}}
+
+
+def agents(host: dict[str, Any]) -> list[str]:
+    """The agents of a cluster that a host carries."""
+    return [name for name in host["virtual_machines"] if name.startswith("vCLS-")]
+
+
+def but_agents(vcenter: dict[str, Any]) -> dict[str, Any]:
+    """The state of a vCenter but for the agents of its clusters and their folder."""
+    entities = {path: one for path, one in vcenter["entities"].items() if "/vCLS" not in path}
+    return {**vcenter, "entities": entities}
 
 
 def without(host: dict[str, Any]) -> dict[str, Any]:

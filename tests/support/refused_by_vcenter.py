@@ -223,6 +223,11 @@ def _maintenance_running(site: Site) -> str | None:
     return fault(lambda: host.EnterMaintenanceMode_Task(0, None, None))
 
 
+def _option_name(site: Site) -> str | None:
+    option = vim.option.OptionValue(key="vcls.clusters.domain-c1.enabled", value="false")
+    return fault(lambda: site.center().setting.UpdateOptions([option]))
+
+
 def _clone_pool(site: Site) -> str | None:
     managed(site)
     template = machine(site, disk_kb=1024)
@@ -377,6 +382,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "addhost-free": _addhost_free,
         "host-remove-connected": _host_remove_connected,
         "maintenance-running": _maintenance_running,
+        "option-name": _option_name,
         "clone-pool": _clone_pool,
         "vc-folder-login": _folder_login,
         "no-permission": _no_permission,

@@ -267,11 +267,13 @@ class InventoryRun(Run):
 
 def with_pool(site: Site, name: str = "bosh") -> Site:
     """Returns the site with a resource pool in its cluster."""
+    return with_cluster(site, resource_pool=name)
+
+
+def with_cluster(site: Site, **changes: Any) -> Site:
+    """Returns the site with its cluster otherwise."""
     iaas: Any = site.iaas
-    clusters = {
-        key: cluster.model_copy(update={"resource_pool": name})
-        for key, cluster in iaas.inventory.clusters.items()
-    }
+    clusters = {key: cluster.model_copy(update=changes) for key, cluster in iaas.inventory.clusters.items()}
     inventory_of = iaas.inventory.model_copy(update={"clusters": clusters})
     return dataclasses.replace(site, iaas=iaas.model_copy(update={"inventory": inventory_of}))
 

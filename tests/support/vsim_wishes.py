@@ -6,12 +6,12 @@ import hashlib
 import http.client
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.support.vsim import trusting, until, vim, wait
+from tests.support.vsim import Site, trusting, until, vim, wait
 
 
 def compute(content: Any) -> Any:
@@ -27,6 +27,24 @@ def pool(content: Any) -> Any:
 def vm_folder(content: Any) -> Any:
     """The folder of its machines."""
     return content.rootFolder.childEntity[0].vmFolder
+
+
+def but_agents(found: Iterable[Any]) -> list[Any]:
+    """What there is but for the agents of a vCenter's clusters, and their folder: those come and go by themselves."""
+    return [one for one in found if not one.name.startswith("vCLS")]
+
+
+def agents(site: Site) -> dict[str, list[str]]:
+    """The agents of clusters by the hosts that carry them, as these tell it themselves."""
+    found = {name: site.steer(f"/inventory?server={name}")["virtual_machines"] for name in site.hosts}
+    return {name: sorted(vm for vm in machines if vm.startswith("vCLS-")) for name, machines in found.items()}
+
+
+def retreat(site: Site, cluster: Any, *, on: bool) -> None:
+    """Has a cluster do without its agents, or with them again."""
+    key = f"config.vcls.clusters.{cluster._moId}.enabled"
+    option = vim.option.OptionValue(key=key, value="false" if on else "true")
+    site.center().setting.UpdateOptions([option])
 
 
 def machine_spec(name: str, *, network: str = "", disk_kb: int = 0, thin: bool = True, **changes: Any) -> Any:

@@ -53,9 +53,11 @@ TOLD = {
 
 @dataclasses.dataclass
 class VCenter:
-    """A vCenter of one host, with a ledger that is empty."""
+    """A vCenter of one host, with a ledger that is empty; agents that come once more come back as the host leaves."""
 
     agents: tuple[str, ...] = ()
+    comes_back: int = 0
+    lost: bool = False
     calls: list[tuple[str, dict[str, Any]]] = dataclasses.field(default_factory=list)
     content: Any = dataclasses.field(
         default_factory=lambda: SimpleNamespace(
@@ -75,6 +77,9 @@ class VCenter:
     def value(self, managed: Any, path: str) -> Any:
         del managed, path
 
+    def forget(self) -> None:
+        pass
+
     def objects(self, type_name: str, paths: tuple[str, ...]) -> list[Any]:
         if type_name != "VirtualMachine":
             return []
@@ -93,6 +98,11 @@ class VCenter:
     def task(self, managed: Any, method: str) -> None:
         assert managed._moId == "host-12"
         self.calls.append((method, {}))
+        if method == "ReconnectHost_Task" and self.lost:
+            raise faults.translate(new("HostConnectFault"), method, "vcsa")
+        if method == "DisconnectHost_Task" and self.comes_back:
+            self.comes_back -= 1
+            self.agents = ("vCLS-4200-2",)
 
     def wait(
         self,
@@ -131,51 +141,104 @@ def test_any_other_refusal_is_told_as_it_came() -> None:
     assert WISH._explained(seen, VCenter()) is seen
 
 
-def _retreat(vcenter: VCenter) -> None:
+def _leave(vcenter: VCenter, state: str = "connected") -> list[str]:
+    """Takes the host out; returns the calls, settings by what they were set to."""
     world: Any = SimpleNamespace(report=lambda _: None)
-    host, cluster = ref("HostSystem", "host-12"), ref("ClusterComputeResource", "domain-c8")
-    with retreat.retreated(world, vcenter, host, cluster, connected=True):
-        vcenter.calls.append(("it leaves", {}))
+    values = {"runtime.connectionState": state, "parent": ref("ClusterComputeResource", "domain-c8")}
+    ClusterHost.remove(world, vcenter, Found(ref("HostSystem", "host-12"), values))
+    return calls_of(vcenter)
 
 
-def switched(call: tuple[str, dict[str, Any]]) -> tuple[str, str, str]:
-    name, arguments = call
+def calls_of(vcenter: VCenter) -> list[str]:
+    return [_switched(arguments) if arguments else name for name, arguments in vcenter.calls]
+
+
+def _switched(arguments: dict[str, Any]) -> str:
     (option,) = arguments["changedValue"]
-    return name, option.key, option.value
+    assert option.key == "config.vcls.clusters.domain-c8.enabled"
+    return f"agents: {option.value}"
 
 
-def test_a_clusters_agents_are_taken_away_for_as_long_as_a_host_leaves() -> None:
-    """Left in retreat, its other hosts would be without DRS."""
-    vcenter = VCenter(agents=("vCLS-4200-1",))
-    _retreat(vcenter)
-    before, leaving, after = vcenter.calls
-    key = "config.vcls.clusters.domain-c8.enabled"
-    assert switched(before) == ("setting.UpdateOptions", key, "false")
-    assert leaving[0] == "it leaves"
-    assert switched(after) == ("setting.UpdateOptions", key, "true")
-
-
-def test_a_host_that_cannot_leave_does_not_leave_its_cluster_in_retreat() -> None:
-    vcenter = VCenter(agents=("vCLS-4200-1",))
-    world: Any = SimpleNamespace(report=lambda _: None)
-    host, cluster = ref("HostSystem", "host-12"), ref("ClusterComputeResource", "domain-c8")
-    with pytest.raises(PaverError), retreat.retreated(world, vcenter, host, cluster, connected=True):
-        raise PaverError("it cannot leave")
-    assert switched(vcenter.calls[-1])[2] == "true"
+ON, OFF = "agents: false", "agents: true"
+"""Retreat is on where the agents are not enabled."""
 
 
 @pytest.mark.parametrize(
-    ("api", "value", "stops"),
+    ("state", "calls"),
     [
-        ("8.0.3.0", "false", True),
-        ("8.0.3.0", "False", True),
-        ("8.0.3.0", "true", False),
-        ("8.0.3.0", None, False),
-        ("9.0.0.0", "false", False),
+        ("connected", [ON, "DisconnectHost_Task", OFF, "Destroy_Task"]),
+        ("notResponding", ["DisconnectHost_Task", "Destroy_Task"]),
+        # It was killed when the host carried an agent that came back, or somebody disconnected the host.
+        ("disconnected", ["ReconnectHost_Task", ON, "DisconnectHost_Task", OFF, "Destroy_Task"]),
+    ],
+)
+def test_a_clusters_agents_are_taken_away_for_as_long_as_a_host_leaves_but_for_one_that_is_lost(
+    state: str, calls: list[str]
+) -> None:
+    """Left in retreat, the cluster's other hosts would be without DRS."""
+    assert _leave(VCenter(agents=("vCLS-4200-1",)), state) == calls
+
+
+def test_an_agent_that_came_back_while_its_host_left_is_taken_away_as_well() -> None:
+    """A host that left before it has ended the retreat, and vCenter puts agents onto those that are there yet."""
+    assert _leave(VCenter(comes_back=1)) == [
+        "DisconnectHost_Task",
+        "ReconnectHost_Task",
+        ON,
+        "DisconnectHost_Task",
+        OFF,
+        "Destroy_Task",
+    ]
+
+
+def test_agents_that_always_come_back_are_told_and_the_host_stays() -> None:
+    vcenter = VCenter(comes_back=99)
+    with pytest.raises(PaverError, match="come back onto the host"):
+        _leave(vcenter)
+    assert calls_of(vcenter)[-2:] == ["DisconnectHost_Task", OFF]
+
+
+def test_a_disconnected_host_that_is_lost_takes_its_agents_along() -> None:
+    assert _leave(VCenter(agents=("vCLS-4200-1",), lost=True), "disconnected") == [
+        "ReconnectHost_Task",
+        "Destroy_Task",
+    ]
+
+
+@pytest.mark.parametrize("state", ["connected", "disconnected", "notResponding"])
+def test_a_run_that_goes_on_ends_the_retreat_that_a_killed_one_left_while_its_host_still_stands(
+    state: str,
+) -> None:
+    """The host has no agents any more, and the cluster is to be as it was planned once the host is gone."""
+    vcenter = VCenter(enabled="false")
+    assert _leave(vcenter, state)[-2:] == [OFF, "Destroy_Task"]
+    assert vcenter.enabled == "true"
+
+
+def test_a_cluster_that_does_without_agents_for_good_goes_on_so_where_drs_needs_none() -> None:
+    vcenter = VCenter(enabled="false")
+    vcenter.content.about.apiVersion = "9.0.0.0"
+    assert _leave(vcenter) == ["DisconnectHost_Task", "Destroy_Task"]
+
+
+def test_without_agents_nothing_is_switched() -> None:
+    assert _leave(VCenter()) == ["DisconnectHost_Task", "Destroy_Task"]
+
+
+@pytest.mark.parametrize(
+    ("api", "value", "mode", "stops"),
+    [
+        ("8.0.3.0", "false", None, True),
+        ("8.0.3.0", "False", None, True),
+        ("8.0.3.0", "true", None, False),
+        ("8.0.3.0", None, None, False),
+        ("8.0.3.0", None, "ABSENT", True),
+        ("8.0.3.0", "true", "SYSTEM_MANAGED", False),
+        ("9.0.0.0", "false", "ABSENT", False),
     ],
 )
 def test_drs_of_a_cluster_in_retreat_does_nothing_up_to_version_8(
-    api: str, value: str | None, *, stops: bool
+    api: str, value: str | None, mode: str | None, *, stops: bool
 ) -> None:
     def query(_: object, method: str, name: str) -> list[Any]:
         assert (method, name) == ("QueryOptions", "config.vcls.clusters.domain-c8.enabled")
@@ -183,46 +246,11 @@ def test_drs_of_a_cluster_in_retreat_does_nothing_up_to_version_8(
             raise faults.translate(new("InvalidName", name=name), method, "vcsa")
         return [new("OptionValue", key=name, value=value)]
 
+    def read(_: object, path: str) -> Any:
+        assert path == "configurationEx"
+        own = new("ClusterSystemVMsConfigInfo", deploymentMode=mode)
+        return new("ClusterConfigInfoEx", systemVMsConfig=own if mode else None)
+
     content = SimpleNamespace(about=SimpleNamespace(apiVersion=api), setting="setting")
-    session: Any = SimpleNamespace(content=content, query=query)
+    session: Any = SimpleNamespace(content=content, query=query, value=read)
     assert retreat.stops_drs(session, ref("ClusterComputeResource", "domain-c8")) is stops
-
-
-@pytest.mark.parametrize(
-    ("state", "calls"),
-    [
-        (
-            "connected",
-            ["setting.UpdateOptions", "DisconnectHost_Task", "setting.UpdateOptions", "Destroy_Task"],
-        ),
-        ("notResponding", ["DisconnectHost_Task", "Destroy_Task"]),
-        ("disconnected", ["Destroy_Task"]),
-    ],
-)
-def test_a_host_goes_out_of_vcenter_and_nobody_waits_for_agents_on_one_that_is_lost(
-    state: str, calls: list[str]
-) -> None:
-    vcenter = VCenter(agents=("vCLS-4200-1",))
-    world: Any = SimpleNamespace(report=lambda _: None)
-    values = {"runtime.connectionState": state, "parent": ref("ClusterComputeResource", "domain-c8")}
-    ClusterHost.remove(world, vcenter, Found(ref("HostSystem", "host-12"), values))
-    assert [call for call, _ in vcenter.calls] == calls
-
-
-@pytest.mark.parametrize("state", ["connected", "disconnected"])
-def test_a_run_that_goes_on_ends_the_retreat_that_a_killed_one_left_while_its_host_still_stands(
-    state: str,
-) -> None:
-    """The host has no agents any more, and the cluster is to be as it was planned once the host is gone."""
-    vcenter = VCenter(enabled="false")
-    world: Any = SimpleNamespace(report=lambda _: None)
-    values = {"runtime.connectionState": state, "parent": ref("ClusterComputeResource", "domain-c8")}
-    ClusterHost.remove(world, vcenter, Found(ref("HostSystem", "host-12"), values))
-    assert [call for call, _ in vcenter.calls][-2:] == ["setting.UpdateOptions", "Destroy_Task"]
-    assert vcenter.enabled == "true"
-
-
-def test_without_agents_nothing_is_switched() -> None:
-    vcenter = VCenter()
-    _retreat(vcenter)
-    assert [call for call, _ in vcenter.calls] == ["it leaves"]

@@ -88,7 +88,7 @@ class Cluster(Entity[ClusterFacts]):
         if spec.dasConfig is not None or spec.drsConfig is not None:
             session.task(found.ref, "ReconfigureComputeResource_Task", spec=spec, modify=True)
         if self.drs and retreat.stops_drs(session, found.ref):
-            retreat.switch(session, found.ref, on=False)
+            retreat.end(session, found.ref)
 
     @classmethod
     def remove(cls, world: Writer, session: Any, found: Found) -> None:

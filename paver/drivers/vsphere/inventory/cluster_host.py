@@ -21,8 +21,6 @@ from paver.drivers.vsphere.inventory.noted import key_of
 from paver.transport import tls
 from paver.transport.vsphere import VsphereFault, new
 
-_CONNECTED, _DISCONNECTED = "connected", "disconnected"
-
 _ELSEWHERE = frozenset({"AlreadyConnected", "DuplicateName"})
 _CERTIFICATE_SINCE = 9
 """The major version of the API whose HostConnectSpec takes a certificate."""
@@ -99,7 +97,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
     calls = declared(
         create=("AddHost_Task", "ReconnectHost_Task"),
         update=("ReconnectHost_Task",),
-        delete=("DisconnectHost_Task", "Destroy_Task", *retreat.CALLS),
+        delete=("Destroy_Task", *retreat.LEAVING),
     )
 
     host: str
@@ -125,7 +123,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
     def values(cls, session: Any, found: Found) -> Mapping[str, Any]:
         """Returns where the host is, and whether vCenter reaches it."""
         state = found.values["runtime.connectionState"]
-        return {"cluster": _cluster_of(session, found), "connected": state == _CONNECTED}
+        return {"cluster": _cluster_of(session, found), "connected": state == retreat.CONNECTED}
 
     def read(self, world: Reader) -> ClusterHostFacts | None:
         """Returns the host as vCenter has it, with the certificate that it shows."""
@@ -162,7 +160,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
 
     def change(self, world: Writer, session: Any, found: Found) -> None:
         """Connects the host anew if vCenter lost it."""
-        if found.values["runtime.connectionState"] == _CONNECTED:
+        if found.values["runtime.connectionState"] == retreat.CONNECTED:
             return
         try:
             session.task(found.ref, "ReconnectHost_Task", cnxSpec=self._spec(world))
@@ -210,11 +208,8 @@ class ClusterHost(Entity[ClusterHostFacts]):
         What runs on it (vCenter's own machine may) is why it is disconnected and not put into maintenance; so the agent,
         its account and the cluster's resource pools stay on it ("Remove a Host from a Cluster", vSphere 8).
         """
-        state = found.values["runtime.connectionState"]
-        cluster_ = found.values["parent"]
-        with retreat.retreated(world, session, found.ref, cluster_, connected=state == _CONNECTED):
-            if state != _DISCONNECTED:
-                session.task(found.ref, "DisconnectHost_Task")
+        state = str(found.values["runtime.connectionState"])
+        retreat.disconnect(world, session, found.ref, found.values["parent"], state)
         session.task(found.ref, "Destroy_Task")
 
     def says(self) -> str:

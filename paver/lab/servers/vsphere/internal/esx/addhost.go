@@ -18,6 +18,7 @@ type HostFacts struct {
 	Address    string            `json:"address"`
 	Generation uint64            `json:"generation"`
 	Datastores map[string]Folder `json:"datastores"`
+	Agents     []string          `json:"agents"`
 }
 
 // Folder is a datastore's folder on this machine.
@@ -95,7 +96,7 @@ func (h *Host) setHA(on bool) {
 func (h *Host) facts() HostFacts {
 	facts := HostFacts{
 		Server: h.Name, UUID: identity(h.Name), Hostname: h.host().Name, Generation: h.generation.Load(),
-		Datastores: map[string]Folder{},
+		Datastores: map[string]Folder{}, Agents: h.agentsHere(),
 	}
 	h.mu.Lock()
 	facts.Manager, facts.Address = h.manager, h.host().Summary.ManagementServerIp

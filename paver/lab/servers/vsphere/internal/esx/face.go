@@ -34,6 +34,8 @@ func (h *Host) face(ctx *simulator.Context, m *simulator.Method) (mo.Reference, 
 // cover puts our object before the simulator's, nil where its own will do.
 func (h *Host) cover(obj mo.Reference) mo.Reference {
 	switch o := obj.(type) {
+	case *simulator.HostSystem:
+		return &hostSystem{HostSystem: o, host: h}
 	case *simulator.HostNetworkSystem:
 		return &networkSystem{HostNetworkSystem: o, host: h}
 	case *simulator.HostFirewallSystem:

@@ -228,6 +228,7 @@ func (f *Fleet) routes() {
 		return nil, f.install(r.Server, []byte(r.Certificate), []byte(r.Key))
 	})
 	f.vcenterRoutes()
+	f.agentRoutes()
 }
 
 var errHeld = errors.New("the host belongs to another vCenter")

@@ -47,9 +47,10 @@ type Host struct {
 	licence   licence
 	leases    map[string]*lease
 	transfers map[string]transfer
-	ha        bool   // the host's cluster has HA
-	manager   string // the vCenter that has taken the host in, by its instance
-	silent    bool   // leases do not tell what has arrived
+	agents    map[string]types.ManagedObjectReference // of vSphere Cluster Services, by name
+	ha        bool                                    // the host's cluster has HA
+	manager   string                                  // the vCenter that has taken the host in, by its instance
+	silent    bool                                    // leases do not tell what has arrived
 	lockdown  types.HostLockdownMode
 	// exceptions are who may log in all the same.
 	exceptions []string
@@ -81,6 +82,7 @@ func newHost(c HostConfig, machines string, r *room.Room, refuse *refusals.Switc
 		users:     map[string]string{},
 		leases:    map[string]*lease{},
 		transfers: map[string]transfer{},
+		agents:    map[string]types.ManagedObjectReference{},
 	}
 	for _, u := range c.Users {
 		h.users[u.Name] = u.Password

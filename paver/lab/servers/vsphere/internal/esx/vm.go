@@ -13,6 +13,7 @@ import (
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 
+	"paver.lab/vsphere/internal/front"
 	"paver.lab/vsphere/internal/room"
 	"paver.lab/vsphere/internal/store"
 )
@@ -23,8 +24,12 @@ type vm struct {
 	host *Host
 }
 
-// refuseOnBareHost refuses what only a vCenter can do.
+// refuseOnBareHost refuses what only a vCenter can do, and what acts on an
+// agent that has no files: the simulator would end with it.
 func (h *Host) refuseOnBareHost(_ *simulator.Context, m *simulator.Method) types.BaseMethodFault {
+	if !front.Reading(m.Name) && h.isEmbedded(m.This) {
+		return new(types.NotSupported)
+	}
 	switch m.Name {
 	case "CloneVM_Task", "InstantClone_Task", "RelocateVM_Task", "MigrateVM_Task", "CustomizeVM_Task", "CreateVApp":
 		if h.refuse.Refuse("bare-clone") {
@@ -216,6 +221,9 @@ func (h *Host) powerChanged(ctx *simulator.Context, ref types.ManagedObjectRefer
 }
 
 func (h *Host) tellPower(state string, machine *simulator.VirtualMachine) {
+	if h.isAgent(machine.Self) {
+		return // nothing runs behind it
+	}
 	event := room.Power{
 		Server: h.Name, State: state, VM: nameOf(machine), ExtraConfig: extraConfigOf(machine),
 		NICs: h.wiredNICs(machine), Disks: h.disksOf(machine),
@@ -250,7 +258,7 @@ func (h *Host) tellWiring(ctx *simulator.Context) {
 			continue
 		}
 		ctx.WithLock(machine, func() {
-			if machine.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn {
+			if machine.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn && !h.isAgent(machine.Self) {
 				wiring.Machines = append(wiring.Machines, room.Wired{VM: nameOf(machine), NICs: h.wiredNICs(machine)})
 			}
 		})

@@ -334,8 +334,8 @@ func (h *host) ReconnectHostTask(ctx *simulator.Context, req *types.ReconnectHos
 		})}}
 }
 
-// EnterMaintenanceModeTask needs a host on which nothing runs: there is
-// nothing here that would move machines away.
+// EnterMaintenanceModeTask has the host enter it, on which nothing may run then
+// but the agents, which go first; nothing here would move machines away.
 func (h *host) EnterMaintenanceModeTask(ctx *simulator.Context, req *types.EnterMaintenanceMode_Task) soap.HasFault {
 	return &methods.EnterMaintenanceMode_TaskBody{Res: &types.EnterMaintenanceMode_TaskResponse{Returnval: h.v.task(ctx, h.Self, "enterMaintenanceMode",
 		func() (types.AnyType, types.BaseMethodFault) {
@@ -343,9 +343,7 @@ func (h *host) EnterMaintenanceModeTask(ctx *simulator.Context, req *types.Enter
 			if l == nil {
 				return nil, &types.ManagedObjectNotFound{Obj: h.Self}
 			}
-			if h.v.running(h.HostSystem) && h.v.refuse.Refuse("maintenance-running") {
-				return nil, new(types.Timedout)
-			}
+			defer h.v.agents.leave(l)()
 			return relayTask(h.v, l, methods.EnterMaintenanceMode_Task, req)
 		})}}
 }
@@ -360,23 +358,6 @@ func (h *host) ExitMaintenanceModeTask(ctx *simulator.Context, req *types.ExitMa
 			}
 			return relayTask(h.v, l, methods.ExitMaintenanceMode_Task, req)
 		})}}
-}
-
-// running reports whether a host has a machine that is on.
-func (v *VCenter) running(h *simulator.HostSystem) bool {
-	ctx := v.front.NewContext()
-	for _, ref := range h.Vm {
-		vm, ok := v.reg.Get(ref).(*simulator.VirtualMachine)
-		if !ok {
-			continue
-		}
-		on := false
-		ctx.WithLock(vm, func() { on = vm.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn })
-		if on {
-			return true
-		}
-	}
-	return false
 }
 
 // DestroyTask lets a host go; its machines stay on it.
@@ -416,6 +397,7 @@ func (v *VCenter) removeHost(h *simulator.HostSystem, clustered bool) types.Base
 	delete(v.links, l.ref)
 	v.mu.Unlock()
 	l.setConnected(false)
+	v.agents.forget(l)
 
 	dc := v.datacenterOf(l.ref)
 	entity, cr := v.computeOf(l.ref)

@@ -53,6 +53,9 @@ func configured(old *types.ClusterConfigInfoEx, spec types.ClusterConfigSpecEx) 
 	if spec.DrsConfig != nil {
 		overlay(reflect.ValueOf(&next.DrsConfig).Elem(), reflect.ValueOf(*spec.DrsConfig))
 	}
+	if s := spec.SystemVMsConfig; s != nil && s.DeploymentMode != "" {
+		next.SystemVMsConfig = &types.ClusterSystemVMsConfigInfo{DeploymentMode: s.DeploymentMode}
+	}
 	if spec.VmSwapPlacement != "" {
 		next.VmSwapPlacement = spec.VmSwapPlacement
 	}
@@ -128,6 +131,7 @@ func (c *cluster) ReconfigureComputeResourceTask(ctx *simulator.Context, req *ty
 				return nil, fault
 			}
 			c.v.tellHA(c.ClusterComputeResource)
+			c.v.agents.tend()
 			return nil, nil
 		}),
 	}}

@@ -72,6 +72,9 @@ func (v *VCenter) cover(m *simulator.Method) (mo.Reference, types.BaseMethodFaul
 		if l == nil {
 			return nil, &types.ManagedObjectNotFound{Obj: o.Self}
 		}
+		if v.agents.on(l, o.Name) {
+			return &machine{VirtualMachine: o, v: v, l: l}, refused(nil)
+		}
 		return &machine{VirtualMachine: o, v: v, l: l}, refused(machineMethods)
 	case *simulator.Datastore:
 		return &datastore{Datastore: o, v: v}, refused([]string{"Rename_Task", "Destroy_Task", "SetCustomValue"})
@@ -93,6 +96,8 @@ func (v *VCenter) cover(m *simulator.Method) (mo.Reference, types.BaseMethodFaul
 			}
 		}
 		return &attributes{CustomFieldsManager: o}, nil
+	case *simulator.OptionManager:
+		return &options{OptionManager: o, v: v}, nil
 	case *simulator.LicenseManager:
 		return &licenceManager{LicenseManager: o}, nil
 	case *simulator.AuthorizationManager:

@@ -196,17 +196,21 @@ func (d *datacenter) PowerOnMultiVMTask(ctx *simulator.Context, req *types.Power
 		func() (types.AnyType, types.BaseMethodFault) { return *result, nil })}}
 }
 
+// dropAll takes what lies in a folder and below it out of the inventory.
+func (v *VCenter) dropAll(ctx *simulator.Context, folder types.ManagedObjectReference) {
+	for _, e := range v.children(ctx, folder) {
+		v.dropAll(ctx, e.Reference())
+		v.drop(ctx, e)
+	}
+}
+
 func (v *VCenter) destroyDatacenter(dc *simulator.Datacenter) types.BaseMethodFault {
 	ctx := v.front.NewContext()
-	for _, f := range []types.ManagedObjectReference{dc.HostFolder, dc.VmFolder} {
-		if len(v.children(ctx, f)) > 0 && v.refuse.Refuse("datacenter-in-use") {
-			return &types.ResourceInUse{Type: "Datacenter", Name: dc.Name}
-		}
+	if (len(v.children(ctx, dc.HostFolder)) > 0 || v.inhabited(ctx, dc.VmFolder)) && v.refuse.Refuse("datacenter-in-use") {
+		return &types.ResourceInUse{Type: "Datacenter", Name: dc.Name}
 	}
 	for _, f := range []types.ManagedObjectReference{dc.HostFolder, dc.VmFolder, dc.DatastoreFolder, dc.NetworkFolder} {
-		for _, e := range v.children(ctx, f) {
-			v.drop(ctx, e)
-		}
+		v.dropAll(ctx, f)
 		v.reg.Remove(ctx, f)
 	}
 	v.drop(ctx, dc)

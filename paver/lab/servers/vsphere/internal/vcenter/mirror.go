@@ -36,6 +36,11 @@ func (v *VCenter) sync() {
 	}
 	v.syncMu.Lock()
 	defer v.syncMu.Unlock()
+	v.bring(links)
+}
+
+// bring shows what these hosts have now; the caller holds syncMu.
+func (v *VCenter) bring(links []*link) {
 	facts, err := v.facts()
 	ctx := v.front.NewContext()
 	for _, l := range links {
@@ -54,6 +59,7 @@ func (v *VCenter) sync() {
 				continue
 			}
 			l.seen = f.Generation
+			v.agents.tend()
 		}
 	}
 }

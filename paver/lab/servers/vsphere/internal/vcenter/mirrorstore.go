@@ -186,6 +186,9 @@ func (v *VCenter) newMachine(ctx *simulator.Context, l *link, dc *simulator.Data
 		delete(v.placements, key)
 	}
 	v.mu.Unlock()
+	if folder, ok := v.agents.home(remote.Name); ok {
+		place.folder = folder
+	}
 	self := vm.Self
 	vm.VirtualMachine = remote
 	vm.Self = self

@@ -35,6 +35,7 @@ type VCenter struct {
 	sso      *sso
 	rest     http.Handler
 	authz    *authz
+	agents   *agents
 
 	// instance is who this vCenter is: one that is deployed anew is another,
 	// also under the same name and address.
@@ -95,6 +96,7 @@ func Start(c *Config, refuse *refusals.Switches) (*VCenter, error) {
 	}
 	v.service.RegisterSDK(v.reg, v.reg.Path+"/vimService")
 	v.authz = newAuthz(v, ctx)
+	v.agents = newAgents(v)
 	v.startSSO()
 	v.front.Valid = v.sso.valid
 	v.reg.SessionManager().ValidLogin = func(l *types.Login) bool { return l.Password == v.sso.own || v.sso.valid(l.UserName, l.Password) }
@@ -111,6 +113,7 @@ func Start(c *Config, refuse *refusals.Switches) (*VCenter, error) {
 		v.routes()
 	}
 	go v.watch()
+	go v.agents.run()
 	v.front.Serve()
 	return v, nil
 }
@@ -163,6 +166,7 @@ func (v *VCenter) watch() {
 		case <-tick.C:
 			v.sync()
 		case <-beat.C:
+			v.agents.tend()
 			go v.heartbeats()
 		}
 	}
