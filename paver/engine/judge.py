@@ -197,5 +197,11 @@ class Judge:
             lost=tuple(lost),
             implied=implied,
             opaque=None if opaque is None else proof.promised(opaque, wished, self._versions),
-            estimate=seen.resource.estimate() if acts else 0,
+            estimate=_seconds(seen.resource, verb) if acts else 0,
         )
+
+
+def _seconds(resource: Resource[Any], verb: Verb) -> int:
+    """Returns about how long an act takes: an update that leaves the tool out takes nothing of its time."""
+    without = verb is Verb.UPDATE and resource.opaque(verb) is None
+    return 1 if without and resource.opaque(Verb.CREATE) is not None else resource.estimate()

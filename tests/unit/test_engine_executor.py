@@ -585,6 +585,20 @@ def test_of_a_tool_that_writes_by_itself_plan_and_journal_have_the_digests_of_pr
     assert changed.opaque["inputs"] != x["inputs"]
 
 
+def test_an_update_that_leaves_the_tool_out_is_no_act_of_the_tools_and_takes_none_of_its_time(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = Opaque("tool", ("run",), ("one box",), ("x",))
+    monkeypatch.setattr(memory.Box, "opaque", lambda _, verb: None if verb is Verb.UPDATE else tool)
+    monkeypatch.setattr(memory.Box, "estimate", lambda _: 1320)
+    engine = Engine(tmp_path)
+    made = engine.plan(wish(room, shelves={"a": {"x": 1}}))
+    assert [(one.opaque is not None, one.estimate) for one in made.pending] == [(True, 1320)]
+    assert not engine.act(wish(room, shelves={"a": {"x": 1}}), made).failed
+    (changed,) = engine.plan(wish(room, shelves={"a": {"x": 7}})).pending
+    assert (changed.verb, changed.opaque, changed.estimate) == (Verb.UPDATE, None, 1)
+
+
 def test_what_lies_around_an_act_is_the_drivers_to_know_and_no_part_of_the_wish(
     tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,8 +105,8 @@ class Appliance(Resource[ApplianceFacts]):
         return 22 * 60
 
     def opaque(self, verb: Verb) -> Opaque | None:
-        """Returns what the installer does by itself; a host deletes the VM without it."""
-        if verb is Verb.DELETE:
+        """Returns what the installer does by itself; only making the appliance is its act."""
+        if verb in {Verb.UPDATE, Verb.DELETE}:
             return None
         return Opaque(
             "vcsa-deploy",
