@@ -131,7 +131,7 @@ def test_a_host_that_cannot_enter_maintenance_gets_its_agent_back(site: Site) ->
     _carry(site, 0, 0, 1)
 
 
-def test_an_agent_stays_on_a_host_that_leaves_and_is_a_strangers_to_whoever_takes_it_in(site: Site) -> None:
+def test_an_agent_stays_on_a_host_that_leaves_and_is_a_stranger_to_whoever_takes_it_in(site: Site) -> None:
     made, (host, *_) = _clustered(site, 1)
     _carry(site, 0, 0, 1)
     left = wishes.agents(site)["esx-01"]
