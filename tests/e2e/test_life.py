@@ -10,6 +10,7 @@ import pytest
 from tests.crash import oracle
 from tests.e2e.conftest import Life
 from tests.support.place import HOSTS, NAME, Place, edited, lines
+from tests.support.raised import until
 
 pytestmark = pytest.mark.lab
 
@@ -65,6 +66,37 @@ def test_a_vlan_that_somebody_changed_is_named_by_the_plan_and_repaired_by_the_a
     }
     assert finished.inventory()["esx-02"]["port_groups"]["bosh"]["vlan"] == 30
     assert finished.pending() == {}
+
+
+def test_jumpbox_and_vcenter_start_with_their_host_and_an_entry_that_somebody_took_out_is_put_back(
+    finished: Place,
+) -> None:
+    """The jumpbox serves the names and the time that vCenter needs, so it comes first."""
+    entries = finished.inventory()["esx-01"]["autostart"]
+    assert entries["enabled"]
+    assert sorted(entry["order"] for entry in entries["machines"]) == [-1, 1]
+    finished.govc("esx-01", "host.autostart.remove", "vcsa")
+    assert [entry["order"] for entry in finished.inventory()["esx-01"]["autostart"]["machines"]] == [1]
+    assert finished.pending() == {"vsphere.appliance:vcenter": "update"}
+    trace = finished.trace()
+    finished.paver("apply", "--yes")
+    assert {call.method for call in trace.writes() if call.kind == "soap"} == {"ReconfigureAutostart"}
+    assert finished.inventory()["esx-01"]["autostart"] == entries
+    assert finished.pending() == {}
+
+
+def test_boshs_machines_that_nobody_starts_after_a_power_cut_come_back_by_one_command(
+    finished: Place,
+) -> None:
+    """As `docs/howto/when-it-fails.md` says it. Jumpbox and vCenter run already: their host has started them."""
+    machines = "find", "/north/vm/BOSH_VMs", "-type", "m", "-runtime.powerState"
+    running = finished.tool("govc", *machines, "poweredOn").out.split()
+    assert len(running) == 3
+    finished.tool("govc", "vm.power", "-off", "-force", *running)
+    assert "director" in finished.paver("plan", code=1).err
+    finished.tool("govc", "vm.power", "-on", *finished.tool("govc", *machines, "poweredOff").out.split())
+    until(lambda: finished.paver("plan", code=None).code == 0, "the plan finds all as it is wished", 120)
+    finished.paver("verify")
 
 
 def test_what_is_taken_out_of_the_site_file_is_planned_as_deletes_and_goes(finished: Place) -> None:

@@ -79,6 +79,18 @@ def test_a_host_that_is_lost_with_the_jumpbox_on_it_goes_out_of_vcenter_and_anot
     assert left == ["/north/host/compute/esx-01.north.example"]
 
 
+def test_a_vcenter_that_is_off_is_switched_on_by_its_phase_alone(paved: Place) -> None:
+    """As after a power cut; the whole plan cannot be made while nothing of it answers."""
+    paved.govc("esx-01", "vm.power", "-off", "-force", "vcsa")
+    paved.govc("esx-01", "host.autostart.remove", "vcsa")
+    refused(paved.paver("plan", code=None), 1, "vcsa", "does not answer", "--phase, --only")
+    assert paved.pending("--phase", "vcenter") == {"vsphere.appliance:vcenter": "update"}
+    paved.paver("apply", "--yes", "--phase", "vcenter")
+    there = paved.inventory()["esx-01"]
+    assert there["virtual_machines"]["vcsa"]["power"] == "poweredOn"
+    assert [entry["order"] for entry in there["autostart"]["machines"]] == [1, -1]
+
+
 def _phases(*names: str) -> list[str]:
     return [word for name in names for word in ("--phase", name)]
 

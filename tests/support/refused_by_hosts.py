@@ -66,9 +66,19 @@ def _dns_address(site: Site) -> str | None:
 
 def _autostart_vm(site: Site) -> str | None:
     host = wishes.compute(site.host())
+    return _started(host, vim.VirtualMachine("vm-999", host._stub), order=1)
+
+
+def _autostart_order(site: Site) -> str | None:
+    content = site.host()
+    return _started(wishes.compute(content), wishes.new_vm(content), order=2)
+
+
+def _started(host: Any, vm: Any, *, order: int) -> str | None:
+    """The fault of having a machine started with its host."""
     info = vim.host.AutoStartManager.AutoPowerInfo(
-        key=vim.VirtualMachine("vm-999", host._stub),
-        startOrder=1,
+        key=vm,
+        startOrder=order,
         startDelay=-1,
         waitForHeartbeat="no",
         startAction="powerOn",
@@ -301,6 +311,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "restart-stopped": lambda s: fault(lambda: _services(s).RestartService("ntpd")),
         "service-policy": lambda s: fault(lambda: _services(s).UpdateServicePolicy("ntpd", "always")),
         "autostart-vm": _autostart_vm,
+        "autostart-order": _autostart_order,
         "account-duplicate": _account_duplicate,
         "account-lock": _account_lock,
         "lockdown": _lockdown,

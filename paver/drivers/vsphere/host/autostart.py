@@ -1,6 +1,8 @@
-"""Whether a host starts its VMs when it starts; which ones, each VM's own entry says.
+"""Whether a host starts its VMs when it starts, and which ones: each VM's own entry says so.
 
-Not for a host of a cluster with high availability: that switches it off.
+Not for a host of a cluster with high availability: that switches it off, and starts the VMs itself ("Virtual Machine
+Startup and Shutdown", vSphere Virtual Machine Administration). An entry belongs to a host, and a VM that moves to another
+one leaves it behind (Broadcom KB 326330).
 """
 
 from __future__ import annotations
@@ -57,3 +59,32 @@ class Autostart(HostSetting[AutostartFacts]):
     def says(self) -> str:
         """Returns what a plan shows."""
         return "VMs start with the host" if self.enabled else "no VM starts with the host"
+
+
+FIRST, AFTER_OTHERS = 1, -1
+"""Places in the order of starting: one that the order does not reach up to is refused (vim25 AutoStartPowerInfo)."""
+
+
+def starts(session: Any, vm: Any) -> bool:
+    """Tells whether a VM's entry has it started with its host."""
+    entries = getattr(reading.of(session, reading.AUTOSTART), "powerInfo", None) or ()
+    return any(
+        entry.key._moId == vm._moId and entry.startAction.lower() == "poweron"  # noqa: SLF001
+        for entry in entries
+    )
+
+
+def enter(session: Any, vm: Any, *, start: bool, order: int) -> None:
+    """Has a VM started with its host, or no longer (call `ReconfigureAutostart`)."""
+    entry = new(
+        "AutoStartPowerInfo",
+        key=vm,
+        startOrder=order if start else AFTER_OTHERS,
+        startDelay=-1,
+        waitForHeartbeat="systemDefault",
+        startAction="powerOn" if start else "none",
+        stopDelay=-1,
+        stopAction="systemDefault",
+    )
+    config = new("HostAutoStartManagerConfig", powerInfo=[entry])
+    session.call(reading.manager(session, "autoStartManager"), "ReconfigureAutostart", spec=config)

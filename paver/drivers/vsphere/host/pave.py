@@ -7,6 +7,7 @@ from typing import Any
 
 from paver.driver import Endpoint, Ground, Resource, ResourceId, resource_id
 from paver.drivers.vsphere import endpoints, settings
+from paver.drivers.vsphere.host.autostart import Autostart
 from paver.drivers.vsphere.host.datastore import Datastore
 from paver.drivers.vsphere.host.default_switch import NAME as DEFAULT_SWITCH
 from paver.drivers.vsphere.host.default_switch import DefaultSwitch
@@ -110,6 +111,20 @@ def _network(
             uplinks=switch.uplinks,
             mtu=switch.mtu,
         )
+
+
+def autostart(site: Site, name: str, phase: str) -> Autostart | None:
+    """Returns that a host starts its VMs, in the phase of the first that it is to start; None where HA does it."""
+    if any(cluster.ha and name in cluster.hosts for cluster in settings.of(site).inventory.clusters.values()):
+        return None
+    return Autostart(
+        id=resource_id(Autostart.kind, name),
+        phase=phase,
+        at=endpoints.host(name),
+        after=ready(site, name),
+        ledger_on=settings.of(site).hosts[name].datastore,
+        enabled=True,
+    )
 
 
 def dns(site: Site, name: str, host: settings.Host, phase: str, after: frozenset[ResourceId]) -> Dns:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from paver.driver import MARK_KEY, BadInput, Endpoint, Interrupted, PaverError, Refused, Unobservable, Writer
 from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.endpoints import FILES, MACHINE
-from paver.drivers.vsphere.host import reading
+from paver.drivers.vsphere.host import autostart, reading
 from paver.drivers.vsphere.jumpbox import facts, first_boot, image
 from paver.machine.brought import arriving
 from paver.ovf import data_disk
@@ -254,7 +254,7 @@ def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found, disk: Any)
     if spec.numCPUs or spec.memoryMB or spec.deviceChange:
         session.task(found.vm, "ReconfigVM_Task", spec=spec)
     if wish.autostart is not None:
-        _autostart(session, found.vm, starts=wish.autostart)
+        autostart.enter(session, found.vm, start=wish.autostart, order=autostart.FIRST)
     state = session.value(found.vm, "runtime.powerState", fresh=True)
     if wish.running and str(state) != "poweredOn":
         session.task(found.vm, "PowerOnVM_Task")
@@ -294,22 +294,6 @@ def _grown(wish: Jumpbox, found: Found) -> Any:
         )
     _resize(disk, wish.disk_gb)
     return new("VirtualDeviceConfigSpec", operation="edit", device=disk)
-
-
-def _autostart(session: Any, vm: Any, *, starts: bool) -> None:
-    manager = reading.manager(session, "autoStartManager")
-    entry = new(
-        "AutoStartPowerInfo",
-        key=vm,
-        startOrder=1 if starts else -1,
-        startDelay=-1,
-        waitForHeartbeat="systemDefault",
-        startAction="powerOn" if starts else "none",
-        stopDelay=-1,
-        stopAction="systemDefault",
-    )
-    config = new("HostAutoStartManagerConfig", powerInfo=[entry])
-    session.call(manager, "ReconfigureAutostart", spec=config)
 
 
 def _await(world: Writer, session: Any, wish: Jumpbox, vm: Any) -> None:

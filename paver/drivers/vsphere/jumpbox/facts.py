@@ -10,7 +10,7 @@ from typing import Any
 
 from paver.driver import MARK_KEY, Facts, Mark
 from paver.drivers.vsphere import marks
-from paver.drivers.vsphere.host import reading
+from paver.drivers.vsphere.host import autostart, reading
 from paver.drivers.vsphere.jumpbox import first_boot, image
 from paver.signing import public_line
 
@@ -143,7 +143,7 @@ def of(session: Any, found: Found, *, datastore: str | None = None) -> JumpboxFa
         cpus=found.details["config.hardware.numCPU"],
         memory_mb=found.details["config.hardware.memoryMB"],
         disk_gb=int(disk.capacityInKB) // 2**20 if disk is not None else None,
-        autostart=_autostart(session, found.vm),
+        autostart=autostart.starts(session, found.vm),
         host_keys=host_keys(found.extra) if found.running else None,
         untold=found.extra.get(UNTOLD),
     )
@@ -206,12 +206,3 @@ def host_keys(extra: dict[str, str]) -> tuple[str, ...] | None:
     # Without the comment: it names the machine that made the key, and nothing else.
     keys = sorted(" ".join(line.split()[:2]) for line in lines if len(line.split()) >= 2)
     return tuple(keys) or None
-
-
-def _autostart(session: Any, vm: Any) -> bool:
-    config = reading.of(session, reading.AUTOSTART)
-    entries = getattr(config, "powerInfo", None) or ()
-    return any(
-        entry.key._moId == vm._moId and entry.startAction.lower() == "poweron"  # noqa: SLF001
-        for entry in entries
-    )

@@ -27,12 +27,11 @@ def resources(site: Site) -> Iterator[Resource[Any]]:
     wish = site.jumpbox
     at = endpoints.host(wish.on)
     ready = hosts.ready(site, wish.on)
-    starts = None if _in_ha_cluster(site, wish.on) else True
-    if starts:
-        autostart = resource_id(Autostart.kind, wish.on)
-        ledger_on = settings.of(site).hosts[wish.on].datastore
-        yield Autostart(id=autostart, phase=PHASE, at=at, after=ready, ledger_on=ledger_on, enabled=True)
-        ready |= {autostart}
+    autostart = hosts.autostart(site, wish.on, PHASE)
+    starts = None if autostart is None else True
+    if autostart is not None:
+        yield autostart
+        ready |= {autostart.id}
     if wish.placed_by == "hand":
         yield Jumpbox(
             id=endpoints.JUMPBOX,
@@ -85,11 +84,6 @@ def _made(site: Site, ready: frozenset[ResourceId], starts: bool | None) -> Jump
 
 def _elsewhere(site: Site) -> tuple[Endpoint[Any, Any], ...]:
     return tuple(endpoints.host(name) for name in settings.of(site).hosts if name != site.jumpbox.on)
-
-
-def _in_ha_cluster(site: Site, host: str) -> bool:
-    clusters = settings.of(site).inventory.clusters.values()
-    return any(cluster.ha and host in cluster.hosts for cluster in clusters)
 
 
 def grounds(site: Site) -> Iterator[Ground]:

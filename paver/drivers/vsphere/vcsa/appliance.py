@@ -28,7 +28,7 @@ from paver.driver import (
 )
 from paver.drivers.vsphere import ledger, marks
 from paver.drivers.vsphere.endpoints import MACHINE, VCENTER
-from paver.drivers.vsphere.host import reading
+from paver.drivers.vsphere.host import autostart, reading
 from paver.drivers.vsphere.vcsa import install
 from paver.drivers.vsphere.vcsa.anchor import FILE as ROOT_CERTIFICATE
 from paver.transport.faults import VsphereFault
@@ -45,6 +45,7 @@ class ApplianceFacts(Facts):
     ip: str | None = None
     fqdn: str | None = None
     size: str | None = None
+    autostart: bool | None = None
     root_password: str | None = None
     administrator_password: str | None = None
 
@@ -65,13 +66,27 @@ class Appliance(Resource[ApplianceFacts]):
         ip: its address.
         fqdn: its name.
         size: deployment option.
+        autostart: whether its host starts it, after those that have a place in the order, as the jumpbox has; None where high
+            availability does.
     """
 
     kind = "vsphere.appliance"
     calls = {  # noqa: RUF012 (the engine's declaration is a class variable)
         **ledger.calls(
-            create={"job:start", "ReconfigVM_Task", "PowerOffVM_Task", "PowerOnVM_Task", "Destroy_Task"},
-            update={"PowerOnVM_Task", "InitiateFileTransferFromGuest", "ReconfigVM_Task"},
+            create={
+                "job:start",
+                "ReconfigVM_Task",
+                "ReconfigureAutostart",
+                "PowerOffVM_Task",
+                "PowerOnVM_Task",
+                "Destroy_Task",
+            },
+            update={
+                "PowerOnVM_Task",
+                "InitiateFileTransferFromGuest",
+                "ReconfigVM_Task",
+                "ReconfigureAutostart",
+            },
             delete={"ReconfigVM_Task", "PowerOffVM_Task", "Destroy_Task"},
         ),
     }
@@ -93,6 +108,7 @@ class Appliance(Resource[ApplianceFacts]):
     ip: str
     fqdn: str
     size: str
+    autostart: bool | None = None
     root_password: Secret
     administrator_password: Secret
 
@@ -130,14 +146,14 @@ class Appliance(Resource[ApplianceFacts]):
     def read(self, world: Reader) -> ApplianceFacts | None:
         """Returns the VM that is the site's vCenter, or the foreign one of its name."""
         found = _find(world, self.at, self.id, self.name)
-        return _facts(*found) if found is not None else None
+        return _facts(world.session(self.at), *found) if found is not None else None
 
     def create(self, world: Writer) -> None:
         """Installs it, or goes on with an installation that was begun."""
         install.create(world, self)
 
     def update(self, world: Writer, facts: ApplianceFacts, fields: frozenset[str]) -> None:
-        """Switches it on; proves passwords that were changed in it, and notes their versions.
+        """Switches it on, and has its host do so; proves passwords that were changed in it, and notes their versions.
 
         Raises:
             PaverError: if the sealed store's password is not the one that is in use.
@@ -146,13 +162,20 @@ class Appliance(Resource[ApplianceFacts]):
         vm = host.ref("VirtualMachine", facts.address["vm"])
         if "running" in fields:
             host.task(vm, "PowerOnVM_Task")
+        if "autostart" in fields:
+            self.enter_autostart(host, vm)
         if "root_password" in fields:
             self._enter(world, host, vm)
         if "administrator_password" in fields:
             # Its connection logs in with what the sealed store has.
             world.session(VCENTER)
-        if fields - {"running"}:
+        if fields - {"running", "autostart"}:
             install.mark(world, self)
+
+    def enter_autostart(self, host: Any, vm: Any) -> None:
+        """Has its host start it, where that is wished."""
+        if self.autostart is not None:
+            autostart.enter(host, vm, start=self.autostart, order=autostart.AFTER_OTHERS)
 
     def _enter(self, world: Writer, host: Any, vm: Any) -> None:
         try:
@@ -182,7 +205,7 @@ class Appliance(Resource[ApplianceFacts]):
         for id_, name in sorted(names.items()):
             found = _find(world, at, id_, name)
             if found is not None:
-                yield _facts(*found)
+                yield _facts(world.session(at), *found)
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: ApplianceFacts) -> None:
@@ -222,7 +245,7 @@ def _find(
     return same_name
 
 
-def _facts(vm: Any, values: dict[str, Any], extra: dict[str, str], mark: Any) -> ApplianceFacts:
+def _facts(session: Any, vm: Any, values: dict[str, Any], extra: dict[str, str], mark: Any) -> ApplianceFacts:
     return ApplianceFacts(
         address={"vm": vm._moId, "name": values["name"]},  # noqa: SLF001 (pyVmomi offers no other way)
         mark=mark,
@@ -231,6 +254,7 @@ def _facts(vm: Any, values: dict[str, Any], extra: dict[str, str], mark: Any) ->
         ip=extra.get(install.ADDRESS),
         fqdn=extra.get(install.FQDN),
         size=extra.get(install.SIZE),
+        autostart=autostart.starts(session, vm),
         root_password=extra.get(install.ROOT),
         administrator_password=extra.get(install.ADMINISTRATOR),
     )

@@ -73,6 +73,7 @@ def create(world: Writer, wish: Appliance) -> None:
         _install(world, wish, action, text)
     else:
         _follow(world, job.attach(machine, begun), "install")
+    wish.enter_autostart(*_made(world, wish))
     mark(world, wish)
 
 
@@ -180,14 +181,19 @@ def _follow(world: Writer, running: job.Job, step: str) -> None:
         )
 
 
-def mark(world: Writer, wish: Appliance) -> None:
-    """Marks the VM as ours and complete, last of all."""
-    world.writing(wish.at).forget()
+def _made(world: Writer, wish: Appliance) -> tuple[Any, Any]:
+    """Returns the host's session and the VM."""
+    host = world.writing(wish.at)
+    host.forget()
     found = wish.read(world)
     if found is None:
         raise PaverError(f"vcsa-deploy ended well, and there is no VM {wish.name} on {wish.order.host}")
-    host = world.writing(wish.at)
-    vm: Any = host.ref("VirtualMachine", found.address["vm"])
+    return host, host.ref("VirtualMachine", found.address["vm"])
+
+
+def mark(world: Writer, wish: Appliance) -> None:
+    """Marks the VM as ours and complete, last of all."""
+    host, vm = _made(world, wish)
     done = world.mark(complete=True)
     settings = {
         MARK_KEY: done.dumps(),

@@ -46,6 +46,11 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
     at = endpoints.host(wish.on)
     network = site.networks[settings.vcenter_network(site)]
     root, administrator = passwords(site)
+    autostart = hosts.autostart(site, wish.on, PHASE)
+    if autostart is not None:
+        after |= {autostart.id}
+        if site.jumpbox.on != wish.on:
+            yield autostart
     program: Any = f"{wish.installer.tree}/{PROGRAM}"
     if wish.installer.iso is not None:
         yield from _unpacked(wish.installer.iso, wish.installer.sha256, at)
@@ -79,6 +84,7 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
         ip=str(wish.address),
         fqdn=wish.fqdn,
         size=wish.size,
+        autostart=None if autostart is None else True,
         root_password=root,
         administrator_password=administrator,
     )

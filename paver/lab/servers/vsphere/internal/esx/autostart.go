@@ -60,6 +60,10 @@ func (a *autoStart) ReconfigureAutostart(ctx *simulator.Context, req *types.Reco
 			return body
 		}
 		config.PowerInfo = slices.DeleteFunc(config.PowerInfo, func(p types.AutoStartPowerInfo) bool { return p.Key == info.Key })
+		if !placed(info, len(config.PowerInfo)+1) && a.host.refuse.Refuse("autostart-order") {
+			body.Fault_ = simulator.Fault("", &types.InvalidArgument{InvalidProperty: "spec.powerInfo.startOrder"})
+			return body
+		}
 		// An order of -1 with no action is how a machine is taken out again.
 		if info.StartOrder >= 0 || !strings.EqualFold(info.StartAction, "none") {
 			config.PowerInfo = append(config.PowerInfo, info)
@@ -68,6 +72,15 @@ func (a *autoStart) ReconfigureAutostart(ctx *simulator.Context, req *types.Reco
 	a.set(ctx, config)
 	body.Res = new(types.ReconfigureAutostartResponse)
 	return body
+}
+
+// placed says whether a machine's place in the order of starting can be: -1 is
+// any, and nobody is further behind than there are machines.
+func placed(info types.AutoStartPowerInfo, machines int) bool {
+	if strings.EqualFold(info.StartAction, "none") {
+		return info.StartOrder == -1
+	}
+	return info.StartOrder == -1 || info.StartOrder > 0 && int(info.StartOrder) <= machines
 }
 
 func (a *autoStart) set(ctx *simulator.Context, config types.HostAutoStartManagerConfig) {

@@ -17,6 +17,7 @@ var Table = []Row{
 	{ID: "restart-stopped", Where: "esx", Refuses: "restarting a service that does not run", Fault: "InvalidState", Source: "vim25 HostServiceSystem.RestartService"},
 	{ID: "service-policy", Where: "esx", Refuses: "a service policy that there is not", Fault: "InvalidArgument", Source: "vim25 HostServiceSystem.UpdateServicePolicy"},
 	{ID: "autostart-vm", Where: "esx", Refuses: "autostart of a machine that is not there", Fault: "ManagedObjectNotFound", Source: "vim25 HostAutoStartManager.ReconfigureAutostart"},
+	{ID: "autostart-order", Where: "esx", Refuses: "a place in the order of autostart beyond its last machine", Fault: "InvalidArgument", Source: "vim25 AutoStartPowerInfo.startOrder"},
 	{ID: "account-duplicate", Where: "esx", Refuses: "a second account of the same name", Fault: "AlreadyExists", Source: "vim25 HostLocalAccountManager.CreateUser"},
 	{ID: "account-lock", Where: "esx", Refuses: "the right password, too, of an account that five wrong ones have locked for 15 minutes", Fault: "InvalidLogin", Source: "vSphere Security, ESXi Passwords and Account Lockout"},
 	{ID: "lockdown", Where: "esx", Refuses: "the login of anybody but vCenter's agent and the exception users in lockdown mode", Fault: "NoPermission", Source: "vSphere Security, Lockdown Mode; vim25 SessionManager.Login"},
