@@ -102,7 +102,7 @@ def test_without_an_intent_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_installer_of_the_version_that_the_site_file_names_is_run(
     monkeypatch: pytest.MonkeyPatch, version: str | None
 ) -> None:
-    assert run(World(monkeypatch, intent=None, state="absent"), version)[-2:] == END
+    assert run(World(monkeypatch, intent=None, state="absent"), version)[-2:] == [*END]
 
 
 @pytest.mark.parametrize("version", ["7", "8.0.2", "8.0.3.00200", "8.0.30"])
@@ -119,7 +119,7 @@ def test_what_does_not_say_its_version_is_run_unless_one_is_named(monkeypatch: p
     world.files = {}
     with pytest.raises(BadInput, match="the installer is not that of vCenter 8"):
         run(world, "8")
-    assert run(world)[-2:] == END
+    assert run(world)[-2:] == [*END]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_vcenter_whose_api_paver_cannot_ask_is_refused_before_it_is_installed(
     world = World(monkeypatch, intent=None, state="absent")
     world.files = {"/opt/vcsa/vcsa": (f"VMware-vCenter-Server-Appliance-{ova}",)}
     if not old:
-        assert run(world)[-2:] == END
+        assert run(world)[-2:] == [*END]
         return
     with pytest.raises(BadInput, match=r"vCenter 7\.0\.1\.00100 is too old"):
         run(world)
