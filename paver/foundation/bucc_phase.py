@@ -125,7 +125,8 @@ def _director(wish: Wish) -> None:
             file=output(places.ARTEFACT, "stemcell_file", str),
         ),
         dns,
-        # A director refuses a runtime config that names an absent release, hence this order.
+        # A director takes any YAML hash for a config, and reads it when a manifest meets it: from the moment on that this one
+        # stands, each deployment that it applies to fails without its release, also those of others. Hence this order.
         Config(
             id=places.RUNTIME,
             phase="bucc",

@@ -1,4 +1,8 @@
-"""What the director is told: cloud and runtime config, and the manifests of object store and registry. Pure."""
+"""What the director is told: cloud and runtime config, and the manifests of object store and registry. Pure.
+
+A director looks into its configs at the first deploy that they meet (bosh, director/deployment_plan/cloud_manifest_parser.rb),
+which may be somebody else's, long after paver. So the site file is held to all that it would refuse of them.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +77,7 @@ def _taken(site: Site, network: str) -> list[str]:
 
 
 def _static(site: Site, network: str) -> list[str]:
-    """The static ranges without the director's address, which a director would refuse in both lists."""
+    """The static ranges without the director's address, which no deploy gets, nor any with it among the static ones."""
     director, found = int(site.bucc.address), []
     for one in site.networks[network].static:
         first, last = int(one.first), int(one.last)

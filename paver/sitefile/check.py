@@ -156,6 +156,14 @@ def _network(site: Site, name: str, network: Network) -> Iterator[Diagnostic]:
         if network.gateway in static:
             advice = "A static address is a machine's: start the range behind the gateway."
             yield site.source.at(at, f"{static} holds the gateway {network.gateway}", advice)
+        for which, end in (("first", network.cidr.network_address), ("last", network.cidr.broadcast_address)):
+            # What lies outside of the network has been told above.
+            if end in static and static.first in network.cidr and static.last in network.cidr:
+                advice = "It names the network itself, or all of its machines: leave it out of the range."
+                yield site.source.at(at, f"{static} holds the {which} address of {name}", advice)
+    if network.az is not None and network.cidr.prefixlen > 30:
+        advice = "It takes networks of four addresses or more: first and last are no machine's, one is the gateway's."
+        yield site.source.at((*path, "cidr"), f"{network.cidr} is too small for BOSH", advice)
     if network.az is None and network.static:
         advice = "They are BOSH's, and BOSH uses networks with an availability zone only: add `az`."
         yield site.source.at(

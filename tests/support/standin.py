@@ -20,9 +20,11 @@ class Api:
     last: Exchange | None = field(default=None)
 
     def call(self, verb: str, path: str, content: Any = None, **headers: str) -> Reply:
-        """Sends JSON (or text, or form fields in a tuple) and returns the reply."""
+        """Sends JSON (or text, bytes, or form fields in a tuple) and returns the reply."""
         if isinstance(content, tuple):
             data = urlencode(dict(content)).encode()
+        elif isinstance(content, bytes):
+            data = content
         elif isinstance(content, str):
             data = content.encode()
         else:

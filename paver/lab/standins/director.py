@@ -17,9 +17,10 @@ from paver.lab.standins import director_views, service
 from paver.lab.standins.director_deploy import Deployer
 from paver.lab.standins.director_library import Library
 from paver.lab.standins.director_machines import Cpi
+from paver.lab.standins.director_network import Address
 from paver.lab.standins.director_settings import Configs
 from paver.lab.standins.director_state import State
-from paver.lab.standins.director_tasks import Task, Tasks
+from paver.lab.standins.director_tasks import Task, TaskError, Tasks
 from paver.lab.standins.director_variables import ConfigServer
 from paver.lab.standins.director_views import Views
 from paver.lab.standins.director_vms import Options
@@ -142,7 +143,14 @@ class Director:
             raise Refusal(415, {"code": 440001, "description": "Content-Type has to be text/yaml"})
         query = exchange.query
         options = Options(*(query.get(name) == "true" for name in ("recreate", "fix", "dry_run")))
-        name = director_views.deployment_name(text)
+        name = director_views.manifest_of(text).get("name")
+        if not name:
+            raise Refusal(400, {"code": 40001, "description": "Deployment manifest must have a 'name' key"})
+        name = str(name)
+        try:
+            self.deployer.begin(name)
+        except TaskError as error:
+            raise Refusal(400, {"code": error.code, "description": str(error)}) from error
         return self._task(
             exchange, "create deployment", lambda task: self.deployer.deploy(task, text, options), name
         )
@@ -240,7 +248,8 @@ def _routes(setting: service.Setting) -> list[Route]:
     cpi = Cpi(jobs / config["cpi_job"] / "bin" / "cpi", state.data["uuid"])
     config_server = ConfigServer(config["credhub_url"], config["credhub_ca"], config["credhub_uaa"])
     tasks = Tasks(state)
-    deployer = Deployer(state, cpi, config_server, config["name"], config["agent_env"], config["agent_ca"])
+    agents, own = (config["agent_env"], config["agent_ca"]), (Address(setting.address),)
+    deployer = Deployer(state, cpi, config_server, config["name"], *agents, own)
     views = Views(state, tasks, config["name"], config["cpi_job"], config["uaa_url"])
     director = Director(
         state,

@@ -1,18 +1,27 @@
-"""Cloud and runtime configs: what a director takes and what it refuses, by pure functions."""
+"""Cloud and runtime configs: what a director takes at their upload, and what of them a deploy can do nothing with.
+
+At the upload it asks for a YAML hash and nothing else (bosh 283.1.6, director/api/controllers/configs_controller.rb,
+api_helper.rb). What such a hash says it reads when a manifest meets it: director/deployment_plan/cloud_manifest_parser.rb,
+cloud_config/cloud_configs_consolidator.rb, runtime_config, addon.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from paver.lab.standins import director_network
-from paver.lab.standins.director_network import Network, required
+from paver.lab.standins.director_network import Address, Network
+from paver.lab.standins.director_properties import canonical, prop
 from paver.lab.standins.director_tasks import TaskError
 
 Releases = Mapping[str, Mapping[str, Mapping[str, Any]]]
+_LISTS = ("azs", "vm_types", "disk_types", "networks", "vm_extensions")
+_LATEST = re.compile(r"(^|[._])latest$")
 
 
 @dataclass(frozen=True)
@@ -26,72 +35,173 @@ class CloudConfig:
     networks: Mapping[str, Network]
 
 
-def load(text: str, what: str) -> dict[str, Any]:
-    """Returns a YAML mapping; refuses anything else."""
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """Releases by name, and what of them runs on which VMs."""
+
+    releases: Mapping[str, str]
+    addons: tuple[Mapping[str, Any], ...]
+
+
+def content(text: Any) -> dict[str, Any]:
+    """Returns what a config of any type says: a YAML hash; refuses all else at its upload."""
     try:
-        content = yaml.safe_load(text)
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, AttributeError) as error:
+        raise TaskError(440011, f"Config must be valid YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise TaskError(440011, "YAML hash expected")
+    return found
+
+
+def manifest(text: str) -> dict[str, Any]:
+    """Returns what a manifest says, or a config that comes as text alone; refuses what is no YAML hash."""
+    if not text:
+        raise TaskError(440001, "Manifest should not be empty")
+    try:
+        found = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise TaskError(440001, f"Incorrect YAML structure of the uploaded {what}: {error}") from error
-    if not isinstance(content, dict):
-        raise TaskError(
-            440001, f"The {what} must be a hash" if content is not None else "Manifest should not be empty"
-        )
-    return content
+        raise TaskError(440001, f"Incorrect YAML structure of the uploaded manifest: {error}") from error
+    if not isinstance(found, dict):
+        raise TaskError(440001, "Manifest should be a hash")
+    return found
 
 
-def cloud_config(document: Mapping[str, Any]) -> CloudConfig:
-    """Checks a cloud config whole; raises TaskError in the director's words."""
-    azs = _named(document, "azs")
-    vm_types, disk_types = _named(document, "vm_types"), _named(document, "disk_types")
-    networks = {
-        str(entry["name"]): director_network.parse(entry, set(azs))
-        for entry in _named(document, "networks").values()
+def kept(kind: str, text: str, document: Mapping[str, Any]) -> str:
+    """Returns the text by which a director keeps a config: a runtime config is written anew, its versions as text."""
+    if kind != "runtime":
+        return text
+    releases = document.get("releases") or []
+    named = [{**one, "version": str(one["version"])} if one.get("version") else one for one in releases]
+    again = {**document, **({"releases": named} if "releases" in document else {})}
+    return str(yaml.safe_dump(again, sort_keys=False, explicit_start=True))
+
+
+def merged(configs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns all cloud configs as one; nothing where they say nothing."""
+    named = list(configs)
+    if not any(named):
+        return {}
+    found: dict[str, Any] = {
+        key: [one for config in named for one in prop(config, key, list, default=[])] for key in _LISTS
     }
-    for name, disk in disk_types.items():
-        size = required(disk, "disk_size", f"disk_type '{name}'")
-        if not isinstance(size, int) or size <= 0:
-            raise TaskError(380001, f"Disk type '{name}' references an invalid disk size: {size}")
-    compilation = document.get("compilation")
-    if compilation is None:
-        raise TaskError(40001, "Required property 'compilation' was not specified in object (cloud config)")
-    network = str(required(compilation, "network", "compilation"))
-    if network not in networks:
-        raise TaskError(90001, f"Compilation config references an unknown network '{network}'")
-    required(compilation, "workers", "compilation")
-    if compilation.get("az") is not None and compilation["az"] not in azs:
-        raise TaskError(
-            90002,
-            f"Compilation config references unknown az '{compilation['az']}'. Known azs are: [{', '.join(azs)}]",
-        )
-    if compilation.get("vm_type") is not None and compilation["vm_type"] not in vm_types:
-        raise TaskError(
-            90003,
-            f"Compilation config references unknown vm type '{compilation['vm_type']}'. Known vm types are: {', '.join(vm_types)}",
-        )
-    return CloudConfig(azs, vm_types, _named(document, "vm_extensions"), disk_types, networks)
+    compiling = [one for config in named if (one := prop(config, "compilation", dict, default=None))]
+    if len(compiling) > 1:
+        raise TaskError(570000, "Cloud config 'compilation' key cannot be defined in multiple cloud configs.")
+    return found | ({"compilation": compiling[0]} if compiling else {})
 
 
-def check_runtime_config(document: Mapping[str, Any], releases: Releases) -> None:
-    """Refuses a runtime config that names what the director hasn't got."""
-    listed: set[str] = set()
-    for entry in document.get("releases") or []:
-        name, version = str(required(entry, "name", "release")), str(required(entry, "version", "release"))
-        if version == "latest":
+def cloud_config(document: Mapping[str, Any], own: Iterable[Address] = ()) -> CloudConfig:
+    """Reads a cloud config whole, as each deploy does; `own` are the director's addresses.
+
+    Raises:
+        TaskError: in the director's words.
+    """
+    azs = _named(document, "azs", 190017, "az")
+    networks = _networks(document, azs, own)
+    vm_types = _named(document, "vm_types", 190004, "vm type")
+    extensions = _named(document, "vm_extensions", 190005, "vm extension")
+    disks = _named(document, "disk_types", 190013, "disk type", _disk)
+    _compilation(prop(document, "compilation", dict), azs, networks, vm_types, extensions)
+    return CloudConfig(azs, vm_types, extensions, disks, networks)
+
+
+def _networks(
+    document: Mapping[str, Any], azs: Iterable[str], own: Iterable[Address]
+) -> Mapping[str, Network]:
+    entries = prop(document, "networks", list)
+    if not entries:
+        raise TaskError(190008, "No networks specified")
+    found = [director_network.parse(entry, azs, own) for entry in entries]
+    taken: set[str] = set()
+    for network in found:
+        if canonical(network.name) in taken:
+            raise TaskError(190007, f"Invalid network name '{network.name}', canonical name already taken")
+        taken.add(canonical(network.name))
+    return {network.name: network for network in found}
+
+
+def _disk(entry: Mapping[str, Any]) -> None:
+    size = prop(entry, "disk_size", int)
+    if size < 0:
+        raise TaskError(
+            200001, f"Disk types '{entry['name']}' references an invalid persistent disk size '{size}'"
+        )
+
+
+def _compilation(
+    document: Mapping[str, Any],
+    azs: Mapping[str, Any],
+    networks: Mapping[str, Network],
+    vm_types: Mapping[str, Any],
+    extensions: Mapping[str, Any],
+) -> None:
+    workers = prop(document, "workers", int)
+    if workers < 1:
+        raise TaskError(40002, f"'workers' value ({workers}) should be greater than 1")
+    name = prop(document, "network", str)
+    own = prop(document, "cloud_properties", dict, default={})
+    az = prop(document, "az", str, default=None)
+    if az and az not in azs:
+        raise TaskError(
+            120002, f"Compilation config references unknown az '{az}'. Known azs are: [{', '.join(azs)}]"
+        )
+    vm_type, resources = (
+        prop(document, key, kind, default=None) for key, kind in (("vm_type", str), ("vm_resources", dict))
+    )
+    if sum(bool(one) for one in (vm_type, resources, own)) > 1:
+        raise TaskError(
+            120007,
+            "Compilation config specifies more than one of 'vm_type', 'vm_resources', or 'cloud_properties', only one is allowed.",
+        )
+    if vm_type is not None and vm_type not in vm_types:
+        raise TaskError(
+            120003,
+            f"Compilation config references unknown vm type '{vm_type}'. Known vm types are: {', '.join(vm_types)}",
+        )
+    for extension in prop(document, "vm_extensions", list, default=[]):
+        if extension not in extensions:
             raise TaskError(
-                530003,
-                f"Runtime config contains the release '{name}' with version as '{version}'. Please specify the actual version string.",
+                120005,
+                f"Compilation config references unknown vm extension '{extension}'. Known vm extensions are: {', '.join(extensions)}",
             )
-        release_spec(releases, name, version)
-        listed.add(name)
-    for addon in document.get("addons") or []:
-        where = f"addon '{required(addon, 'name', 'addon')}'"
-        for job in required(addon, "jobs", where):
-            release = str(required(job, "release", where))
-            if release not in listed:
+    if name not in networks:
+        raise TaskError(120001, f"Compilation config references an unknown network '{name}'")
+    if not networks[name].has_azs([az]):
+        raise TaskError(
+            150006,
+            f"Compilation config refers to az '{az or ''}' but network '{name}' has no matching subnet(s).",
+        )
+
+
+def runtime_config(document: Mapping[str, Any]) -> RuntimeConfig:
+    """Reads a runtime config, as each deploy does. Whether its releases are there is asked only where it applies.
+
+    Raises:
+        TaskError: in the director's words.
+    """
+    releases = {}
+    for entry in prop(document, "releases", list, default=[]):
+        name, version = prop(entry, "name", str), prop(entry, "version", str)
+        if _LATEST.search(version):
+            raise TaskError(
+                530001,
+                f"Runtime manifest contains the release '{name}' with version as '{version}'. Please specify the actual version string.",
+            )
+        releases[name] = version
+    addons = prop(document, "addons", list, default=[])
+    for addon in addons:
+        prop(addon, "name", str)
+        for rule in ("include", "exclude"):
+            prop(addon, rule, dict, default=None)
+        for job in prop(addon, "jobs", list, default=[]):
+            job_name, release = prop(job, "name", str), prop(job, "release", str)
+            if release not in releases:
                 raise TaskError(
-                    530001,
-                    f"Manifest specifies job '{job.get('name')}' which is defined in '{release}', but '{release}' is not listed in the runtime releases section.",
+                    530002,
+                    f"Manifest specifies job '{job_name}' which is defined in '{release}', but '{release}' is not listed in the runtime releases section.",
                 )
+    return RuntimeConfig(releases, tuple(addons))
 
 
 def release_spec(releases: Releases, name: str, version: str) -> Mapping[str, Any]:
@@ -112,16 +222,23 @@ def version_key(version: str) -> tuple[tuple[int, str], ...]:
     )
 
 
-def _named(document: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
-    entries = document.get(key) or []
-    if not isinstance(entries, list):
-        raise TaskError(
-            40000, f"Property '{key}' value ({entries!r}) did not match the required type 'Array'"
-        )
-    found: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        name = str(required(entry, "name", key))
+def _named(
+    document: Mapping[str, Any],
+    key: str,
+    code: int,
+    what: str,
+    check: Callable[[Mapping[str, Any]], None] | None = None,
+) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    twice: list[str] = []
+    for entry in prop(document, key, list, default=[]):
+        name = prop(entry, "name", str)
+        prop(entry, "cloud_properties", dict, default={})
+        if check is not None:
+            check(entry)
         if name in found:
-            raise TaskError(440002, f"Duplicate {key.rstrip('s')} name '{name}'")
+            twice.append(name)
         found[name] = entry
+    if twice:
+        raise TaskError(code, f"Duplicate {what} name '{twice[0]}'")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,23 +12,26 @@ from paver.lab.standins import (
     director_instances,
     director_interpolation,
     director_manifest,
-    director_network,
     director_render,
 )
 from paver.lab.standins.director_instances import Instances
 from paver.lab.standins.director_machines import Cpi
-from paver.lab.standins.director_manifest import InstanceWish, Known, Wish
 from paver.lab.standins.director_network import Address
+from paver.lab.standins.director_properties import canonical, prop
 from paver.lab.standins.director_render import JobInput, Rendered
 from paver.lab.standins.director_state import State
 from paver.lab.standins.director_tasks import Task, TaskError
 from paver.lab.standins.director_variables import ConfigServer, Value
 from paver.lab.standins.director_vms import Options, Place, Vms
+from paver.lab.standins.director_wish import InstanceWish, Known, Wish
+
+_LATER = frozenset({"properties", "env", "cloud_properties"})
+"""Whose values come when a VM is made, not while what was written is read."""
 
 
 @dataclass
 class Deployer:
-    """Carries out deploys and deletes."""
+    """Carries out deploys and deletes; `own` are the addresses of the director's VM, which it gives to nobody."""
 
     state: State
     cpi: Cpi
@@ -35,35 +39,61 @@ class Deployer:
     name: str
     agent_env: Mapping[str, Any]
     agent_ca: Mapping[str, str]
+    own: tuple[Address, ...] = ()
+
+    def begin(self, deployment: str) -> None:
+        """Makes a deployment known as soon as it is asked for: one that is refused later is there, without a manifest."""
+        with self.state.changing() as data:
+            known = data["deployments"]
+            if deployment in known:
+                return
+            name = canonical(deployment)
+            if name in map(canonical, known):
+                raise TaskError(
+                    190009, f"Invalid deployment name '{deployment}', canonical name already taken ('{name}')"
+                )
+            known[deployment] = {
+                "instances": [],
+                "manifest": None,
+                "releases": [],
+                "stemcells": [],
+                "variables": [],
+            }
 
     def deploy(self, task: Task, text: str, options: Options) -> str:
         """Converges on a manifest; returns the task's short result."""
         with task.step("Preparing deployment", "Preparing deployment"):
-            manifest = director_configs.load(text, "manifest")
-            deployment = str(director_network.required(manifest, "name", "manifest"))
-            runtime = [
-                director_configs.load(config["content"], "runtime config")
-                for config in self.state.current_configs("runtime")
-            ]
-            values = self._values(manifest, runtime, deployment)
+            manifest = director_configs.manifest(text)
+            deployment = prop(manifest, "name", str)
+            configs = {
+                kind: [
+                    director_configs.content(config["content"]) for config in self.state.current_configs(kind)
+                ]
+                for kind in ("cloud", "runtime", "cpi")
+            }
+            values = self._values([manifest, *configs["runtime"], *configs["cloud"]], deployment)
             plain = {name: value.value for name, value in values.items()}
-            wish = director_manifest.plan(
-                director_interpolation.interpolate(manifest, plain),
-                self._known(
-                    deployment, [director_interpolation.interpolate(config, plain) for config in runtime]
-                ),
-            )
+            named = {
+                kind: [director_interpolation.interpolate(one, plain, _LATER) for one in documents]
+                for kind, documents in configs.items()
+            }
+            known = self._known(deployment, named)
+            wish = director_manifest.plan(director_interpolation.interpolate(manifest, plain, _LATER), known)
+            instances = [_filled(wanted, plain) for wanted in wish.instances]
+            self._bind(deployment, wish, values)
         with task.step("Preparing deployment", "Rendering templates"):
             rendered = [
-                (wanted, self._render(wanted, deployment)) for wanted in wish.instances if not wanted.errand
+                (wanted, self._render(wanted, deployment)) for wanted in instances if not wanted.errand
             ]
         if options.dry_run:
             return f"/deployments/{deployment}"
-        self._remember(deployment, text, wish, values)
         vms = self._vms(deployment)
         self._remove_unwanted(task, vms, wish)
         for position, (wanted, jobs) in enumerate(rendered, start=1):
             vms.converge(task, wanted, jobs, options, Place(position, len(rendered)))
+        # Last, as the real one does: a deploy that fails leaves the manifest of the one before it.
+        with self.state.changing() as data:
+            data["deployments"][deployment]["manifest"] = text
         return f"/deployments/{deployment}"
 
     def delete(self, task: Task, deployment: str) -> str:
@@ -87,10 +117,7 @@ class Deployer:
             self.state, self.cpi, Instances(self.state, deployment), self.name, self.agent_env, self.agent_ca
         )
 
-    def _values(
-        self, manifest: Mapping[str, Any], runtime: list[dict[str, Any]], deployment: str
-    ) -> dict[str, Value]:
-        documents = [manifest, *runtime]
+    def _values(self, documents: list[dict[str, Any]], deployment: str) -> dict[str, Value]:
         declared = [wish for document in documents for wish in document.get("variables") or []]
         bodies = [{key: value for key, value in each.items() if key != "variables"} for each in documents]
         names = director_interpolation.variables_in(bodies)
@@ -98,13 +125,10 @@ class Deployer:
             return {}
         return self.config_server.resolve(names, declared, self.name, deployment)
 
-    def _known(self, deployment: str, runtime: list[Mapping[str, Any]]) -> Known:
-        merged: dict[str, Any] = {}
-        for config in self.state.current_configs("cloud"):
-            for key, value in director_configs.load(config["content"], "cloud config").items():
-                merged[key] = merged[key] + value if isinstance(merged.get(key), list) else value
-        if not merged:
-            raise TaskError(440010, "Deployment manifest needs a cloud config, and there is none")
+    def _known(self, deployment: str, configs: Mapping[str, list[dict[str, Any]]]) -> Known:
+        cloud = director_configs.cloud_config(director_configs.merged(configs["cloud"]), self.own)
+        runtime = tuple(director_configs.runtime_config(document) for document in configs["runtime"])
+        cpis = [prop(cpi, "name", str) for document in configs["cpi"] for cpi in prop(document, "cpis", list)]
         taken: dict[Address, str] = {}
         kept: dict[tuple[str, int], Address] = {}
         with self.state.lock:
@@ -115,10 +139,17 @@ class Deployer:
                     if name == deployment:
                         kept[instance["group"], instance["index"]] = address
                     else:
-                        label = director_instances.label(instance)
+                        label = f"{instance['group']}/{instance['id']}"
                         taken[address] = f"instance '{label}' from deployment '{name}'"
-            cloud = director_configs.cloud_config(merged)
-            return Known(data["releases"], tuple(data["stemcells"]), cloud, tuple(runtime), taken, kept)
+            return Known(
+                data["releases"],
+                tuple(data["stemcells"]),
+                cloud,
+                runtime,
+                taken,
+                kept,
+                frozenset(cpis) if configs["cpi"] else None,
+            )
 
     def _render(self, wanted: InstanceWish, deployment: str) -> Rendered:
         spec = {
@@ -139,11 +170,10 @@ class Deployer:
             jobs.append(JobInput(job.name, self.state.blob(entry["blob"]), entry["spec"], job.properties))
         return director_render.render(jobs, spec)
 
-    def _remember(self, deployment: str, text: str, wish: Wish, values: Mapping[str, Value]) -> None:
+    def _bind(self, deployment: str, wish: Wish, values: Mapping[str, Value]) -> None:
+        """Notes what a deployment uses, also if it comes no further."""
         with self.state.changing() as data:
-            known = data["deployments"].setdefault(deployment, {"instances": []})
-            known |= {
-                "manifest": text,
+            data["deployments"][deployment] |= {
                 "releases": [{"name": name, "version": version} for name, version in wish.releases],
                 "stemcells": [{"name": s["name"], "version": s["version"]} for s in wish.stemcells],
                 "variables": sorted({(value.identity, value.name) for value in values.values()}),
@@ -157,3 +187,21 @@ class Deployer:
             label = director_instances.label(instance)
             with task.step("Deleting unneeded instances", label, position, len(unwanted)):
                 vms.delete(task, instance)
+
+
+def _filled(wanted: InstanceWish, values: Mapping[str, Any]) -> InstanceWish:
+    """Puts the values in that stay out while a manifest is read."""
+
+    def put_in(content: Any) -> Any:
+        return director_interpolation.interpolate(content, values)
+
+    jobs = tuple(dataclasses.replace(job, properties=put_in(job.properties)) for job in wanted.jobs)
+    subnet = dataclasses.replace(wanted.subnet, cloud_properties=put_in(wanted.subnet.cloud_properties))
+    return dataclasses.replace(
+        wanted,
+        jobs=jobs,
+        subnet=subnet,
+        env=put_in(wanted.env),
+        cloud_properties=put_in(wanted.cloud_properties),
+        disk_properties=put_in(wanted.disk_properties),
+    )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from paver.lab.standins.director_manifest import InstanceWish
 from paver.lab.standins.director_state import State
+from paver.lab.standins.director_wish import InstanceWish
 
 
 @dataclass

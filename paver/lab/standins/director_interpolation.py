@@ -22,12 +22,18 @@ def variables_in(content: Any) -> set[str]:
     return set()
 
 
-def interpolate(content: Any, values: Mapping[str, Any]) -> Any:
-    """Returns the document with its ((variables)) replaced; one that stands alone keeps its type."""
+def interpolate(content: Any, values: Mapping[str, Any], later: frozenset[str] = frozenset()) -> Any:
+    """Returns the document with its ((variables)) replaced; one that stands alone keeps its type.
+
+    What stands under a key of `later` stays as it is: a director shows what it refuses, and must not show secrets.
+    """
     if isinstance(content, Mapping):
-        return {key: interpolate(value, values) for key, value in content.items()}
+        return {
+            key: value if key in later else interpolate(value, values, later)
+            for key, value in content.items()
+        }
     if isinstance(content, list):
-        return [interpolate(value, values) for value in content]
+        return [interpolate(value, values, later) for value in content]
     if not isinstance(content, str):
         return content
     whole = _VARIABLE.fullmatch(content)

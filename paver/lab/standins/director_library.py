@@ -167,10 +167,7 @@ class Library:
         keep = 0 if everything else 2
         with self.state.lock:
             used, found = self.state.used_releases(), []
-            runtime = [
-                director_configs.load(c["content"], "runtime config")
-                for c in self.state.current_configs("runtime")
-            ]
+            runtime = [director_configs.content(c["content"]) for c in self.state.current_configs("runtime")]
             used |= {
                 (str(e["name"]), str(e["version"]))
                 for config in runtime

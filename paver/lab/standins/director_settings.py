@@ -1,7 +1,11 @@
-"""The director's configs by API: kept by type and name with every version, checked before they count."""
+"""The director's configs by API: kept by type and name with every version. What they say is read at a deploy, not before.
+
+Source: bosh 283.1.6, director/api/controllers/configs_controller.rb, cloud_configs_controller.rb, runtime_configs_controller.rb.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,24 +69,25 @@ class Configs:
 
     def update(self, exchange: Exchange) -> Reply:
         """Makes a new version, unless it says what the current one says."""
-        wish = exchange.json()
-        kind, name = str(wish.get("type") or ""), str(wish.get("name") or "default")
-        if not kind or not isinstance(wish.get("content"), str):
-            raise Refusal(400, {"code": 40001, "description": "'type' and 'content' are required"})
+        wish = _asked(exchange)
+        kind, name = _text(wish, "type"), _text(wish, "name")
+        document = _told(lambda: director_configs.content(wish.get("content")))
         expected = wish.get("expected_latest_id")
         current = self.state.config(kind, name)
-        if expected is not None and str(expected) != (current or {"id": "0"})["id"]:
-            body = {"latest_id": (current or {"id": "0"})["id"], "expected_latest_id": str(expected)}
-            raise Refusal(412, body)
-        return Reply(201, self._shown(self._keep(kind, name, wish["content"]), current=True))
+        latest = (current or {"id": "0"})["id"]
+        if expected is not None and str(expected) != latest:
+            told = f"Latest Id: '{latest}' does not match expected latest id"
+            raise Refusal(
+                412, {"latest_id": latest, "expected_latest_id": str(expected), "description": told}
+            )
+        text = director_configs.kept(kind, wish["content"], document)
+        return Reply(201, self._shown(self._keep(kind, name, text), current=True))
 
     def delete(self, exchange: Exchange) -> Reply:
         """Deletes all versions of a config."""
-        kind, name = exchange.query.get("type", ""), exchange.query.get("name", "default")
+        kind, name = _text(exchange.query, "type"), _text(exchange.query, "name")
         if self.state.config(kind, name) is None:
-            raise Refusal(
-                404, {"code": 440012, "description": f"No config with type '{kind}' and name '{name}' found"}
-            )
+            raise Refusal(404)
         with self.state.changing() as data:
             for config in data["configs"]:
                 if (config["type"], config["name"]) == (kind, name):
@@ -99,7 +104,7 @@ class Configs:
     def diff(self, exchange: Exchange) -> Reply:
         """What would change: a wish against the current version, or two versions or texts."""
         exchange.write = False
-        wish = exchange.json()
+        wish = _asked(exchange)
         if "from" in wish:
             before, after = (self._side(wish[side]) for side in ("from", "to"))
             return Reply(200, {"diff": director_views.difference(before, after)})
@@ -116,7 +121,10 @@ class Configs:
 
     def _updater(self, kind: str) -> Handler:
         def handler(exchange: Exchange) -> Reply:
-            self._keep(kind, exchange.query.get("name") or "default", exchange.body().decode())
+            text = exchange.body().decode()
+            document = _told(lambda: director_configs.manifest(text))
+            name = exchange.query.get("name") or "default"
+            self._keep(kind, name, director_configs.kept(kind, text, document))
             return Reply(201)
 
         return handler
@@ -138,14 +146,6 @@ class Configs:
         return str(self._by_id(side["id"])["content"]) if side.get("id") else side.get("content", "")
 
     def _keep(self, kind: str, name: str, content: str) -> dict[str, Any]:
-        try:
-            document = director_configs.load(content, f"{kind} config")
-            if kind == "cloud":
-                director_configs.cloud_config(document)
-            elif kind == "runtime":
-                director_configs.check_runtime_config(document, self.state.data["releases"])
-        except TaskError as error:
-            raise Refusal(400, {"code": error.code, "description": str(error)}) from error
         with self.state.changing() as data:
             current = self.state.config(kind, name)
             if current is not None and current["content"] == content:
@@ -166,9 +166,36 @@ class Configs:
             for config in self.state.data["configs"]:
                 if config["id"] == identity and not config["deleted"]:
                     return dict(config)
-        raise Refusal(404, {"code": 440012, "description": f"Config with ID '{identity}' not found."})
+        raise Refusal(404, {"code": 440012, "description": f"Config {identity} not found"})
 
     @staticmethod
     def _shown(entry: Mapping[str, Any], *, current: bool) -> dict[str, Any]:
         shown = {key: value for key, value in entry.items() if key != "deleted"}
         return {**shown, "team": None, "current": current}
+
+
+def _asked(exchange: Exchange) -> dict[str, Any]:
+    """Returns the JSON object that was sent."""
+    try:
+        found = json.loads(exchange.body())
+    except ValueError as error:
+        raise Refusal(400, {"code": 710001, "description": f"Invalid JSON request body: {error}"}) from error
+    if not isinstance(found, dict):
+        raise Refusal(400, {"code": 440010, "description": "JSON object expected"})
+    return found
+
+
+def _text(wish: Mapping[str, Any], key: str) -> str:
+    value = wish.get(key)
+    if value is None or value in ("", [], {}):
+        raise Refusal(400, {"code": 440010, "description": f"'{key}' is required"})
+    if not isinstance(value, str):
+        raise Refusal(400, {"code": 440010, "description": f"'{key}' must be a string"})
+    return value
+
+
+def _told(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return read()
+    except TaskError as error:
+        raise Refusal(400, {"code": error.code, "description": str(error)}) from error

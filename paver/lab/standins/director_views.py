@@ -100,7 +100,7 @@ class Views:
 
     def errands(self, _exchange: Exchange, name: str) -> Reply:
         """The groups that run once."""
-        manifest = yaml.safe_load(self.known(name)["manifest"])
+        manifest = yaml.safe_load(self.known(name)["manifest"] or "{}")
         groups = [g for g in manifest.get("instance_groups", []) if g.get("lifecycle") == "errand"]
         return Reply(200, [{"name": group["name"]} for group in groups])
 
@@ -133,10 +133,10 @@ class Views:
     def diff(self, exchange: Exchange, name: str) -> Reply:
         """What a manifest would change, with property values hidden unless `redact=false`."""
         exchange.write = False
-        wish = director_configs.load(exchange.body().decode(), "manifest")
+        wish = manifest_of(exchange.body().decode())
         with self.state.lock:
             known = self.state.data["deployments"].get(name)
-        before = yaml.safe_load(known["manifest"]) if known else {}
+        before = yaml.safe_load(known["manifest"] or "{}") if known else {}
         if exchange.query.get("redact") != "false":
             before, wish = _redact(before), _redact(wish)
         texts = [
@@ -241,13 +241,12 @@ def user_of(claims: Mapping[str, Any]) -> str:
     return str(claims.get("user_name") or claims.get("client_id"))
 
 
-def deployment_name(text: str) -> str:
-    """Returns the name that a manifest gives, "" if it gives none: then the task fails in its own words."""
+def manifest_of(text: str) -> dict[str, Any]:
+    """Returns the manifest that was sent; refuses at once what is none, before there is a task."""
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return ""
-    return str(content.get("name") or "") if isinstance(content, dict) else ""
+        return director_configs.manifest(text)
+    except TaskError as error:
+        raise Refusal(400, {"code": error.code, "description": str(error)}) from error
 
 
 def difference(before: str, after: str) -> list[list[str | None]]:

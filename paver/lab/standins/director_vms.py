@@ -16,10 +16,10 @@ from paver.lab.standins import director_instances, director_machines
 from paver.lab.standins.client import Failed
 from paver.lab.standins.director_instances import Instances, label
 from paver.lab.standins.director_machines import Cpi, Door
-from paver.lab.standins.director_manifest import InstanceWish
 from paver.lab.standins.director_render import Rendered
 from paver.lab.standins.director_state import State
 from paver.lab.standins.director_tasks import Task, TaskError
+from paver.lab.standins.director_wish import InstanceWish
 
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.1

@@ -104,16 +104,14 @@ def authority() -> Authority:
 
 @pytest.fixture(scope="session")
 def stocked(director: Site) -> Site:
-    """A director with stemcell, releases and configs, in the order in which it takes them."""
+    """A director with stemcell, releases and configs; a config comes before what it names, which nobody asks for yet."""
     offline = director.tree / "src" / "offline_resources"
+    runtime = director.tree / "src" / "bosh-deployment" / "runtime-configs" / "dns.yml"
+    director.bosh("-n", "update-runtime-config", str(runtime))
     for path in offline.glob("bosh-vsphere-esxi*"):
         director.bosh("upload-stemcell", str(path))
-    runtime = director.tree / "src" / "bosh-deployment" / "runtime-configs" / "dns.yml"
-    refused = director.bosh("-n", "update-runtime-config", str(runtime), check=False)
-    assert "Release 'bosh-dns' doesn't exist" in refused.stdout
     for path in (*offline.glob("bosh-dns*"), *director.services.glob("*.tgz")):
         director.bosh("upload-release", str(path))
-    director.bosh("-n", "update-runtime-config", str(runtime))
     director.bosh("-n", "update-cloud-config", text=yaml.safe_dump(CLOUD))
     return director
 
@@ -221,11 +219,25 @@ def test_uploading_again_changes_nothing(stocked: Site) -> None:
     assert (stocked.rows("stemcells"), stocked.rows("releases"), stocked.rows("configs")) == before
 
 
-def test_a_cloud_config_with_an_address_outside_of_its_range_is_refused(stocked: Site) -> None:
-    wrong = copy.deepcopy(CLOUD)
+def test_a_cloud_config_with_an_address_outside_of_its_range_is_refused_when_a_manifest_meets_it(
+    stocked: Site, store: dict[str, Any]
+) -> None:
+    """Any YAML hash is taken at its upload."""
+    wrong = copy.deepcopy({"networks": CLOUD["networks"]})
+    wrong["networks"][0] |= {"name": "other"}
     wrong["networks"][0]["subnets"][0]["static"] = ["10.31.0.11"]
-    done = stocked.bosh("-n", "update-cloud-config", check=False, text=yaml.safe_dump(wrong))
-    assert "Static IP '10.31.0.11' is out of network 'bosh' range" in done.stdout
+    named = ("--type", "cloud", "--name", "other")
+    stocked.bosh("-n", "update-config", *named, text=yaml.safe_dump(wrong))
+    assert "Static IP '10.31.0.11/32' is out of network 'other' range" in deploy(stocked, store, check=False)
+    stocked.bosh("-n", "delete-config", *named)
+    assert stocked.rows("-d", "minio", "vms") == []
+    stocked.bosh("-n", "-d", "minio", "delete-deployment")
+
+
+def test_what_is_no_config_is_refused_at_once(stocked: Site) -> None:
+    done = stocked.bosh("-n", "update-config", "--type", "cloud", "--name", "other", check=False, text="- a")
+    assert "YAML hash expected" in done.stdout
+    assert {row["name"] for row in stocked.rows("configs")} == {"default"}
 
 
 def test_a_broken_release_is_refused(stocked: Site, tmp_path: Path) -> None:
@@ -291,7 +303,11 @@ def test_a_changed_disk_keeps_what_was_on_it(stocked: Site, store: dict[str, Any
     [
         (("releases", 0, "version"), "9", "Release version 'minio/9' doesn't exist"),
         (("stemcells", 0, "version"), "9", "Stemcell version '9' for OS 'ubuntu-noble' doesn't exist"),
-        (("instance_groups", 0, "azs"), ["z9"], "references unknown az 'z9'"),
+        (
+            ("instance_groups", 0, "azs"),
+            ["z9"],
+            "must specify availability zone that matches availability zones of network 'bosh'",
+        ),
         (("instance_groups", 0, "networks", 0, "name"), "nat", "references an unknown network 'nat'"),
         (("instance_groups", 0, "networks", 0, "static_ips"), ["10.30.0.5"], "which belongs to no subnet"),
         (
@@ -319,6 +335,8 @@ def test_a_deployment_is_refused_and_nothing_is_made(
     before = set(stocked.machines())
     assert words in deploy(stocked, wrong, check=False)
     assert set(stocked.machines()) == before
+    # Its name is known from the moment on that it was asked for.
+    stocked.bosh("-n", "-d", "refused", "delete-deployment")
     assert "refused" not in {row["name"] for row in stocked.rows("deployments")}
 
 
