@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import gzip
 import http.server
+import itertools
 import json
 import os
 import socket
@@ -26,7 +27,9 @@ from cryptography.hazmat.primitives import serialization
 from paver.driver import Endpoint, Mark, Secret, resource_id
 from paver.engine.diff import changes
 from paver.errors import Refused, Unobservable, Unreachable
+from paver.foundation import record
 from paver.foundation.handover.proofs import KEY, ObjectStoreProof, ProofFacts
+from paver.foundation.object_store.bucket import Bucket
 from paver.foundation.object_store.user import StoreUser, StoreUserFacts
 from paver.lab import build, pki
 from paver.transport import http_auth, tls
@@ -44,6 +47,9 @@ from paver.transport.http_auth import Auth, Bearer
 from paver.transport.logins import LoginError
 from paver.transport.s3 import S3Connector, S3Error, S3Writer
 from paver.transport.tunnel import ConnectProxy
+from tests.support.killing import Connection as Faces
+from tests.support.killing import Files, Moment
+from tests.support.killing import Site as Room
 
 pytestmark = pytest.mark.lab
 
@@ -792,6 +798,66 @@ def test_an_account_whose_run_was_killed_is_known_again_and_goes_whole(site: Any
     assert "paver-begun" not in site.store.admin("policy_list")
     assert user.read(site) is None
     assert not [one for one in StoreUser.discover(site, user.at) if one.address["name"] == "begun"]
+
+
+@dataclasses.dataclass
+class Dying:
+    """A writing session whose writes a run dies at."""
+
+    inner: S3Writer
+    moment: Moment
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def call(self, name: str, **arguments: Any) -> Any:
+        return self.moment.write(lambda: self.inner.call(name, **arguments))
+
+    def create_bucket(self, name: str, *, lock: bool) -> None:
+        self.moment.write(lambda: self.inner.create_bucket(name, lock=lock))
+
+
+@pytest.mark.parametrize("killed", ["made", "gone"])
+@pytest.mark.parametrize("wished", [True, False])
+@pytest.mark.parametrize("after", [False, True])
+def test_wherever_a_run_was_killed_the_next_plan_knows_the_bucket_and_leaves_nothing_of_it(
+    minio: Minio, tmp_path: Path, *, after: bool, wished: bool, killed: str
+) -> None:
+    """Destroyed, or out of the site file: the bucket goes, and the record of the intent to make it."""
+    moment = Moment()
+    files = Files(moment)
+    connection = minio.connector().connect(minio.wire())
+    store = Faces((connection.reader, lambda gate: Dying(connection.writer(gate), moment)))
+    at, jumpbox = Endpoint[Any, Any]("s3"), record.jumpbox()
+    room = Room(tmp_path, {at.name: store, jumpbox.name: files.connection()}, ((Bucket, at),), moment)
+    for number in itertools.count():
+        bucket = Bucket(
+            id=resource_id(Bucket.kind, f"killed-{number}"),
+            phase="services",
+            at=at,
+            also=(jumpbox,),
+            name=f"killed-{number}",
+            versioned=True,
+            lock_days=0,
+        )
+        wishes, mode = ((bucket,), "destroy") if wished else ((), "apply")
+        if killed == "gone":
+            # Begun and not ended: the bucket has no tags yet, and the intent to make it stands on the jumpbox.
+            moment.arm(1, after=True)
+            assert not room.act(room.plan(bucket), bucket)
+        moment.arm(number, after=after)
+        ended = (
+            room.act(room.plan(bucket), bucket)
+            if killed == "made"
+            else room.act(room.plan(*wishes, mode=mode), *wishes)
+        )
+        room.whole(*wishes, mode=mode)
+        assert bucket.name not in connection.reader().buckets()
+        assert not files.files
+        if ended:
+            break
+    assert number > 2
+    connection.close()
 
 
 def test_an_account_that_somebody_took_away_and_whose_policy_stands_is_made_again(site: Any) -> None:

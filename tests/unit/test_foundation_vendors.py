@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from paver.driver import Endpoint, Mark, PaverError, Refused, Secret, resource_id
+from paver.driver import Endpoint, Mark, PaverError, Refused, ResourceId, Secret, resource_id
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.host.datastore import called
 from paver.engine.diff import changes
@@ -30,6 +30,7 @@ from tests.support.vsphere_lab import text_of
 
 PINS = ["sha256:" + ":".join([f"{number:02x}"] * 32) for number in (1, 2)]
 AT: Endpoint[Any, Any] = Endpoint("there")
+SOME, BUCKET = resource_id("some.kind", "key"), resource_id(Bucket.kind, "state")
 
 
 @pytest.fixture
@@ -136,10 +137,14 @@ class Store(Anything):
     def remove(self, path: str) -> None:
         self.files.pop(path, None)
 
+    def listdir(self, path: str) -> list[str]:
+        return [name.removeprefix(f"{path}/") for name in self.files if name.startswith(f"{path}/")]
+
 
 @dataclasses.dataclass
 class World:
     there: Anything
+    acting: ResourceId = SOME
     site: str = "north"
 
     def session(self, at: Any) -> Anything:
@@ -149,7 +154,7 @@ class World:
     writing = session
 
     def mark(self, *, complete: bool) -> Mark:
-        return Mark(self.site, resource_id("some.kind", "key"), "a" * 64, complete)
+        return Mark(self.site, self.acting, "a" * 64, complete)
 
     def version(self, secret: Secret) -> str:
         return f"version of {secret.name}"
@@ -304,20 +309,19 @@ def test_a_store_without_versions_is_told_as_such(lock: int) -> None:
 
 
 def _bucket() -> Bucket:
-    id_ = resource_id("some.kind", "key")
-    return Bucket(id=id_, phase="services", at=AT, name="state", versioned=False, lock_days=0)
+    return Bucket(id=BUCKET, phase="services", at=AT, name="state", versioned=False, lock_days=0)
 
 
 def test_a_bucket_whose_run_was_killed_before_it_had_its_tags_is_known_again() -> None:
     store = Store(dies_after="create_bucket")
     with pytest.raises(KeyboardInterrupt):
-        _bucket().create(World(store))  # type: ignore[arg-type]
-    found = _bucket().read(World(store))  # type: ignore[arg-type]
+        _bucket().create(World(store, BUCKET))  # type: ignore[arg-type]
+    found = _bucket().read(World(store, BUCKET))  # type: ignore[arg-type]
     assert found is not None
-    assert found.mark == Mark("north", resource_id("some.kind", "key"), "a" * 64, complete=False)
+    assert found.mark == Mark("north", BUCKET, "a" * 64, complete=False)
     store.dies_after = ""
-    _bucket().create(World(store))  # type: ignore[arg-type]
-    found = _bucket().read(World(store))  # type: ignore[arg-type]
+    _bucket().create(World(store, BUCKET))  # type: ignore[arg-type]
+    found = _bucket().read(World(store, BUCKET))  # type: ignore[arg-type]
     assert found is not None
     assert found.mark is not None
     assert found.mark.complete
@@ -334,9 +338,9 @@ def test_a_bucket_that_somebody_else_made_meanwhile_stays_foreign() -> None:
     store = Raced()
     store.tags["state"] = []
     with pytest.raises(S3Error, match="BucketAlreadyExists"):
-        _bucket().create(World(store))  # type: ignore[arg-type]
+        _bucket().create(World(store, BUCKET))  # type: ignore[arg-type]
     store.seen = True
-    found = _bucket().read(World(store))  # type: ignore[arg-type]
+    found = _bucket().read(World(store, BUCKET))  # type: ignore[arg-type]
     assert found is not None
     assert found.mark is None
 

@@ -52,7 +52,7 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
     kind: ClassVar[str] = "bucc.artefact"
     calls: ClassVar = {
         Verb.CREATE: record.CALLS | {"file:remove", "run:tar", "run:sha256sum", "run:mv"},
-        Verb.DELETE: record.REMOVE,
+        Verb.DELETE: record.CALLS | record.REMOVE,
     }
     replaces: ClassVar[frozenset[str]] = frozenset({"sha256"})
     unmanaged: ClassVar[frozenset[str]] = frozenset({"source"})
@@ -67,9 +67,8 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
         found = record.read(world, self.at, self.id)
         if found is None:
             return None
-        tree = TREES / str(found.wish["sha256"])
-        data = world.session(self.at).read_file(str(tree / "manifest.json"))
-        return None if data is None else _facts(found, tree, data)
+        there = _unpacked(world, self.at, found)
+        return _gone(found) if there is None and not found.mark.complete else there
 
     def create(self, world: Writer) -> None:
         machine = world.writing(self.at)
@@ -103,14 +102,15 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[BuccArtefactFacts]:
         for found in record.every(world, at, cls.kind):
-            tree = TREES / str(found.wish["sha256"])
-            data = world.session(at).read_file(str(tree / "manifest.json"))
-            if data is not None:
-                yield _facts(found, tree, data)
+            yield _unpacked(world, at, found) or _gone(found)
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: BuccArtefactFacts) -> None:
-        world.writing(at).remove(facts.address["tree"], recursive=True)
+        if facts.mark is not None:
+            record.leaving(world, at, facts.mark.id)
+        tree = PurePosixPath(facts.address["tree"])
+        for folder in (tree.with_name(f".{tree.name}"), tree):
+            world.writing(at).remove(str(folder), recursive=True)
         if facts.mark is not None:
             record.remove(world, at, facts.mark.id)
 
@@ -255,6 +255,33 @@ def checked(data: bytes) -> list[tuple[str, str]]:
 def _leads_out(name: str) -> bool:
     path = PurePosixPath(name)
     return path.is_absolute() or ".." in path.parts or "\n" in name or "\\" in name
+
+
+def _unpacked(world: Reader, at: Endpoint[Any, Any], found: record.Record) -> BuccArtefactFacts | None:
+    tree = TREES / str(found.wish["sha256"])
+    data = world.session(at).read_file(str(tree / "manifest.json"))
+    return None if data is None else _facts(found, tree, data)
+
+
+def _gone(found: record.Record) -> BuccArtefactFacts:
+    """What is begun is there by its record, also where its tree is not there yet, or no more."""
+    sha256 = str(found.wish["sha256"])
+    return BuccArtefactFacts(
+        address={"tree": str(TREES / sha256)},
+        mark=found.mark,
+        sha256=sha256,
+        tree="",
+        stemcell_name="",
+        stemcell_os="",
+        stemcell_version="",
+        stemcell_file="",
+        bosh_dns_version="",
+        bosh_dns_file="",
+        minio_version="",
+        minio_file="",
+        registry_version="",
+        registry_file="",
+    )
 
 
 def _facts(found: record.Record, tree: PurePosixPath, data: bytes) -> BuccArtefactFacts:

@@ -1,8 +1,4 @@
-"""Teams and pipelines of Concourse. It keeps no marks: they stand in the director's ledger, on the same machine and disk.
-
-What is begun is there by its entry, also where Concourse has it not yet, or no more: else an entry that a killed run left
-would be nobody's.
-"""
+"""Teams and pipelines of Concourse. It keeps no marks: they stand in the director's ledger, on the same machine and disk."""
 
 from __future__ import annotations
 
@@ -50,7 +46,7 @@ class Team(Resource[TeamFacts]):
     def read(self, world: Reader) -> TeamFacts | None:
         mark = ledger.mark(world.site, self.id, ledger.read(world, places.director()).get(self.id))
         there = _team(world, self.at, self.name, mark)
-        return _gone_team(self.name, mark) if there is None and _begun(mark) else there
+        return _gone_team(self.name, mark) if there is None and ledger.begun(mark) else there
 
     def create(self, world: Writer) -> None:
         address = {"name": self.name}
@@ -78,7 +74,7 @@ class Team(Resource[TeamFacts]):
         name = facts.address["name"]
         # The main team is Concourse's own and cannot be deleted; only our entry goes.
         if name != "main":
-            _leaving(world, facts)
+            ledger.leaving(world, places.director(), facts)
             world.writing(at).delete(
                 f"/api/v1/teams/{name}", call="DELETE /api/v1/teams/:team", expect=(404,)
             )
@@ -126,7 +122,7 @@ class Pipeline(Resource[PipelineFacts]):
         entry = ledger.read(world, places.director()).get(self.id)
         mark = ledger.mark(world.site, self.id, entry)
         there = _pipeline(world, self.at, self._address(), mark)
-        if there is None and _begun(mark):
+        if there is None and ledger.begun(mark):
             return _gone_pipeline(self._address(), mark)
         if there is None or entry is None:
             return there
@@ -173,7 +169,7 @@ class Pipeline(Resource[PipelineFacts]):
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: PipelineFacts) -> None:
         team, name = facts.address["team"], facts.address["name"]
-        _leaving(world, facts)
+        ledger.leaving(world, places.director(), facts)
         world.writing(at).delete(
             f"/api/v1/teams/{team}/pipelines/{name}",
             call="DELETE /api/v1/teams/:team/pipelines/:pipeline",
@@ -187,16 +183,6 @@ def _note(
     world: Writer, address: Mapping[str, str], *, complete: bool, holds: Mapping[str, Json] | None = None
 ) -> None:
     ledger.note(world, places.director(), complete=complete, address=address, holds=holds)
-
-
-def _leaving(world: Writer, facts: Facts) -> None:
-    """Notes that it is on its way out: who is killed in between would take his own work for somebody else's."""
-    if facts.mark is not None:
-        _note(world, facts.address, complete=False)
-
-
-def _begun(mark: Mark | None) -> bool:
-    return mark is not None and not mark.complete
 
 
 def _gone_team(name: str, mark: Mark | None) -> TeamFacts:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from paver.driver import Endpoint, Facts, Reader, Resource, Verb, Writer
+from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
 from paver.foundation import yaml_text
 from paver.foundation.director import ledger
 from paver.foundation.documents import kept, plain
@@ -48,10 +48,15 @@ class Config(Resource[ConfigFacts]):
 
     def read(self, world: Reader) -> ConfigFacts | None:
         entry = ledger.read(world, self.at).get(self.id)
-        return _facts(world, self.at, self.id, {"type": self.type_, "name": self.name}, entry)
+        there = _facts(world, self.at, self.id, self._address(), entry)
+        mark = ledger.mark(world.site, self.id, entry)
+        return _gone(self._address(), mark) if there is None and ledger.begun(mark) else there
+
+    def _address(self) -> Mapping[str, str]:
+        return {"type": self.type_, "name": self.name}
 
     def create(self, world: Writer) -> None:
-        address = {"type": self.type_, "name": self.name}
+        address = self._address()
         ledger.note(world, self.at, complete=False, address=address)
         content = yaml_text.dumps(plain(self.document), sort_keys=True)
         world.writing(self.at).post("/configs", call="POST /configs", json={**address, "content": content})
@@ -64,17 +69,21 @@ class Config(Resource[ConfigFacts]):
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[ConfigFacts]:
         for id_, entry in ledger.of_kind(world, at, cls.kind):
-            found = _facts(world, at, id_, entry["address"], entry)
-            if found is not None:
-                yield found
+            address, mark = entry["address"], ledger.mark(world.site, id_, entry)
+            yield _facts(world, at, id_, address, entry) or _gone(address, mark)
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: ConfigFacts) -> None:
+        ledger.leaving(world, at, facts)
         world.writing(at).delete(
             "/configs", call="DELETE /configs", params=dict(facts.address), expect=(404,)
         )
         if facts.mark is not None:
             ledger.strike(world, at, facts.mark.id)
+
+
+def _gone(address: Mapping[str, str], mark: Mark | None) -> ConfigFacts:
+    return ConfigFacts(address=dict(address), mark=mark, document={})
 
 
 def _facts(

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from paver.driver import Check, Endpoint, Facts, Opaque, Reader, Resource, Verb, Writer
+from paver.driver import Check, Endpoint, Facts, Mark, Opaque, Reader, Resource, Verb, Writer
 from paver.foundation import yaml_text
 from paver.foundation.director import ledger, tasks
 from paver.foundation.documents import kept, plain
@@ -77,7 +77,9 @@ class Deployment(Resource[DeploymentFacts]):
 
     def read(self, world: Reader) -> DeploymentFacts | None:
         entry = ledger.read(world, self.at).get(self.id)
-        return _facts(world, self.at, self.id, self.name, entry)
+        there = _facts(world, self.at, self.id, self.name, entry)
+        mark = ledger.mark(world.site, self.id, entry)
+        return _gone(self.name, mark) if there is None and ledger.begun(mark) else there
 
     def create(self, world: Writer) -> None:
         director, doing = world.writing(self.at), f"deployment {self.name}"
@@ -114,9 +116,8 @@ class Deployment(Resource[DeploymentFacts]):
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[DeploymentFacts]:
         for id_, entry in ledger.of_kind(world, at, cls.kind):
-            found = _facts(world, at, id_, entry["address"]["name"], entry)
-            if found is not None:
-                yield found
+            name, mark = entry["address"]["name"], ledger.mark(world.site, id_, entry)
+            yield _facts(world, at, id_, name, entry) or _gone(name, mark)
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: DeploymentFacts) -> None:
@@ -126,7 +127,7 @@ class Deployment(Resource[DeploymentFacts]):
             entry = ledger.read(world, at).get(facts.mark.id)
             tasks.resumed(world, director, entry, doing)
             # From now on nobody looks for what lives in it, also if it goes only half.
-            ledger.note(world, at, complete=False, address=facts.address)
+            ledger.leaving(world, at, facts)
         if director.find(f"/deployments/{name}") is not None:
             # Never by force: a director that is forced forgets the VMs that it could not delete.
             answer = director.delete(
@@ -147,6 +148,10 @@ def _lost(entry: Mapping[str, Any] | None, versions: Mapping[str, str]) -> bool:
         return False
     noted: Mapping[str, Any] = entry["holds"].get("versions", {})
     return not entry["complete"] or any(noted.get(name) != versions.get(name) for name in AGENTS)
+
+
+def _gone(name: str, mark: Mark | None) -> DeploymentFacts:
+    return DeploymentFacts(address={"name": name}, mark=mark, manifest={}, versions={})
 
 
 def _facts(

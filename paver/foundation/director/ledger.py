@@ -2,6 +2,9 @@
 
 One config a site, named like the site: resource id → {action, complete, holds}. `holds` are digests and
 versions that the director or Concourse cannot show. It outlives the jumpbox, as what it speaks of does.
+
+An entry is begun before the first write and struck after the last one. What is begun is there by its entry, also where the
+service has it not yet, or no more: else an entry that a killed run left would be nobody's.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from paver.driver import Endpoint, Mark, PaverError, Reader, ResourceId, Writer
+from paver.driver import Endpoint, Facts, Mark, PaverError, Reader, ResourceId, Writer
 from paver.signing import canonical
 from paver.signing.canonical import Json
 
@@ -96,6 +99,17 @@ def note(
         "holds": dict(holds or {}),
     }
     _write(world, at, entries)
+
+
+def begun(mark: Mark | None) -> bool:
+    """Tells whether an entry says that its resource is on its way, in or out."""
+    return mark is not None and not mark.complete
+
+
+def leaving(world: Writer, at: Endpoint[Any, Any], facts: Facts) -> None:
+    """Notes that it is on its way out: who is killed in between would take his own work for somebody else's."""
+    if facts.mark is not None:
+        note(world, at, complete=False, address=facts.address)
 
 
 def strike(world: Writer, at: Endpoint[Any, Any], id_: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -63,7 +63,10 @@ class Upload(Resource[UploadFacts]):
         # BUCC and operators upload too: what is there already is used, and never deleted by paver.
         if self.version in have and entry is None:
             return UploadFacts(address={}, mark=None, name=self.name, version=self.version)
-        return None
+        mark = ledger.mark(world.site, self.id, entry)
+        if entry is None or not ledger.begun(mark):
+            return None
+        return UploadFacts(address=entry["address"], mark=mark, name=self.name, version=held)
 
     def create(self, world: Writer) -> None:
         address = {"name": self.name, "version": self.version}
@@ -106,17 +109,19 @@ class Upload(Resource[UploadFacts]):
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: UploadFacts) -> None:
         name, version = facts.address["name"], facts.address["version"]
+        director, doing = world.writing(at), f"deletion of {name}/{version}"
+        if facts.mark is not None:
+            tasks.resumed(world, director, ledger.read(world, at).get(facts.mark.id), doing)
+            ledger.leaving(world, at, facts)
         if version in cls.versions(world, at, name):
-            director = world.writing(at)
-            tasks.follow(
-                world, director, cls.remove(director, name, version), f"deletion of {name}/{version}"
-            )
+            answer = cls.remove(director, name, version, tasks.context(world))
+            tasks.follow(world, director, answer, doing)
         if facts.mark is not None:
             ledger.strike(world, at, facts.mark.id)
 
     @classmethod
-    def remove(cls, director: Any, name: str, version: str) -> Any:
-        """Asks the director to delete one version."""
+    def remove(cls, director: Any, name: str, version: str, context: Mapping[str, str]) -> Any:
+        """Asks the director to delete one version; `context` are the headers that its task is known again by."""
         raise NotImplementedError
 
 
@@ -138,9 +143,12 @@ class Stemcell(Upload):
         return frozenset(item["version"] for item in found if item["name"] == name)
 
     @classmethod
-    def remove(cls, director: Any, name: str, version: str) -> Any:
+    def remove(cls, director: Any, name: str, version: str, context: Mapping[str, str]) -> Any:
         return director.delete(
-            f"/stemcells/{name}/{version}", call="DELETE /stemcells/:name/:version", expect=(302,)
+            f"/stemcells/{name}/{version}",
+            call="DELETE /stemcells/:name/:version",
+            headers=context,
+            expect=(302,),
         )
 
 
@@ -164,7 +172,11 @@ class Release(Upload):
         )
 
     @classmethod
-    def remove(cls, director: Any, name: str, version: str) -> Any:
+    def remove(cls, director: Any, name: str, version: str, context: Mapping[str, str]) -> Any:
         return director.delete(
-            f"/releases/{name}", call="DELETE /releases/:name", params={"version": version}, expect=(302,)
+            f"/releases/{name}",
+            call="DELETE /releases/:name",
+            params={"version": version},
+            headers=context,
+            expect=(302,),
         )

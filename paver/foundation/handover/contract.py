@@ -33,7 +33,7 @@ class Contract(Resource[ContractFacts]):
     calls: ClassVar = {
         Verb.CREATE: record.CALLS,
         Verb.UPDATE: record.CALLS,
-        Verb.DELETE: record.REMOVE,
+        Verb.DELETE: record.CALLS | record.REMOVE,
     }
 
     document: Mapping[str, Any]
@@ -42,7 +42,11 @@ class Contract(Resource[ContractFacts]):
         return SCHEMA
 
     def read(self, world: Reader) -> ContractFacts | None:
-        return _facts(world, self.at, record.read(world, self.at, self.id))
+        found = record.read(world, self.at, self.id)
+        if found is None:
+            return None
+        there = _facts(world, self.at, found)
+        return _gone(found) if there is None and not found.mark.complete else there
 
     def create(self, world: Writer) -> None:
         record.write(world, self.at, self.id, {}, complete=False)
@@ -63,12 +67,12 @@ class Contract(Resource[ContractFacts]):
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[ContractFacts]:
         for found in record.every(world, at, cls.kind):
-            facts = _facts(world, at, found)
-            if facts is not None:
-                yield facts
+            yield _facts(world, at, found) or _gone(found)
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: ContractFacts) -> None:
+        if facts.mark is not None:
+            record.leaving(world, at, facts.mark.id)
         world.writing(at).remove(facts.address["path"])
         if facts.mark is not None:
             record.remove(world, at, facts.mark.id)
@@ -79,10 +83,15 @@ def path_of(site: str) -> PurePosixPath:
     return SITES / site / "contract.json"
 
 
-def _facts(world: Reader, at: Endpoint[Any, Any], found: record.Record | None) -> ContractFacts | None:
+def _gone(found: record.Record) -> ContractFacts:
+    """What is begun is there by its record, also where the file is not there yet, or no more."""
+    return ContractFacts(address={"path": str(path_of(found.mark.site))}, mark=found.mark, document={})
+
+
+def _facts(world: Reader, at: Endpoint[Any, Any], found: record.Record) -> ContractFacts | None:
     path = path_of(world.site)
     data = world.session(at).read_file(str(path))
-    if data is None or found is None:
+    if data is None:
         return None
     document = canonical.loads(data)
     return ContractFacts(

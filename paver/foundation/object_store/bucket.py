@@ -1,7 +1,8 @@
 """Buckets: versions, object lock, and the mark as tags of the bucket.
 
 A bucket is not born with its tags. So the intent stands in a record on the jumpbox until they are there: a run that is
-killed in between would leave a bucket that nobody knows any more.
+killed in between would leave a bucket that nobody knows any more. What has an intent is there by it, also where the store
+has no such bucket yet: else the record would be nobody's.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Bucket(Resource[BucketFacts]):
     calls: ClassVar = {
         Verb.CREATE: SET | record.CALLS | record.REMOVE,
         Verb.UPDATE: SET - {"s3:create_bucket"},
-        Verb.DELETE: frozenset({"s3:delete_bucket"}) | record.REMOVE,
+        # One that a killed run left without its tags gets them first: its intent goes before it does.
+        Verb.DELETE: frozenset({"s3:put_bucket_tagging", "s3:delete_bucket"}) | record.REMOVE,
     }
     unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
     dies_with_parent: ClassVar[bool] = True
@@ -75,23 +77,15 @@ class Bucket(Resource[BucketFacts]):
 
     def read(self, world: Reader) -> BucketFacts | None:
         found = _facts(world, self.at, self.name)
-        if found is None or found.mark is not None:
+        if found is not None and found.mark is not None:
             return found
-        intent = self._intent(world)
-        return found if intent is None else dataclasses.replace(found, mark=intent)
-
-    def _intent(self, world: Reader) -> Mark | None:
-        try:
-            kept = record.read(world, record.jumpbox(), self.id)
-        except Unobservable:
-            # Only a store that was there before paver is read without a jumpbox, and then nothing was begun in it.
-            return None
-        return None if kept is None else dataclasses.replace(kept.mark, complete=False)
+        intent = next((mark for mark, _ in _intents(world) if mark.id == self.id), None)
+        return found if intent is None else _begun(found, self.name, intent)
 
     def create(self, world: Writer) -> None:
         store = world.writing(self.at)
         if self.name not in store.buckets():
-            record.write(world, record.jumpbox(), self.id, {}, complete=False)
+            record.write(world, record.jumpbox(), self.id, {"name": self.name}, complete=False)
             try:
                 with _explained(self.name):
                     store.create_bucket(self.name, lock=self.lock_days > 0)
@@ -103,10 +97,10 @@ class Bucket(Resource[BucketFacts]):
                     # Somebody was quicker: an intent must not make a foreign bucket ours.
                     record.remove(world, record.jumpbox(), self.id)
                 raise
-        self._tag(world, complete=False)
+        _tag(world, self.at, self.name, complete=False)
         record.remove(world, record.jumpbox(), self.id)
         self._set(world)
-        self._tag(world, complete=True)
+        _tag(world, self.at, self.name, complete=True)
 
     def update(self, world: Writer, facts: BucketFacts, fields: frozenset[str]) -> None:
         if "lock_days" in fields and not facts.lock_days:
@@ -116,7 +110,7 @@ class Bucket(Resource[BucketFacts]):
                 do="make a bucket of another name with it, and move what is in this one",
             )
         self._set(world)
-        self._tag(world, complete=True)
+        _tag(world, self.at, self.name, complete=True)
 
     def _set(self, world: Writer) -> None:
         store = world.writing(self.at)
@@ -136,30 +130,53 @@ class Bucket(Resource[BucketFacts]):
                 ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule},
             )
 
-    def _tag(self, world: Writer, *, complete: bool) -> None:
-        document = {**world.mark(complete=complete).document(), "complete": str(complete).lower()}
-        tags = [{"Key": TAGS[name], "Value": value} for name, value in document.items()]
-        world.writing(self.at).call("put_bucket_tagging", Bucket=self.name, Tagging={"TagSet": tags})
-
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[BucketFacts]:
-        for name in world.session(at).buckets():
-            found = _facts(world, at, name)
-            if found is not None and found.mark is not None:
-                yield found
+        there = {name: _facts(world, at, name) for name in world.session(at).buckets()}
+        yield from (one for one in there.values() if one is not None and one.mark is not None)
+        for intent, name in _intents(world):
+            found = there.get(name)
+            if found is None or found.mark is None:
+                yield _begun(found, name, intent)
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: BucketFacts) -> None:
         store, name = world.writing(at), facts.address["name"]
-        if store.versions(name, most=1):
+        there = name in store.buckets()
+        if there and store.versions(name, most=1):
             raise Refused(
                 f"the bucket {name} is not empty",
                 why="paver never deletes what others put into a bucket",
                 do="look at it with `mc ls --versions`, empty it, then run the same command again",
             )
-        store.call("delete_bucket", Bucket=name)
-        if facts.mark is not None:
+        if facts.mark is not None and any(mark.id == facts.mark.id for mark, _ in _intents(world)):
+            if there:
+                _tag(world, at, name, complete=False)
             record.remove(world, record.jumpbox(), facts.mark.id)
+        if there:
+            store.call("delete_bucket", Bucket=name)
+
+
+def _tag(world: Writer, at: Endpoint[Any, Any], name: str, *, complete: bool) -> None:
+    document = {**world.mark(complete=complete).document(), "complete": str(complete).lower()}
+    tags = [{"Key": TAGS[key], "Value": value} for key, value in document.items()]
+    world.writing(at).call("put_bucket_tagging", Bucket=name, Tagging={"TagSet": tags})
+
+
+def _intents(world: Reader) -> list[tuple[Mark, str]]:
+    """Returns whose buckets were begun and have no tags yet, with the bucket's name."""
+    try:
+        kept = [*record.every(world, record.jumpbox(), Bucket.kind)]
+    except Unobservable:
+        # Only a store that was there before paver is read without a jumpbox, and then nothing was begun in it.
+        return []
+    return [(dataclasses.replace(one.mark, complete=False), str(one.wish["name"])) for one in kept]
+
+
+def _begun(found: BucketFacts | None, name: str, intent: Mark) -> BucketFacts:
+    if found is None:
+        return BucketFacts(address={"name": name}, mark=intent, versioned=False, lock_days=0)
+    return dataclasses.replace(found, mark=intent)
 
 
 @contextlib.contextmanager
