@@ -35,7 +35,7 @@ class Made:
 MADE = (
     Made("esx-01", ("AddPortGroup",), 2),
     Made("esx-02", ("AddPortGroup",), 2),
-    # The jumpbox and vCenter by upload, two templates of stemcells, and three VMs of BOSH's. An upload that was
+    # The jumpbox and vCenter by upload, two stemcells, and three VMs of BOSH's. An upload that was
     # broken off is taken back by the lease's end or by the next run.
     Made("esx-01", ("ImportVApp", "CreateVM_Task"), 7, ("HttpNfcLeaseAbort", "Destroy_Task", "UnregisterVM")),
     Made("esx-01", ("CreateVirtualDisk_Task",), 3),
@@ -102,7 +102,7 @@ WHOLE = {
     "paver-jumpbox poweredOn": 1,
     "vcsa poweredOn": 1,
     "vm-… poweredOn": 3,
-    "sc-… poweredOff template": 2,
+    "sc-… poweredOff": 2,
 }
 """The machines of the finished demo, all on its first host."""
 

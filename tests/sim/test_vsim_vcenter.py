@@ -205,6 +205,62 @@ def test_a_clone_has_disks_of_its_own(site: Site) -> None:
     assert flat.exists()
 
 
+def test_a_linked_clone_is_a_child_of_a_snapshots_disks_and_is_born_as_it_is_asked_for(site: Site) -> None:
+    """As BOSH's CPI makes its VMs out of a stemcell."""
+    content = site.center()
+    acts.managed(site, content)
+    where = acts.datacenter(site, content)
+    source = acts.machine(site, "stemcell", disk_kb=1024)
+    (site.folder / "esx-01" / "stemcell" / "stemcell-flat.vmdk").write_bytes(wishes.DISK)
+    taken = vsim.wait(source.CreateSnapshot_Task("initial", None, False, False))
+    assert source.snapshot.currentSnapshot == taken
+    assert [one.name for one in source.snapshot.rootSnapshotList] == ["initial"]
+    vsim.wait(source.ReconfigVM_Task(vim.vm.ConfigSpec(memoryMB=4)))
+
+    devices = source.config.hardware.device
+    controller = next(one for one in devices if isinstance(one, vim.vm.device.VirtualSCSIController))
+    edited = vim.vm.device.VirtualLsiLogicController(
+        key=controller.key, busNumber=controller.busNumber, sharedBus=controller.sharedBus
+    )
+    backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
+        fileName="[datastore1] vm-1/ephemeral_disk.vmdk", diskMode="persistent", thinProvisioned=True
+    )
+    disk = vim.vm.device.VirtualDisk(
+        key=-2, controllerKey=controller.key, unitNumber=1, capacityInKB=2048, backing=backing
+    )
+    change = vim.vm.device.VirtualDeviceSpec
+    wanted = vim.vm.ConfigSpec(
+        numCPUs=2,
+        managedBy=vim.ext.ManagedByInfo(extensionKey="sddc.cpi.extension", type="cpi-managed-resource"),
+        deviceChange=[
+            change(operation="edit", device=edited),
+            change(operation="add", fileOperation="create", device=disk),
+        ],
+    )
+    location = vim.vm.RelocateSpec(
+        pool=where.hostFolder.childEntity[0].resourcePool, diskMoveType="createNewChildDiskBacking"
+    )
+    spec = vim.vm.CloneSpec(location=location, snapshot=taken, config=wanted, powerOn=False, template=False)
+    clone = vsim.wait(source.CloneVM_Task(where.vmFolder, "vm-1", spec))
+    hardware = clone.config.hardware
+    assert (hardware.numCPU, hardware.memoryMB) == (2, taken.config.hardware.memoryMB)
+    assert clone.config.managedBy.extensionKey == "sddc.cpi.extension"
+    assert [
+        type(one).__name__.rpartition(".")[2] for one in hardware.device if one.key == controller.key
+    ] == ["VirtualLsiLogicController"]
+    system, ephemeral = (one for one in hardware.device if isinstance(one, vim.vm.device.VirtualDisk))
+    assert system.backing.parent.fileName == "[datastore1] stemcell/stemcell.vmdk"
+    assert (site.folder / "esx-01" / "vm-1" / "vm-1-flat.vmdk").read_bytes() == wishes.DISK
+    assert (ephemeral.backing.fileName, ephemeral.backing.parent) == (backing.fileName, None)
+    assert not hasattr(clone, "snapshot")
+
+    other = acts.machine(site, "other", disk_kb=1024)
+    assert fault(lambda: other.CloneVM_Task(where.vmFolder, "copy", spec)) == "ManagedObjectNotFound"
+    vsim.wait(source.Destroy_Task())
+    assert not (site.folder / "esx-01" / "stemcell").exists()
+    assert fault(lambda: taken.config.name) == "ManagedObjectNotFound"
+
+
 def test_an_import_is_uploaded_to_the_host_by_its_name(site: Site) -> None:
     content = site.center()
     made, _ = acts.managed(site, content)

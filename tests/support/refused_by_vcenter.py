@@ -236,6 +236,14 @@ def _clone_pool(site: Site) -> str | None:
     return fault(lambda: template.CloneVM_Task(datacenter(site).vmFolder, "copy", spec))
 
 
+def _clone_linked(site: Site) -> str | None:
+    managed(site)
+    vm = machine(site, disk_kb=1024)
+    location = vim.vm.RelocateSpec(diskMoveType="createNewChildDiskBacking")
+    spec = vim.vm.CloneSpec(location=location, powerOn=False, template=False)
+    return fault(lambda: vm.CloneVM_Task(datacenter(site).vmFolder, "copy", spec))
+
+
 def _folder_login(site: Site) -> str | None:
     managed(site)
     (site.folder / "esx-01" / "file").write_text("x")
@@ -384,6 +392,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "maintenance-running": _maintenance_running,
         "option-name": _option_name,
         "clone-pool": _clone_pool,
+        "clone-linked": _clone_linked,
         "vc-folder-login": _folder_login,
         "no-permission": _no_permission,
         "login-permission": _login_permission,

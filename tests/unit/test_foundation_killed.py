@@ -13,7 +13,7 @@ import pytest
 
 from paver.driver import Resource, resource_id
 from paver.foundation import places, record, yaml_text
-from paver.foundation.bucc.artefact import TREES, Artefact
+from paver.foundation.bucc.artefact import TREES, BuccArtefact
 from paver.foundation.concourse.team import Pipeline, Team
 from paver.foundation.director import ledger
 from paver.foundation.director.configs import Config
@@ -76,7 +76,7 @@ class Room:
             BESIDE.name: http("concourse", self._beside, self.moment),
             JUMPBOX.name: self.jumpbox.connection(),
         }
-        self.site = Site(folder, connectors, (*KINDS, (Artefact, JUMPBOX)), self.moment)
+        self.site = Site(folder, connectors, (*KINDS, (BuccArtefact, JUMPBOX)), self.moment)
 
     def stands(self) -> dict[str, Any]:
         """Returns all that stands there, paver's own ledger and records included."""
@@ -302,7 +302,7 @@ def test_the_ledger_is_the_last_that_goes(tmp_path: Path) -> None:
 def test_half_a_tree_of_an_artefact_is_known_to_the_next_plan_and_goes_whole(
     wished: bool, tmp_path: Path
 ) -> None:
-    wish = Artefact(
+    wish = BuccArtefact(
         id=places.ARTEFACT, phase="services", at=JUMPBOX, sha256="d" * 64, source="/var/lib/paver/bucc.tar"
     )
     manifest = {"bucc": {"tree": "bucc"}, "stemcell": dict.fromkeys(("name", "os", "version", "file"), "x")}

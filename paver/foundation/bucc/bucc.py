@@ -111,7 +111,7 @@ class Bucc(Resource[BuccFacts]):
             ("bucc", "up"),
             (
                 f"one VM at {self.ip}, with a persistent disk, through the CPI {self.cpi}",
-                "a stemcell as a template",
+                "the stemcell that it is made of",
                 "BUCC's state and credentials under /var/lib/paver/bucc, sealed afterwards",
             ),
             makes,

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from paver.lab.standins import cpi_devices, cpi_disks, cpi_stemcells
-from paver.lab.standins.cpi_errors import CloudError, StemcellNotFoundError
+from paver.lab.standins.cpi_errors import CloudError
 from paver.lab.standins.cpi_vcenter import Cloud
 from paver.lab.standins.soap import vim
+
+_HARDWARE = 17
+"""What VMs are upgraded to: the job's `vcenter.default_hw_version`, which bosh-deployment leaves as it is."""
 
 
 def create_vm(
@@ -25,43 +29,80 @@ def create_vm(
     _disks: Any = None,
     env: dict[str, Any] | None = None,
 ) -> list[Any]:
-    """Clones the template, puts the NICs on their port groups, hands over the agent's settings, powers on."""
-    missing = [key for key in ("cpu", "ram", "disk") if key not in properties]
-    if missing:
-        raise CloudError(f"Missing VM cloud properties: {', '.join(map(repr, missing))}")
-    template = cloud.find_vm(stemcell, "template_folder")
-    if template is None:
-        raise StemcellNotFoundError(f"Could not find VM for stemcell '{stemcell}'")
+    """Makes a linked clone of the stemcell with its cards and ephemeral disk, hands over the agent's settings, powers on."""
+    for key in ("cpu", "ram", "disk"):
+        if properties.get(key) is None:
+            raise CloudError(f"Must specify '{key}' in VM cloud properties.")
+    if not cpi_stemcells.replicas(cloud, stemcell):
+        raise CloudError(f"Could not find VM for stemcell '{stemcell}'")
     zone = cloud.within(properties.get("datacenters"))
     store, pool = zone.datastores()[0], zone.resource_pool
-    found = {
-        name: cloud.network((spec.get("cloud_properties") or {}).get("name", ""))
-        for name, spec in networks.items()
-    }
-    folder = cloud.folder("vm_folder")
+    source = cpi_stemcells.replica_on(zone, stemcell, store)
     cid = f"vm-{uuid.uuid4()}"
     clone = vim.vm.CloneSpec(
-        location=vim.vm.RelocateSpec(datastore=store, pool=pool), powerOn=False, template=False
+        location=vim.vm.RelocateSpec(datastore=store, pool=pool, diskMoveType="createNewChildDiskBacking"),
+        snapshot=source.snapshot.currentSnapshot,
+        config=_config(cloud, source, store, cid, properties, networks),
+        powerOn=False,
+        template=False,
     )
-    vm = cloud.wait(template.CloneVM_Task(folder, cid, clone))
-    settings = _agent_settings(cloud, agent_id, cid, networks, env or {})
-    change = vim.vm.ConfigSpec(
-        numCPUs=int(properties["cpu"]),
-        memoryMB=int(properties["ram"]),
-        deviceChange=[
-            cpi_devices.change("add", _nic(network, key))
-            for key, network in enumerate(found.values(), start=-100)
-        ],
-        extraConfig=[cpi_devices.option(settings)],
-    )
+    vm = cloud.wait(source.CloneVM_Task(cloud.folder("vm_folder"), cid, clone))
     try:
-        cloud.wait(vm.ReconfigVM_Task(change))
-        cloud.wait(vm.PowerOnVM_Task(None))
+        settings = _agent_settings(cloud, agent_id, cid, networks, env or {})
+        cloud.wait(vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[cpi_devices.option(settings)])))
+        with contextlib.suppress(vim.fault.AlreadyUpgraded):
+            cloud.wait(vm.UpgradeVM_Task(f"vmx-{_HARDWARE}"))
+        _power_on(cloud, vm)
     except Exception:
         # Nobody learns the id of a VM whose create_vm fails.
         cloud.wait(vm.Destroy_Task())
         raise
+    set_vm_metadata(cloud, cid, {"cpi_metadata_version": 1})
     return [cid, networks]
+
+
+def _config(
+    cloud: Cloud, source: Any, store: Any, cid: str, properties: dict[str, Any], networks: dict[str, Any]
+) -> Any:
+    """What a VM is born with: all of it is asked for with the clone."""
+    devices = source.config.hardware.device
+    system = next(device for device in devices if isinstance(device, vim.vm.device.VirtualDisk))
+    backing = vim.vm.device.VirtualDisk.FlatVer2BackingInfo(
+        datastore=store,
+        fileName=f"[{store.name}] {cid}/ephemeral_disk.vmdk",
+        diskMode="persistent",
+        thinProvisioned=cloud.disk_type == "thin",
+    )
+    ephemeral = vim.vm.device.VirtualDisk(
+        key=-1,
+        controllerKey=system.controllerKey,
+        unitNumber=system.unitNumber + 1,
+        capacityInKB=int(properties["disk"]) * 1024,
+        backing=backing,
+    )
+    cards = [
+        cpi_devices.nic(cloud.network((spec.get("cloud_properties") or {}).get("name", "")), key)
+        for key, spec in enumerate(networks.values(), start=-100)
+    ]
+    return vim.vm.ConfigSpec(
+        numCPUs=int(properties["cpu"]),
+        memoryMB=int(properties["ram"]),
+        managedBy=cpi_stemcells.managed_by(cloud),
+        deviceChange=[
+            cpi_devices.change("add", ephemeral, file="create"),
+            *(cpi_devices.change("add", card) for card in cards),
+        ],
+    )
+
+
+def _power_on(cloud: Cloud, vm: Any) -> None:
+    """Asks the datacenter, which DRS answers for; a real CPI gives up where that only advises."""
+    result = cloud.wait(cloud.datacenter.PowerOnMultiVM_Task([vm], None))
+    if result.recommendations:
+        raise CloudError("Recommendations were detected, you may be running in Manual DRS mode. Aborting.")
+    if not result.attempted:
+        raise CloudError(f"Could not power on VM '{vm}'")
+    cloud.wait(result.attempted[0].task)
 
 
 def delete_vm(cloud: Cloud, cid: str) -> None:
@@ -90,13 +131,14 @@ def reboot_vm(cloud: Cloud, cid: str) -> None:
 
 
 def set_vm_metadata(cloud: Cloud, cid: str, metadata: Mapping[str, Any]) -> None:
-    """Writes the metadata into custom attributes, as the real CPI does."""
+    """Writes the metadata into custom attributes; like the real CPI it goes on where it may not."""
     vm, manager = cpi_devices.vm_of(cloud, cid), cloud.content.customFieldsManager
     known = {field.name: field.key for field in manager.field}
     for name, value in metadata.items():
-        if name not in known:
-            known[name] = manager.AddCustomFieldDef(name, vim.VirtualMachine, None, None).key
-        manager.SetField(vm, known[name], str(value))
+        with contextlib.suppress(vim.fault.NoPermission):
+            if name not in known:
+                known[name] = manager.AddCustomFieldDef(name, vim.VirtualMachine, None, None).key
+            manager.SetField(vm, known[name], str(value))
 
 
 CALLS: Mapping[str, Callable[..., Any]] = MappingProxyType(
@@ -136,19 +178,3 @@ def _agent_settings(
         "disks": {"system": 0, "ephemeral": 1, "persistent": {}},
         "env": env,
     }
-
-
-def _nic(network: Any, key: int) -> Any:
-    if isinstance(network, vim.dvs.DistributedVirtualPortgroup):
-        port = vim.dvs.PortConnection(
-            portgroupKey=network.key, switchUuid=network.config.distributedVirtualSwitch.uuid
-        )
-        backing: Any = vim.vm.device.VirtualEthernetCard.DistributedVirtualPortBackingInfo(port=port)
-    else:
-        backing = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(
-            deviceName=network.name, network=network
-        )
-    connect = vim.vm.device.VirtualDevice.ConnectInfo(
-        startConnected=True, allowGuestControl=True, connected=True
-    )
-    return vim.vm.device.VirtualVmxnet3(key=key, backing=backing, connectable=connect, addressType="assigned")

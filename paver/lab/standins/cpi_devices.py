@@ -38,9 +38,9 @@ def change_settings(cloud: Cloud, vm: Any, disks: Callable[[dict[str, Any]], dic
             return
 
 
-def change(operation: str, device: Any) -> Any:
-    """Returns a change of one device: operation "add" or "remove"."""
-    return vim.vm.device.VirtualDeviceSpec(operation=operation, device=device)
+def change(operation: str, device: Any, file: str | None = None) -> Any:
+    """Returns a change of one device: operation "add" or "remove"; `file` "create" makes a disk's file."""
+    return vim.vm.device.VirtualDeviceSpec(operation=operation, device=device, fileOperation=file)
 
 
 def vm_of(cloud: Cloud, cid: str) -> Any:
@@ -59,3 +59,38 @@ def disks_of(vm: Any) -> list[Any]:
 def is_persistent(cloud: Cloud, disk: Any) -> bool:
     """Whether a disk is one that create_disk made."""
     return f"] {cloud.settings['disk_path']}/disk-" in disk.backing.fileName
+
+
+def nic(network: Any, key: int) -> Any:
+    """Returns a card on a network."""
+    if isinstance(network, vim.dvs.DistributedVirtualPortgroup):
+        port = vim.dvs.PortConnection(
+            portgroupKey=network.key, switchUuid=network.config.distributedVirtualSwitch.uuid
+        )
+        backing: Any = vim.vm.device.VirtualEthernetCard.DistributedVirtualPortBackingInfo(port=port)
+    else:
+        backing = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(
+            deviceName=network.name, network=network
+        )
+    connect = vim.vm.device.VirtualDevice.ConnectInfo(
+        startConnected=True, allowGuestControl=True, connected=True
+    )
+    return vim.vm.device.VirtualVmxnet3(key=key, backing=backing, connectable=connect, addressType="assigned")
+
+
+def noted(cloud: Cloud, vm: Any, operation: str, disk: Any, cid: str) -> None:
+    """Notes a persistent disk in the VM's vApp properties, or takes the note back, as the real CPI finds moved disks by."""
+    info = vim.vApp.PropertyInfo(
+        key=disk.key,
+        id=cid,
+        label=cid,
+        category="BOSH Persistent Disks",
+        type="string",
+        value=disk.backing.fileName,
+        description="Used by BOSH to track persistent disks. Change at your own risk.",
+        userConfigurable=True,
+    )
+    which: Any = {"info": info} if operation == "add" else {"removeKey": disk.key}
+    spec = vim.vApp.PropertySpec(operation=operation, **which)
+    wanted = vim.vm.ConfigSpec(vAppConfig=vim.vApp.VmConfigSpec(property=[spec]))
+    cloud.wait(vm.ReconfigVM_Task(wanted))

@@ -14,14 +14,14 @@ from paver.lab.standins.soap import vim
 
 
 def create_disk(cloud: Cloud, megabytes: int, _properties: Any, _vm_cid: Any = None) -> str:
-    """Makes an empty thin disk in the disks' folder and returns its id."""
+    """Makes an empty disk in the disks' folder and returns its id."""
     store = cloud.datastores("persistent_datastore_pattern")[0]
     folder = f"[{store.name}] {cloud.settings['disk_path']}"
     cid = f"disk-{uuid.uuid4()}"
     if not _folder_exists(cloud, store, cloud.settings["disk_path"]):
         cloud.content.fileManager.MakeDirectory(folder, cloud.datacenter, True)
     spec = vim.VirtualDiskManager.FileBackedVirtualDiskSpec(
-        diskType="thin", adapterType="lsiLogic", capacityKb=megabytes * 1024
+        diskType=cloud.disk_type, adapterType="lsiLogic", capacityKb=megabytes * 1024
     )
     cloud.wait(
         cloud.content.virtualDiskManager.CreateVirtualDisk_Task(
@@ -72,6 +72,8 @@ def attach_disk(cloud: Cloud, vm_cid: str, disk_cid: str) -> dict[str, Any]:
             unitNumber=min(unit for unit in range(16) if unit != 7 and unit not in taken),
         )
         cloud.wait(vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[cpi_devices.change("add", disk)])))
+        [attached] = [disk for disk in cpi_devices.disks_of(vm) if disk.backing.fileName == path]
+        cpi_devices.noted(cloud, vm, "add", attached, disk_cid)
     file = cpi_devices.host_file(store, path)
     hint = {"id": disk_cid, "path": path, "file": str(file) if file else ""}
     cpi_devices.change_settings(cloud, vm, lambda disks: {**disks, disk_cid: hint})
@@ -87,6 +89,7 @@ def detach_disk(cloud: Cloud, vm_cid: str, disk_cid: str) -> None:
             cloud.wait(
                 vm.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[cpi_devices.change("remove", disk)]))
             )
+            cpi_devices.noted(cloud, vm, "remove", disk, disk_cid)
     cpi_devices.change_settings(
         cloud, vm, lambda disks: {cid: hint for cid, hint in disks.items() if cid != disk_cid}
     )

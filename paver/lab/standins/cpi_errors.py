@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 class CloudError(Exception):
-    """A call was refused; `kind` is the error's type in the protocol."""
+    """A call was refused; `kind` is the error's type in the protocol: most of what the real CPI raises has none."""
 
-    kind = "Bosh::Clouds::CloudError"
+    kind = "Unknown"
     ok_to_retry = False
 
 
@@ -20,9 +20,3 @@ class DiskNotFoundError(CloudError):
     """There's no disk of that id."""
 
     kind = "Bosh::Clouds::DiskNotFound"
-
-
-class StemcellNotFoundError(CloudError):
-    """There's no stemcell of that id."""
-
-    kind = "Bosh::Clouds::StemcellNotFound"

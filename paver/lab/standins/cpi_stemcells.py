@@ -1,22 +1,33 @@
-"""The CPI's calls for stemcells: an OVF that is imported through a lease and marked as a template."""
+"""The CPI's calls for stemcells: an OVF that is imported through a lease, and a snapshot of it.
+
+As the real one makes them (bosh-vsphere-cpi-release 98.0.9, lib/cloud/vsphere/cloud.rb, stemcell.rb, cpi_extension.rb): a
+stemcell is a machine that is off, no template. VMs are linked clones of its snapshot `initial`, on its own datastore; on any
+other it is copied first, under its name and the datastore's id.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import tarfile
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from paver.lab.standins import cpi_devices
 from paver.lab.standins.cpi_errors import CloudError
 from paver.lab.standins.cpi_vcenter import Cloud
-from paver.lab.standins.soap import vim
+from paver.lab.standins.soap import vim, vmodl
+
+EXTENSION, MANAGED = "sddc.cpi.extension", "cpi-managed-resource"
+SNAPSHOT = "initial"
 
 
 def create_stemcell(cloud: Cloud, image: str, _properties: Any) -> str:
-    """Imports the image's OVF as a template; its disk goes to the host that the lease names."""
+    """Imports the image's OVF, its disk going to the host that the lease names, and takes the snapshot of it."""
+    _register(cloud)
     store, pool = cloud.datastores()[0], cloud.resource_pool
     folder = cloud.folder("template_folder")
     name = f"sc-{uuid.uuid4()}"
@@ -39,21 +50,83 @@ def create_stemcell(cloud: Cloud, image: str, _properties: Any) -> str:
         for device in vm.config.hardware.device
         if isinstance(device, vim.vm.device.VirtualEthernetCard)
     ]
-    if nics:
-        cloud.wait(
-            vm.ReconfigVM_Task(
-                vim.vm.ConfigSpec(deviceChange=[cpi_devices.change("remove", nic) for nic in nics])
-            )
-        )
-    vm.MarkAsTemplate()
+    change = vim.vm.ConfigSpec(
+        deviceChange=[cpi_devices.change("remove", nic) for nic in nics], managedBy=managed_by(cloud)
+    )
+    cloud.wait(vm.ReconfigVM_Task(change))
+    _snapshot(cloud, vm)
     return name
 
 
 def delete_stemcell(cloud: Cloud, cid: str) -> None:
-    """Destroys the template."""
-    template = cloud.find_vm(cid, "template_folder")
-    if template is not None:
-        cloud.wait(template.Destroy_Task())
+    """Destroys the stemcell and its copies, wherever in the datacenter they lie."""
+    for vm in replicas(cloud, cid):
+        cloud.wait(vm.Destroy_Task())
+
+
+def replicas(cloud: Cloud, cid: str) -> list[Any]:
+    """The stemcell and its copies: all machines of the datacenter whose name holds its id."""
+    view = cloud.content.viewManager.CreateContainerView(cloud.datacenter, [vim.VirtualMachine], True)
+    try:
+        found = []
+        for vm in view.view:
+            # A machine may go while it is looked at.
+            with contextlib.suppress(vmodl.fault.ManagedObjectNotFound):
+                found += [vm] if cid in vm.name else []
+        return found
+    finally:
+        view.DestroyView()
+
+
+def replica_on(cloud: Cloud, cid: str, store: Any) -> Any:
+    """The stemcell on a datastore, copied there if it is not; `cloud` says in which pool."""
+    known = replicas(cloud, cid)
+    if not known:
+        raise CloudError(f"Could not find VM for stemcell '{cid}'")
+    for vm in known:
+        if [one.name for one in vm.datastore][:1] == [store.name]:
+            return vm
+    location = vim.vm.RelocateSpec(datastore=store, pool=cloud.resource_pool)
+    spec = vim.vm.CloneSpec(location=location, powerOn=False, template=False)
+    if managed_by(cloud) is not None:
+        spec.config = vim.vm.ConfigSpec(managedBy=managed_by(cloud))
+    name = f"{cid} %2f {store._moId}"  # noqa: SLF001 - pyVmomi's name for the id
+    copy = cloud.wait(known[0].CloneVM_Task(cloud.folder("template_folder"), name, spec))
+    _snapshot(cloud, copy)
+    return copy
+
+
+def managed_by(cloud: Cloud) -> Any | None:
+    """What says whose a machine is, None where the CPI's extension could not be registered."""
+    if cloud.content.extensionManager.FindExtension(EXTENSION) is None:
+        return None
+    return vim.ext.ManagedByInfo(extensionKey=EXTENSION, type=MANAGED)
+
+
+def _register(cloud: Cloud) -> None:
+    """Registers the CPI's extension; the real CPI goes on without one where that is refused."""
+    manager = cloud.content.extensionManager
+    if manager.FindExtension(EXTENSION) is not None:
+        return
+    told = vim.Description(label="BOSH vSphere CPI", summary="BOSH vSphere CPI Extension")
+    extension = vim.Extension(
+        key=EXTENSION,
+        version="1.0.0",
+        description=told,
+        lastHeartbeatTime=datetime.now(UTC),
+        shownInSolutionManager=True,
+        managedEntityInfo=[
+            vim.ext.ManagedEntityInfo(
+                type=MANAGED, description="The lifecycle of this resource is managed by BOSH"
+            )
+        ],
+    )
+    with contextlib.suppress(vmodl.MethodFault):
+        manager.RegisterExtension(extension)
+
+
+def _snapshot(cloud: Cloud, vm: Any) -> None:
+    cloud.wait(vm.CreateSnapshot_Task(SNAPSHOT, None, False, False))
 
 
 def _upload(

@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Cloud:
-    """A session, the one datacenter and cluster that the CPI was given, and the id of the director that calls."""
+    """A session, the one datacenter and cluster that the CPI was given, its disks' type, and the id of the director that calls."""
 
     content: Any
     context: ssl.SSLContext
@@ -32,6 +32,7 @@ class Cloud:
     agent: dict[str, Any]
     settings: dict[str, Any]
     director: str = ""
+    disk_type: str = "preallocated"
 
     def within(self, datacenters: list[dict[str, Any]] | None) -> Cloud:
         """The same session in what an availability zone's cloud properties say: a datacenter and its clusters."""
@@ -94,7 +95,10 @@ class Cloud:
         for network in self.datacenter.network:
             if network.name == name:
                 return network
-        raise CloudError(f"Unable to find network '{name}'. Verify that the portgroup exists.")
+        # The real CPI goes on looking for ten minutes before it says so.
+        raise CloudError(
+            f"Error in finding network '{name}' after multiple retries. Verify that the portgroup exists."
+        )
 
     def folder_path(self, key: str) -> str:
         """The path of the folder under `key`; with a resource pool each director has one of its own in it."""
@@ -151,13 +155,20 @@ def connected(properties: dict[str, Any], director: str) -> Iterator[Cloud]:
     stub = SoapStubAdapter(
         host=name, port=int(port or 443), path="/sdk", version="vim.version.v7_0", sslContext=context
     )
-    content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
-    content.sessionManager.Login(vcenter["user"], vcenter["password"], None)
-    try:
-        settings = vcenter["datacenters"][0]
-        yield Cloud(content, context, str(vcenter["host"]), properties["agent"], settings, director)
-    finally:
-        content.sessionManager.Logout()
+    with contextlib.ExitStack() as ending:
+        ending.callback(stub.DropConnections)
+        content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+        content.sessionManager.Login(vcenter["user"], vcenter["password"], None)
+        ending.callback(content.sessionManager.Logout)
+        yield Cloud(
+            content,
+            context,
+            str(vcenter["host"]),
+            properties["agent"],
+            vcenter["datacenters"][0],
+            director,
+            vcenter.get("default_disk_type", "preallocated"),
+        )
 
 
 def words(error: BaseException) -> str:

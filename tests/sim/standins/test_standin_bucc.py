@@ -93,17 +93,17 @@ def test_a_wrong_variable_fails_in_the_cpi(director: Site, changes: dict[str, st
 
 
 def test_a_wrong_network_fails_in_the_cpi_and_leaves_no_vm(director: Site) -> None:
-    template = state(director)["stemcells"][0]["cid"]
+    stemcell = state(director)["stemcells"][0]["cid"]
     before = set(director.machines())
     networks = {"default": {**NETWORK["default"], "cloud_properties": {"name": "bosch"}}}
-    answer = director.cpi("create_vm", "agent", template, VM, networks, [], {})
-    assert "Unable to find network 'bosch'" in answer["error"]["message"]
+    answer = director.cpi("create_vm", "agent", stemcell, VM, networks, [], {})
+    assert "Error in finding network 'bosch'" in answer["error"]["message"]
     answer = director.cpi("create_vm", "agent", "sc-none", VM, NETWORK, [], {})
-    assert answer["error"]["type"] == "Bosh::Clouds::StemcellNotFound"
-    answer = director.cpi("create_vm", "agent", template, {"cpu": 1}, NETWORK, [], {})
-    assert "Missing VM cloud properties: 'ram', 'disk'" in answer["error"]["message"]
+    assert "Could not find VM for stemcell 'sc-none'" in answer["error"]["message"]
+    answer = director.cpi("create_vm", "agent", stemcell, {"cpu": 1}, NETWORK, [], {})
+    assert "Must specify 'ram' in VM cloud properties." in answer["error"]["message"]
     elsewhere = {**VM, "datacenters": [{"name": "north", "clusters": [{"computer": {}}]}]}
-    answer = director.cpi("create_vm", "agent", template, elsewhere, NETWORK, [], {})
+    answer = director.cpi("create_vm", "agent", stemcell, elsewhere, NETWORK, [], {})
     assert "Can't find cluster 'computer'" in answer["error"]["message"]
     assert set(director.machines()) == before
 

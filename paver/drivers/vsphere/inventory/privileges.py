@@ -3,7 +3,8 @@
 Source: bosh-vsphere-cpi-release, docs/required_vcenter_privileges.md; for the metadata of VMs, which that page
 leaves out and the CPI only warns of, vim25 CustomFieldsManager.SetField. `System.*` comes with every role and is
 named nowhere. For each object vCenter takes the nearest permission alone: where the datacenter's is hidden by a
-nearer one, what is still needed there must be repeated.
+nearer one, what is still needed there must be repeated. What nothing in the lab asks for stands in
+docs/explanation/what-is-simulated.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What lies around BOSH's acts: all that vCenter shows, by name and place, listed before and after them.
 
-The CPI makes VMs, templates and its directors' folders below BOSH's own folders, and nothing else; anything that comes
+The CPI makes VMs, stemcells and its directors' folders below BOSH's own folders, and nothing else; anything that comes
 or goes elsewhere was not declared. What vCenter makes by itself, whenever it wants to, is not listed.
 """
 

@@ -102,6 +102,11 @@ func (v *vm) destroy(ctx *simulator.Context) types.BaseMethodFault {
 			RequestedState: types.VirtualMachinePowerStatePoweredOff, ExistingState: v.Runtime.PowerState,
 		}
 	}
+	if removed, ok := v.RemoveAllSnapshotsTask(ctx, &types.RemoveAllSnapshots_Task{This: v.Self}).(*methods.RemoveAllSnapshots_TaskBody); ok {
+		if _, fault := await(ctx, removed.Res.Returnval); fault != nil {
+			return fault
+		}
+	}
 	disks := v.host.disksOf(v.VirtualMachine)
 	home, ok := v.host.file(v.Config.Files.VmPathName)
 	body := v.UnregisterVM(ctx, &types.UnregisterVM{This: v.Self})

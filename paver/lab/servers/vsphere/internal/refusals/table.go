@@ -66,6 +66,7 @@ var Table = []Row{
 	{ID: "maintenance-running", Where: "both", Refuses: "maintenance mode while machines run that nothing moves away", Fault: "Timedout", Source: "vim25 HostSystem.EnterMaintenanceMode_Task; Broadcom KB 403400"},
 	{ID: "option-name", Where: "vcenter", Refuses: "an advanced setting that there is not, but below config.", Fault: "InvalidName", Source: "govmomi simulator, OptionManager.UpdateOptions"},
 	{ID: "clone-pool", Where: "both", Refuses: "a clone of a template without a resource pool", Fault: "InvalidArgument", Source: "vim25 VirtualMachineRelocateSpec.pool"},
+	{ID: "clone-linked", Where: "both", Refuses: "a linked clone of a machine itself instead of a snapshot of it", Fault: "InvalidArgument", Source: "vim25 VirtualMachineRelocateDiskMoveOptions.createNewChildDiskBacking; which fault is not said"},
 	{ID: "vc-folder-login", Where: "both", Refuses: "datastore files through vCenter without a login", Fault: "401", Source: "simulators: neither asks for authentication"},
 	{ID: "no-permission", Where: "vcenter", Refuses: "a call for which the account has no privilege", Fault: "NoPermission", Source: "govmomi #2227"},
 	{ID: "login-permission", Where: "vcenter", Refuses: "the login of an account without any permission", Fault: "NoPermission", Source: "vSphere Security, permissions"},

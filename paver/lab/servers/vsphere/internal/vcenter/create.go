@@ -63,7 +63,8 @@ func (v *VCenter) checkName(folder types.ManagedObjectReference, name string) ty
 	return nil
 }
 
-// clone copies a machine's disks and makes a machine with them.
+// clone copies a machine's disks and makes a machine with them. The disks of a
+// linked clone say whose children they are; here they are copies all the same.
 func (v *VCenter) clone(source *simulator.VirtualMachine, req *types.CloneVM_Task) (types.AnyType, types.BaseMethodFault) {
 	ctx := v.front.NewContext()
 	from := v.linkOfVM(source.Self)
@@ -74,6 +75,16 @@ func (v *VCenter) clone(source *simulator.VirtualMachine, req *types.CloneVM_Tas
 	var template bool
 	var ownPool *types.ManagedObjectReference
 	ctx.WithLock(source, func() { config, template, ownPool = source.Config, source.Config.Template, source.ResourcePool })
+	linked := req.Spec.Location.DiskMoveType == string(types.VirtualMachineRelocateDiskMoveOptionsCreateNewChildDiskBacking)
+	if ref := req.Spec.Snapshot; ref != nil {
+		taken, ok := v.reg.Get(*ref).(*simulator.VirtualMachineSnapshot)
+		if !ok || taken.Vm != source.Self {
+			return nil, &types.ManagedObjectNotFound{Obj: *ref}
+		}
+		ctx.WithLock(taken, func() { own := taken.Config; config = &own })
+	} else if linked && v.refuse.Refuse("clone-linked") {
+		return nil, &types.InvalidArgument{InvalidProperty: "spec.location.diskMoveType"}
+	}
 	pool := req.Spec.Location.Pool
 	if pool == nil {
 		// A template has no pool of its own that a clone could take over.
@@ -105,7 +116,7 @@ func (v *VCenter) clone(source *simulator.VirtualMachine, req *types.CloneVM_Tas
 		return nil, fault
 	}
 	home.Path = v.freeFolder(home.Datastore, req.Name)
-	spec, copies, fault := cloneSpec(config, req, home)
+	spec, copies, fault := cloneSpec(config, req, home, linked)
 	if fault != nil {
 		return nil, fault
 	}
@@ -136,8 +147,9 @@ func (v *VCenter) clone(source *simulator.VirtualMachine, req *types.CloneVM_Tas
 
 type diskCopy struct{ from, to string }
 
-// cloneSpec is a machine like the source, with disks of its own.
-func cloneSpec(config *types.VirtualMachineConfigInfo, req *types.CloneVM_Task, home object.DatastorePath) (*types.VirtualMachineConfigSpec, []diskCopy, types.BaseMethodFault) {
+// cloneSpec is a machine like the source, with disks of its own and the changes
+// that the clone asks for.
+func cloneSpec(config *types.VirtualMachineConfigInfo, req *types.CloneVM_Task, home object.DatastorePath, linked bool) (*types.VirtualMachineConfigSpec, []diskCopy, types.BaseMethodFault) {
 	vmx := object.DatastorePath{Datastore: home.Datastore, Path: path.Join(home.Path, req.Name+".vmx")}
 	spec := &types.VirtualMachineConfigSpec{
 		Name: req.Name, GuestId: config.GuestId, Version: config.Version, Firmware: config.Firmware, Annotation: config.Annotation,
@@ -160,6 +172,10 @@ func cloneSpec(config *types.VirtualMachineConfigInfo, req *types.CloneVM_Task, 
 			copies = append(copies, diskCopy{backing.FileName, to.String()})
 			disk, fresh := *device, *backing
 			fresh.FileName, fresh.Datastore, fresh.Parent, fresh.BackingObjectId = to.String(), nil, nil, ""
+			if linked {
+				fresh.Parent = &types.VirtualDiskFlatVer2BackingInfo{DiskMode: backing.DiskMode}
+				fresh.Parent.FileName = backing.FileName
+			}
 			disk.Backing, disk.VDiskId = &fresh, nil
 			spec.DeviceChange = append(spec.DeviceChange, &types.VirtualDeviceConfigSpec{Operation: types.VirtualDeviceConfigSpecOperationAdd, Device: &disk})
 		case types.BaseVirtualSCSIController, types.BaseVirtualSATAController, *types.VirtualNVMEController:
@@ -177,10 +193,32 @@ func cloneSpec(config *types.VirtualMachineConfigInfo, req *types.CloneVM_Task, 
 		if change.MemoryMB != 0 {
 			spec.MemoryMB = change.MemoryMB
 		}
+		spec.ManagedBy = change.ManagedBy
 		spec.ExtraConfig = append(spec.ExtraConfig, change.ExtraConfig...)
-		spec.DeviceChange = append(spec.DeviceChange, change.DeviceChange...)
+		spec.DeviceChange = changedDevices(spec.DeviceChange, change.DeviceChange)
 	}
 	return spec, copies, nil
+}
+
+// changedDevices are the devices that a clone takes over, but for those that it
+// wants otherwise, and its own.
+func changedDevices(over, changes []types.BaseVirtualDeviceConfigSpec) []types.BaseVirtualDeviceConfigSpec {
+	for _, c := range changes {
+		change := *c.GetVirtualDeviceConfigSpec()
+		at := slices.IndexFunc(over, func(o types.BaseVirtualDeviceConfigSpec) bool {
+			return o.GetVirtualDeviceConfigSpec().Device.GetVirtualDevice().Key == change.Device.GetVirtualDevice().Key
+		})
+		switch {
+		case change.Operation == types.VirtualDeviceConfigSpecOperationAdd:
+			over = append(over, &change)
+		case at >= 0 && change.Operation == types.VirtualDeviceConfigSpecOperationRemove:
+			over = slices.Delete(over, at, at+1)
+		case at >= 0:
+			change.Operation = types.VirtualDeviceConfigSpecOperationAdd
+			over[at] = &change
+		}
+	}
+	return over
 }
 
 // file is where a path of one of our datastores lies on this machine.

@@ -188,7 +188,7 @@ func (d *datacenter) PowerOnMultiVMTask(ctx *simulator.Context, req *types.Power
 			if l == nil {
 				return nil, &types.ManagedObjectNotFound{Obj: ref}
 			}
-			return relayTask(d.v, l, methods.PowerOnVM_Task, &types.PowerOnVM_Task{This: ref})
+			return d.v.powerOn(l, &types.PowerOnVM_Task{This: ref})
 		})
 		result.Attempted = append(result.Attempted, types.ClusterAttemptedVmInfo{Vm: ref, Task: &sub})
 	}

@@ -21,17 +21,41 @@ type machine struct {
 var machineMethods = []string{
 	"PowerOnVM_Task", "PowerOffVM_Task", "ResetVM_Task", "SuspendVM_Task", "ShutdownGuest", "RebootGuest", "ReconfigVM_Task",
 	"Rename_Task", "Destroy_Task", "UnregisterVM", "MarkAsTemplate", "MarkAsVirtualMachine", "CloneVM_Task", "SetCustomValue",
-	"Reload", "RefreshStorageInfo",
+	"Reload", "RefreshStorageInfo", "CreateSnapshot_Task", "UpgradeVM_Task",
 }
 
 func (m *machine) PowerOnVMTask(ctx *simulator.Context, req *types.PowerOnVM_Task) soap.HasFault {
 	req.Host = nil
 	return &methods.PowerOnVM_TaskBody{Res: &types.PowerOnVM_TaskResponse{Returnval: m.v.task(ctx, m.Self, "powerOn",
+		func() (types.AnyType, types.BaseMethodFault) { return m.v.powerOn(m.l, req) })}}
+}
+
+// powerOn powers a machine on, on its host, unless its cluster forbids it.
+func (v *VCenter) powerOn(l *link, req *types.PowerOnVM_Task) (types.AnyType, types.BaseMethodFault) {
+	if v.lacksFailover(l.ref) && v.refuse.Refuse("ha-admission") {
+		return nil, &types.InsufficientFailoverResourcesFault{}
+	}
+	return relayTask(v, l, methods.PowerOnVM_Task, req)
+}
+
+// CreateSnapshotTask takes a snapshot, on the machine's host; the result is our
+// reference of it.
+func (m *machine) CreateSnapshotTask(ctx *simulator.Context, req *types.CreateSnapshot_Task) soap.HasFault {
+	return &methods.CreateSnapshot_TaskBody{Res: &types.CreateSnapshot_TaskResponse{Returnval: m.v.task(ctx, m.Self, "createSnapshot",
 		func() (types.AnyType, types.BaseMethodFault) {
-			if m.v.lacksFailover(m.l.ref) && m.v.refuse.Refuse("ha-admission") {
-				return nil, &types.InsufficientFailoverResourcesFault{}
+			result, fault := relayTask(m.v, m.l, methods.CreateSnapshot_Task, req)
+			if fault != nil {
+				return nil, fault
 			}
-			return relayTask(m.v, m.l, methods.PowerOnVM_Task, req)
+			m.v.sync()
+			return m.l.ours(result), nil
+		})}}
+}
+
+func (m *machine) UpgradeVMTask(ctx *simulator.Context, req *types.UpgradeVM_Task) soap.HasFault {
+	return &methods.UpgradeVM_TaskBody{Res: &types.UpgradeVM_TaskResponse{Returnval: m.v.task(ctx, m.Self, "upgradeVirtualHardware",
+		func() (types.AnyType, types.BaseMethodFault) {
+			return relayTask(m.v, m.l, methods.UpgradeVM_Task, req)
 		})}}
 }
 
@@ -118,7 +142,8 @@ func (m *machine) MarkAsVirtualMachine(req *types.MarkAsVirtualMachine) soap.Has
 	return body
 }
 
-// CloneVMTask makes a machine like this one, with disks of its own.
+// CloneVMTask makes a machine like this one, with disks of its own, or with
+// children of a snapshot's.
 func (m *machine) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task) soap.HasFault {
 	return &methods.CloneVM_TaskBody{Res: &types.CloneVM_TaskResponse{Returnval: m.v.task(ctx, m.Self, "clone",
 		func() (types.AnyType, types.BaseMethodFault) { return m.v.clone(m.VirtualMachine, req) })}}

@@ -20,6 +20,7 @@ type state struct {
 	networks   []mo.Network
 	datastores []mo.Datastore
 	machines   []mo.VirtualMachine
+	snapshots  []mo.VirtualMachineSnapshot
 	network    mo.HostNetworkSystem
 	time       mo.HostDateTimeSystem
 	services   mo.HostServiceSystem
@@ -128,6 +129,7 @@ func retrieve(ctx context.Context, c *vim25.Client, s *state) error {
 		func() error { return many(s.host.Network, &s.networks) },
 		func() error { return many(s.host.Datastore, &s.datastores) },
 		func() error { return many(s.host.Vm, &s.machines) },
+		func() error { return many(snapshotsOf(s.machines), &s.snapshots) },
 		func() error { return one(*m.NetworkSystem, &s.network) },
 		func() error { return one(*m.DateTimeSystem, &s.time) },
 		func() error { return one(*m.ServiceSystem, &s.services) },
@@ -156,7 +158,9 @@ func (v *VCenter) mirror(ctx *simulator.Context, l *link, facts esx.HostFacts) t
 	v.mirrorTree(l, dc, cr)
 	v.mirrorNetworks(ctx, l, dc, s.networks)
 	v.mirrorDatastores(ctx, l, dc, s.datastores, facts)
+	v.knowSnapshots(ctx, l, s.snapshots)
 	gone := v.mirrorMachines(ctx, l, dc, cr, s.machines)
+	v.showSnapshots(ctx, l, s.snapshots)
 	v.mirrorManagers(ctx, l, s)
 	v.mirrorHost(ctx, l, s)
 	for _, e := range gone {

@@ -221,6 +221,7 @@ func (v *VCenter) updateMachine(ctx *simulator.Context, cr *mo.ComputeResource, 
 		})
 		vm.Layout, vm.LayoutEx, vm.Storage = remote.Layout, remote.LayoutEx, remote.Storage
 		vm.Datastore, vm.Network = remote.Datastore, remote.Network
+		vm.Snapshot, vm.RootSnapshot = remote.Snapshot, remote.RootSnapshot
 		switch {
 		case remote.Config.Template:
 			vm.ResourcePool = nil

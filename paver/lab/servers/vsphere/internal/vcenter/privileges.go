@@ -28,6 +28,8 @@ var onTarget = map[string]string{
 	"VirtualMachine.MarkAsTemplate":                          "VirtualMachine.Provisioning.MarkAsTemplate",
 	"VirtualMachine.MarkAsVirtualMachine":                    "VirtualMachine.Provisioning.MarkAsVM",
 	"VirtualMachine.SetCustomValue":                          "Global.SetCustomField",
+	"VirtualMachine.CreateSnapshot_Task":                     "VirtualMachine.State.CreateSnapshot",
+	"VirtualMachine.UpgradeVM_Task":                          "VirtualMachine.Config.UpgradeVirtualHardware",
 	"Folder.CreateFolder":                                    "Folder.Create",
 	"Folder.Destroy_Task":                                    "Folder.Delete",
 	"Folder.Rename_Task":                                     "Folder.Rename",
@@ -112,6 +114,12 @@ func (v *VCenter) needs(m *simulator.Method) []need {
 		return []need{{req.Entity, v.fieldNeeds(req.Key)}}
 	case *types.AddCustomFieldDef, *types.RemoveCustomFieldDef, *types.RenameCustomFieldDef:
 		return []need{{root, "Global.ManageCustomFields"}}
+	case *types.RegisterExtension:
+		return []need{{root, "Extension.Register"}}
+	case *types.UnregisterExtension:
+		return []need{{root, "Extension.Unregister"}}
+	case *types.UpdateExtension:
+		return []need{{root, "Extension.Update"}}
 	case *types.AddAuthorizationRole, *types.UpdateAuthorizationRole, *types.RemoveAuthorizationRole:
 		return []need{{root, "Authorization.ModifyRoles"}}
 	case *types.SetEntityPermissions:
@@ -181,6 +189,7 @@ func (v *VCenter) reconfigureNeeds(vm types.ManagedObjectReference, spec *types.
 	add(spec.Annotation != "", "VirtualMachine.Config.Annotation")
 	add(spec.CpuAllocation != nil || spec.MemoryAllocation != nil, "VirtualMachine.Config.Resource")
 	add(spec.ManagedBy != nil, "VirtualMachine.Config.ManagedBy")
+	add(spec.VAppConfig != nil, "VApp.ApplicationConfig")
 	add(spec.Flags != nil || spec.BootOptions != nil || spec.Tools != nil, "VirtualMachine.Config.Settings")
 	return append(needs, v.deviceNeeds(vm, spec, true)...)
 }
@@ -227,6 +236,9 @@ func (v *VCenter) networkNeeds(on types.ManagedObjectReference, change *types.Vi
 
 func (v *VCenter) cloneNeeds(vm types.ManagedObjectReference, req *types.CloneVM_Task) []need {
 	privilege := "VirtualMachine.Provisioning.Clone"
+	if req.Spec.Template {
+		privilege = "VirtualMachine.Provisioning.CreateTemplateFromVM"
+	}
 	if source, ok := v.reg.Get(vm).(*simulator.VirtualMachine); ok && source.Config.Template {
 		privilege = "VirtualMachine.Provisioning.DeployTemplate"
 		if req.Spec.Template {
