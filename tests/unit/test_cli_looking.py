@@ -649,11 +649,15 @@ def test_what_comes_with_any_driver_is_listed_with_its_calls_too(site: Command) 
         kind["kind"]: kind for one in site.fine("drivers", "--json").json["with_any"] for kind in one["kinds"]
     }
     assert listed["trust.authority"]["calls"]["create"] == ["seal:put"]
-    assert listed["s3.bucket"]["calls"]["delete"] == ["file:remove", "s3:delete_bucket"]
+    assert listed["s3.bucket"]["calls"]["delete"] == [
+        "file:remove",
+        "s3:delete_bucket",
+        "s3:put_bucket_tagging",
+    ]
     told = site.fine("drivers", "--calls").out
     assert "foundation · with any driver · bucc, services, handover" in told
     assert all(f"  {kind} " in told for kind in listed)
-    assert "delete   file:remove, s3:delete_bucket" in told
+    assert "delete   file:remove, s3:delete_bucket, s3:put_bucket_tagging" in told
 
 
 def test_the_version_is_told_and_for_support_the_formats_too(site: Command) -> None:

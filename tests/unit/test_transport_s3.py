@@ -66,7 +66,10 @@ class OnOneDisk(Sent):
     def answer(self, request: Any) -> tuple[int, bytes]:
         parts = urllib.parse.urlsplit(request.url)
         query = urllib.parse.parse_qs(parts.query, keep_blank_values=True)
-        _, _, key = parts.path.strip("/").partition("/")
+        bucket, _, key = parts.path.strip("/").partition("/")
+        if not bucket:
+            answer = "<ListAllMyBucketsResult><Buckets><Bucket><Name>state</Name></Bucket></Buckets></ListAllMyBucketsResult>"
+            return 200, answer.encode()
         if {"versions", "object-lock"} & set(query):
             status, code = (
                 (501, "NotImplemented")
