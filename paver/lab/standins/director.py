@@ -1,7 +1,8 @@
 """The lab's BOSH director, as far as the official CLI 7.4.0 and paver speak to it. Started by the `director` job.
 
 API: bosh's src/bosh-director/lib/bosh/director/api/controllers, and the CLI's `director` package. Callers
-bear UAA's tokens. Whatever takes time is a task; what is listed comes from one document on the persistent disk.
+bear UAA's tokens. Whatever takes time is a task; what is listed comes from one document on the persistent disk. Tasks of
+deployments alone keep the caller's context id: deployments_controller.rb hands it on, all others drop it.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ class Director:
     def delete_release(self, exchange: Exchange, name: str) -> Reply:
         """Starts deleting a release or one version of it."""
         version = exchange.query.get("version")
+        if not self.library.has_release(name):
+            raise Refusal(404, {"code": 30005, "description": f"Release '{name}' doesn't exist"})
         return self._task(
             exchange, f"delete release: {name}", lambda task: self.library.delete_release(task, name, version)
         )
@@ -152,14 +155,22 @@ class Director:
         except TaskError as error:
             raise Refusal(400, {"code": error.code, "description": str(error)}) from error
         return self._task(
-            exchange, "create deployment", lambda task: self.deployer.deploy(task, text, options), name
+            exchange,
+            "create deployment",
+            lambda task: self.deployer.deploy(task, text, options),
+            name,
+            exchange.headers.get("x-bosh-context-id", ""),
         )
 
     def delete_deployment(self, exchange: Exchange, name: str) -> Reply:
         """Starts deleting a deployment."""
         self.views.known(name)
         return self._task(
-            exchange, f"delete deployment {name}", lambda task: self.deployer.delete(task, name), name
+            exchange,
+            f"delete deployment {name}",
+            lambda task: self.deployer.delete(task, name),
+            name,
+            exchange.headers.get("x-bosh-context-id", ""),
         )
 
     def instances(self, exchange: Exchange, name: str, kind: str) -> Reply:
@@ -183,7 +194,7 @@ class Director:
         everything, keep = bool(config.get("remove_all")), bool(config.get("keep_orphaned_disks"))
         return self._task(
             exchange,
-            "clean up",
+            "clean up all" if everything else "clean up",
             lambda task: self.library.clean_up(task, everything=everything, keep_disks=keep),
         )
 
@@ -216,9 +227,13 @@ class Director:
         return wrap
 
     def _task(
-        self, exchange: Exchange, description: str, action: Callable[[Task], str], deployment: str = ""
+        self,
+        exchange: Exchange,
+        description: str,
+        action: Callable[[Task], str],
+        deployment: str = "",
+        context: str = "",
     ) -> Reply:
-        context = exchange.headers.get("x-bosh-context-id", "")
         identity = self.tasks.begin(description, exchange.user, action, deployment, context)
         return Reply(302, None, {"location": f"/tasks/{identity}"})
 

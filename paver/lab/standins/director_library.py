@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from paver.lab.standins import director_configs, director_tarballs
+from paver.lab.standins import director_configs, director_intake, director_tarballs
 from paver.lab.standins.director_machines import Cpi
 from paver.lab.standins.director_state import State
 from paver.lab.standins.director_tasks import Task, TaskError
+
+_UPLOADING, _UPLOADING_STEMCELL, _DELETING = 300.0, 900.0, 10.0
+"""Seconds for which a task waits for another one at the same release or stemcell (bosh, lock_helper.rb and the jobs)."""
 
 
 @dataclass
@@ -20,6 +25,19 @@ class Library:
 
     state: State
     cpi: Cpi
+    _locks: dict[str, threading.Lock] = field(default_factory=dict)
+
+    @contextmanager
+    def locked(self, name: str, seconds: float) -> Iterator[None]:
+        """Keeps other tasks from a release or stemcell, as `release:minio`; raises TaskError if one does not end in time."""
+        with self.state.lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        if not lock.acquire(timeout=seconds):
+            raise TaskError(100, f"Failed to acquire lock for lock:{name}")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def add_release(self, task: Task, path: Path, *, fix: bool) -> str:
         """Takes an uploaded release in; a known one only if it is the same."""
@@ -28,53 +46,14 @@ class Library:
                 release = director_tarballs.read_release(path)
         finally:
             path.unlink()
-        label = f"{release.name}/{release.version}"
-        jobs = {
-            blob.entry["name"]: {
-                "fingerprint": blob.entry["fingerprint"],
-                "sha1": blob.entry["sha1"],
-                "spec": dict(blob.spec),
-                "blob": self.state.put_blob(blob.content),
-            }
-            for blob in release.jobs
-        }
-        packages = {
-            blob.entry["name"]: {
-                "fingerprint": blob.entry["fingerprint"],
-                "sha1": blob.entry["sha1"],
-                "stemcell": blob.entry.get("stemcell", ""),
-                "dependencies": list(blob.entry.get("dependencies") or []),
-                "blob": self.state.put_blob(blob.content),
-            }
-            for blob in release.packages
-        }
-        with task.step("Verifying manifest", "Verifying manifest"), self.state.lock:
-            known = self.state.data["releases"].get(release.name, {}).get(release.version)
-            if known and not fix:
-                for kind, found in (("job", jobs), ("package", packages)):
-                    for name, entry in found.items():
-                        before = known[f"{kind}s"].get(name)
-                        if before is None or before["fingerprint"] != entry["fingerprint"]:
-                            raise TaskError(
-                                30007,
-                                f"release '{label}' has already been uploaded with commit_hash as '{known['commit_hash']}'; {kind} '{name}' differs",
-                            )
-        for kind, found in (("packages", packages), ("jobs", jobs)):
-            for position, (name, entry) in enumerate(found.items(), start=1):
-                with task.step(
-                    f"Creating new {kind}", f"{name}/{entry['fingerprint']}", position, len(found)
-                ):
-                    task.debug(f"{kind} {name} is blob {entry['blob']}")
-        with task.step("Release has been created", label), self.state.changing() as data:
-            data["releases"].setdefault(release.name, {})[release.version] = {
-                "name": release.name,
-                "version": release.version,
-                "commit_hash": release.commit_hash,
-                "uncommitted": release.uncommitted,
-                "jobs": jobs,
-                "packages": packages,
-            }
-        return f"Created release '{label}'"
+        with self.locked(f"release:{release.name}", _UPLOADING):
+            director_intake.take_in(self.state, task, release, fix=fix)
+        return f"Created release '{release.name}/{release.version}'"
+
+    def has_release(self, name: str) -> bool:
+        """Tells whether there is any version of a release."""
+        with self.state.lock:
+            return bool(self.state.data["releases"].get(name))
 
     def add_stemcell(self, task: Task, path: Path, *, fix: bool) -> str:
         """Takes an uploaded stemcell in, by the CPI."""
@@ -84,25 +63,30 @@ class Library:
         finally:
             path.unlink()
         name, version = str(manifest["name"]), str(manifest["version"])
-        with task.step("Update stemcell", "Checking if this stemcell already exists", 2, 3):
-            known = self._stemcell(name, version)
+        with self.locked(f"stemcells:{name}:{version}", _UPLOADING_STEMCELL):
+            with task.step("Update stemcell", "Checking if this stemcell already exists", 2, 3):
+                known = self._stemcell(name, version)
             if known and not fix:
                 return f"/stemcells/{name}/{version}"
-        with (
-            task.step("Update stemcell", f"Uploading stemcell {name}/{version} to the cloud", 3, 3),
-            tempfile.NamedTemporaryFile() as file,
-        ):
-            file.write(image)
-            file.flush()
-            cid = self.cpi.call(task, "create_stemcell", file.name, manifest["cloud_properties"])
-        entry = {"name": name, "version": version, "os": str(manifest["operating_system"]), "cid": cid}
-        with self.state.changing() as data:
-            others = [s for s in data["stemcells"] if (s["name"], s["version"]) != (name, version)]
-            data["stemcells"] = [*others, entry]
+            with (
+                task.step("Update stemcell", f"Uploading stemcell {name}/{version} to the cloud", 3, 3),
+                tempfile.NamedTemporaryFile() as file,
+            ):
+                file.write(image)
+                file.flush()
+                cid = self.cpi.call(task, "create_stemcell", file.name, manifest["cloud_properties"])
+            entry = {"name": name, "version": version, "os": str(manifest["operating_system"]), "cid": cid}
+            with self.state.changing() as data:
+                others = [s for s in data["stemcells"] if (s["name"], s["version"]) != (name, version)]
+                data["stemcells"] = [*others, entry]
         return f"/stemcells/{name}/{version}"
 
     def delete_release(self, task: Task, name: str, version: str | None) -> str:
         """Deletes one version or all; refused while a deployment uses it."""
+        with self.locked(f"release:{name}", _DELETING):
+            return self._delete_release(task, name, version)
+
+    def _delete_release(self, task: Task, name: str, version: str | None) -> str:
         with self.state.lock:
             versions = [version] if version else list(self.state.data["releases"].get(name, {}))
         if not versions:
@@ -129,10 +113,12 @@ class Library:
                 50005,
                 f"Stemcell '{name}/{version}' is still in use by: {self._users('stemcells', name, version)}",
             )
-        with task.step("Deleting stemcell from cloud", f"{name}/{version}"):
-            self.cpi.call(task, "delete_stemcell", known["cid"])
-        with self.state.changing() as data:
-            data["stemcells"] = [s for s in data["stemcells"] if (s["name"], s["version"]) != (name, version)]
+        with self.locked(f"stemcells:{name}:{version}", _DELETING):
+            with task.step("Deleting stemcell from cloud", f"{name}/{version}"):
+                self.cpi.call(task, "delete_stemcell", known["cid"])
+            with self.state.changing() as data:
+                others = [s for s in data["stemcells"] if (s["name"], s["version"]) != (name, version)]
+                data["stemcells"] = others
         return f"/stemcells/{name}/{version}"
 
     def clean_up(self, task: Task, *, everything: bool, keep_disks: bool) -> str:

@@ -1,10 +1,15 @@
-"""What a director remembers on its persistent disk: one JSON document, and blobs beside it."""
+"""What a director remembers on its persistent disk: one JSON document, and blobs beside it.
+
+A fault on request: the file `blobs.room` there says how many more blobs the blobstore takes, or `wait`: none as long as it
+says so. Without it there is no end.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from paver.lab.standins import service
+
+ROOM = "blobs.room"
+_WAIT, _POLL_SECONDS = "wait", 0.05
+
+
+class BlobstoreError(Exception):
+    """The blobstore did not take a blob."""
 
 
 @dataclass
@@ -49,7 +61,12 @@ class State:
             service.save(self.folder / "state.json", self.data)
 
     def put_blob(self, content: bytes) -> str:
-        """Keeps a blob and returns its name."""
+        """Keeps a blob and returns its name.
+
+        Raises:
+            BlobstoreError: if there is no room, in the words of blobstore/davcli_blobstore_client.rb.
+        """
+        self._take_room()
         name = hashlib.sha256(content).hexdigest()
         path = self.folder / "blobs" / name
         if not path.is_file():
@@ -58,6 +75,20 @@ class State:
             scratch.write_bytes(content)
             scratch.replace(path)
         return name
+
+    def _take_room(self) -> None:
+        room = self.folder / ROOM
+        while room.is_file() and room.read_text() == _WAIT:
+            time.sleep(_POLL_SECONDS)
+        with self.lock:
+            if not room.is_file():
+                return
+            left = int(room.read_text())
+            if left <= 0:
+                raise BlobstoreError(
+                    "Failed to upload blob, code 1, output: 'no space left on device', error: ''"
+                )
+            room.write_text(str(left - 1))
 
     def blob(self, name: str) -> bytes:
         """Returns a blob."""

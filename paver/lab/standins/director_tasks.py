@@ -1,6 +1,8 @@
 """The director's tasks: each runs in a thread of its own and leaves events, a debug log and a result.
 
-Two tasks of one deployment never run at once: the second stays queued.
+Two tasks of one deployment never run at once: the second stays queued. A task that ran when its director died stays as it
+was: nobody ends it at the next start (bosh, bin/bosh-director), and whoever looks at it after a while without a sign of it
+finds that its time is up (api/controllers/tasks_controller.rb, `task_timeout?`).
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import Any
 
 from paver.lab.standins.director_state import State
 
+SILENCE = 3.0
+"""Seconds without a sign of a task after which it is given up; the real director takes 180."""
 _KINDS = frozenset({"event", "debug", "result", "cpi"})
 
 
@@ -82,13 +86,16 @@ class Tasks:
     state: State
     _deployments: dict[str, threading.Lock] = field(default_factory=dict)
     locked: dict[str, int] = field(default_factory=dict)
+    _started: float = field(default_factory=time.monotonic)
+    _left: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
-        """What ran when the director died has failed."""
+        """What ran when the director died is nobody's now. What was queued would run; here it is lost."""
         with self.state.changing() as data:
             for task in data["tasks"]:
-                if task["state"] in ("queued", "processing"):
+                if task["state"] == "queued":
                     task["state"], task["result"] = "error", "Director was restarted"
+            self._left = frozenset(task["id"] for task in data["tasks"] if task["state"] == "processing")
 
     def begin(
         self,
@@ -125,12 +132,14 @@ class Tasks:
 
     def get(self, identity: int) -> dict[str, Any] | None:
         """A task as the API shows it."""
+        self._give_up()
         with self.state.lock:
             tasks = self.state.data["tasks"]
             return dict(tasks[identity - 1]) if 0 < identity <= len(tasks) else None
 
     def all(self) -> list[dict[str, Any]]:
         """All tasks, newest first."""
+        self._give_up()
         with self.state.lock:
             return [dict(task) for task in reversed(self.state.data["tasks"])]
 
@@ -138,6 +147,14 @@ class Tasks:
         """An output so far."""
         path = self.state.folder / "tasks" / str(identity) / (kind if kind in _KINDS else "event")
         return path.read_bytes() if path.is_file() else b""
+
+    def _give_up(self) -> None:
+        if not self._left or time.monotonic() - self._started < SILENCE:
+            return
+        with self.state.changing() as data:
+            for identity in self._left:
+                data["tasks"][identity - 1]["state"] = "timeout"
+            self._left = frozenset()
 
     def _run(self, task: Task, action: Callable[[Task], str], deployment: str) -> None:
         with self.state.lock:

@@ -20,6 +20,8 @@ from paver.lab.standins.director_tasks import Task, TaskError, Tasks
 from paver.lab.standins.httpd import Exchange, Refusal, Reply
 
 VERSION = "283.1.6 (00000000)"
+_SHORT = ("create ", "delete release", "delete stemcell", "delete deployment")
+"""How the tasks begin that are listed without `verbose=2` (bosh, api/controllers/tasks_controller.rb, by type)."""
 _REDACTED = "<redacted>"
 
 
@@ -61,7 +63,7 @@ class Views:
             if (states is None or task["state"] in states)
             and query.get("deployment", task["deployment"]) == task["deployment"]
             and query.get("context_id", task["context_id"]) == task["context_id"]
-            and (query.get("verbose") == "2" or not task["description"].startswith("retrieve "))
+            and (query.get("verbose") == "2" or task["description"].startswith(_SHORT))
         ]
         return Reply(200, found[: int(query["limit"])] if query.get("limit") else found)
 

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from paver.lab.standins import tarballs
 from tests.sim.standins.conftest import Site
 
 pytestmark = pytest.mark.lab
@@ -217,6 +218,26 @@ def test_uploading_again_changes_nothing(stocked: Site) -> None:
         stocked.bosh("upload-release", str(path))
     stocked.bosh("-n", "update-cloud-config", text=yaml.safe_dump(CLOUD))
     assert (stocked.rows("stemcells"), stocked.rows("releases"), stocked.rows("configs")) == before
+
+
+def test_a_release_that_failed_halfway_is_listed_and_a_plain_second_upload_mends_it(
+    stocked: Site, tmp_path: Path
+) -> None:
+    job = tarballs.Job("server", {"a.json": "{}"}, {}, ("tool",))
+    package = tarballs.Package("tool", {"packaging": (b"true\n", True)})
+    release = tmp_path / "half.tgz"
+    release.write_bytes(tarballs.release_tarball(tarballs.Release("half", "1", (job,), (package,))))
+    [state] = stocked.raised.lab.folder.glob("machines/*/**/store/director/state.json")
+    room = state.with_name("blobs.room")
+    room.write_text("1")
+    failed = stocked.bosh("upload-release", str(release), check=False)
+    room.unlink()
+    assert "no space left on device" in failed.stdout
+    assert stocked.rows("inspect-release", "half/1") == []
+    stocked.bosh("upload-release", str(release))
+    assert [row["job"].partition("/")[0] for row in stocked.rows("inspect-release", "half/1")] == ["server"]
+    stocked.bosh("-n", "delete-release", "half")
+    assert "half" not in {row["name"] for row in stocked.rows("releases")}
 
 
 def test_a_cloud_config_with_an_address_outside_of_its_range_is_refused_when_a_manifest_meets_it(
