@@ -158,6 +158,28 @@ def test_a_bucc_up_that_fails_halfway_is_told_with_the_cpis_words_and_goes_on_fr
     assert len([call for call in imported if call.server.startswith("vcsa")]) == 1, imported
 
 
+def test_a_release_for_which_the_director_has_no_room_is_brought_whole_by_the_next_run(
+    life: Life, deeper: Place
+) -> None:
+    """It is listed all the same, and stages to come deploy from it."""
+    with life.watched():
+        deeper.paver("apply", "--yes", "--phase", "bucc", env={})
+    chosen = ("--only", "bosh.release:minio")
+    [state] = deeper.lab.folder.glob("machines/*/**/store/director/state.json")
+    room = state.with_name("blobs.room")
+    room.write_text("1")
+    ran = deeper.paver("apply", "--yes", *chosen, code=None)
+    refused(ran, 1, "upload of minio/", "ended in error", "seen", "no space left", "do", "tries again")
+    listed = json.loads(state.read_text())["releases"]["minio"]
+    assert [version["complete"] for version in listed.values()] == [False]
+    assert deeper.pending(*chosen) == {"bosh.release:minio": "create"}
+    room.unlink()
+    deeper.paver("apply", "--yes", *chosen)
+    assert deeper.pending(*chosen) == {}
+    listed = json.loads(state.read_text())["releases"]["minio"]
+    assert [version["complete"] for version in listed.values()] == [True]
+
+
 # A finished site ------------------------------------------------------------------------------------------------
 
 

@@ -32,7 +32,7 @@ from paver.driver import (
 )
 from paver.foundation import record, yaml_text
 from paver.foundation.bucc import leaves, running
-from paver.foundation.director import tasks
+from paver.foundation.director import cleaning
 from paver.signing.canonical import Json
 from paver.transport import job
 
@@ -40,7 +40,6 @@ HOME = PurePosixPath("/var/lib/paver/bucc")
 STATE, CREDS, VARS = "bucc-state", "bucc-creds", "bucc-vars"
 SEALED = frozenset({"seal:put", "seal:remove"})
 JOB = frozenset({"job:start"})
-CLEANUP = "POST /cleanup"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,7 +77,7 @@ class Bucc(Resource[BuccFacts]):
     calls: ClassVar = {
         Verb.CREATE: record.CALLS | record.REMOVE | JOB | SEALED,
         Verb.UPDATE: record.CALLS | record.REMOVE | JOB | SEALED,
-        Verb.DELETE: record.REMOVE | record.CALLS | JOB | SEALED | {CLEANUP},
+        Verb.DELETE: record.REMOVE | record.CALLS | JOB | SEALED | {cleaning.CALL},
     }
     replaces: ClassVar[frozenset[str]] = frozenset({"cpi", "ip"})
     unmanaged: ClassVar[frozenset[str]] = frozenset({"tree", "renew_before_days"})
@@ -211,7 +210,7 @@ class Bucc(Resource[BuccFacts]):
         if facts.mark is not None:
             record.leaving(world, at, facts.mark.id)
         if answers:
-            _clean_up(world)
+            cleaning.clean_up(world, _api("director"))
         if state is not None:
             world.report("bucc down")
             variables = world.writing(STORE).value(VARS)
@@ -300,13 +299,6 @@ def _own(state: bytes) -> frozenset[str]:
         return frozenset({str(found.get("current_vm_cid") or ""), *disks})
     except (ValueError, AttributeError, TypeError, KeyError):
         return frozenset()
-
-
-def _clean_up(world: Writer) -> None:
-    """Has the director delete orphaned disks, stemcells and releases: without it they stay in the IaaS for ever."""
-    director = world.writing(_api("director"))
-    answer = director.post("/cleanup", call=CLEANUP, json={"config": {"remove_all": True}}, expect=(302,))
-    tasks.follow(world, director, answer, "bosh clean-up --all")
 
 
 def seal_state(world: Writer, at: Endpoint[Any, Any], project: PurePosixPath) -> None:

@@ -1,14 +1,16 @@
 """What a director does takes tasks: asked for, followed to the end, their failure told in its words.
 
-A task is asked for under the action's id (BOSH's context id, which its database keeps), as every job is: a run that
-was killed finds again what it began, instead of asking for it twice.
+A run that was killed finds again what it began, instead of asking for it twice. A deployment's task is asked for under the
+action's id, BOSH's context id, which its database keeps. It keeps that of deployments alone (bosh, api/controllers:
+deployments_controller.rb hands `@current_context_id` on; those of releases, stemcells and the clean-up do not), so all others
+are found by what the director calls them.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from paver.driver import Interrupted, PaverError, Writer
@@ -17,13 +19,19 @@ from paver.transport.http import Answer
 SOONEST, LATEST = 0.05, 2.0
 """Seconds between two looks at a task: a twentieth of what it took until now, within these bounds."""
 ENDED = frozenset({"done", "error", "cancelled", "timeout"})
+_UNFINISHED = "queued,processing,cancelling"
+_LOOKED_BACK = "100"
+
+
+class TaskError(PaverError):
+    """A task did not end well."""
 
 
 def follow(world: Writer, director: Any, answer: Answer, doing: str) -> str:
     """Follows the task that `answer` leads to; returns its result.
 
     Raises:
-        PaverError: if it did not end well, with the director's last words.
+        TaskError: if it did not end well, with the director's last words.
         Interrupted: if the user stopped; the task goes on.
     """
     place = answer.headers.get("location", "")
@@ -34,12 +42,12 @@ def follow(world: Writer, director: Any, answer: Answer, doing: str) -> str:
 
 
 def context(world: Writer) -> dict[str, str]:
-    """Returns the header by which a task bears this action's id."""
+    """Returns the header by which a deployment's task bears this action's id."""
     return {"X-Bosh-Context-Id": world.mark(complete=False).action}
 
 
 def resumed(world: Writer, director: Any, entry: Mapping[str, Any] | None, doing: str) -> bool:
-    """Follows the task that an earlier run left; returns whether there was one, and it ended well.
+    """Follows a deployment's task that an earlier run left; returns whether there was one, and it ended well.
 
     Args:
         world: for progress and interrupts.
@@ -58,12 +66,36 @@ def resumed(world: Writer, director: Any, entry: Mapping[str, Any] | None, doing
         return False
     try:
         _followed(world, director, str(found[0]["id"]), doing)
-    except Interrupted:
-        raise
-    except PaverError as error:
+    except TaskError as error:
         world.report(f"{error.what}: asking again")
         return False
     return True
+
+
+def await_unfinished(world: Writer, director: Any, *called: str) -> None:
+    """Follows all tasks of these descriptions that have not ended, however they end: one may be of an earlier run.
+
+    Raises:
+        Interrupted: if the user stopped; the tasks go on.
+    """
+    found: Any = director.get("/tasks", params={"state": _UNFINISHED, "verbose": "2"}).json()
+    for task in sorted(found, key=lambda task: int(task["id"])):
+        if task["description"] in called:
+            try:
+                _followed(world, director, str(task["id"]), str(task["description"]))
+            except TaskError as error:
+                world.report(error.what)
+
+
+def latest(director: Any, *called: str) -> Iterator[tuple[str, str | None]]:
+    """Yields the latest tasks of these descriptions, the latest first: description, and result if it ended well.
+
+    The director keeps some thousands, and lists without `verbose` those alone that change something.
+    """
+    found: Any = director.get("/tasks", params={"limit": _LOOKED_BACK}).json()
+    for task in found:
+        if task["description"] in called:
+            yield str(task["description"]), str(task["result"]) if task["state"] == "done" else None
 
 
 def _followed(world: Writer, director: Any, number: str, doing: str) -> str:
@@ -80,9 +112,12 @@ def _followed(world: Writer, director: Any, number: str, doing: str) -> str:
             raise Interrupted(f"stopped following task {number} ({doing}); the director goes on with it")
         time.sleep(min(max((time.monotonic() - begun) / 20, SOONEST), LATEST))
     if task["state"] != "done":
-        raise PaverError(
+        raise TaskError(
             f"{doing}: the director's task {number} ended in {task['state']}",
-            seen=str(task.get("result", ""))[:600],
+            seen=str(task.get("result") or "")[:600],
+            why="nothing was heard of it for three minutes, as when the director is restarted"
+            if task["state"] == "timeout"
+            else "",
             do=f"`bosh task {number} --debug` has all of it; the same paver command tries again",
         )
     return str(task.get("result", ""))

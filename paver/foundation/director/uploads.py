@@ -1,4 +1,9 @@
-"""Stemcells and releases on a director: uploaded from the artefact, found by name and version."""
+"""Stemcells and releases on a director: uploaded from the artefact, found by name and version.
+
+A stemcell is listed once it is whole. A release is listed from the moment at which the director begins to take it in, and
+nothing that it shows tells a half one from a whole one; a second upload of the same mends it (bosh, jobs/update_release.rb,
+`update_completed`). So what `GET /releases` lists is believed only with the word of the upload's task.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +31,7 @@ class Upload(Resource[UploadFacts]):
     """A tarball that the director keeps; `file` is its path on the jumpbox."""
 
     path: ClassVar[str] = ""
+    uploading: ClassVar[str] = ""
     lane: ClassVar[Lane] = Lane.CONFIG
     replaces: ClassVar[frozenset[str]] = frozenset({"name", "version"})
     unmanaged: ClassVar[frozenset[str]] = frozenset({"file"})
@@ -60,7 +66,7 @@ class Upload(Resource[UploadFacts]):
                 name=self.name,
                 version=held,
             )
-        # BUCC and operators upload too: what is there already is used, and never deleted by paver.
+        # BUCC and operators upload too: what is there already is adopted.
         if self.version in have and entry is None:
             return UploadFacts(address={}, mark=None, name=self.name, version=self.version)
         mark = ledger.mark(world.site, self.id, entry)
@@ -70,9 +76,8 @@ class Upload(Resource[UploadFacts]):
 
     def create(self, world: Writer) -> None:
         address = {"name": self.name, "version": self.version}
-        director, doing = world.writing(self.at), f"upload of {self.name}/{self.version}"
-        tasks.resumed(world, director, ledger.read(world, self.at).get(self.id), doing)
-        if self.version not in self.versions(world, self.at, self.name):
+        director = world.writing(self.at)
+        if not self._arrived(world, director):
             ledger.note(world, self.at, complete=False, address=address)
             source = Path(self.file)
 
@@ -84,12 +89,25 @@ class Upload(Resource[UploadFacts]):
                 source,
                 call=f"POST {self.path}",
                 content_type=TARBALL,
-                headers=tasks.context(world),
                 expect=(302,),
                 on_progress=sent,
             )
-            tasks.follow(world, director, answer, doing)
+            tasks.follow(world, director, answer, f"upload of {self.name}/{self.version}")
         ledger.note(world, self.at, complete=True, address=address)
+
+    def _arrived(self, world: Writer, director: Any) -> bool:
+        """Tells whether the director has all of it, by an upload of an earlier run's or of others."""
+        begun = self.id in ledger.read(world, self.at)
+        if not begun and self.version not in self.versions(world, self.at, self.name):
+            return False
+        tasks.await_unfinished(world, director, self.uploading)
+        there = self.version in self.versions(world, self.at, self.name)
+        return there and self.whole(director, self.name, self.version)
+
+    @classmethod
+    def whole(cls, director: Any, name: str, version: str) -> bool:
+        """Tells whether a version that is listed has all of its parts."""
+        raise NotImplementedError
 
     def update(self, world: Writer, facts: UploadFacts, fields: frozenset[str]) -> None:
         del facts, fields
@@ -109,19 +127,32 @@ class Upload(Resource[UploadFacts]):
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: UploadFacts) -> None:
         name, version = facts.address["name"], facts.address["version"]
-        director, doing = world.writing(at), f"deletion of {name}/{version}"
+        director = world.writing(at)
         if facts.mark is not None:
-            tasks.resumed(world, director, ledger.read(world, at).get(facts.mark.id), doing)
+            # From now on it is not whole, also if it goes only half.
             ledger.leaving(world, at, facts)
+        # It may be coming still, or going already.
+        tasks.await_unfinished(world, director, cls.uploading, cls.removing(name, version))
         if version in cls.versions(world, at, name):
-            answer = cls.remove(director, name, version, tasks.context(world))
-            tasks.follow(world, director, answer, doing)
+            try:
+                answer = cls.remove(director, name, version)
+                if answer.status != 404:
+                    tasks.follow(world, director, answer, f"deletion of {name}/{version}")
+            except tasks.TaskError:
+                # Whoever took it away: gone is gone.
+                if version in cls.versions(world, at, name):
+                    raise
         if facts.mark is not None:
             ledger.strike(world, at, facts.mark.id)
 
     @classmethod
-    def remove(cls, director: Any, name: str, version: str, context: Mapping[str, str]) -> Any:
-        """Asks the director to delete one version; `context` are the headers that its task is known again by."""
+    def removing(cls, name: str, version: str) -> str:
+        """Returns what the director calls the task that deletes one version."""
+        raise NotImplementedError
+
+    @classmethod
+    def remove(cls, director: Any, name: str, version: str) -> Any:
+        """Asks the director to delete one version; 404 where there is none."""
         raise NotImplementedError
 
 
@@ -131,6 +162,7 @@ class Stemcell(Upload):
 
     kind: ClassVar[str] = "bosh.stemcell"
     path: ClassVar[str] = "/stemcells"
+    uploading: ClassVar[str] = "create stemcell"
     calls: ClassVar = {
         Verb.CREATE: ledger.CALLS | {"POST /stemcells"},
         Verb.UPDATE: ledger.CALLS | {"POST /stemcells"},
@@ -143,12 +175,18 @@ class Stemcell(Upload):
         return frozenset(item["version"] for item in found if item["name"] == name)
 
     @classmethod
-    def remove(cls, director: Any, name: str, version: str, context: Mapping[str, str]) -> Any:
+    def whole(cls, director: Any, name: str, version: str) -> bool:
+        del director, name, version
+        return True
+
+    @classmethod
+    def removing(cls, name: str, version: str) -> str:
+        return f"delete stemcell: {name}/{version}"
+
+    @classmethod
+    def remove(cls, director: Any, name: str, version: str) -> Any:
         return director.delete(
-            f"/stemcells/{name}/{version}",
-            call="DELETE /stemcells/:name/:version",
-            headers=context,
-            expect=(302,),
+            f"/stemcells/{name}/{version}", call="DELETE /stemcells/:name/:version", expect=(302, 404)
         )
 
 
@@ -158,6 +196,7 @@ class Release(Upload):
 
     kind: ClassVar[str] = "bosh.release"
     path: ClassVar[str] = "/releases"
+    uploading: ClassVar[str] = "create release"
     calls: ClassVar = {
         Verb.CREATE: ledger.CALLS | {"POST /releases"},
         Verb.UPDATE: ledger.CALLS | {"POST /releases"},
@@ -172,11 +211,22 @@ class Release(Upload):
         )
 
     @classmethod
-    def remove(cls, director: Any, name: str, version: str, context: Mapping[str, str]) -> Any:
+    def whole(cls, director: Any, name: str, version: str) -> bool:
+        for called, result in tasks.latest(director, cls.uploading, cls.removing(name, version)):
+            # An upload that failed does not say of which release it was, and a deletion may have come to its middle.
+            if called != cls.uploading or result is None:
+                return False
+            if result == f"Created release '{name}/{version}'":
+                return True
+        return False
+
+    @classmethod
+    def removing(cls, name: str, version: str) -> str:
+        del version
+        return f"delete release: {name}"
+
+    @classmethod
+    def remove(cls, director: Any, name: str, version: str) -> Any:
         return director.delete(
-            f"/releases/{name}",
-            call="DELETE /releases/:name",
-            params={"version": version},
-            headers=context,
-            expect=(302,),
+            f"/releases/{name}", call="DELETE /releases/:name", params={"version": version}, expect=(302, 404)
         )
