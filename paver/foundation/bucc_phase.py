@@ -12,6 +12,7 @@ from paver.foundation.bucc.bucc import Bucc
 from paver.foundation.director.configs import Config
 from paver.foundation.director.uploads import Release, Stemcell
 from paver.foundation.wish import Wish
+from paver.sitefile.site import Site
 
 KINDS: tuple[type[Resource[Any]], ...] = (BuccArtefact, Bucc, Stemcell, Release, Config)
 """Every kind of this phase, in creation order."""
@@ -47,6 +48,7 @@ def _bucc(wish: Wish) -> None:
             after=under.needs,
             sha256=digest,
             source=output(brought, "path", str),
+            deploys=frozenset(_deployed(site)),
         )
     )
     seeds: dict[str, Any] = {}
@@ -146,7 +148,13 @@ def _director(wish: Wish) -> None:
             document=manifests.cloud_config(wish.site, wish.under),
         ),
     )
-    if wish.site.services.object_store.external is None:
-        wish.add(release("minio", "minio", "services"))
-    if wish.site.services.registry.external is None:
-        wish.add(release("docker-registry", "registry", "services"))
+    for name, prefix in _deployed(wish.site).items():
+        wish.add(release(name, prefix, "services"))
+
+
+def _deployed(site: Site) -> dict[str, str]:
+    """Returns the releases that the site deploys, each with how the artefact's facts call it."""
+    services = site.services
+    minio = {"minio": "minio"} if services.object_store.external is None else {}
+    registry = {"docker-registry": "registry"} if services.registry.external is None else {}
+    return minio | registry

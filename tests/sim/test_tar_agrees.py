@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from paver.driver import BadInput
-from paver.foundation.bucc.artefact import agrees
+from paver.foundation.bucc import tarballs as read
 from paver.lab.standins import stub_services, tarballs
 
 
@@ -24,7 +24,8 @@ def test_a_release_says_itself_what_it_is(tmp_path: Path) -> None:
 
     machine = SimpleNamespace(run=run)
     told = {"name": "minio", "version": release.version}
-    agrees(machine, path, "release.MF", told)
+    found = read.agreed(machine, path, "release.MF", told)
+    assert [package["name"] for package in found["compiled_packages"]] == ["minio"]
     with pytest.raises(BadInput, match=r"minio\.tgz in BUCC's artefact is not") as refused:
-        agrees(machine, path, "release.MF", {**told, "version": "9"})
+        read.agreed(machine, path, "release.MF", {**told, "version": "9"})
     assert f"release.MF: name minio, version {release.version}" in refused.value.seen

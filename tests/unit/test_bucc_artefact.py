@@ -8,6 +8,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,8 @@ def test_what_is_no_manifest_is_bad_input_and_nothing_else(document: Any) -> Non
         checked(json.dumps(document).encode())
 
 
+NGINX = "54b1763048cce7bf0b87bc9a449e01452bc8025376122b7d7159c59b62626376"
+REGISTRY = f"name: docker-registry\nversion: 3.5.2\npackages: [{{name: nginx, fingerprint: {NGINX}}}]\n"
 STEMCELL = "name: noble\nversion: 1.10\noperating_system: ubuntu-noble\nsha1: x\n"
 
 
@@ -72,9 +75,11 @@ class Machine:
         kind: str = "file",
         stemcell: str = STEMCELL,
         others: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+        registry: str = "",
     ) -> None:
         self.there = {**dict.fromkeys(files, ("f", "")), **others}
         self.stemcell = stemcell
+        self.registry = registry
         self.kind = kind
         self.size = size
         self.ran: list[str] = []
@@ -89,6 +94,8 @@ class Machine:
     def run(self, argv: list[str], **_: object) -> Any:
         if argv[-1] == "*stemcell.MF":
             return SimpleNamespace(out=self.stemcell.encode())
+        if argv[-1] == "*release.MF":
+            return SimpleNamespace(out=self.registry.encode())
         self.ran.append(argv[0])
         return None
 
@@ -98,14 +105,23 @@ class Machine:
     def read_file(self, _: str) -> bytes:
         assert self.size <= MOST_MANIFEST_BYTES, "read into memory"
         assert self.kind == "file", "followed"
-        return data()
+        if not self.registry:
+            return data()
+        told = yaml.load(self.registry, Loader=yaml.BaseLoader)  # noqa: S506 (it makes text, lists and maps only)
+        release = {"version": told["version"], "file": "registry.tgz"}
+        files = {**manifest()["files"], "registry.tgz": {"sha256": DIGEST}}
+        stemcell = yaml.load(self.stemcell, Loader=yaml.BaseLoader)  # noqa: S506
+        kept = {**manifest()["stemcell"], "os": stemcell["operating_system"]}
+        return data(files=files, releases={"docker-registry": release}, stemcell=kept)
 
     def probe(self, *_: object, **__: object) -> Any:
         lines = (f"{kind}\0{name}\0{target}\0" for name, (kind, target) in self.there.items())
         return SimpleNamespace(ok=True, out="".join(lines).encode())
 
 
-def unpack(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def unpack(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, deploys: frozenset[str] = frozenset()
+) -> list[str]:
     monkeypatch.setattr(record, "write", lambda *_, **__: None)
     world: Any = SimpleNamespace(writing=lambda _: machine, report=lambda *_: None)
     wish = BuccArtefact(
@@ -114,6 +130,7 @@ def unpack(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         phase="bucc",
         sha256=DIGEST,
         source="/bucc.tar",
+        deploys=deploys,
     )
     wish.create(world)
     return machine.ran
@@ -231,3 +248,39 @@ def test_a_stemcell_that_is_not_what_the_manifest_says_is_refused_before_anythin
         unpack(machine, monkeypatch)
     assert seen in refused.value.seen
     assert "mv" not in machine.ran
+
+
+WITH_REGISTRY = [*LISTED, "registry.tgz"]
+REGISTRIES = frozenset({"docker-registry"})
+
+
+@pytest.mark.parametrize("system", ["ubuntu-bionic", "ubuntu-jammy", "ubuntu-noble"])
+def test_a_registry_that_cannot_be_compiled_on_the_stemcell_is_refused_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    stemcell = STEMCELL.replace("ubuntu-noble", system)
+    machine = Machine(WITH_REGISTRY, 100, stemcell=stemcell, registry=REGISTRY)
+    with pytest.raises(BadInput, match=r"docker-registry/3\.5\.2 .* cannot be compiled on its") as refused:
+        unpack(machine, monkeypatch, REGISTRIES)
+    assert system in refused.value.seen
+    assert "nginx" in refused.value.why
+    assert "docs/reference/bucc-artefact.md" in refused.value.do
+    assert "mv" not in machine.ran
+
+
+@pytest.mark.parametrize(
+    ("system", "registry", "deploys"),
+    [
+        ("ubuntu-xenial", REGISTRY, REGISTRIES),
+        ("ubuntu-noble", REGISTRY.replace("packages", "compiled_packages"), REGISTRIES),
+        ("ubuntu-noble", REGISTRY.replace(NGINX, "0" * 64), REGISTRIES),
+        ("ubuntu-noble", REGISTRY.replace("[{", "[x, {").replace(NGINX, "0" * 64), REGISTRIES),
+        ("ubuntu-noble", REGISTRY, frozenset({"minio"})),
+    ],
+)
+def test_a_registry_whose_stemcell_is_old_that_is_compiled_made_anew_or_not_deployed_is_taken(
+    monkeypatch: pytest.MonkeyPatch, system: str, registry: str, deploys: frozenset[str]
+) -> None:
+    stemcell = STEMCELL.replace("ubuntu-noble", system)
+    machine = Machine(WITH_REGISTRY, 100, stemcell=stemcell, registry=registry)
+    assert unpack(machine, monkeypatch, deploys)[-1] == "mv"

@@ -219,6 +219,17 @@ def test_every_root_of_the_site_is_trusted_by_boshs_machines(site: Site) -> None
     assert wanted["value"].split() == ["((trusted_ca_cert))", "((extra_ca_certs))"]
 
 
+def test_the_artefact_is_held_to_what_the_site_deploys_of_it(site: Site) -> None:
+    external = Registry(external=ExternalRegistry(endpoint="https://registry.example"))
+    with_external = dataclasses.replace(
+        site, services=site.services.model_copy(update={"registry": external})
+    )
+    for each, deploys in ((site, {"minio", "docker-registry"}), (with_external, {"minio"})):
+        resources = {one.id: one for one in paving.pave(each, DRIVER.pave(each)).resources}
+        assert resources[places.ARTEFACT].wish()["deploys"] == deploys
+        assert {f"bosh.release:{name}" for name in deploys} <= resources.keys()
+
+
 def test_the_registrys_properties_are_those_of_its_release(site: Site) -> None:
     (group,) = manifests.registry(site, places.ARTEFACT)["instance_groups"]
     jobs = {job["name"]: job["properties"]["docker"] for job in group["jobs"]}

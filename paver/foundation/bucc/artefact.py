@@ -5,21 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-import yaml
-
 from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Verb, Writer
 from paver.foundation import record
+from paver.foundation.bucc import tarballs
 
 TREES = PurePosixPath("/var/lib/paver/bucc/trees")
 FORMAT = "paver.bucc-artefact/1"
 MOST_MANIFEST_BYTES = 4 * 1024 * 1024
 _LISTING = 120.0
-UPLOADED = ("bosh-dns", "minio", "docker-registry")
-"""The releases that paver uploads to the director."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +44,7 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
     Attributes:
         sha256: of the artefact.
         source: the artefact's file on the jumpbox.
+        deploys: the releases of it that the site deploys.
     """
 
     kind: ClassVar[str] = "bucc.artefact"
@@ -55,10 +53,11 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
         Verb.DELETE: record.CALLS | record.REMOVE,
     }
     replaces: ClassVar[frozenset[str]] = frozenset({"sha256"})
-    unmanaged: ClassVar[frozenset[str]] = frozenset({"source"})
+    unmanaged: ClassVar[frozenset[str]] = frozenset({"source", "deploys"})
 
     sha256: str
     source: str
+    deploys: frozenset[str] = frozenset()
 
     def says(self) -> str:
         return "unpack and check every file"
@@ -90,8 +89,11 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
         lines = "".join(f"{digest}  {draft / name}\n" for name, digest in files)
         world.report("Checking every file")
         machine.run(["sha256sum", "--check", "--quiet", "--strict", "-"], input=lines.encode())
-        for file, member, told in _told(manifest):
-            agrees(machine, draft / file, member, told)
+        stemcell = json.loads(manifest)["stemcell"]
+        for file, member, known in tarballs.told(manifest):
+            found = tarballs.agreed(machine, draft / file, member, known)
+            if member == "release.MF":
+                tarballs.compiles(found, stemcell["os"], self.deploys)
         machine.run(["mv", "--no-target-directory", str(draft), str(tree)])
         record.write(world, self.at, self.id, self.wish(), complete=True)
 
@@ -166,48 +168,6 @@ def _stays(name: str, target: str, links: Mapping[str, str], files: Collection[s
             return name in files or name in folders
         seen.add(name)
         target = links[name]
-
-
-def _told(data: bytes) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Yields of what goes to the director file, its own manifest's name, and what ours says that stands there."""
-    manifest = json.loads(data)
-    stemcell, releases = manifest["stemcell"], manifest["releases"]
-    told = {"name": stemcell["name"], "version": stemcell["version"], "operating_system": stemcell["os"]}
-    yield str(stemcell["file"]), "stemcell.MF", told
-    for name in UPLOADED:
-        if (release := releases.get(name, {})).get("file"):
-            yield (
-                str(release["file"]),
-                "release.MF",
-                {"name": name, "version": str(release.get("version", ""))},
-            )
-
-
-def agrees(machine: Any, path: PurePosixPath, member: str, told: Mapping[str, str]) -> None:
-    """Does nothing if a tarball is what the manifest calls it: a director knows it by its own words alone.
-
-    Raises:
-        BadInput: it is something else.
-    """
-    argv = ["tar", "--extract", "--gzip", "--to-stdout", "--occurrence=1", "--wildcards"]
-    ran = machine.run([*argv, "--file", str(path), f"*{member}"], timeout=_LISTING, check=False)
-    try:
-        # Whatever looks like a number: versions are text.
-        found = yaml.load(ran.out, Loader=yaml.BaseLoader)  # noqa: S506 (it makes text, lists and maps only)
-        says = {key: str(found[key]) for key in told}
-    except (yaml.YAMLError, KeyError, TypeError):
-        says = {}
-    if says != told:
-        raise BadInput(
-            f"{path.name} in BUCC's artefact is not what its manifest says",
-            seen=f"manifest.json: {_words(told)}\n{member}: {_words(says) or 'not to be read'}",
-            why="the director would know it by other words, and it would be looked for in vain",
-            do="correct manifest.json; docs/reference/bucc-artefact.md says what is in one",
-        )
-
-
-def _words(told: Mapping[str, str]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in told.items())
 
 
 def checked(data: bytes) -> list[tuple[str, str]]:
