@@ -12,7 +12,7 @@ from paver.driver import Facts, Interrupted, ResourceId
 from paver.foundation.director import cleaning, tasks
 from paver.foundation.director.uploads import Release, Stemcell, Upload
 from paver.lab.standins import tarballs
-from tests.support import director as support
+from tests.support import director_process as support
 from tests.support.director_process import AT, Director
 from tests.support.raised import until
 

@@ -8,7 +8,7 @@ nothing that it shows tells a half one from a whole one; a second upload of the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
