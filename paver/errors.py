@@ -60,7 +60,7 @@ class PaverError(Exception):
             width: of the terminal, None where there is none. Lines with commands are left to the terminal to break: they are
                 copied whole.
         """
-        shown = [f"error: {self.what}"]
+        shown = [f"error: {one_line(self.what)}"]
         shown += [
             f"  {label:<5} {line if index == 0 else line.strip()}"
             for label, text in (("seen", self.seen), ("why", self.why), ("do", self.do))
@@ -116,6 +116,11 @@ def plain(text: str) -> str:
         c if c in "\t\n" or unicodedata.category(c) not in _COMMANDS else "\N{REPLACEMENT CHARACTER}"
         for c in text
     )
+
+
+def one_line(text: str) -> str:
+    """Returns text that came from elsewhere as one line of a log or a table: a second one would pass for paver's own."""
+    return " ".join(line.strip() for line in plain(text).splitlines())
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -31,27 +31,24 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.schema:
         out.line(documents.contract_schema().rstrip("\n"))
         return 0
-    import json  # noqa: PLC0415
-
     from paver.errors import PaverError  # noqa: PLC0415
-    from paver.foundation.handover.contract import path_of  # noqa: PLC0415
+    from paver.foundation.handover import contract  # noqa: PLC0415
     from paver.runs import reach  # noqa: PLC0415
 
     site, driver = opening.site_of(arguments, warn=False)
     key = opening.key_of(site, arguments.key)
     with opening.session_of(arguments, site, driver, key, "paver contract") as session:
         machine = reach.standing_jumpbox(session)
-        data = machine.read_file(str(path_of(site.name)))
+        data = machine.read_file(str(contract.path_of(site.name)))
     if data is None:
         raise PaverError(
             f"{site.name} has no contract yet",
             why="it is made last, once everything that it promises stands",
             do="`paver apply` makes it; `paver plan` shows what comes before",
         )
-    document = json.loads(data)
+    document = contract.loads(data)
     if arguments.known_hosts:
-        jumpbox = document["jumpbox"]
-        out.lines(f"{jumpbox['ip']} {key}" for key in jumpbox.get("host_keys", ()))
+        out.lines(contract.known_hosts(document, str(site.jumpbox.address)))
         return 0
     out.line(out.json_text(document))
     return 0

@@ -5,20 +5,21 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
+from paver.errors import one_line
 from paver.runs.events import BETWEEN, Happening
 
 SHOWN = {"begun": "…", "done": "✓", "skipped": "·", "failed": "✗"}
 
 
 class Lines:
-    """Writes events as lines; progress within an action only when it turned to something new.
+    """Writes events as lines, one each; progress within an action only when it turned to something new.
 
     Args:
         write: takes one line.
     """
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
+        self._take = write
         self._doing: dict[str, str] = {}
 
     def __call__(self, event: Happening) -> None:
@@ -42,6 +43,10 @@ class Lines:
             else ""
         )
         self._write(f"{clock} {SHOWN[event.what]} {event.verb} {event.resource}{said}{took}")
+
+    def _write(self, text: str) -> None:
+        # An id may come from a mark that others wrote; words were made one line where they came in.
+        self._take(one_line(text))
 
 
 def _between(event: Happening) -> str:

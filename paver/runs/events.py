@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args
 
 from paver.engine.executor import Event
-from paver.errors import plain
+from paver.errors import one_line
 from paver.signing import canonical
 from paver.signing.canonical import CanonicalError
 
@@ -71,7 +71,7 @@ def breaks(tell: Tell, station: str) -> Callable[[str], None]:
 
     def told(why: str) -> None:
         what: What = "unheard" if why else "heard"
-        tell(Happening(what=what, resource=station, station=station, text=plain(why)))
+        tell(Happening(what=what, resource=station, station=station, text=one_line(why)))
 
     return told
 
@@ -85,9 +85,9 @@ def happening(event: Event, station: str) -> Happening:
         kind=action.kind,
         phase=action.phase,
         verb=action.verb.value,
-        says=plain(action.says),
+        says=one_line(action.says),
         station=station,
-        text=plain(event.text),
+        text=one_line(event.text),
         done=event.done,
         total=event.total,
         unit=event.unit,
@@ -109,7 +109,7 @@ def parse(line: str) -> Happening | None:
     if any(type(value) is not _TYPES.get(name) for name, value in found.items()):
         return None
     told: dict[str, Any] = {
-        name: plain(value) if isinstance(value, str) else value for name, value in found.items()
+        name: one_line(value) if isinstance(value, str) else value for name, value in found.items()
     }
     return Happening(**told) if 0 <= told.get("at", 0) < _LATEST else None
 

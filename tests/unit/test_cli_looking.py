@@ -26,6 +26,7 @@ from paver.transport import job
 from paver.transport.job import JobState
 from tests.support.command import Command, command
 from tests.support.memory import memory
+from tests.support.ran import Ran
 from tests.unit.test_foundation_yaml_text import BOMB
 
 
@@ -509,6 +510,56 @@ def test_the_contract_is_read_from_the_jumpbox(site: Command, monkeypatch: pytes
     assert "has no contract yet" in ran.err
     monkeypatch.setattr(reach, "jumpbox", lambda _session: None)
     assert "has no jumpbox yet" in site.run("contract").err
+
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMtK5uFBddXOUn+TcNn1bMl3WEVK4+DZ3cQFm/RcO2xs"
+
+
+def with_host_keys(keys: object, ip: str = "10.20.0.10") -> bytes:
+    return json.dumps({"jumpbox": {"host_keys": keys, "ip": ip}, "schema": "paver.contract/1"}).encode()
+
+
+def known_hosts(site: Command, monkeypatch: pytest.MonkeyPatch, contract: bytes) -> Ran:
+    machine = _Machine({"/var/lib/paver/sites/lab-north/contract.json": contract})
+    monkeypatch.setattr(reach, "jumpbox", lambda _session: machine)
+    return site.run("contract", "--known-hosts")
+
+
+@pytest.mark.parametrize("keys", [[HOST_KEY], [f"{HOST_KEY} root@jumpbox"], HOST_KEY])
+def test_known_hosts_are_the_contracts_keys_for_the_site_files_address_alone(
+    site: Command, monkeypatch: pytest.MonkeyPatch, keys: object
+) -> None:
+    ran = known_hosts(site, monkeypatch, with_host_keys(keys, ip="git.example"))
+    assert ran.out == f"10.20.0.10 {HOST_KEY}\n"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"{HOST_KEY}\n* {HOST_KEY}",
+        f"{HOST_KEY[:-8]}\n",
+        HOST_KEY[:-8],
+        "ssh-rsa" + HOST_KEY.removeprefix("ssh-ed25519"),
+        f"* {HOST_KEY}",
+        7,
+    ],
+)
+def test_a_host_key_that_is_not_one_whole_key_in_a_line_goes_into_no_known_hosts(
+    site: Command, monkeypatch: pytest.MonkeyPatch, key: object
+) -> None:
+    ran = known_hosts(site, monkeypatch, with_host_keys([HOST_KEY, key]))
+    assert (ran.code, ran.out) == (1, "")
+    assert "was changed there" in ran.err
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b'{"schema":"paver.contract/2"}', b"[" * 100_000])
+def test_what_is_no_contract_of_this_version_is_told_and_not_printed(
+    site: Command, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    ran = known_hosts(site, monkeypatch, data)
+    assert (ran.code, ran.out) == (1, "")
+    assert "the contract on the jumpbox is damaged" in ran.err
+    assert site.run("contract").out == ""
 
 
 def test_preflight_ends_as_the_worst_that_it_found(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:

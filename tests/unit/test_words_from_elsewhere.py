@@ -8,10 +8,17 @@ import sys
 import pytest
 
 from paver.cli import out
+from paver.engine.executor import Event
+from paver.engine.plan import Action
+from paver.engine.resource import Verb
+from paver.engine.values import ResourceId
 from paver.errors import PaverError
-from paver.runs.events import PREFIX, Happening, parse
+from paver.report.lines import Lines
+from paver.runs.events import PREFIX, Happening, breaks, happening, parse
 
 HOSTILE = "db\x1b[2J\x1b[8m\x9b1A\u202egnp\rall is well"
+FORGED = "\n 20:59:59 ✓ create\u2028bosh.deployment:minio"
+SAID = "20:59:59 ✓ create bosh.deployment:minio"
 SHOWN = "db\ufffd[2J\ufffd[8m\ufffd1A\ufffdgnp\ufffdall is well"
 
 
@@ -21,6 +28,12 @@ def test_an_error_shows_what_it_saw_without_commands_to_the_terminal() -> None:
     assert SHOWN in told
     assert "first\tline" in told
     assert not set(told) & set("\x1b\x9b\r\u202e")
+
+
+def test_what_went_wrong_is_one_line_whatever_a_server_said() -> None:
+    assert PaverError(f"the director refuses: no{FORGED}").lines() == [
+        f"error: the director refuses: no {SAID}"
+    ]
 
 
 def test_a_terminal_gets_pavers_own_colours_and_no_other_command(
@@ -43,6 +56,41 @@ def test_an_event_of_the_other_station_holds_text_that_can_be_shown() -> None:
     heard = parse(event.line())
     assert heard is not None
     assert heard.text == SHOWN
+
+
+def event(text: str, resource: str = "bosh.deployment:minio", says: str = "") -> Event:
+    """An event of this station's own executor, in a server's words."""
+    action = Action(
+        resource=ResourceId(resource),
+        kind="bosh.deployment",
+        phase="Object store",
+        station="outside",
+        endpoint="director",
+        verb=Verb.DELETE,
+        says=says,
+    )
+    return Event("doing", action, text)
+
+
+def test_an_event_of_this_station_holds_text_that_can_be_shown() -> None:
+    told = happening(event(HOSTILE, says=HOSTILE), "outside")
+    assert (told.text, told.says) == (SHOWN, SHOWN)
+
+
+def test_no_line_of_a_runs_log_is_forged_by_what_a_server_says() -> None:
+    here = happening(event(f"task 7{FORGED}", says=f"minio{FORGED}"), "outside")
+    there = parse(dataclasses.replace(here, text=f"task 7{FORGED}").line())
+    broken: list[Happening] = []
+    breaks(broken.append, "jumpbox")(f"hung up{FORGED}")
+    assert (here.text, here.says) == (f"task 7 {SAID}", f"minio {SAID}")
+    assert there == here
+    assert [one.text for one in broken] == [f"hung up {SAID}"]
+
+
+def test_a_run_writes_one_line_an_event_also_where_others_wrote_a_marks_id() -> None:
+    lines: list[str] = []
+    Lines(lines.append)(happening(event("", resource=f"bosh.deployment:db{FORGED}"), "outside"))
+    assert [len(line.splitlines()) for line in lines] == [1]
 
 
 @pytest.mark.parametrize(

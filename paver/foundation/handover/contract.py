@@ -11,9 +11,10 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from paver.driver import Check, Endpoint, Facts, Reader, Resource, Verb, Writer, encode
+from paver.errors import PaverError
 from paver.foundation import record
 from paver.machine.jumpbox import SITES
-from paver.signing import canonical
+from paver.signing import canonical, public_line
 
 SCHEMA = "paver.contract/1"
 
@@ -81,6 +82,56 @@ class Contract(Resource[ContractFacts]):
 def path_of(site: str) -> PurePosixPath:
     """Returns where the contract of a site stands on its jumpbox."""
     return SITES / site / "contract.json"
+
+
+def loads(data: bytes) -> Mapping[str, Any]:
+    """Returns a contract as it was read on the jumpbox.
+
+    Raises:
+        PaverError: it is none of this version's.
+    """
+    try:
+        document = canonical.loads(data)
+    except canonical.CanonicalError as error:
+        raise _not_a_contract(error.what) from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise _not_a_contract(f"its schema is not {SCHEMA}")
+    return document
+
+
+def known_hosts(document: Mapping[str, Any], address: str) -> list[str]:
+    """Returns the host keys that a contract names, as lines of a known_hosts file.
+
+    Args:
+        document: the contract.
+        address: the jumpbox's, by the site file: whoever may write the contract must not vouch for other machines.
+
+    Raises:
+        PaverError: one of them is no public key in one line.
+    """
+    match document.get("jumpbox"):
+        case {"host_keys": [*keys]}:
+            pass
+        case {"host_keys": str(text)}:
+            keys = text.splitlines()
+        case _:
+            keys = []
+    return [f"{address} {_host_key(key)}" for key in keys]
+
+
+def _host_key(line: object) -> str:
+    words = line.split(" ") if isinstance(line, str) else []
+    if len(words) < 2 or words[0] not in public_line.KINDS or not public_line.is_whole(words[0], words[1]):
+        raise _not_a_contract(f"a host key: {str(line)[:60]}")
+    return " ".join(words[:2])
+
+
+def _not_a_contract(seen: str) -> PaverError:
+    return PaverError(
+        "the contract on the jumpbox is damaged, or was changed there",
+        seen=seen,
+        do="`paver plan` shows what differs, `paver apply` writes it anew; find out who changed it",
+    )
 
 
 def _gone(found: record.Record) -> ContractFacts:
