@@ -212,9 +212,10 @@ def _carry(
     key: KeySource,
     approval: str,
 ) -> Report:
-    from paver.runs.apply import Origin, apply  # noqa: PLC0415 - a verb's help does without it
+    from paver.runs import outcome  # noqa: PLC0415 - a verb's help does without it
+    from paver.runs.apply import Origin, apply  # noqa: PLC0415 - same
     from paver.runs.folder import JOURNAL  # noqa: PLC0415
-    from paver.runs.handoff import HandOff, demand_handed, read_done, write_outcome  # noqa: PLC0415
+    from paver.runs.handoff import HandOff, demand_handed, read_done  # noqa: PLC0415
 
     handed: Path | None = arguments.handed_off
     allow = tuple(arguments.allow)
@@ -225,7 +226,7 @@ def _carry(
         report = apply(
             session, plan, folder, tell, stop, only_mine=True, done=done, allow=allow, origin=origin
         )
-        write_outcome(handed, report, folder / JOURNAL)
+        outcome.write(handed, report, folder / JOURNAL)
         return dataclasses.replace(report, left=())
     if session.station == "jumpbox":
         return apply(session, plan, folder, tell, stop, allow=allow, origin=origin)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import paver
@@ -227,11 +227,16 @@ class _Rounds:
             finished |= outcome.done
             acted |= outcome.acted
             failed += [(id_, _what(wrong)) for id_, wrong in outcome.failed]
-            self._keep_faults(outcome)
+            self._keep_faults(outcome.failed)
             error = _first(outcome)
             if error is not None or self._stop.is_set() or self._hand_off is None or pending <= finished:
                 break
-            there = self._over(finished)
+            try:
+                there = self._over(finished)
+            except Exception as broken:  # noqa: BLE001 (whatever it was, this run has an end, and what it did is told)
+                self._keep_faults([("hand-off", broken)])
+                error = broken
+                break
             if there is None:
                 break
             acted |= there.acted
@@ -246,9 +251,9 @@ class _Rounds:
         left = tuple(sorted(pending - finished - {ResourceId(id_) for id_, _ in failed}))
         return Report(finished & pending, acted, tuple(failed), left, "", error)
 
-    def _keep_faults(self, outcome: Outcome) -> None:
+    def _keep_faults(self, failed: Iterable[tuple[str, BaseException]]) -> None:
         """Keeps where paver itself failed: lines of code, never values."""
-        for id_, wrong in outcome.failed:
+        for id_, wrong in failed:
             if not isinstance(wrong, PaverError):
                 place = "".join(traceback.format_tb(wrong.__traceback__))
                 with (self._folder / FAULTS).open("a", encoding="utf-8") as file:
@@ -350,10 +355,14 @@ def _retry(retry: Retry) -> dict[str, Json]:
 
 
 def _closing(report: Report) -> dict[str, Json]:
+    broken: dict[str, Json] = {}
+    if report.error is not None and not report.failed:
+        broken = {"error": _what(report.error)}
     return {
         "done": len(report.done),
         "failed": [id_ for id_, _ in report.failed],
         "left": len(report.left),
+        **broken,
     }
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from paver.errors import unwritten
-from paver.runs.folder import RUN_FILES, SiteFolder
+from paver.runs.folder import RUN_FILES, SiteFolder, journals
 from paver.sealed.redact import Redactor
 
 LATEST = 5
@@ -49,7 +49,7 @@ def contents(
     yield Content("about.json", redactor.redact(json.dumps(facts, indent=2, sort_keys=True) + "\n"))
     yield Content("site.yml", redactor.redact(site_text))
     for folder in state.runs()[-runs:] if runs else ():
-        for name in RUN_FILES:
+        for name in dict.fromkeys((*RUN_FILES, *journals(folder))):
             text = _tail(folder / name)
             if text is not None:
                 yield Content(f"runs/{folder.name}/{name}", redactor.redact(text))

@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from paver.runs.folder import JOURNAL, JOURNAL_THERE
+from paver.engine.journal import EVENTS
+from paver.runs.folder import journals
 from paver.signing import chain
 
 
@@ -34,7 +35,7 @@ def evidence(folder: Path) -> Evidence:
     writes: dict[str, collections.Counter[str]] = {}
     by_action: collections.Counter[str] = collections.Counter()
     broken: list[str] = []
-    for name in (JOURNAL, JOURNAL_THERE):
+    for name in journals(folder):
         path = folder / name
         if not path.exists():
             continue
@@ -42,10 +43,21 @@ def evidence(folder: Path) -> Evidence:
             with path.open("rb") as lines:
                 for record, head in chain.records(lines):
                     heads[name] = f"{head.lines}:{head.digest}"
-                    if record["event"] == "call":
-                        counter = writes.setdefault(str(record["endpoint"]), collections.Counter())
-                        counter[str(record["call"])] += 1
-                        by_action[str(record["action"])] += 1
+                    match record:
+                        case {
+                            "event": "call",
+                            "endpoint": str(endpoint),
+                            "call": str(call),
+                            "action": str(action),
+                        }:
+                            writes.setdefault(endpoint, collections.Counter())[call] += 1
+                            by_action[action] += 1
+                        case {"event": str(event)} if event in EVENTS - {"call"}:
+                            pass
+                        case _:
+                            # A chain shows that lines hang together; whoever wrote it may have written anything.
+                            broken.append(f"{name}: journal line {head.lines}: no event that paver writes")
+                            break
         except chain.ChainError as error:
             broken.append(f"{name}: {error.what}")
     return Evidence(

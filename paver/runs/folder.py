@@ -16,6 +16,7 @@ import contextlib
 import datetime as dt
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -45,11 +46,27 @@ JOURNAL_THERE = "journal-jumpbox.jsonl"
 FAULTS_THERE = "faults-jumpbox.txt"
 """Those of the jumpbox, brought back."""
 RUN_FILES = (PLAN, JOURNAL, JOURNAL_THERE, EVENTS, LOG_THERE, REPORT, FAULTS, FAULTS_THERE)
-"""All that paver puts into a run's folder; anything else in it is not paver's."""
+"""All that paver puts into a run's folder beside further journals (`journals`); anything else in it is not paver's."""
 
 _TIME = "%Y%m%dT%H%M%S"
 _RUN = re.compile(r"([0-9]{8}T[0-9]{6})-[0-9a-f]{6}\Z")
 """A run's name: when it began, and what tells it from others. Nothing else beside it is a run (`lost+found`)."""
+
+
+def journals(folder: Path) -> list[str]:
+    """Returns the names of a run's journals: its own, and one a hand-off, of which few runs have a second."""
+    return [JOURNAL, *itertools.takewhile(lambda name: (folder / name).exists(), _there())]
+
+
+def next_journal_there(folder: Path) -> Path:
+    """Returns where the journal of a hand-off goes that has just ended: none takes the place of one before it."""
+    return next(folder / name for name in _there() if not (folder / name).exists())
+
+
+def _there() -> Iterator[str]:
+    yield JOURNAL_THERE
+    for number in itertools.count(2):
+        yield JOURNAL_THERE.replace(".", f"-{number}.")
 
 
 def state_folder(site_folder: Path, environ: Mapping[str, str]) -> Path:

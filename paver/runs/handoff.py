@@ -10,7 +10,6 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import datetime as dt
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -23,20 +22,23 @@ from paver.engine.plan import Plan
 from paver.engine.values import ResourceId
 from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.machine.jumpbox import SITES
-from paver.runs import wayback
-from paver.runs.apply import JUMPBOX, OUTCOME, Report, fault
+from paver.runs import outcome, wayback
+from paver.runs.apply import JUMPBOX, Report
 from paver.runs.events import Tell, breaks, parse
-from paver.runs.folder import FAULTS, FAULTS_THERE, JOURNAL_THERE, LOG_THERE
+from paver.runs.folder import FAULTS, FAULTS_THERE, LOG_THERE, next_journal_there
 from paver.runs.session import Session
-from paver.sealed import keys, store
+from paver.sealed import files, keys, store
 from paver.sealed.errors import DivergedError
-from paver.signing import canonical, chain
+from paver.signing import canonical
 from paver.signing.canonical import Json
 from paver.transport import job
 
 BY = "--begun-by="
 OWN = frozenset({("site.yml",), ("site.sealed",), ("handoff",), (".paver",)})
 """What paver writes into a site's folder over there."""
+
+DONE = "done.json"
+"""Beside the plan that was handed over: what was done by then."""
 
 STALL_LIMIT = 4 * 3600
 """Seconds without a line: beyond the installer's own limit, which is the longest silence there is."""
@@ -134,7 +136,7 @@ class HandOff:
         files = {
             base / "site.yml": site.source.text.encode(),
             handed / "plan.json": plan.dumps(),
-            handed / "done.json": canonical.dumps([*map(str, sorted(done))]),
+            handed / DONE: canonical.dumps([*map(str, sorted(done))]),
         }
         for text in site.small_files:
             relative = PurePosixPath(text)
@@ -154,11 +156,11 @@ class HandOff:
         return files
 
     def _send(
-        self, machine: Any, handed: PurePosixPath, files: Mapping[PurePosixPath, bytes], copy: bytes | None
+        self, machine: Any, handed: PurePosixPath, sent: Mapping[PurePosixPath, bytes], copy: bytes | None
     ) -> None:
         # Each by its own name: what is only made on the way to another one belongs to root.
         base = handed.parents[1]
-        for folder in dict.fromkeys((base, handed.parent, handed, *(path.parent for path in files))):
+        for folder in dict.fromkeys((base, handed.parent, handed, *(path.parent for path in sent))):
             machine.mkdir(str(folder), 0o700, "paver:paver")
         there, sealed = sealed_there(self.session.site.name), self.session.vault.path.read_bytes()
         if sealed != copy:
@@ -166,12 +168,12 @@ class HandOff:
             machine.replace_file(there, sealed, 0o600, "paver:paver", was=copy, lock=f"{there}.lock")
 
         def write(path: PurePosixPath) -> None:
-            machine.write_file(str(path), files[path], 0o600, "paver:paver")
+            machine.write_file(str(path), sent[path], 0o600, "paver:paver")
 
-        machine.remove(str(handed / "outcome.json"))
+        machine.remove(str(handed / outcome.NAME))
         # All over one connection, each a round trip and a disk's sync; none waits for another.
         with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-            for written in [pool.submit(write, path) for path in files]:
+            for written in [pool.submit(write, path) for path in sent]:
                 written.result()
 
     def _command(self, base: PurePosixPath, handed: PurePosixPath) -> tuple[list[str], dict[str, bytes]]:
@@ -205,41 +207,36 @@ class HandOff:
 
     def _bring_back(self, machine: Any, handed: PurePosixPath, end: job.JobState, plan: Plan) -> Report:
         take_in(self.session, machine)
+        data = machine.read_file(str(handed / outcome.NAME))
+        told = None if data is None else outcome.loads(data)
+        before = machine.read_file(str(handed / DONE))
+        raw = faults = None
+        if told is not None:
+            raw = machine.read_file(told.journal)
+            faults = machine.read_file(str(PurePosixPath(told.journal).with_name(FAULTS)))
+        kept = next_journal_there(self.folder)
+        for path, found in ((kept, raw), (self.folder / FAULTS_THERE, faults)):
+            if found is not None:
+                files.put(path, found, 0o600)
+        # All that is over there is here now; what is not there will not be there later.
         wayback.forget(self.home)
-        data = machine.read_file(str(handed / "outcome.json"))
-        if data is None:
+        if told is None:
             log = (self.folder / LOG_THERE).read_text(encoding="utf-8").strip().splitlines()
             raise PaverError(
                 f"the run on the jumpbox ended without an outcome ({end.state}, exit code {end.code})",
                 seen="\n".join(log[-8:]),
                 do="mend what it says, then run the same command again: it goes on where it stopped",
             )
-        outcome: Any = canonical.loads(data)
-        raw = machine.read_file(outcome["journal"])
         if raw is None:
-            raise PaverError("the jumpbox's journal is not there", seen=outcome["journal"])
-        faults = machine.read_file(str(PurePosixPath(outcome["journal"]).with_name(FAULTS)))
-        if faults is not None:
-            (self.folder / FAULTS_THERE).write_bytes(faults)
-        lines, _, digest = outcome["head"].partition(":")
-        (self.folder / JOURNAL_THERE).write_bytes(raw)
-        chain.verify(raw, expected=chain.Head(int(lines), digest))
-        opened = canonical.loads(raw.partition(b"\n")[0])
-        if not isinstance(opened, dict) or opened.get("plan") != plan.digest:
-            raise PaverError(
-                "the jumpbox's journal is of another plan than the one that was handed over",
-                seen=f"{outcome['journal']} there, kept as {self.folder / JOURNAL_THERE}",
-                why="what was handed over, or the journal, was changed on the jumpbox",
-                do="find out who did that: `paver verify` and `paver plan` tell how the site stands",
-            )
-        failed = tuple((item["resource"], item["what"]) for item in outcome["failed"])
+            raise PaverError("the jumpbox's journal is not there", seen=told.journal)
+        outcome.hold(told, raw, plan.digest, frozenset() if before is None else _ids(before), kept)
         return Report(
-            done=frozenset(map(ResourceId, outcome["done"])),
-            acted=frozenset(map(ResourceId, outcome["acted"])),
-            failed=failed,
-            left=tuple(map(ResourceId, outcome["left"])),
-            head=outcome["head"],
-            error=_error(outcome),
+            done=frozenset(map(ResourceId, told.done)),
+            acted=frozenset(map(ResourceId, told.acted)),
+            failed=tuple((item.resource, item.what) for item in told.failed),
+            left=tuple(map(ResourceId, told.left)),
+            head=told.head,
+            error=None if told.error is None else told.error.raised(),
         )
 
 
@@ -275,15 +272,6 @@ def _received(session: Session, copy: bytes | None) -> bool:
 def sealed_there(site: str) -> str:
     """Returns where a site's sealed store lies on the jumpbox."""
     return str(SITES / site / "site.sealed")
-
-
-def _error(outcome: Mapping[str, Any]) -> PaverError | None:
-    """Returns what ended the other station's run, to be raised here with the same exit code."""
-    told = outcome.get("error")
-    if told is None:
-        return None
-    kind = {4: Refused, 3: BadInput, 130: Interrupted}.get(told["exit"], PaverError)
-    return kind(told["what"], why=told["why"], do=told["do"], seen=told["seen"])
 
 
 def _same_version(machine: Any) -> None:
@@ -365,19 +353,6 @@ def running(machine: Any, site: str) -> job.JobState | None:
     return found if found.state == "running" else None
 
 
-def write_outcome(folder: Path, report: Report, journal: Path) -> None:
-    """Writes what the other station reads at the end of its following."""
-    outcome = dataclasses.asdict(report.outcome(journal.parent))
-    document: dict[str, Any] = {"schema": OUTCOME, **outcome, "journal": str(journal)}
-    error = report.error
-    if error is not None:
-        told = error if isinstance(error, PaverError) else fault(error, "the run")
-        document["error"] = {"exit": told.exit_code, **told.document()}
-    draft = folder / "outcome.json.draft"
-    draft.write_bytes(canonical.dumps(document))
-    draft.replace(folder / "outcome.json")
-
-
 def demand_handed(folder: Path, plan: Plan) -> None:
     """Does nothing if `plan` is what was handed over in `folder`, which is called by its digest.
 
@@ -395,4 +370,9 @@ def demand_handed(folder: Path, plan: Plan) -> None:
 
 def read_done(folder: Path) -> frozenset[ResourceId]:
     """Returns what was done at the other station, as it was handed over."""
-    return frozenset(map(ResourceId, json.loads((folder / "done.json").read_bytes())))
+    return _ids((folder / DONE).read_bytes())
+
+
+def _ids(data: bytes) -> frozenset[ResourceId]:
+    found = canonical.loads(data)
+    return frozenset(ResourceId(str(id_)) for id_ in found) if isinstance(found, list) else frozenset()

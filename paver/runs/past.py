@@ -57,7 +57,8 @@ def of(folder: Path) -> Run:
         return Run(folder=folder, began=began)
     failed = tuple(map(str, last.get("failed", ())))
     left = int(last.get("left", 0))
-    state: State = "interrupted" if last["event"] == "interrupted" else "failed" if failed else "done"
+    wrong = failed or last.get("error")
+    state: State = "interrupted" if last["event"] == "interrupted" else "failed" if wrong else "done"
     return Run(
         folder=folder, began=began, ended=str(last.get("time", "")), state=state, failed=failed, left=left
     )

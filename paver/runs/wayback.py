@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from paver.engine.values import substitute
 from paver.errors import PaverError, Refused, Unobservable
 from paver.runs.folder import HANDED
 from paver.runs.session import Session
+from paver.sealed import files
 from paver.signing import canonical
 from paver.transport.ssh import HostKeyError
 
@@ -36,10 +36,7 @@ def note(session: Session, folder: Path) -> None:
         return
     connector: Any = substitute(session.paved.connectors[endpoint.name], session.board.for_reading)
     found = {name: getattr(connector, name) for name in FIELDS}
-    draft = folder / f".{HANDED}"
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(canonical.dumps({**found, "schema": SCHEMA}))
-    draft.replace(folder / HANDED)
+    files.put(folder / HANDED, canonical.dumps({**found, "schema": SCHEMA}), 0o600)
 
 
 def forget(folder: Path) -> None:

@@ -23,7 +23,7 @@ from paver.cli import acting, opening
 from paver.driver import Secret
 from paver.engine import plan as plans
 from paver.engine.journal import Journal, JournalError
-from paver.errors import Interrupted, PartlyDone, PaverError
+from paver.errors import Interrupted, PartlyDone, PaverError, Unobservable
 from paver.machine import jumpbox
 from paver.runs import apply as applying
 from paver.runs import handoff, newest
@@ -463,6 +463,42 @@ def test_what_was_handed_over_does_only_its_own_stations_part(site: Command) -> 
     assert outcome["acted"] == []
     assert "memory.box:left/one" in outcome["left"]
     assert list(site.room.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "state"),
+    [
+        (Unobservable("jumpbox: the line broke", do="look at it"), 1, "failed"),
+        (Interrupted("stopped following; the run on the jumpbox goes on"), 130, "interrupted"),
+        (KeyError("a value"), 1, "failed"),
+    ],
+)
+def test_a_run_whose_hand_off_fails_or_is_stopped_has_an_end_that_says_so(
+    site: Command, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, state: str
+) -> None:
+    wish = memory.wish
+    monkeypatch.setattr(
+        memory, "wish", lambda settings: dataclasses.replace(wish(settings), outside=frozenset({"shelves"}))
+    )
+
+    def fails(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr(handoff.HandOff, "carry_on", fails)
+    ran = site.run("apply", "--yes", "--progress", "none")
+    assert ran.code == code
+    (run,) = site.runs
+    end = json.loads((run / "journal.jsonl").read_text().splitlines()[-1])
+    told = str(error) if isinstance(error, PaverError) else "KeyError"
+    assert (end["error"], end["done"], end["failed"], end["left"]) == (told, 2, [], 2)
+    assert "look at it" in ran.err or code == 130 or "KeyError" in ran.err
+    assert "a value" not in ran.err + ran.out
+    assert "its head" in ran.out
+    assert f"last  {state}, " in site.fine("follow", "--local").out
+    again = site.run("follow", "--last")
+    assert again.code == 1
+    assert "killed" not in again.err
+    assert (run / "faults.txt").exists() is isinstance(error, KeyError)
 
 
 def test_a_plan_that_was_changed_where_it_was_handed_over_is_not_carried_out(site: Command) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ import paver
 from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId, output
-from paver.errors import BadInput, Interrupted, PaverError, Refused
-from paver.runs import handoff
+from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable
+from paver.runs import evidence, handoff, outcome
 from paver.runs.apply import Report
 from paver.runs.events import Happening, Tell
 from paver.runs.folder import HANDED
@@ -330,16 +331,38 @@ def test_a_jumpbox_that_is_not_there_yet_carries_nothing_out() -> None:
     assert handoff.reachable(session) is None
 
 
-def ended(folder: Path, machine: Machine, given: Plan, cut: int, acted: Plan | None = None) -> None:
-    """Lets the run of `given` (in truth of `acted`) end well, its journal brought back without its last `cut` lines."""
+def ended(
+    folder: Path,
+    machine: Machine,
+    given: Plan,
+    cut: int,
+    acted: Plan | None = None,
+    *,
+    shown: Mapping[str, str] = MappingProxyType({}),
+    told: Report | None = None,
+) -> None:
+    """Lets the run of `given` end well.
+
+    Args:
+        folder: for its files.
+        machine: the jumpbox.
+        given: the plan that was handed over.
+        cut: how many lines of its journal's end are not brought back.
+        acted: the plan that was carried out in truth.
+        shown: what its journal shows, the event by the resource.
+        told: what its outcome tells; its head is put in.
+    """
+    (folder / "there.jsonl").unlink(missing_ok=True)
     with Journal(folder / "there.jsonl") as journal:
         journal.write("opened", {"plan": (acted or given).digest})
+        for resource, event in shown.items():
+            journal.write(event, {"action": "a", "resource": resource})
         journal.write("closed")
     head = f"{journal.head.lines}:{journal.head.digest}"
     lines = (folder / "there.jsonl").read_bytes().splitlines(keepends=True)
     machine.files["/there.jsonl"] = b"".join(lines[: len(lines) - cut])
-    report = Report(frozenset(), frozenset(), (), (), head)
-    handoff.write_outcome(folder, report, Path("/there.jsonl"))
+    report = dataclasses.replace(told or Report(frozenset(), frozenset(), (), (), ""), head=head)
+    outcome.write(folder, report, Path("/there.jsonl"))
 
     def end() -> None:
         machine.job = JobState("ended", 0)
@@ -371,6 +394,78 @@ def test_a_journal_of_another_plan_than_the_one_that_was_handed_over_is_told_and
     with pytest.raises(PaverError, match="journal is of another plan"):
         carry(machine, tmp_path, plan())
     assert (tmp_path / "journal-jumpbox.jsonl").read_bytes() == machine.files["/there.jsonl"]
+
+
+def done(*ids: str, acted: tuple[str, ...] = ()) -> Report:
+    return Report(frozenset(map(ResourceId, ids)), frozenset(map(ResourceId, acted)), (), (), "")
+
+
+def test_what_was_done_over_there_is_told_as_the_journal_shows_it(machine: Machine, tmp_path: Path) -> None:
+    shown = {"box:a": "done", "box:b": "skipped"}
+    ended(tmp_path, machine, plan(), cut=0, shown=shown, told=done("box:a", "box:b", acted=("box:a",)))
+    carry(machine, tmp_path, plan())
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ({"box:a": "done"}, done("box:a", "box:b")),
+        ({"box:a": "failed"}, done("box:a")),
+        ({"box:a": "skipped"}, done("box:a", acted=("box:a",))),
+    ],
+)
+def test_an_outcome_that_tells_more_than_its_journal_shows_is_not_believed(
+    machine: Machine, tmp_path: Path, shown: dict[str, str], told: Report
+) -> None:
+    ended(tmp_path, machine, plan(), cut=0, shown=shown, told=told)
+    with pytest.raises(PaverError, match="tells more than its journal shows"):
+        carry(machine, tmp_path, plan())
+    assert (tmp_path / "journal-jumpbox.jsonl").read_bytes() == machine.files["/there.jsonl"]
+
+
+@pytest.mark.parametrize("change", [{"done": [1]}, {"head": ""}, {"head": "x:y"}, {"journal": None}])
+def test_an_outcome_that_is_none_of_pavers_is_told_and_the_way_back_stays(
+    machine: Machine, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    ended(tmp_path, machine, plan(), cut=0)
+    path, end = f"{BASE}/handoff/{plan().digest}/outcome.json", machine.at_the_end
+
+    def changed() -> None:
+        end()
+        machine.files[path] = json.dumps(json.loads(machine.files[path]) | change).encode()
+
+    machine.at_the_end = changed
+    with pytest.raises(PaverError, match="the outcome of the run on the jumpbox"):
+        carry(machine, tmp_path, plan())
+    assert (tmp_path / HANDED).exists()
+
+
+def test_the_way_back_is_known_until_the_journal_is_here(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(tmp_path, machine, plan(), cut=0)
+
+    def read(path: str) -> bytes | None:
+        if path == "/there.jsonl":
+            raise Unobservable("the line broke")
+        return machine.files.get(path)
+
+    monkeypatch.setattr(machine, "read_file", read)
+    with pytest.raises(Unobservable):
+        carry(machine, tmp_path, plan())
+    assert (tmp_path / HANDED).exists()
+
+
+def test_a_second_hand_off_of_one_run_leaves_the_firsts_journal(machine: Machine, tmp_path: Path) -> None:
+    ended(tmp_path, machine, plan(), cut=0)
+    carry(machine, tmp_path, plan())
+    first = machine.files["/there.jsonl"]
+    ended(tmp_path, machine, plan(), cut=0, shown={"box:a": "done"})
+    carry(machine, tmp_path, plan())
+    names = ("journal-jumpbox.jsonl", "journal-jumpbox-2.jsonl")
+    assert [(tmp_path / name).read_bytes() for name in names] == [first, machine.files["/there.jsonl"]]
+    assert stat.S_IMODE((tmp_path / names[0]).stat().st_mode) == 0o600
+    assert [name for name in evidence.evidence(tmp_path).heads if name in names] == [*names]
 
 
 def test_a_journal_that_was_cut_on_the_jumpbox_is_refused(machine: Machine, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from paver.engine.journal import Journal
 from paver.runs.evidence import evidence
 from paver.signing import chain
@@ -48,3 +50,17 @@ def test_a_journal_that_does_not_hold_is_said_with_what_holds_of_it(tmp_path: Pa
     path.write_bytes(lines[0] + lines[2])
     assert "journal line 2" in evidence(tmp_path).broken
     assert evidence(tmp_path).heads["journal.jsonl"] == f"1:{chain.verify(lines[0]).digest}"
+
+
+@pytest.mark.parametrize(
+    "record", [{}, {"event": "exploded"}, {"event": 7}, {"event": "call", "endpoint": "s3"}, {"call": "PUT"}]
+)
+def test_a_whole_chain_that_holds_something_else_is_said_not_to_hold(
+    tmp_path: Path, record: dict[str, Json]
+) -> None:
+    journal(tmp_path / "journal.jsonl", ("a", "s3", "PUT"))
+    line, _ = chain.link(record, chain.Head())
+    (tmp_path / "journal-jumpbox.jsonl").write_bytes(line)
+    found = evidence(tmp_path)
+    assert found.broken == "journal-jumpbox.jsonl: journal line 1: no event that paver writes"
+    assert found.writes == {"s3": {"PUT": 1}}
