@@ -63,6 +63,12 @@ class CommandError(PaverError):
         self.ran = ran
 
 
+MOST_OUT = 64 * 1024 * 1024
+"""Bytes of standard output that a command may have which is not told as it comes: the largest file that is read whole."""
+
+MOST_ERR = 1024 * 1024
+"""Bytes of standard error that are kept, the last ones: what went wrong is said at the end."""
+
 Output = Callable[[bytes], None]
 Input = bytes | Iterable[bytes]
 
@@ -88,7 +94,7 @@ class Shell(Protocol):
 
         Raises:
             Unobservable: if the machine cannot be asked.
-            PaverError: if the time is over.
+            PaverError: if the time is over, or its output beyond what is kept.
         """
         ...
 
@@ -167,7 +173,7 @@ class LocalShell:
     ) -> Ran:
         out, err = bytearray(), bytearray()
         broken: list[BaseException] = []
-        take = on_output or out.extend
+        take = on_output or kept(out, self._name, argv)
 
         def attentive(piece: bytes) -> None:
             # What the listener raises must reach the caller, and end the command: nobody reads it any more.
@@ -181,7 +187,7 @@ class LocalShell:
         threads = [
             threading.Thread(target=_feed, args=(process, stdin, broken), daemon=True),
             threading.Thread(target=_drain, args=(process.stdout, attentive), daemon=True),
-            threading.Thread(target=_drain, args=(process.stderr, err.extend), daemon=True),
+            threading.Thread(target=_drain, args=(process.stderr, last(err)), daemon=True),
         ]
         for thread in threads:
             thread.start()
@@ -199,6 +205,32 @@ class LocalShell:
 
     def close(self) -> None:
         """Has nothing to hang up."""
+
+
+def kept(into: bytearray, machine: str, argv: Sequence[str]) -> Output:
+    """Returns what keeps a command's standard output; it raises `PaverError` where there is more than any has."""
+
+    def take(piece: bytes) -> None:
+        # One more: who has `head` end behind a limit tells by that byte that there is more.
+        if len(into) + len(piece) > MOST_OUT + 1:
+            raise PaverError(
+                f"{machine}: {argv[0].rpartition('/')[2]} writes more than {MOST_OUT >> 20} MiB",
+                why="no answer that paver takes is as large: something else answers there",
+                do="look on the machine what it writes, then run the same command again",
+            )
+        into.extend(piece)
+
+    return take
+
+
+def last(into: bytearray) -> Output:
+    """Returns what keeps the end of a command's standard error."""
+
+    def take(piece: bytes) -> None:
+        into.extend(piece)
+        del into[:-MOST_ERR]
+
+    return take
 
 
 def late(machine: str, argv: Sequence[str], timeout: float) -> PaverError:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from paver.errors import BadInput, Refused, Unobservable
 from paver.transport import dial, ending, lean
-from paver.transport.shell import Input, Output, Ran, late, quoted
+from paver.transport.shell import Input, Output, Ran, kept, last, late, quoted
 
 if TYPE_CHECKING:
     import paramiko
@@ -280,11 +280,11 @@ class SshShell:
         )
         broken: list[BaseException] = []
         feeding = threading.Thread(target=_feed, args=(channel, stdin, broken), daemon=True)
-        errors = threading.Thread(target=_drain_errors, args=(channel, err), daemon=True)
+        errors = threading.Thread(target=_drain_errors, args=(channel, last(err)), daemon=True)
         if stdin:
             feeding.start()
         errors.start()
-        take = _Answer(mark, on_output or out.extend)
+        take = _Answer(mark, on_output or kept(out, self._name, argv))
         try:
             while True:
                 channel.settimeout(max(end - time.monotonic(), 0.01))
@@ -403,7 +403,7 @@ def _feed(channel: paramiko.Channel, stdin: Input, broken: list[BaseException]) 
             channel.close()
 
 
-def _drain_errors(channel: paramiko.Channel, into: bytearray) -> None:
+def _drain_errors(channel: paramiko.Channel, take: Output) -> None:
     with contextlib.suppress(OSError, EOFError):
         while piece := channel.recv_stderr(65536):
-            into.extend(piece)
+            take(piece)

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from paver.appliance import datadisk
 from paver.errors import PaverError, Refused, Unobservable
 from paver.lab import system
-from paver.transport import dial, job, job_runner, transfer
+from paver.transport import dial, job, job_runner, shell, transfer
 from paver.transport import machine as machines
 from paver.transport.context import Retry, Station, Wire
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
@@ -241,6 +241,26 @@ def test_a_file_that_is_too_large_is_not_read_whole(
     monkeypatch.setattr(machines, "MOST_FILE_BYTES", 1024 * 1024)
     with pytest.raises(Unobservable, match="/dev/zero has more than 1 MiB"):
         writer.read_file("/dev/zero")
+
+
+def test_a_command_that_writes_without_end_is_given_up_and_told(
+    writer: MachineWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "MOST_OUT", 1024 * 1024)
+    with pytest.raises(PaverError, match="cat writes more than 1 MiB"):
+        writer.probe(["cat", "/dev/zero"], timeout=60)
+    whole = writer.probe(["head", "-c", str(shell.MOST_OUT + 1), "/dev/zero"], timeout=60)
+    assert len(whole.out) == shell.MOST_OUT + 1
+
+
+def test_of_what_a_command_says_went_wrong_the_end_is_kept(
+    writer: MachineWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "MOST_ERR", 1000)
+    argv = ["sh", "-c", "head -c 3000000 /dev/zero >&2; echo the end >&2; exit 3"]
+    ran = writer.host.shell.run(argv, timeout=60)
+    assert (ran.code, len(ran.err)) == (3, 1000)
+    assert ran.err.endswith(b"the end\n")
 
 
 def test_what_an_accounts_shell_prints_by_itself_is_in_no_answer(server: Server, tmp_path: Path) -> None:

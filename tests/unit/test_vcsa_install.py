@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from paver.driver import BadInput, Endpoint, Mark, ResourceId
+from paver.driver import BadInput, Endpoint, Mark, ResourceId, Unobservable
 from paver.drivers.vsphere import ledger
-from paver.drivers.vsphere.vcsa import install, template
+from paver.drivers.vsphere.endpoints import MACHINE
+from paver.drivers.vsphere.vcsa import install, installer, template
 from paver.drivers.vsphere.vcsa.installer import PROGRAM
 from paver.transport import job
 from paver.transport.job import JobState
@@ -141,3 +143,27 @@ def test_a_vcenter_whose_api_paver_cannot_ask_is_refused_before_it_is_installed(
     with pytest.raises(BadInput, match=r"vCenter 7\.0\.1\.00100 is too old"):
         run(world)
     assert world.done == []
+
+
+MARK = {"action": "a" * 64, "complete": True, "id": "vsphere.installer:vcenter", "site": "north"}
+
+
+def unpacked(marker: bytes) -> list[Any]:
+    """What is found of an installer's tree with this marker."""
+    machine = SimpleNamespace(listdir=lambda _: ("tree",), read_file=lambda _: marker)
+    world: Any = SimpleNamespace(session=lambda _: machine)
+    return [*installer.Installer.discover(world, MACHINE)]
+
+
+def test_an_installers_tree_is_known_by_its_marker() -> None:
+    (found,) = unpacked(json.dumps({"mark": MARK, "sha256": "f" * 64, "size": 7, "source": "/iso"}).encode())
+    assert (found.mark.id, found.source, found.size) == ("vsphere.installer:vcenter", "/iso", 7)
+
+
+@pytest.mark.parametrize(
+    "marker", [b"{", b"[]", b"[" * 100_000, b"{}", b'{"mark":{},"sha256":"f","size":"7","source":"/iso"}']
+)
+def test_a_marker_that_is_not_what_paver_wrote_is_told_and_never_taken_for_no_tree(marker: bytes) -> None:
+    with pytest.raises(Unobservable, match="is not what paver wrote there") as caught:
+        unpacked(marker)
+    assert "remove /var/lib/paver/installers/tree" in caught.value.do

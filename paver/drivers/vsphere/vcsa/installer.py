@@ -15,9 +15,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from paver.driver import BadInput, Check, Endpoint, Facts, Mark, Reader, Resource, Verb, Writer
+from paver.driver import (
+    BadInput,
+    Check,
+    Endpoint,
+    Facts,
+    Mark,
+    PaverError,
+    Reader,
+    Resource,
+    Unobservable,
+    Verb,
+    Writer,
+)
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.machine.brought import arriving
+from paver.signing import canonical
 from paver.transport import nfs, nfs_url
 
 TREES = PurePosixPath("/var/lib/paver/installers")
@@ -211,12 +224,28 @@ def _facts(world: Reader, tree: str) -> InstallerFacts | None:
     data = world.session(MACHINE).read_file(f"{tree}/{MARKER}")
     if data is None:
         return None
-    marker = json.loads(data)
-    return InstallerFacts(
-        address={"tree": tree},
-        mark=Mark.of(marker["mark"]),
-        source=marker["source"],
-        size=marker["size"],
-        sha256=marker.get("sha256"),
-        program=f"{tree}/{PROGRAM}",
+    try:
+        found = canonical.loads(data)
+    except canonical.CanonicalError as error:
+        raise _damaged(tree, error.what) from error
+    match found:
+        case {"mark": dict(mark), "source": str(source), "size": int(size), "sha256": str(sha256)}:
+            return InstallerFacts(
+                address={"tree": tree},
+                mark=Mark.of(mark),
+                source=source,
+                size=size,
+                sha256=sha256,
+                program=f"{tree}/{PROGRAM}",
+            )
+        case _:
+            raise _damaged(tree, "its keys are not those of a marker")
+
+
+def _damaged(tree: str, seen: str) -> PaverError:
+    return Unobservable(
+        f"{tree}/{MARKER} on the jumpbox is not what paver wrote there",
+        seen=seen,
+        why="it says which ISO was unpacked there: nothing of it is run without that",
+        do=f"remove {tree}: paver unpacks the ISO anew",
     )
