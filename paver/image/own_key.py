@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from paver.errors import unwritten
+from paver.lab import cache
 from paver.signing import ssh
 from paver.trust import ssh_keys
 
@@ -20,7 +21,7 @@ NAME = "image-key"
 
 def place() -> Path:
     """Returns where it lies; its public line is beside it, as `….pub`."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "paver" / NAME
+    return cache.base("XDG_CONFIG_HOME", ".config") / "paver" / NAME
 
 
 def provided() -> Path:

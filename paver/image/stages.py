@@ -26,8 +26,7 @@ Tell = Callable[[str], None]
 
 def root() -> Path:
     """Returns the folder of builds below `$XDG_CACHE_HOME` (`~/.cache` where that is not set)."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "paver" / "image"
+    return cache.base("XDG_CACHE_HOME", ".cache") / "paver" / "image"
 
 
 def key(*parts: str | bytes) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pwd
 import shutil
 import tempfile
 import time
@@ -17,13 +18,37 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from paver.errors import PaverError
+
 _TICK_SECONDS = 0.3
+
+
+def base(variable: str, usual: str) -> Path:
+    """Returns the folder that `variable`, one of XDG's, names, or the `usual` one below the user's home.
+
+    A HOME that is empty, as a service or a container may have it, is none, though Python takes it for `/`: then the system's
+    list of users says where home is.
+
+    Raises:
+        PaverError: if nobody says where that is.
+    """
+    named = os.environ.get(variable)
+    if named:
+        return Path(named)
+    home = os.environ.get("HOME")
+    try:
+        return Path(home or pwd.getpwuid(os.getuid()).pw_dir) / usual
+    except KeyError:
+        raise PaverError(
+            "nobody says where this user's files go",
+            seen=f"no HOME, and no home of user {os.getuid()} in the system's list",
+            do=f"set HOME or {variable}",
+        ) from None
 
 
 def root() -> Path:
     """Returns the lab's folder below `$XDG_CACHE_HOME` (`~/.cache` where that is not set)."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "paver" / "lab"
+    return base("XDG_CACHE_HOME", ".cache") / "paver" / "lab"
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from paver.errors import BadInput, PaverError, Refused
-from paver.lab import control, namespace, pki, system
+from paver.lab import cache, control, namespace, pki, system
 from paver.lab import plan as plans
 
 _UP_SECONDS = 60.0
@@ -129,8 +129,7 @@ def _require_ports(plan: plans.Plan) -> None:
 
 def default_folder() -> Path:
     """Returns the lab's folder below `$XDG_STATE_HOME` (`~/.local/state` where that is not set)."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "paver" / "lab"
+    return cache.base("XDG_STATE_HOME", ".local/state") / "paver" / "lab"
 
 
 def standing() -> tuple[Path, ...]:

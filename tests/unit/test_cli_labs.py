@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import pwd
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from paver.cli import entry, lab
+from paver.errors import PaverError
+from paver.image import own_key, stages
 from paver.lab import demo, foreground, namespace, plan, providing, raising, site
 
 
@@ -103,3 +106,34 @@ def test_a_lab_whose_site_the_disk_refuses_is_taken_down_again(
     assert raises(tmp_path) == 1
     assert "No space left on device" in capsys.readouterr().err
     assert up == set()
+
+
+FOLDERS = {
+    "XDG_STATE_HOME": (raising.default_folder, ".local/state/paver/lab"),
+    "XDG_CACHE_HOME": (stages.root, ".cache/paver/image"),
+    "XDG_CONFIG_HOME": (own_key.place, ".config/paver/image-key"),
+}
+
+
+@pytest.mark.parametrize("home", ["", None])
+@pytest.mark.parametrize("variable", FOLDERS)
+def test_without_a_home_pavers_folders_lie_where_the_systems_list_of_users_says(
+    monkeypatch: pytest.MonkeyPatch, variable: str, home: str | None
+) -> None:
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    place, below = FOLDERS[variable]
+    assert place() == Path(pwd.getpwuid(os.getuid()).pw_dir) / below
+    monkeypatch.setenv("HOME", "/elsewhere")
+    assert place() == Path("/elsewhere") / below
+
+
+def test_where_nobody_says_where_home_is_it_is_said_how_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 9)
+    with pytest.raises(PaverError) as caught:
+        raising.default_folder()
+    assert caught.value.do == "set HOME or XDG_STATE_HOME"
