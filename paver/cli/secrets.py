@@ -191,7 +191,8 @@ def _set(arguments: argparse.Namespace, vault: Vault, site: Site, driver: Driver
 
     wish = _wished(site, driver, arguments.name)
     # What the site's own refuses its user could not take: another one on the command line holds beside it.
-    policies = dict.fromkeys(filter(None, ((wish or {}).get("policy"), arguments.policy)))
+    own = wish or {}
+    policies = dict.fromkeys(filter(None, (own.get("policy"), own.get("brought"), arguments.policy)))
     value = _value(arguments.name)
     for policy in policies:
         wrong = passwords.check(policy, value)
@@ -234,7 +235,7 @@ def _as_made(site: Site, wish: dict[str, str] | None, by: str) -> dict[str, Any]
 
 
 def _wished(site: Site, driver: Driver, name: str) -> dict[str, str] | None:
-    """Returns id and policy of what paver would make under this name; None if the user has to give it."""
+    """Returns id and policies of what paver would make under this name; None if the user has to give it."""
     from paver.runs.compose import compose  # noqa: PLC0415
 
     for resource in compose(site, driver).resources:
@@ -247,7 +248,8 @@ def _wished(site: Site, driver: Driver, name: str) -> dict[str, str] | None:
                 why="only passwords may be put in by hand",
                 do="choose another name in the site file",
             )
-        return {"id": resource.id, "policy": str(resource.wish()["policy"])}
+        wish = resource.wish()
+        return {"id": resource.id, "policy": str(wish["policy"]), "brought": str(wish["brought"])}
     return None
 
 

@@ -65,6 +65,7 @@ class Material:
         kind: `password`, `ssh-key`, `authority` or `certificate`; its resource is `trust.<kind>:<name>`.
         name: of the entry in the sealed store.
         policy: for passwords: `vcenter`, `generic`, `s3`; for keys and certificates: `rsa`, `ed25519`, `ec`.
+        brought: for passwords: another policy that one put in by hand is held to; whatever `policy` makes fits it.
         common_name: of an authority or a certificate.
         dns: names that a certificate is for.
         ip: addresses that it is for.
@@ -75,6 +76,7 @@ class Material:
     kind: str
     name: str
     policy: str = "generic"
+    brought: str = ""
     common_name: str = ""
     dns: tuple[str, ...] = ()
     ip: tuple[str, ...] = ()

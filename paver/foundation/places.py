@@ -219,7 +219,7 @@ def team_login(site: Site, team: str) -> tuple[str, Secret] | None:
 
 def registry_password() -> Material:
     """The registry's administrator's password."""
-    return Material(kind="password", name="registry-admin")
+    return Material(kind="password", name="registry-admin", brought="registry")
 
 
 def registry_secret(site: Site) -> Secret | None:

@@ -122,7 +122,7 @@ def _object_store(wish: Wish) -> None:
 def _registry(wish: Wish) -> None:
     site, registry = wish.site, wish.site.services.registry
     secret = wish.need(places.registry_password())
-    cookie = wish.need(Material(kind="password", name="registry-cookie"))
+    cookie = wish.need(Material(kind="password", name="registry-cookie", brought="registry"))
     item, parts = _certificate(wish, "registry", registry.hostname, str(registry.address))
     base = f"/{site.name}/registry"
     entries = [

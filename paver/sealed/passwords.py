@@ -4,6 +4,7 @@
     generic         for what has no rules of its own; letters and digits only, so that no tool misreads it
     s3              an S3 secret key: 8 to 40 characters (MinIO's bounds), and none that a shell takes for its own
     s3-access-key   an S3 access key: 3 to 20 upper-case letters and digits
+    registry        for what the registry's release writes as it is into YAML and nginx's list of passwords
 
 What is made is stricter than what is accepted: no look-alikes (0 O 1 l I), since such a password may be typed from
 paper at a console; a letter first, since tools take `-`, `=` and `!` at the beginning for something else; no
@@ -103,6 +104,19 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             # jobs/minio-server/templates/ctl.erb.
             forbidden='"$\\`',
             because="of which the script that starts MinIO on its VM makes another password, or a command",
+        ),
+        "registry": Policy(
+            minimum=12,
+            maximum=128,
+            length=32,
+            made_of=(_UPPER, _LOWER, _DIGITS),
+            classes=MappingProxyType({}),
+            # The password goes as `admin:{PLAIN}<it>` into a file that nginx reads up to the next colon
+            # (ngx_http_auth_basic_module.c), the cookie as `secret: <it>` into YAML:
+            # cloudfoundry-community/docker-registry-boshrelease, jobs/proxy/templates/config/auth/registry.erb and
+            # jobs/registry/templates/config/registry.conf. Most are of a meaning at the beginning only.
+            forbidden=":#\"'&*!|>%@`{}[],",
+            because="of which nginx or YAML on the registry's VM makes something else",
         ),
         "s3-access-key": Policy(
             minimum=3,

@@ -88,15 +88,22 @@ def _entry(world: Reader, name: str) -> Entry | None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Password(Resource[PasswordFacts]):
-    """A random password under a policy."""
+    """A random password under a policy.
+
+    Attributes:
+        name: of the entry.
+        policy: that it is made under.
+        brought: another one that a password put in by hand is held to; one that is made fits it.
+    """
 
     kind: ClassVar[str] = "trust.password"
     calls: ClassVar = CALLS
     remade: ClassVar[frozenset[str]] = frozenset({"version"})
-    unmanaged: ClassVar[frozenset[str]] = frozenset({"name"})
+    unmanaged: ClassVar[frozenset[str]] = frozenset({"name", "brought"})
 
     name: str
     policy: str
+    brought: str = ""
 
     def read(self, world: Reader) -> PasswordFacts | None:
         return _found(_entry(world, self.name), _password)

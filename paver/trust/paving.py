@@ -61,7 +61,9 @@ def _resource(site: Site, item: Material) -> Resource[Any]:
     if item.kind == "ssh-key":
         return SshKey(id=item.id, phase=PHASE, at=STORE, name=item.name, algorithm=_key_algorithm(item))
     if item.kind == "password":
-        return Password(id=item.id, phase=PHASE, at=STORE, name=item.name, policy=item.policy)
+        return Password(
+            id=item.id, phase=PHASE, at=STORE, name=item.name, policy=item.policy, brought=item.brought
+        )
     msg = f"nobody makes material of the kind {item.kind}"
     raise ValueError(msg)
 

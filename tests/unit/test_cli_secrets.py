@@ -173,6 +173,24 @@ def test_a_policy_of_the_command_line_takes_nothing_that_the_sites_own_refuses(s
     assert site.run("secrets", "set", "object-store-root", "--policy", "generic").code == 3
 
 
+def test_a_password_of_the_registry_that_its_release_would_make_another_of_is_refused(site: Command) -> None:
+    def wanted(brought: str) -> Paved:
+        return Paved(material=(Material(kind="password", name="registry-admin", brought=brought),))
+
+    site.patch.setattr(paving, "pave", lambda _site, _under: wanted(""))
+    site.fine("apply", "--yes", "--phase", "trust")
+    site.patch.setattr(paving, "pave", lambda _site, _under: wanted("registry"))
+    assert "nothing to do" in site.fine("apply", "--yes", "--phase", "trust").out, "the one that stands fits"
+    pipe(site, "Abcdefgh:1234")
+    ran = site.run("secrets", "set", "registry-admin")
+    assert ran.code == 3
+    assert "is refused by the policy registry" in ran.err
+    assert "nginx" in ran.err
+    pipe(site, "Abcdefgh-1234")
+    site.fine("secrets", "set", "registry-admin")
+    assert "nothing to do" in site.fine("apply", "--yes", "--phase", "trust").out
+
+
 def test_what_paver_makes_is_made_anew_under_its_own_policy_and_stays_its_own(site: Command) -> None:
     wanted = Paved(material=(Material(kind="password", name="vcenter-sso", policy="vcenter"),))
     site.patch.setattr(paving, "pave", lambda _site, _under: wanted)

@@ -90,6 +90,12 @@ def test_an_s3_secret_key_has_nothing_that_the_shell_which_starts_minio_takes_fo
     assert "the script that starts MinIO" in said
 
 
+def test_whatever_is_made_without_rules_of_its_own_the_registry_takes() -> None:
+    ours, its = passwords.POLICIES["generic"], passwords.POLICIES["registry"]
+    assert not set("".join(ours.made_of)) & set(its.forbidden)
+    assert its.minimum <= ours.length <= its.maximum
+
+
 def test_an_unknown_policy_lists_the_known_ones() -> None:
     for call in (lambda: passwords.generate("nt4"), lambda: passwords.check("nt4", "x")):
         with pytest.raises(BadInput) as caught:

@@ -50,7 +50,8 @@ exec /var/vcap/packages/minio/bin/minio "$@"
 def docker_registry(binary: str) -> Release:
     """Returns the registry release: `registry` says where it stores, `proxy` serves it with TLS and passwords.
 
-    In the real release the proxy is nginx; here the registry itself does both, from the proxy's properties.
+    In the real release the proxy is nginx; here the registry itself does both, from the proxy's properties. Cookie and
+    password go into its files unquoted, as there.
     """
     storage = """version: 0.1
 log: {level: warn, accesslog: {disabled: true}}
@@ -59,15 +60,17 @@ storage:
   delete: {enabled: <%= p('docker.registry.storage_delete') %>}
   maintenance: {uploadpurging: {enabled: false}}
 http:
-  secret: <%= p('docker.registry.cookie', 'lab').to_json %>
+  secret: <%= p('docker.registry.cookie', 'lab') %>
 <% if_p('docker.registry.endpoint') do |endpoint| -%>
   host: <%= endpoint.to_json %>
 <% end -%>
 """
     passwords = """<% p('docker.proxy.auth_basic').each do |user, entry|
   raise "docker.proxy.auth_basic of #{user} is no {PLAIN} password" unless entry.start_with?('{PLAIN}')
-  salt = Digest::SHA256.hexdigest(user)[0, 22] -%>
-<%= user %>:<%= entry.delete_prefix('{PLAIN}').crypt('$2y$04$' + salt) %>
+  salt = Digest::SHA256.hexdigest(user)[0, 22]
+  # The release writes it as it is, and nginx reads it up to the next colon.
+  read = entry.delete_prefix('{PLAIN}').partition(':').first -%>
+<%= user %>:<%= read.crypt('$2y$04$' + salt) %>
 <% end -%>
 """
     bpm = """processes:
