@@ -55,8 +55,9 @@ func (h *Host) createVM(ctx *simulator.Context, f *simulator.Folder, req *types.
 	if spec.Name == "" {
 		return nil, &types.InvalidVmConfig{Property: "configSpec.name"}
 	}
-	if other := h.vmNamed(ctx, spec.Name); other != nil && h.refuse.Refuse("vm-duplicate") {
-		return nil, &types.DuplicateName{Name: spec.Name, Object: *other}
+	name := escaped(spec.Name)
+	if other := h.vmNamed(ctx, name); other != nil && h.refuse.Refuse("vm-duplicate") {
+		return nil, &types.DuplicateName{Name: name, Object: *other}
 	}
 	if spec.Files == nil || spec.Files.VmPathName == "" {
 		return nil, &types.InvalidVmConfig{Property: "configSpec.files.vmPathName"}
@@ -84,6 +85,8 @@ func (h *Host) createVM(ctx *simulator.Context, f *simulator.Folder, req *types.
 	}
 	giveAddresses(spec)
 	req.Host = &h.host().Self
+	// Of a name with an escape the simulator asks for all devices twice: it learns the name once the machine is there.
+	spec.Name = strings.ReplaceAll(name, "%", "_")
 
 	body, _ := f.CreateVMTask(ctx, req).(*methods.CreateVM_TaskBody)
 	result, fault := await(ctx, body.Res.Returnval)
@@ -91,12 +94,31 @@ func (h *Host) createVM(ctx *simulator.Context, f *simulator.Folder, req *types.
 		return nil, fault
 	}
 	ref, _ := result.(types.ManagedObjectReference)
-	h.tidy(ctx, ref)
+	h.tidy(ctx, ref, name)
 	return ref, nil
 }
 
-// tidy takes out what the simulator leaves in a new machine for itself.
-func (h *Host) tidy(ctx *simulator.Context, ref types.ManagedObjectReference) {
+// escaped is a machine's name as it is kept: a percent sign starts an escape, and slashes are written as one
+// (vim25, VirtualMachineConfigSpec.name).
+func escaped(name string) string {
+	var kept strings.Builder
+	for i := range len(name) {
+		switch rest := strings.ToLower(name[i:]); {
+		case name[i] == '/':
+			kept.WriteString("%2f")
+		case name[i] == '\\':
+			kept.WriteString("%5c")
+		case name[i] == '%' && !slices.ContainsFunc([]string{"%2f", "%5c", "%25"}, func(e string) bool { return strings.HasPrefix(rest, e) }):
+			kept.WriteString("%25")
+		default:
+			kept.WriteByte(name[i])
+		}
+	}
+	return kept.String()
+}
+
+// tidy gives a new machine its name, and takes out what the simulator leaves in it for itself.
+func (h *Host) tidy(ctx *simulator.Context, ref types.ManagedObjectReference, name string) {
 	machine, ok := ctx.Map.Get(ref).(*simulator.VirtualMachine)
 	if !ok {
 		return
@@ -106,6 +128,9 @@ func (h *Host) tidy(ctx *simulator.Context, ref types.ManagedObjectReference) {
 			return o.GetOptionValue().Key == "govcsim"
 		})
 		ctx.Update(machine, []types.PropertyChange{
+			{Name: "name", Val: name},
+			{Name: "config.name", Val: name},
+			{Name: "summary.config.name", Val: name},
 			{Name: "config.extraConfig", Val: extra},
 			{Name: "config.vAppConfig", Val: nil},
 		})
