@@ -78,6 +78,44 @@ def test_zones_networks_and_vm_types_carry_cloud_properties(site: Site) -> None:
     assert paved.needs == {resource.id for resource in paved.resources}
 
 
+def in_two_clusters(tmp_path: Path, director: str = "one", **pools: str) -> Site:
+    """A site of the zones z1 and z2 in the clusters one and two; `director` is that of the director's zone."""
+    az = {"one": ("z1", "z2"), "two": ("z2", "z1")}[director]
+    clusters = (
+        f"one: {{hosts: [esx-01], azs: [{az[0]}]{pools.get('one', '')}}}",
+        f"two: {{hosts: [esx-02], azs: [{az[1]}]{pools.get('two', '')}}}",
+    )
+    text = text_of(PINS).replace("compute: {hosts: [esx-01, esx-02]}", ", ".join(clusters))
+    second = "{cidr: 10.31.0.0/24, gateway: 10.31.0.1, port_group: bosh, az: z2}"
+    text = text.replace("site_services:", f"  bosh-2: {second}\nsite_services:", 1)
+    return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=tmp_path)
+
+
+POOL = ", resource_pool: bosh"
+
+
+@pytest.mark.parametrize(
+    ("director", "pools", "clusters"),
+    [
+        ("one", {}, [{"((vcenter_cluster))": {}}, {"two": {}}]),
+        ("two", {}, [{"((vcenter_cluster))": {}}, {"one": {}}]),
+        ("one", {"two": POOL}, [{"((vcenter_cluster))": {}}, {"two": {"resource_pool": "bosh"}}]),
+        ("one", {"one": POOL}, [{"((vcenter_cluster))": {"resource_pool": "((vcenter_rp))"}}, {"two": {}}]),
+    ],
+)
+def test_the_directors_cpi_is_told_of_every_zones_cluster_its_own_first_and_that_of_create_env_of_one(
+    tmp_path: Path, director: str, pools: dict[str, str], clusters: list[dict[str, Any]]
+) -> None:
+    site = in_two_clusters(tmp_path, director, **pools)
+    assert bosh.cpi_values(site)["vcenter_cluster"] == director
+    [operation] = yaml.safe_load(bosh.cpi_operators(site)["50-paver-vcenter-clusters.yml"])
+    assert operation == {
+        "type": "replace",
+        "path": "/instance_groups/name=bosh/properties/vcenter/datacenters/name=((vcenter_dc))/clusters",
+        "value": clusters,
+    }
+
+
 def test_both_of_the_cpis_configurations_verify_vcenter(site: Site) -> None:
     (text,) = inventory.pave(site).cpi_operators.values()
     operations = yaml.safe_load(text)

@@ -18,6 +18,8 @@ VM_TYPES: Mapping[str, Mapping[str, int]] = {
     "large": {"cpu": 4, "ram": 16384, "disk": 51200},
 }
 """Cloud properties of BOSH's VMs: CPUs, memory and ephemeral disk in MiB."""
+_DIRECTORS = "/instance_groups/name=bosh/properties"
+"""The properties of the director's VM, its CPI's among them."""
 
 
 def account_password(site: Site) -> Material:
@@ -31,11 +33,16 @@ def cluster(site: Site) -> str:
     return settings.of(site).clusters_of(site.bucc.az)[0]
 
 
+def clusters(site: Site) -> tuple[str, ...]:
+    """Returns the names of all clusters that carry an availability zone, by zone."""
+    wished = settings.of(site)
+    return tuple(dict.fromkeys(name for az in site.azs for name in wished.clusters_of(az)))
+
+
 def hosts(site: Site) -> tuple[str, ...]:
     """Returns the hosts of all clusters that carry an availability zone, by zone."""
-    wished = settings.of(site)
-    clusters = dict.fromkeys(name for az in site.azs for name in wished.clusters_of(az))
-    return tuple(dict.fromkeys(host for name in clusters for host in wished.inventory.clusters[name].hosts))
+    inventory = settings.of(site).inventory
+    return tuple(dict.fromkeys(host for name in clusters(site) for host in inventory.clusters[name].hosts))
 
 
 def datastores(site: Site) -> tuple[str, ...]:
@@ -80,19 +87,43 @@ def cpi_flags(site: Site) -> tuple[str, ...]:
     return ("dns", "resource-pool") if pool else ("dns",)
 
 
-def cpi_operators() -> dict[str, str]:
+def cpi_operators(site: Site) -> dict[str, str]:
     """Returns the ops: without `connection_options.ca_cert` the CPI does not verify vCenter."""
-    paths = ("/instance_groups/name=bosh/properties/vcenter", "/cloud_provider/properties/vcenter")
     operations = [
         {
             "type": "replace",
             "path": f"{path}/connection_options?",
             "value": {"ca_cert": "((vcenter_ca_cert))"},
         }
-        for path in paths
+        for path in (f"{_DIRECTORS}/vcenter", "/cloud_provider/properties/vcenter")
     ]
     # BUCC sorts all ops by name, hence the prefix.
-    return {"50-paver-vcenter-ca.yml": yaml.safe_dump(operations, sort_keys=False)}
+    files = {"50-paver-vcenter-ca.yml": operations}
+    if len(clusters(site)) > 1:
+        files["50-paver-vcenter-clusters.yml"] = [_all_clusters(site)]
+    return {name: yaml.safe_dump(content, sort_keys=False) for name, content in files.items()}
+
+
+def _all_clusters(site: Site) -> dict[str, Any]:
+    """Returns the operation that names all clusters to the director's CPI.
+
+    It looks for a persistent disk on the datastores of these alone, whatever the zone: of another cluster's it says that
+    there is none, and the director makes no VM with it any more and forgets it instead of deleting it
+    (bosh-vsphere-cpi-release 98.0.9, resources/datacenter.rb, find_disk; bosh, orphan_disk_manager.rb). The CPI of
+    `bosh create-env` keeps to one: it would put the director into any.
+
+    Ops come before variables: names that BUCC has a variable for stand as that here, the director's cluster first, for its
+    flag `resource-pool`, which sorts after this, writes into the first one of that name.
+    """
+    named = settings.of(site).inventory.clusters
+    own = cluster(site)
+    first = {"resource_pool": "((vcenter_rp))"} if named[own].resource_pool else {}
+    others = [{name: _of_cluster(named[name])} for name in clusters(site) if name != own]
+    return {
+        "type": "replace",
+        "path": f"{_DIRECTORS}/vcenter/datacenters/name=((vcenter_dc))/clusters",
+        "value": [{"((vcenter_cluster))": first}, *others],
+    }
 
 
 def pattern(names: tuple[str, ...]) -> str:

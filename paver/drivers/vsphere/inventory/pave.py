@@ -77,7 +77,7 @@ def pave(site: Site) -> Paved:
         cpi="vsphere",
         cpi_values=bosh.cpi_values(site),
         cpi_flags=bosh.cpi_flags(site),
-        cpi_operators=bosh.cpi_operators(),
+        cpi_operators=bosh.cpi_operators(site),
         azs=bosh.azs(site),
         network_properties=bosh.network_properties(site),
         vm_types=bosh.vm_types(),
