@@ -97,9 +97,12 @@ class Bosh:
 
     @contextlib.contextmanager
     def seen(self, cid: str, folder: str) -> Iterator[Any]:
-        """Gives a machine as the CPI sees it."""
+        """Gives a machine as the CPI sees it, in the director's folder of one of BOSH's."""
         with cpi_vcenter.connected(self.properties, "the-director") as cloud:
-            yield cloud.find_vm(cid, folder)
+            found = cloud.find_vm(cid)
+            assert found is not None
+            assert (found.parent.parent.name, found.parent.name) == (folder, "the-director")
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -224,10 +227,10 @@ def test_a_role_without_what_a_vm_takes_has_none_made(bosh: Bosh, privilege: str
 
 def test_a_vm_is_a_linked_clone_of_the_snapshot_of_a_stemcell_that_is_no_template(bosh: Bosh) -> None:
     made = bosh.stemcell()
-    with bosh.seen(made, "template_folder") as stemcell:
+    with bosh.seen(made, "BOSH_Templates") as stemcell:
         assert [one.name for one in stemcell.snapshot.rootSnapshotList] == ["initial"]
         assert not stemcell.config.template
-    with bosh.seen(bosh.machine(made), "vm_folder") as vm:
+    with bosh.seen(bosh.machine(made), "BOSH_VMs") as vm:
         disks = [one for one in vm.config.hardware.device if isinstance(one, vim.vm.device.VirtualDisk)]
         assert [disk.backing.parent is not None for disk in disks] == [True, False]
 
@@ -238,8 +241,8 @@ def test_a_role_that_may_register_no_extension_leaves_boshs_machines_without_an_
         if session.call(manager, "FindExtension", extensionKey=cpi_stemcells.EXTENSION) is not None:
             session.call(manager, "UnregisterExtension", extensionKey=cpi_stemcells.EXTENSION)
     bosh.may(ALL - {"Extension.Register"})
-    with bosh.seen(bosh.stemcell(), "template_folder") as stemcell:
+    with bosh.seen(bosh.stemcell(), "BOSH_Templates") as stemcell:
         assert stemcell.config.managedBy is None
     bosh.may(ALL)
-    with bosh.seen(bosh.stemcell(), "template_folder") as stemcell:
+    with bosh.seen(bosh.stemcell(), "BOSH_Templates") as stemcell:
         assert stemcell.config.managedBy.type == "cpi-managed-resource"

@@ -26,15 +26,20 @@ def create_vm(
     stemcell: str,
     properties: dict[str, Any],
     networks: dict[str, Any],
-    _disks: Any = None,
+    disks: list[str] | None = None,
     env: dict[str, Any] | None = None,
 ) -> list[Any]:
-    """Makes a linked clone of the stemcell with its cards and ephemeral disk, hands over the agent's settings, powers on."""
+    """Makes a linked clone of the stemcell with its cards and ephemeral disk, hands over the agent's settings, powers on.
+
+    The persistent disks that it is to get have to be found before, without it: on datastores of the configured clusters.
+    """
     for key in ("cpu", "ram", "disk"):
         if properties.get(key) is None:
             raise CloudError(f"Must specify '{key}' in VM cloud properties.")
     if not cpi_stemcells.replicas(cloud, stemcell):
         raise CloudError(f"Could not find VM for stemcell '{stemcell}'")
+    for disk in disks or []:
+        cpi_disks.find_disk(cloud, disk)
     zone = cloud.within(properties.get("datacenters"))
     store, pool = zone.datastores()[0], zone.resource_pool
     source = cpi_stemcells.replica_on(zone, stemcell, store)

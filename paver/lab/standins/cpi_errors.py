@@ -20,3 +20,10 @@ class DiskNotFoundError(CloudError):
     """There's no disk of that id."""
 
     kind = "Bosh::Clouds::DiskNotFound"
+
+
+class DiskNotAttachedError(CloudError):
+    """The VM does not have that disk."""
+
+    kind = "Bosh::Clouds::DiskNotAttached"
+    ok_to_retry = True

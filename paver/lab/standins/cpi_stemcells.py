@@ -66,16 +66,7 @@ def delete_stemcell(cloud: Cloud, cid: str) -> None:
 
 def replicas(cloud: Cloud, cid: str) -> list[Any]:
     """The stemcell and its copies: all machines of the datacenter whose name holds its id."""
-    view = cloud.content.viewManager.CreateContainerView(cloud.datacenter, [vim.VirtualMachine], True)
-    try:
-        found = []
-        for vm in view.view:
-            # A machine may go while it is looked at.
-            with contextlib.suppress(vmodl.fault.ManagedObjectNotFound):
-                found += [vm] if cid in vm.name else []
-        return found
-    finally:
-        view.DestroyView()
+    return cloud.machines(lambda name: cid in name)
 
 
 def replica_on(cloud: Cloud, cid: str, store: Any) -> Any:

@@ -11,7 +11,7 @@ import dataclasses
 import re
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Cloud:
-    """A session, the one datacenter and cluster that the CPI was given, its disks' type, and the id of the director that calls."""
+    """A session, the one datacenter and the clusters that the CPI was given, its disks' type, and the id of the director that calls."""
 
     content: Any
     context: ssl.SSLContext
@@ -51,17 +51,25 @@ class Cloud:
         return found
 
     @property
-    def cluster(self) -> tuple[Any, dict[str, Any]]:
-        """The cluster of the configured name, and its own settings."""
+    def clusters(self) -> list[tuple[Any, dict[str, Any]]]:
+        """The clusters of the configured names, and their own settings."""
         datacenter = self.datacenter
-        entry = self.settings["clusters"][0]
-        name, own = next(iter(entry.items())) if isinstance(entry, dict) else (entry, {})
-        found = self.content.searchIndex.FindByInventoryPath(f"{datacenter.name}/host/{name}")
-        if not isinstance(found, vim.ClusterComputeResource):
-            raise CloudError(f"Can't find cluster '{name}'")
+        clusters = []
+        for entry in self.settings["clusters"]:
+            name, own = next(iter(entry.items())) if isinstance(entry, dict) else (entry, {})
+            found = self.content.searchIndex.FindByInventoryPath(f"{datacenter.name}/host/{name}")
+            if not isinstance(found, vim.ClusterComputeResource):
+                raise CloudError(f"Can't find cluster '{name}'")
+            clusters.append((found, own or {}))
+        return clusters
+
+    @property
+    def cluster(self) -> tuple[Any, dict[str, Any]]:
+        """The cluster that machines are put into, the first one, and its own settings."""
+        found, own = self.clusters[0]
         if not list(found.host):
             raise CloudError("No valid placement found for VM compute and storage requirement")
-        return found, own or {}
+        return found, own
 
     @property
     def resource_pool(self) -> Any:
@@ -76,19 +84,32 @@ class Cloud:
         raise CloudError(f"Could not find resource pool {wanted}")
 
     def datastores(self, key: str = "datastore_pattern") -> list[Any]:
-        """The cluster's datastores whose name matches the pattern under `key`."""
-        pattern = self.settings.get(key) or self.settings["datastore_pattern"]
-        # Ruby's \z is Python's \Z; Ruby's \Z lets a newline pass, which no name has.
-        expression = re.compile(pattern.replace(r"\z", r"\Z"))
+        """The datastores of the cluster for machines whose name matches the pattern under `key`."""
         cluster, _ = self.cluster
-        found = [store for store in cluster.datastore if expression.search(store.name)]
+        found = self.matching(cluster.datastore, key)
         if not found:
+            pattern = self._pattern(key)
             names = ", ".join(sorted(store.name for store in cluster.datastore))
             raise CloudError(
                 "No valid placement found for VM compute and storage requirement: "
                 f"no datastore of the cluster matches /{pattern}/ (there are: {names})"
             )
+        return found
+
+    def accessible(self) -> list[Any]:
+        """The datastores of all configured clusters, in whatever zone a call is made: those that disks are looked for on."""
+        stores = dict.fromkeys(store for cluster, _ in self.clusters for store in cluster.datastore)
+        return [store for store in stores if store.summary.accessible]
+
+    def matching(self, stores: Iterable[Any], key: str) -> list[Any]:
+        """Those of these datastores whose name matches the pattern under `key`, by name."""
+        # Ruby's \z is Python's \Z; Ruby's \Z lets a newline pass, which no name has.
+        expression = re.compile(self._pattern(key).replace(r"\z", r"\Z"))
+        found = [store for store in stores if expression.search(store.name)]
         return sorted(found, key=lambda store: str(store.name))
+
+    def _pattern(self, key: str) -> str:
+        return str(self.settings.get(key) or self.settings["datastore_pattern"])
 
     def network(self, name: str) -> Any:
         """The network of that name in the datacenter."""
@@ -117,11 +138,22 @@ class Cloud:
             here = below[0] if below else here.CreateFolder(part)
         return here
 
-    def find_vm(self, name: str, folder_key: str = "vm_folder") -> Any | None:
-        """The VM of that name in the folder of the configuration, or None."""
-        path = f"{self.settings['name']}/vm/{self.folder_path(folder_key)}/{name}"
-        found = self.content.searchIndex.FindByInventoryPath(path)
-        return found if isinstance(found, vim.VirtualMachine) else None
+    def machines(self, wanted: Callable[[str], bool]) -> list[Any]:
+        """The machines of the datacenter whose name is a wanted one, in whatever folder."""
+        view = self.content.viewManager.CreateContainerView(self.datacenter, [vim.VirtualMachine], True)
+        try:
+            found = []
+            for vm in view.view:
+                # A machine may go while it is looked at.
+                with contextlib.suppress(vmodl.fault.ManagedObjectNotFound):
+                    found += [vm] if wanted(vm.name) else []
+            return found
+        finally:
+            view.DestroyView()
+
+    def find_vm(self, cid: str) -> Any | None:
+        """The VM of that name, or None: it stays where it was made, though the configuration may name another folder by now."""
+        return next(iter(self.machines(cid.__eq__)), None)
 
     def wait(self, task: Any) -> Any:
         """Returns a task's result, or raises its fault."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from paver.lab.standins import director_configs, director_intake, director_tarballs
-from paver.lab.standins.director_machines import Cpi
+from paver.lab.standins.director_machines import Cpi, CpiError
 from paver.lab.standins.director_state import State
 from paver.lab.standins.director_tasks import Task, TaskError
 
@@ -140,10 +140,15 @@ class Library:
         return f"Deleted {counts}"
 
     def delete_disk(self, task: Task, disk: str) -> str:
-        """Deletes an orphaned disk."""
+        """Deletes an orphaned disk; one that the CPI does not find is forgotten without a word (orphan_disk_manager.rb)."""
         if disk not in [entry["disk_cid"] for entry in self.state.data["orphaned_disks"]]:
             raise TaskError(390001, f"Orphaned disk '{disk}' doesn't exist")
-        self.cpi.call(task, "delete_disk", disk)
+        try:
+            self.cpi.call(task, "delete_disk", disk)
+        except CpiError as error:
+            if error.kind != "Bosh::Clouds::DiskNotFound":
+                raise
+            task.debug(f"Disk not found in IaaS: {disk}")
         with self.state.changing() as data:
             data["orphaned_disks"] = [entry for entry in data["orphaned_disks"] if entry["disk_cid"] != disk]
         return f"Orphaned disk '{disk}' deleted"

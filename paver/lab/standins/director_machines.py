@@ -31,6 +31,15 @@ _AGENT_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 
 
+class CpiError(TaskError):
+    """A call that the CPI refused: its `kind` is the error's type in the protocol, as `Bosh::Clouds::DiskNotFound`."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        """Takes what the CPI answered."""
+        super().__init__(100, message)
+        self.kind = kind
+
+
 @dataclass(frozen=True)
 class Cpi:
     """Calls the CPI job that is rendered on the director's VM."""
@@ -39,7 +48,7 @@ class Cpi:
     director: str
 
     def call(self, task: Task, method: str, *arguments: Any) -> Any:
-        """Returns a call's result; raises TaskError with the CPI's words."""
+        """Returns a call's result; raises CpiError with the CPI's words."""
         request = {
             "method": method,
             "arguments": list(arguments),
@@ -66,7 +75,7 @@ class Cpi:
         task.write("cpi", f"{method}: {'error' if answer['error'] else 'ok'}\n")
         if answer["error"]:
             kind, message = answer["error"]["type"], answer["error"]["message"]
-            raise TaskError(100, f"CPI error '{kind}' with message '{message}' in '{method}' CPI method")
+            raise CpiError(kind, f"CPI error '{kind}' with message '{message}' in '{method}' CPI method")
         return answer["result"]
 
 

@@ -114,7 +114,7 @@ class Vms:
             wanted.stemcell["cid"],
             dict(wanted.cloud_properties),
             networks,
-            [],
+            [instance["disk"]] if instance["disk"] else [],
             {**wanted.env, "bosh": bosh},
         )
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""A lab with one host, a vCenter that manages it, and a BUCC tree to raise a director from."""
+"""A lab with two hosts, a vCenter that has each in a cluster of its own, and a BUCC tree to raise a director from."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ from typing import Any
 import pytest
 import yaml
 
+from paver.drivers.vsphere import DRIVER
+from paver.drivers.vsphere.inventory import bosh
 from paver.lab import build, control, plan, system
 from paver.lab.standins import tarballs
+from paver.sitefile import Site as Wished
+from paver.sitefile.load import loads
 from tests.support.raised import Raised, held, until
+from tests.support.vsphere_lab import text_of
 
 PASSWORD = "Paver-Lab-1!"
 SSO = "Paver-Sso-1!"
 VCENTER = "vcsa.north.example"
 DIRECTOR = "10.30.0.10"
 HERE = Path(__file__).parent
+CLUSTERS = ("compute", "edge")
+"""The cluster of the zone z1, the director's, and that of z2; each has a host."""
 
 
 @dataclass
@@ -81,8 +88,10 @@ class Site:
         done.stdout += done.stderr
         return done
 
-    def cpi(self, method: str, *arguments: Any, **changes: Any) -> dict[str, Any]:
-        """Makes one call of the CPI, with some of the variables changed."""
+    def cpi(
+        self, method: str, *arguments: Any, clusters: tuple[str, ...] = (), **changes: Any
+    ) -> dict[str, Any]:
+        """Makes one call of the CPI, with other clusters than the director's own, or some of the variables changed."""
         values = {**self.variables, **changes}
         datacenter = {
             "name": values["vcenter_dc"],
@@ -90,7 +99,8 @@ class Site:
             "template_folder": values["vcenter_templates"],
             "disk_path": values["vcenter_disks"],
             "datastore_pattern": values["vcenter_ds"],
-            "clusters": [{values["vcenter_cluster"]: {"resource_pool": values.get("vcenter_rp")}}],
+            "clusters": clusters
+            or [{values["vcenter_cluster"]: {"resource_pool": values.get("vcenter_rp")}}],
         }
         vcenter = {
             "host": values["vcenter_ip"],
@@ -136,10 +146,10 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory, tools: dict[str, Path], artefact: Path) -> Iterator[Site]:
-    """A lab whose vCenter manages one host, ready for `bucc up`."""
+    """A lab whose vCenter has a cluster for each zone, on a datastore of its own, ready for `bucc up`."""
     folder = tmp_path_factory.mktemp("lab")
-    bare = plan.demo({"esx-01": PASSWORD}, hosts=1)
-    records = ((VCENTER, "10.20.0.20"), ("esx-01.north.example", "10.20.0.11"))
+    bare = plan.demo({"esx-01": PASSWORD, "esx-02": PASSWORD})
+    records = ((VCENTER, "10.20.0.20"), *((host.hostname, host.address) for host in bare.hosts))
     wanted = replace(bare, dns=("10.20.0.2",), ntp=("10.20.0.3",), records=records)
     programs = dict(build.build(["vsim", "minio", "registry", "bosh"]))
     with held(wanted, folder, programs=programs, tools=tools) as lab:
@@ -180,26 +190,40 @@ def _vcenter(raised: Raised) -> str:
         "on", machine, extra_config=extra, nics=[nic], disks=[{"file": str(raised.bootable("vcsa"))}]
     )
     until(lambda: "answers at" in raised.console(machine), "vCenter answers")
-    esx = {
-        "name": "esx-01.north.example",
-        "address": "10.20.0.11",
-        "user": "root",
-        "password": PASSWORD,
-        "thumbprint": _thumbprint(raised),
+    hosts = {
+        cluster: {
+            "name": host.hostname,
+            "address": host.address,
+            "user": "root",
+            "password": PASSWORD,
+            "thumbprint": _thumbprint(raised, host.name),
+        }
+        for cluster, host in zip(CLUSTERS, raised.lab.plan.hosts, strict=True)
     }
     vcenter = {"address": "10.20.0.20", "user": "administrator@vsphere.local", "password": SSO}
     raised.run(
-        [sys.executable, str(HERE / "vcenter_site.py"), json.dumps(esx), json.dumps(vcenter)],
+        [sys.executable, str(HERE / "vcenter_site.py"), json.dumps(hosts), json.dumps(vcenter)],
         env={"PYTHONPATH": system.python_path()},
     )
     root = raised.lab.folder / "machines" / machine / "root" / "var/lib/vmware/vmca/root.cer"
     return root.read_text()
 
 
-def _thumbprint(raised: Raised) -> str:
-    pem = (raised.lab.folder / "certificates" / "esx-01.crt").read_text()
+def _thumbprint(raised: Raised, host: str) -> str:
+    pem = (raised.lab.folder / "certificates" / f"{host}.crt").read_text()
     digest = hashlib.sha1(ssl.PEM_cert_to_DER_cert(pem), usedforsecurity=False).hexdigest().upper()
     return ":".join(digest[index : index + 2] for index in range(0, 40, 2))
+
+
+def in_clusters(raised: Raised, folder: Path) -> Wished:
+    """A site file's site with these clusters: what paver tells the director's CPI of them is told here."""
+    own, other = CLUSTERS
+    zones = f"{{{own}: {{hosts: [esx-01], azs: [z1]}}, {other}: {{hosts: [esx-02], azs: [z2]}}}}"
+    text = text_of(list(raised.lab.fingerprints.values()))
+    text = text.replace("{compute: {hosts: [esx-01, esx-02]}}", zones)
+    second = "{cidr: 10.31.0.0/24, gateway: 10.31.0.1, port_group: bosh, az: z2}"
+    text = text.replace("site_services:", f"  bosh-2: {second}\nsite_services:", 1)
+    return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=folder)
 
 
 def _site(raised: Raised, artefact: Path, project: Path, authority: str) -> Site:
@@ -209,6 +233,8 @@ def _site(raised: Raised, artefact: Path, project: Path, authority: str) -> Site
     for source in ("misc/ntp.yml", "vsphere/custom-ca.yml"):
         text = (tree / "src" / "bosh-deployment" / source).read_text()
         (project / "operators" / f"zz-{Path(source).name}").write_text(text)
+    for name, text in bosh.cpi_operators(in_clusters(raised, project)).items():
+        (project / "operators" / name).write_text(text)
     variables = {
         "director_name": "bucc",
         "internal_cidr": "10.30.0.0/24",
@@ -219,8 +245,8 @@ def _site(raised: Raised, artefact: Path, project: Path, authority: str) -> Site
         "vcenter_user": "administrator@vsphere.local",
         "vcenter_password": SSO,
         "vcenter_dc": "north",
-        "vcenter_cluster": "compute",
-        "vcenter_ds": r"\Adatastore1\z",
+        "vcenter_cluster": CLUSTERS[0],
+        "vcenter_ds": bosh.pattern(("datastore1",)),
         "vcenter_disks": "bosh_disks",
         "vcenter_templates": "bosh_templates",
         "vcenter_vms": "bosh_vms",

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from paver.drivers.vsphere.inventory import bosh
 from paver.lab import control
-from tests.sim.standins.conftest import DIRECTOR, Site
+from tests.sim.standins.conftest import CLUSTERS, DIRECTOR, Site, in_clusters
+from tests.support.vcenter_lab import with_pool
 
 pytestmark = pytest.mark.lab
 
@@ -23,8 +25,8 @@ def state(site: Site) -> dict[str, Any]:
     return found
 
 
-def datastore(site: Site) -> set[str]:
-    root = site.raised.lab.folder / "hosts" / "esx-01" / "datastores" / "datastore1"
+def datastore(site: Site, host: str = "esx-01") -> set[str]:
+    root = site.raised.lab.folder / "hosts" / host / "datastores" / "datastore1"
     return {str(path.relative_to(root)) for path in root.rglob("*")}
 
 
@@ -74,6 +76,29 @@ def test_operations_are_applied_in_the_order_of_their_names_wherever_they_lie(
     assert site.raised.run(argv, env=environment).stdout.strip() == "late"
 
 
+def test_the_directors_cpi_is_told_of_all_clusters_with_their_pools_and_that_of_create_env_of_one(
+    site: Site, tmp_path: Path
+) -> None:
+    wished = with_pool(in_clusters(site.raised, tmp_path))
+    (tmp_path / "operators").mkdir()
+    for name, text in bosh.cpi_operators(wished).items():
+        (tmp_path / "operators" / name).write_text(text)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "cpi").write_text("vsphere\n")
+    (tmp_path / "state" / "flags").write_text("resource-pool\n")
+    (tmp_path / "vars.yml").write_text(yaml.safe_dump({**site.variables, "vcenter_rp": "bosh"}))
+    environment = {"BUCC_PROJECT_ROOT": str(tmp_path), "HOME": str(tmp_path), "PWD": str(tmp_path)}
+
+    def told(where: str) -> Any:
+        path = f"{where}/properties/vcenter/datacenters/name=north/clusters"
+        argv = [str(site.tree / "bin" / "bucc"), "int", "--path", path]
+        return yaml.safe_load(site.raised.run(argv, env=environment).stdout)
+
+    own, other = ({cluster: {"resource_pool": "bosh"}} for cluster in CLUSTERS)
+    assert told("/instance_groups/name=bosh") == [own, other]
+    assert told("/cloud_provider") == [own]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -87,7 +112,7 @@ def test_operations_are_applied_in_the_order_of_their_names_wherever_they_lie(
         ({"vcenter_ip": "vcenter.north.example"}, "Name or service not known"),
     ],
 )
-def test_a_wrong_variable_fails_in_the_cpi(director: Site, changes: dict[str, str], words: str) -> None:
+def test_a_wrong_variable_fails_in_the_cpi(director: Site, changes: dict[str, Any], words: str) -> None:
     answer = director.cpi("create_stemcell", "/nowhere", {}, **changes)
     assert words in answer["error"]["message"]
 
@@ -106,6 +131,30 @@ def test_a_wrong_network_fails_in_the_cpi_and_leaves_no_vm(director: Site) -> No
     answer = director.cpi("create_vm", "agent", stemcell, elsewhere, NETWORK, [], {})
     assert "Can't find cluster 'computer'" in answer["error"]["message"]
     assert set(director.machines()) == before
+
+
+def test_a_disk_in_a_cluster_that_the_cpi_was_not_given_is_found_with_its_vm_alone(director: Site) -> None:
+    def refused(method: str, *arguments: Any) -> str:
+        return str(director.cpi(method, *arguments)["error"]["type"])
+
+    stemcell = state(director)["stemcells"][0]["cid"]
+    away = {**VM, "datacenters": [{"name": "north", "clusters": [{CLUSTERS[1]: {}}]}]}
+    vm, _ = director.cpi("create_vm", "agent", stemcell, away, NETWORK, [], {})["result"]
+    disk = director.cpi("create_disk", 64, {}, vm)["result"]
+    assert f"bosh_disks/{disk}.vmdk" in datastore(director, "esx-02") - datastore(director)
+    assert director.cpi("attach_disk", vm, disk)["error"] is None
+    assert director.cpi("detach_disk", vm, disk)["error"] is None
+    assert refused("detach_disk", vm, disk) == "Bosh::Clouds::DiskNotAttached"
+
+    before = set(director.machines())
+    assert refused("create_vm", "agent", stemcell, away, NETWORK, [disk], {}) == "Bosh::Clouds::DiskNotFound"
+    assert refused("delete_disk", disk) == "Bosh::Clouds::DiskNotFound"
+    assert director.cpi("has_disk", disk)["result"] is False
+    assert set(director.machines()) == before
+
+    assert director.cpi("delete_vm", vm)["error"] is None
+    assert director.cpi("delete_disk", disk, clusters=CLUSTERS)["error"] is None
+    assert not {path for path in datastore(director, "esx-02") if disk in path}
 
 
 def test_a_certificate_of_another_ca_is_refused(director: Site) -> None:

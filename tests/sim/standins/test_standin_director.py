@@ -17,17 +17,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from paver.lab.standins import tarballs
-from tests.sim.standins.conftest import Site
+from tests.sim.standins.conftest import CLUSTERS, Site
 
 pytestmark = pytest.mark.lab
 
-STORE, REGISTRY = "10.30.0.11", "10.30.0.12"
+STORE, REGISTRY, AWAY = "10.30.0.11", "10.30.0.12", "10.30.0.13"
 CLOUD: dict[str, Any] = {
     "azs": [
         {
-            "name": "z1",
-            "cloud_properties": {"datacenters": [{"name": "north", "clusters": [{"compute": {}}]}]},
+            "name": zone,
+            "cloud_properties": {"datacenters": [{"name": "north", "clusters": [{cluster: {}}]}]},
         }
+        for zone, cluster in zip(("z1", "z2"), CLUSTERS, strict=True)
     ],
     "vm_types": [{"name": "default", "cloud_properties": {"cpu": 2, "ram": 1024, "disk": 10000}}],
     "disk_types": [{"name": "default", "disk_size": 10240}, {"name": "large", "disk_size": 20480}],
@@ -39,7 +40,7 @@ CLOUD: dict[str, Any] = {
                 {
                     "range": "10.30.0.0/24",
                     "gateway": "10.30.0.1",
-                    "az": "z1",
+                    "azs": ["z1", "z2"],
                     "dns": ["10.20.0.2"],
                     "reserved": ["10.30.0.1-10.30.0.10"],
                     "static": ["10.30.0.11-10.30.0.30"],
@@ -195,8 +196,8 @@ print(json.dumps(credhub.get("/api/v1/data", {"name": name, "current": "true"})[
     return value
 
 
-def files(site: Site) -> set[str]:
-    root = site.raised.lab.folder / "hosts" / "esx-01" / "datastores" / "datastore1"
+def files(site: Site, host: str = "esx-01") -> set[str]:
+    root = site.raised.lab.folder / "hosts" / host / "datastores" / "datastore1"
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
@@ -408,6 +409,30 @@ def test_machines_of_a_former_authority_for_agents_are_lost_to_the_director_and_
         assert deploy(stocked, each)
 
 
+def test_a_machine_in_another_cluster_is_made_anew_with_its_disk_and_the_disk_goes_once_it_is_deleted(
+    stocked: Site, store: dict[str, Any]
+) -> None:
+    away = copy.deepcopy({**store, "name": "away"})
+    away["instance_groups"][0] |= {"azs": ["z2"], "networks": [{"name": "bosh", "static_ips": [AWAY]}]}
+    deploy(stocked, away)
+    [first] = stocked.rows("-d", "away", "instances", "--details")
+    disk = first["disk_cids"]
+    assert f"bosh_disks/{disk}.vmdk" in files(stocked, "esx-02") - files(stocked)
+
+    stocked.bosh("-n", "-d", "away", "deploy", "--recreate", text=yaml.safe_dump(away))
+    [second] = stocked.rows("-d", "away", "instances", "--details")
+    stocked.cpi("delete_vm", second["vm_cid"])
+    stocked.bosh("-n", "-d", "away", "deploy", "--fix", text=yaml.safe_dump(away))
+    [third] = stocked.rows("-d", "away", "instances", "--details")
+    assert len({row["vm_cid"] for row in (first, second, third)}) == 3
+    assert (third["process_state"], third["disk_cids"]) == ("running", disk)
+
+    stocked.bosh("-n", "-d", "away", "delete-deployment")
+    stocked.bosh("-n", "delete-disk", disk)
+    assert disk not in {row["disk_cid"] for row in stocked.rows("disks", "--orphaned")}
+    assert not {path for path in files(stocked, "esx-02") if disk in path}
+
+
 def test_what_is_in_use_stays_and_everything_goes_at_the_end(
     stocked: Site, store: dict[str, Any], registry: dict[str, Any]
 ) -> None:
@@ -432,8 +457,8 @@ def test_what_is_in_use_stays_and_everything_goes_at_the_end(
         [],
     )
     stocked.bucc("down")
-    left = {path for path in files(stocked) if not path.startswith(".")}
-    assert left == set()
+    left = {path for host in ("esx-01", "esx-02") for path in files(stocked, host)}
+    assert {path for path in left if not path.startswith(".")} == set()
     trace = (stocked.raised.lab.folder / "trace" / "director.jsonl").read_text().splitlines()
     deploys = [json.loads(line) for line in trace if '"POST /deployments"' in line]
     assert {line["user"] for line in deploys} == {"admin"}

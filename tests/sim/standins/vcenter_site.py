@@ -1,4 +1,4 @@
-"""Run inside of a lab: gives its vCenter a datacenter, a cluster with the host, and the host its port group."""
+"""Run inside of a lab: gives its vCenter a datacenter, a cluster for each host, and the hosts their port group."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def wait(task: Any) -> Any:
     return task.info.result
 
 
-def main(esx: dict[str, str], vcenter: dict[str, str]) -> None:
-    """Does it, for the host and the vCenter given as JSON: address, user, password; of the host also thumbprint."""
-    host = connect(esx["address"], esx["user"], esx["password"])
-    compute = host.rootFolder.childEntity[0].hostFolder.childEntity[0].host[0]
-    network = compute.configManager.networkSystem
-    group = vim.host.PortGroup.Specification(
-        name="bosh", vlanId=30, vswitchName="vSwitch0", policy=vim.host.NetworkPolicy()
-    )
-    network.AddPortGroup(group)
+def main(hosts: dict[str, dict[str, str]], vcenter: dict[str, str]) -> None:
+    """Does it, for hosts by their cluster and the vCenter: address, user, password; of hosts also name and thumbprint."""
     content = connect(vcenter["address"], vcenter["user"], vcenter["password"])
     datacenter = content.rootFolder.CreateDatacenter("north")
-    cluster = datacenter.hostFolder.CreateClusterEx("compute", vim.cluster.ConfigSpecEx())
-    spec = vim.host.ConnectSpec(
-        hostName=esx["name"],
-        userName=esx["user"],
-        password=esx["password"],
-        sslThumbprint=esx["thumbprint"],
-        force=True,
-    )
-    wait(cluster.AddHost_Task(spec, True, None, None))
+    for name, esx in hosts.items():
+        host = connect(esx["address"], esx["user"], esx["password"])
+        compute = host.rootFolder.childEntity[0].hostFolder.childEntity[0].host[0]
+        group = vim.host.PortGroup.Specification(
+            name="bosh", vlanId=30, vswitchName="vSwitch0", policy=vim.host.NetworkPolicy()
+        )
+        compute.configManager.networkSystem.AddPortGroup(group)
+        cluster = datacenter.hostFolder.CreateClusterEx(name, vim.cluster.ConfigSpecEx())
+        spec = vim.host.ConnectSpec(
+            hostName=esx["name"],
+            userName=esx["user"],
+            password=esx["password"],
+            sslThumbprint=esx["thumbprint"],
+            force=True,
+        )
+        wait(cluster.AddHost_Task(spec, True, None, None))
     sys.stdout.write(json.dumps({"networks": [network.name for network in datacenter.network]}))
 
 
