@@ -272,11 +272,20 @@ def _recorded(folder: Path, show: Tell) -> Iterator[Tell]:
     from paver.runs.folder import EVENTS  # noqa: PLC0415 - a verb's help does without it
 
     turn = threading.Lock()
-    with (folder / EVENTS).open("a", encoding="utf-8", buffering=1) as events:
+    # Unbuffered: what the disk did not take is not tried again when the run is over.
+    with (folder / EVENTS).open("ab", buffering=0) as events:
+        warned = threading.Event()
 
         def tell(event: Happening) -> None:
             with turn:
-                events.write(event.line() + "\n")
+                try:
+                    events.write(f"{event.line()}\n".encode())
+                except OSError as error:
+                    if not warned.is_set():
+                        out.note(
+                            f"warning: {events.name} can't be written: {error.strerror}; the run goes on"
+                        )
+                    warned.set()
             show(event)
 
         yield tell

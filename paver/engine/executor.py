@@ -8,11 +8,12 @@ it is done only when what was read afterwards equals the wish and every proof ho
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from paver.engine import gate, held, leave, proof
 from paver.engine.board import Board, standing
@@ -30,6 +31,7 @@ from paver.errors import Interrupted, PaverError, Refused, Unobservable
 from paver.signing.canonical import Json
 
 MOST_AT_ONCE = 64
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +45,12 @@ class Event:
     total: int = 0
     unit: str = ""
     seconds: float = 0.0
+
+
+def told(tell: Callable[[T], None], event: T) -> None:
+    """Tells a view of an event. A view that fails decides nothing: what was done is done, and in the journal."""
+    with contextlib.suppress(Exception):
+        tell(event)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +157,7 @@ class Executor:
         if action.implied:
             journal.write("done", {"action": action.id, "resource": action.resource, "implied": True})
             self._hands.board.put(action.resource, None)
-            self._hands.tell(Event("done", action, "went with what it was in"))
+            self._tell(Event("done", action, "went with what it was in"))
             return False
         begun = False
         try:
@@ -160,13 +168,13 @@ class Executor:
             if verdict == "skip":
                 journal.write("skipped", {"action": action.id, "resource": action.resource})
                 self._hands.board.put(action.resource, facts)
-                self._hands.tell(Event("skipped", action))
+                self._tell(Event("skipped", action))
                 return False
             # What goes may be wished for no more; then nobody knows what lies around it either.
             told = resource or self._readable(action)
             journal.write("begun", self._begun(action, facts, verdict) | self._told(action, told))
             begun = True
-            self._hands.tell(Event("begun", action))
+            self._tell(Event("begun", action))
             world = self._world(action, told)
             around = proof.around(told, action.verb, self._reading)
             after = self._act(action, resource, facts, world)
@@ -182,16 +190,19 @@ class Executor:
                 "done",
                 {"action": action.id, "resource": action.resource, "after": fingerprint(after)},
             )
-            self._hands.tell(Event("done", action, seconds=time.monotonic() - started))
+            self._tell(Event("done", action, seconds=time.monotonic() - started))
         except BaseException as error:
             what = error.what if isinstance(error, PaverError) else type(error).__name__
             event = "interrupted" if isinstance(error, Interrupted) else "failed" if begun else "drift"
             if not isinstance(error, Refused) and event == "drift":
                 event = "failed"
             journal.write(event, {"action": action.id, "resource": action.resource, "what": what})
-            self._hands.tell(Event("failed", action, what, seconds=time.monotonic() - started))
+            self._tell(Event("failed", action, what, seconds=time.monotonic() - started))
             raise
         return True
+
+    def _tell(self, event: Event) -> None:
+        told(self._hands.tell, event)
 
     def _begun(self, action: Action, facts: Facts | None, verdict: str) -> dict[str, Json]:
         return {
@@ -337,7 +348,7 @@ class Executor:
             return Mark(self._plan.site, action.resource, action.id, complete)
 
         def progress(doing: str, done: int, total: int, unit: str) -> None:
-            self._hands.tell(Event("doing", action, doing, done, total, unit))
+            self._tell(Event("doing", action, doing, done, total, unit))
 
         return WritingWorld(
             site=self._plan.site,

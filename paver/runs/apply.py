@@ -14,7 +14,7 @@ from pathlib import Path
 
 import paver
 from paver.engine import held, leave
-from paver.engine.executor import Event, Executor, Hands, Outcome
+from paver.engine.executor import Event, Executor, Hands, Outcome, told
 from paver.engine.journal import Journal
 from paver.engine.plan import Action, Plan
 from paver.engine.values import ResourceId
@@ -211,7 +211,7 @@ class _Rounds:
         self._plan = plan
         self._journal = journal
         self._folder = folder
-        self._tell = tell
+        self._tell: Tell = lambda event: told(tell, event)
         self._stop = stop
         self._hand_off = hand_off
         self._split = only_mine or hand_off is not None

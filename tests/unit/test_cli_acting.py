@@ -264,6 +264,23 @@ def test_a_disk_that_is_full_when_a_run_begins_is_told_as_such_and_by_its_place(
     site.fine("apply", "--yes")
 
 
+def test_a_disk_that_takes_no_event_is_warned_of_once_and_decides_nothing(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def full(path: Path, *arguments: Any, **options: Any) -> Any:
+        return opened(Path("/dev/full") if path.name == "events.jsonl" else path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        ran = site.fine("apply", "--yes", "--progress", "lines")
+    assert ran.err.count("can't be written: No space left on device; the run goes on") == 1
+    assert "✓" in ran.out
+    assert "failed" not in (site.runs[-1] / "journal.jsonl").read_text().replace('"failed":[]', "")
+    assert site.run("plan").code == 0
+
+
 def test_what_paver_itself_failed_with_is_told_by_its_place_and_not_by_its_words(
     site: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

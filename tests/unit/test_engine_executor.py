@@ -247,6 +247,20 @@ def test_what_was_made_and_is_not_as_wished_fails(
     assert "size is not what was set" in str(engine.act(paved, planned).failed[0][1])
 
 
+def test_a_view_that_fails_decides_nothing(tmp_path: Path, room: Path) -> None:
+    class Full(list[Any]):
+        def append(self, event: Any) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(event))
+
+    engine = Engine(tmp_path, events=Full())
+    paved = wish(room, shelves={"a": {"x": 1}}, dials={"heat": 2})
+    outcome = engine.apply(paved)
+    assert not outcome.failed
+    assert outcome.acted == {"memory.box:a/x", "memory.dial:heat"}
+    ends = [record["event"] for record in journal_of(tmp_path) if record["event"] not in {"begun", "call"}]
+    assert ends == ["done", "done"]
+
+
 def test_stopping_starts_nothing_new(tmp_path: Path, room: Path) -> None:
     engine = Engine(tmp_path)
     paved = wish(room, shelves={"a": {"x": 1}})
