@@ -37,6 +37,14 @@ class Graph:
         found = (at.provider, self.providers.get(at.through) if at.through is not None else None)
         return frozenset(one for one in found if one is not None)
 
+    def inside(self) -> dict[ResourceId, set[ResourceId]]:
+        """Returns what exists directly inside of each: gone with it."""
+        found: dict[ResourceId, set[ResourceId]] = {id_: set() for id_ in self.resources}
+        for id_, holding in self.holders.items():
+            for one in holding:
+                found[one].add(id_)
+        return found
+
     def dependents(self) -> dict[ResourceId, set[ResourceId]]:
         """Returns the direct successors of each."""
         found: dict[ResourceId, set[ResourceId]] = {id_: set() for id_ in self.resources}

@@ -16,8 +16,10 @@ from paver.engine.diff import Change, changes, fingerprint, wish_digest
 from paver.engine.graph import Graph, closure
 from paver.engine.leave import allowed
 from paver.engine.observe import Seen
+from paver.engine.order import goes_along
 from paver.engine.plan import WRITES, Action
 from paver.engine.resource import Resource, Verb
+from paver.engine.selection import Selection
 from paver.engine.values import ResourceId, Secret, encode
 
 
@@ -70,12 +72,19 @@ class Judge:
 
     def decide(self, seen: Seen) -> frozenset[str] | None:
         """Judges what was read; returns the fields that will change (None: all)."""
-        verdict = self._decide(seen)
-        self._verdicts[seen.resource.id] = verdict
+        return self.note(seen.resource, self.verdict(seen))
+
+    def verdict(self, seen: Seen) -> Verdict:
+        """Judges what was read, by what was decided on what it stands on."""
+        return self._decide(seen)
+
+    def note(self, resource: Resource[Any], verdict: Verdict) -> frozenset[str] | None:
+        """Takes down what was decided on a resource; returns its fields that will change (None: all)."""
+        self._verdicts[resource.id] = verdict
         if verdict.verb in {Verb.CREATE, Verb.REPLACE, Verb.BLOCKED, Verb.DELETE}:
             return None
         changed = frozenset(change.field for change in verdict.changes)
-        return changed | seen.resource.remade if verdict.verb is Verb.UPDATE else changed
+        return changed | resource.remade if verdict.verb is Verb.UPDATE else changed
 
     def _versions(self, secret: Secret) -> str | None:
         """Returns the version of a secret that will stand; None where there is none yet, or it is made anew."""
@@ -84,16 +93,17 @@ class Judge:
             return None
         return self._standing(secret)
 
+    def rebuilt(self, resource: Resource[Any]) -> list[ResourceId]:
+        """Returns what is made anew, or for the first time, of that which a resource lies in."""
+        verbs = {Verb.REPLACE, Verb.CREATE}
+        # Sorted: the plan names the first, and is to be the same by every run.
+        return [one for one in sorted(self._graph.holders[resource.id]) if self._verdicts[one].verb in verbs]
+
     def _staying(self, seen: Seen) -> Verdict:
         resource, facts = seen.resource, seen.facts
-        rebuilt = [
-            one
-            for one in self._graph.holders[resource.id]
-            if self._verdicts[one].verb in {Verb.REPLACE, Verb.CREATE}
-        ]
         if facts is None:
             return Verdict(Verb.CREATE)
-        if rebuilt:
+        if rebuilt := self.rebuilt(resource):
             if resource.protected and facts.mark is not None and not allowed(resource.id, self._allow):
                 return Verdict(
                     Verb.BLOCKED, f"lost with {rebuilt[0]}, and it is protected: name it with --allow"
@@ -140,44 +150,32 @@ class Judge:
             return Verdict(Verb.BLOCKED, "protected: name it with --allow")
         return Verdict(Verb.DELETE)
 
-    def actions(self, seen: dict[ResourceId, Seen]) -> list[Action]:
-        """Returns an action for each of what was judged."""
-        deleting = {id_ for id_, verdict in self._verdicts.items() if verdict.verb is Verb.DELETE}
-        dependents = self._graph.dependents()
-        children: dict[ResourceId, list[ResourceId]] = {id_: [] for id_ in self._graph.resources}
-        for id_, holding in self._graph.holders.items():
-            for one in holding:
-                children[one].append(id_)
+    def actions(self, seen: dict[ResourceId, Seen], chosen: Selection) -> list[Action]:
+        """Returns an action for each of what was judged; what is not `chosen` takes nothing along."""
+        going = {
+            id_
+            for id_, verdict in self._verdicts.items()
+            if verdict.verb is Verb.DELETE and chosen.has(id_, self._graph.resources[id_].phase)
+        }
+        inside = self._graph.inside()
         made = []
         for id_, found in seen.items():
             verdict = self._verdicts[id_]
-            verb = verdict.verb
-            if verb is None:
+            if verdict.verb is None:
                 continue
-            original = self._graph.resources[id_]
-            if verb is Verb.DELETE:
-                needs = sorted((closure(dependents[id_], dependents.__getitem__) - {id_}) & deleting)
-            else:
-                needs = sorted(self._graph.needs[id_])
             lost: list[ResourceId] = []
-            if verb in {Verb.DELETE, Verb.REPLACE}:
-                inside = closure(children[id_], children.__getitem__)
-                lost = sorted(other for other in inside if seen[other].facts is not None)
-            implied = verb is Verb.DELETE and original.dies_with_parent and original.within in deleting
-            made.append(self._action(original, found, verb, verdict, needs=needs, lost=lost, implied=implied))
+            if verdict.verb in {Verb.DELETE, Verb.REPLACE}:
+                within = closure(inside[id_], inside.__getitem__)
+                lost = sorted(other for other in within if seen[other].facts is not None)
+            implied = verdict.verb is Verb.DELETE and goes_along(self._graph.resources[id_], going)
+            made.append(self.action(found, verdict.verb, verdict, lost=tuple(lost), implied=implied))
         return made
 
-    def _action(
-        self,
-        original: Resource[Any],
-        seen: Seen,
-        verb: Verb,
-        verdict: Verdict,
-        *,
-        needs: list[ResourceId],
-        lost: list[ResourceId],
-        implied: bool,
+    def action(
+        self, seen: Seen, verb: Verb, verdict: Verdict, *, lost: tuple[ResourceId, ...], implied: bool
     ) -> Action:
+        """Returns the action of a verdict; what it needs done before is `order`'s."""
+        original = self._graph.resources[seen.resource.id]
         acts = verb in WRITES and not implied
         opaque = seen.resource.opaque(verb) if acts and verb is not Verb.ADOPT else None
         wished = {name: encode(value, self._versions) for name, value in sorted(seen.resource.wish().items())}
@@ -192,9 +190,8 @@ class Judge:
             before=None if verdict.rebuilt else fingerprint(seen.facts),
             asked=seen.asked and not verdict.rebuilt,
             changes=verdict.changes,
-            needs=tuple(needs),
             calls=held.calls_of(type(original), verb) if acts else (),
-            lost=tuple(lost),
+            lost=lost,
             implied=implied,
             opaque=None if opaque is None else proof.promised(opaque, wished, self._versions),
             estimate=_seconds(seen.resource, verb) if acts else 0,

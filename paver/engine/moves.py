@@ -10,12 +10,13 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from paver.engine.diff import Change, fingerprint
+from paver.engine.diff import Change, fingerprint, put_back
 from paver.engine.observe import Seen
 from paver.engine.paved import Paved
 from paver.engine.plan import Action
 from paver.engine.resource import Facts, Ground, Resource, Verb
 from paver.engine.values import ResourceId, kind_of
+from paver.engine.world import ReadingWorld
 from paver.errors import BadInput
 
 
@@ -97,21 +98,24 @@ def _other_name(was: ResourceId, own: str) -> str:
 
 
 def leaving(
-    actions: Iterable[Action], left: Mapping[ResourceId, Facts], seen: Mapping[ResourceId, Seen]
+    actions: Iterable[Action],
+    left: Mapping[ResourceId, Facts],
+    seen: Mapping[ResourceId, Seen],
+    world: ReadingWorld,
 ) -> list[Action]:
     """Returns a destroy's actions: what could not take its new id goes as what its mark says, with its own name."""
-    names = {
-        id_: facts.mark.was
-        for id_, facts in left.items()
-        if facts.mark is not None and facts.mark.was is not None and not _other(seen[id_].facts)
-    }
     made = []
     for action in actions:
-        needs = tuple(sorted(names.get(one, one) for one in action.needs))
-        own, before = action.resource, action.before
-        if own in names:
-            before = fingerprint(left[own])
-        made.append(dataclasses.replace(action, resource=names.get(own, own), before=before, needs=needs))
+        facts = left.get(action.resource)
+        found = seen[action.resource]
+        if facts is None or facts.mark is None or facts.mark.was is None or _other(found.facts):
+            made.append(action)
+            continue
+        former = found.resource.former(world, found.resource.at, facts)
+        own = dataclasses.replace(
+            action, resource=facts.mark.was, before=fingerprint(facts), changes=put_back(facts, former)
+        )
+        made.append(own)
     return made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from paver.engine import held, moves
@@ -12,7 +11,7 @@ from paver.engine.graph import Graph
 from paver.engine.leave import allowed, by_kind
 from paver.engine.observe import Seen, discover
 from paver.engine.paved import Paved
-from paver.engine.plan import WRITES, Action
+from paver.engine.plan import Action
 from paver.engine.resource import Facts, Ground, Verb
 from paver.engine.values import ResourceId
 from paver.engine.world import ReadingWorld
@@ -60,52 +59,30 @@ def actions(
     leaving: bool,
     allow: tuple[str, ...],
 ) -> list[Action]:
-    """Returns the deletes of `ours` that nobody wishes for: last at their endpoint, later kinds first."""
-    order = {ground.kind.kind: number for number, ground in enumerate(paved.grounds)}
+    """Returns the deletes of `ours` that nobody wishes for."""
     if leaving:
         # What could not take its new id goes under its old one.
         ours = [(ground, moves.as_marked(facts, stuck)) for ground, facts in ours]
     known = {*graph.resources, *(action.resource for action in planned)}
-    found = [
-        (ground, facts) for ground, facts in ours if facts.mark is not None and facts.mark.id not in known
+    return [
+        action(paved, ground, facts, facts.mark.id, world, allow)
+        for ground, facts in ours
+        if facts.mark is not None and facts.mark.id not in known
     ]
-    made = []
-    for ground, facts in found:
-        if facts.mark is None:
-            continue
-        later = {
-            other.mark.id
-            for place, other in found
-            if other.mark is not None
-            and other is not facts
-            and (order[place.kind.kind], other.mark.id) > (order[ground.kind.kind], facts.mark.id)
-        }
-        staying = {a.resource for a in planned if a.verb in WRITES and a.endpoint == ground.at.name}
-        if leaving:
-            staying = set()
-        blocked = by_kind(ground.kind) and not allowed(facts.mark.id, allow)
-        made.append(
-            Action(
-                resource=facts.mark.id,
-                **held.frame(ground.kind, ground.at, ground.phase, ground.also, paved.outside),
-                verb=Verb.BLOCKED if blocked else Verb.DELETE,
-                reason="protected: name it with --allow" if blocked else "no longer wished for",
-                before=fingerprint(facts),
-                changes=() if blocked else put_back(facts, ground.kind.former(world, ground.at, facts)),
-                needs=tuple(sorted(later | staying)),
-                calls=held.calls_of(ground.kind, Verb.DELETE),
-                estimate=1,
-            )
-        )
-    if leaving and made:
-        _before_providers(paved, graph, planned, made)
-    return made
 
 
-def _before_providers(paved: Paved, graph: Graph, planned: list[Action], orphans: list[Action]) -> None:
-    """Makes each delete of what an endpoint is dialled by wait for the orphans that live there."""
-    dialled_by = {ground.at.name: graph.asked_through(ground.at) for ground in paved.grounds}
-    for number, action in enumerate(planned):
-        living = {one.resource for one in orphans if action.resource in dialled_by.get(one.endpoint, ())}
-        if living:
-            planned[number] = dataclasses.replace(action, needs=tuple(sorted(set(action.needs) | living)))
+def action(
+    paved: Paved, ground: Ground, facts: Facts, id_: ResourceId, world: ReadingWorld, allow: tuple[str, ...]
+) -> Action:
+    """Returns the delete of something that nobody wishes for; what it needs done before is `order`'s."""
+    blocked = by_kind(ground.kind) and not allowed(id_, allow)
+    return Action(
+        resource=id_,
+        **held.frame(ground.kind, ground.at, ground.phase, ground.also, paved.outside),
+        verb=Verb.BLOCKED if blocked else Verb.DELETE,
+        reason="protected: name it with --allow" if blocked else "no longer wished for",
+        before=fingerprint(facts),
+        changes=() if blocked else put_back(facts, ground.kind.former(world, ground.at, facts)),
+        calls=held.calls_of(ground.kind, Verb.DELETE),
+        estimate=1,
+    )

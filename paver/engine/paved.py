@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
+from paver.engine.graph import Graph, build
 from paver.engine.resource import Around, Connector, Endpoint, Ground, Resource
 from paver.engine.store import Material
 from paver.engine.values import ResourceId
@@ -58,6 +60,20 @@ class Paved:
     around: Around | None = None
     needs: frozenset[ResourceId] = frozenset()
     moved: Mapping[ResourceId, ResourceId] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """The resources as a graph.
+
+        Raises:
+            ValueError: as `graph.build`.
+        """
+        return build(self.resources, self.phases, self.connectors)
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """Returns how many may write to an endpoint at once, where it is not one."""
+        return {one.at.name: one.at.slots for one in self.resources if one.at.slots != 1}
 
 
 def merge(phases: tuple[str, ...], *parts: Paved) -> Paved:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from paver.engine import moves, orphans
+from paver.engine import moves, order, orphans
 from paver.engine.board import Board
 from paver.engine.diff import put_back
-from paver.engine.graph import Graph, build
+from paver.engine.graph import Graph
 from paver.engine.judge import Judge
 from paver.engine.observe import Seen, observe
 from paver.engine.paved import Paved
@@ -74,7 +74,7 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
         Refused: if a selection depends on what is not there yet, or takes away what others stand on.
         BadInput: if a selection names nothing, or something that this site does not have.
     """
-    graph = build(paved.resources, paved.phases, paved.connectors)
+    graph = paved.graph
     request.selection.check(graph, paved.phases)
     world = dataclasses.replace(world, moved=paved.moved)
     # A destroy needs to know what stands on what.
@@ -96,7 +96,7 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
         if request.mode == "apply":
             actions = [moves.blocked(action, stuck, seen) for action in actions]
         elif stuck:
-            actions = moves.leaving(actions, stuck, seen)
+            actions = moves.leaving(actions, stuck, seen, world)
         if not request.selects:
             actions += orphans.actions(
                 paved,
@@ -108,8 +108,11 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
                 leaving=request.mode == "destroy",
                 allow=request.allow,
             )
+    leaving = request.mode == "destroy"
+    actions = order.given(actions, graph, paved, leaving=leaving)
     chosen = request.selection.of(actions, graph, mode=request.mode)
-    slots = {r.at.name: r.at.slots for r in paved.resources if r.at.slots != 1}
+    if request.selects:
+        chosen = order.given(chosen, graph, paved, leaving=leaving)
     return Plan(
         site=heading.site,
         site_digest=heading.site_digest,
@@ -121,7 +124,7 @@ def plan(paved: Paved, heading: Heading, request: Request, world: ReadingWorld, 
         selection=(*request.phases, *request.only),
         allow=request.allow,
         offline=request.offline,
-        slots=slots,
+        slots=paved.slots,
     )
 
 
@@ -142,10 +145,16 @@ def _judged(
             judge.decide(one)
     else:
         seen = observe(graph, world, board, judge.decide)
-    return seen, [_foreseen(action, seen[action.resource], world) for action in judge.actions(seen)]
+    made = judge.actions(seen, request.selection)
+    return seen, [foreseen(action, seen[action.resource], world) for action in made]
 
 
-def _foreseen(action: Action, found: Seen, world: ReadingWorld) -> Action:
+def foreseen(action: Action, found: Seen, world: ReadingWorld) -> Action:
+    """Returns an action with what else is to be said of it: to what a setting goes back, what its kind foresees.
+
+    Raises:
+        Refused: if it must not even be planned, as the world is.
+    """
     if action.verb is Verb.DELETE and found.facts is not None:
         former = found.resource.former(world, found.resource.at, found.facts)
         return dataclasses.replace(action, changes=put_back(found.facts, former))

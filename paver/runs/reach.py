@@ -20,7 +20,7 @@ def seen(session: Session, ids: Iterable[ResourceId]) -> Mapping[ResourceId, See
         Unobservable: if something that should answer does not.
     """
     paved = session.paved
-    graph = build(paved.resources, paved.phases, paved.connectors)
+    graph = paved.graph
     wanted = closure(ids, lambda id_: graph.needs[id_])
     part = build(
         [resource for id_, resource in graph.resources.items() if id_ in wanted],

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal, TypeAlias
 
 from paver.driver import Resource, ResourceId
-from paver.engine.graph import build
 from paver.engine.plan import Action, Plan
 from paver.engine.resource import Verb
 from paver.engine.values import substitute
@@ -67,7 +66,7 @@ def exit_code(proofs: list[Proof]) -> int:
 
 def verify(session: Session, plan: Plan) -> list[Proof]:
     """Runs every check of what `plan`, which this session just made, has read."""
-    graph = build(session.paved.resources, session.paved.phases, session.paved.connectors)
+    graph = session.paved.graph
     by_endpoint: dict[str, list[Action]] = {}
     for action in plan.actions:
         by_endpoint.setdefault(action.endpoint, []).append(action)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Paved
+from paver.driver import Paved, ResourceId
 from paver.engine import leave
 from paver.engine.graph import build
 from paver.engine.planner import Request
@@ -194,6 +194,42 @@ def test_a_part_of_a_destroy_takes_away_nothing_on_which_something_stands(engine
         assert not engine.apply(paved, request).failed
         assert pending(engine.plan(paved, request)) == {}
     assert json.loads((room / "a").read_text()) == {}
+
+
+def test_a_part_of_a_destroy_deletes_by_a_call_of_its_own_what_would_have_gone_with_what_stays(
+    engine: Engine, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory.Box, "dies_with_parent", True)
+    paved = wish(room, shelves={"a": {"x": 1}, "b": {"y": 1}})
+    outer, inner = paved.resources
+    paved = dataclasses.replace(paved, resources=(outer, dataclasses.replace(inner, within=outer.id)))
+    engine.apply(paved)
+    whole = engine.plan(paved, Request(mode="destroy"))
+    assert {action.resource: action.implied for action in whole.actions} == {outer.id: False, inner.id: True}
+    part = Request(mode="destroy", only=("memory.box:b/*",))
+    (action,) = engine.plan(paved, part).actions
+    assert (action.implied, action.calls) == (False, ("remove",))
+    assert not engine.apply(paved, part).failed
+    assert json.loads((room / "b").read_text()) == {}
+    assert "x" in json.loads((room / "a").read_text())
+
+
+def test_of_two_things_that_it_lies_in_a_rebuilt_one_names_the_same_in_every_plan(
+    engine: Engine, room: Path
+) -> None:
+    def nested(number: int, colour: str) -> Paved:
+        shelves = {f"{shelf}{number}": {shelf: 1} for shelf in "abc"}
+        paved = wish(room, shelves=shelves, colour=colour)
+        first, second, inner = paved.resources
+        at = dataclasses.replace(inner.at, provider=first.id)
+        inner = dataclasses.replace(inner, at=at, within=second.id)
+        return dataclasses.replace(paved, resources=(first, second, inner))
+
+    # In which order a set has two of them is another one in each process.
+    for number in range(12):
+        engine.apply(nested(number, "grey"))
+        reasons = {one.resource: one.reason for one in engine.plan(nested(number, "red")).actions}
+        assert reasons[ResourceId(f"memory.box:c{number}/c")] == f"with memory.box:a{number}/a"
 
 
 def test_what_is_reached_through_something_absent_is_asked_by_nobody_and_does_not_go_with_it(

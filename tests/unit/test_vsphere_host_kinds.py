@@ -745,6 +745,26 @@ def test_a_port_group_that_would_get_another_name_is_blocked_and_stays(site: Sit
     assert site.host.files == {}
 
 
+def test_a_destroy_tells_of_a_setting_that_could_not_be_renamed_to_what_that_one_goes_back(
+    site: Site, host: Host
+) -> None:
+    start = host.state()
+    wish = WISHES["service"]
+    fine(site.apply(wish))
+    id_ = resource_id(Service.kind, "esx-01/ntpd")
+    other = Service(id=id_, service="ntpd", policy="on", running=True, **COMMON)
+    site.moved = {wish.id: other.id}
+    leaving = site.plan(other, mode="destroy")
+    (action,) = leaving.actions
+    assert action.resource == wish.id
+    assert [(one.field, one.before, one.after) for one in action.changes] == [
+        ("policy", "on", "off"),
+        ("running", True, False),
+    ]
+    fine(site.apply(other, mode="destroy", planned=leaving))
+    assert host.state() == start
+
+
 def test_a_rename_that_was_cut_short_goes_on(site: Site) -> None:
     wish = WISHES["ntp"]
     fine(site.apply(wish))
