@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 from paver.engine import gate, held, leave, proof
+from paver.engine.again import Again
 from paver.engine.board import Board, standing
 from paver.engine.diff import changes, fingerprint, since
-from paver.engine.graph import Graph, build, closure
+from paver.engine.graph import Graph, closure
 from paver.engine.journal import Journal
 from paver.engine.mark import Mark
 from paver.engine.paved import Paved
@@ -102,14 +103,15 @@ class Executor:
     def __init__(self, plan: Plan, paved: Paved, hands: Hands) -> None:
         self._plan = plan
         self._hands = hands
-        self._graph: Graph = build(paved.resources, paved.phases, paved.connectors)
+        self._graph: Graph = paved.graph
         self._grounds: dict[tuple[str, str], Ground] = {(g.kind.kind, g.at.name): g for g in paved.grounds}
         self._kinds: Mapping[str, type[Resource[Any]]] = {g.kind.kind: g.kind for g in paved.grounds}
         self._actions = {action.resource: action for action in plan.actions}
         self._lost: set[ResourceId] = set()
         self._reading = ReadingWorld(plan.site, hands.connections, hands.versions, moved=paved.moved)
-        leave.demand(plan, paved, hands.allow)
         held.demand(plan, paved)
+        leave.demand(plan, paved, hands.allow)
+        self._again = Again(plan, paved, hands.board, self._reading)
 
     def run(self, mine: Callable[[Action], bool], done: Iterable[ResourceId] = ()) -> Outcome:
         """Acts on all pending actions that are `mine` and whose needs are met; `done` were done elsewhere."""
@@ -170,6 +172,7 @@ class Executor:
                 self._hands.board.put(action.resource, facts)
                 self._tell(Event("skipped", action))
                 return False
+            self._again.demand(action, facts)
             # What goes may be wished for no more; then nobody knows what lies around it either.
             told = resource or self._readable(action)
             journal.write("begun", self._begun(action, facts, verdict) | self._told(action, told))

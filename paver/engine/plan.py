@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +20,7 @@ from paver.signing import canonical
 from paver.signing.canonical import Json
 
 SCHEMA = "paver.plan/1"
+MODES = frozenset({"apply", "destroy"})
 WRITES = frozenset({Verb.CREATE, Verb.UPDATE, Verb.REPLACE, Verb.DELETE, Verb.ADOPT})
 
 
@@ -249,6 +251,7 @@ def loads(data: bytes) -> Plan:
             offline=document["offline"],
             slots=document["slots"],
         )
+        _check(plan)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(
             "the plan file cannot be read",
@@ -262,6 +265,27 @@ def loads(data: bytes) -> Plan:
             do="make it again with `paver plan --out`",
         )
     return plan
+
+
+def _check(plan: Plan) -> None:
+    """Does nothing if a plan has the shape of one: its mode, an action a resource, text where names are.
+
+    Raises:
+        ValueError, TypeError: if not.
+    """
+    if plan.mode not in MODES:
+        raise ValueError(f"the mode {plan.mode}")
+    if not isinstance(plan.slots, dict):
+        raise TypeError("the slots are no object")
+    twice = [id_ for id_, number in Counter(one.resource for one in plan.actions).items() if number > 1]
+    if twice:
+        raise ValueError(f"two actions for {twice[0]}")
+    words = [plan.site, plan.site_digest, plan.paver, plan.driver, *plan.selection, *plan.allow]
+    for action in plan.actions:
+        words += [action.resource, action.kind, action.endpoint, action.reason, *action.lost]
+        words += [change.field for change in action.changes]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("a name is no text")
 
 
 def _action(item: dict[str, Any]) -> Action:

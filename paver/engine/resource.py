@@ -258,7 +258,7 @@ class Resource(Generic[F]):
         return ()
 
     def opaque(self, verb: Verb) -> Opaque | None:
-        """Returns what a tool will do by itself, if the act of `verb` is one tool's."""
+        """Returns what a tool will do by itself, if the act of `verb` is one tool's; by the wish alone, as `says`."""
         del verb
         return None
 
@@ -267,11 +267,11 @@ class Resource(Generic[F]):
         return self.around.look(world) if self.around is not None else None
 
     def estimate(self) -> int:
-        """Returns about how many seconds creating it takes."""
+        """Returns about how many seconds creating it takes; by the wish alone, as `says`."""
         return 1
 
     def says(self) -> str:
-        """Returns the few words that a plan shows beside the name."""
+        """Returns the few words that a plan shows beside the name; by the wish alone: they are worked out again at the act."""
         return ""
 
     @classmethod

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import paver
 from paver.engine import held, leave
+from paver.engine.again import Again
 from paver.engine.executor import Event, Executor, Hands, Outcome, told
 from paver.engine.journal import Journal
 from paver.engine.plan import Action, Plan
@@ -142,6 +143,7 @@ def apply(
         Refused: if the plan may not be carried out.
     """
     check(session, plan, allow)
+    Again(plan, session.paved, session.board, session.world).demand_all()
     (folder / PLAN).write_bytes(plan.dumps())
     with Journal(folder / JOURNAL) as journal:
         journal.write("opened", _opening(session, plan, origin))
@@ -310,12 +312,16 @@ def check(session: Session, plan: Plan, allow: tuple[str, ...]) -> None:
             why="the site file changed after the plan was made, or it is another site's",
             do="make a new plan, and have it approved",
         )
-    if plan.paver != paver.__version__:
-        raise Refused(
-            f"the plan was made by paver {plan.paver}",
-            seen=f"this is {paver.__version__}",
-            do="use that version, or make a new plan",
-        )
+    for what, made, here in (
+        ("paver", plan.paver, paver.__version__),
+        ("the driver", plan.driver, session.driver_version),
+    ):
+        if made != here:
+            raise Refused(
+                f"the plan was made by {what} {made}",
+                seen=f"this is {here}",
+                do="use that version, or make a new plan",
+            )
     if plan.offline:
         raise Refused(
             "a plan that was made offline cannot be applied",

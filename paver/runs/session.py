@@ -71,13 +71,18 @@ class Session:
         moved = self.paved.moved
         return ReadingWorld(self.site.name, self.connections, self.vault.version, moved=moved)
 
+    @property
+    def driver_version(self) -> str:
+        """The driver by name and version, as it stands in plans."""
+        return f"{self.driver.name}/{self.driver.version}"
+
     def plan(self, request: Request) -> Plan:
         """Returns the plan for the site as the world is now; reads only, and fills the board."""
         heading = Heading(
             site=self.site.name,
             site_digest=self.site.digest(),
             paver=paver.__version__,
-            driver=f"{self.driver.name}/{self.driver.version}",
+            driver=self.driver_version,
         )
         self.connections.forget_all()
         return make_plan(self.paved, heading, request, self.world, self.board)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paver.driver import Paved, Secret
+from paver.engine.again import Again
 from paver.engine.board import Board
 from paver.engine.executor import Event, Executor, Hands, Outcome
 from paver.engine.journal import Journal
@@ -50,10 +51,11 @@ class Engine:
 
     def act(self, paved: Paved, planned: Plan, allow: tuple[str, ...] | None = None) -> Outcome:
         """Carries `planned` out, by a command that names what the plan does unless `allow` says else."""
+        connections = Connections(paved.connectors, None, self.board.for_reading)
         journal = self.folder / f"journal-{secrets.token_hex(4)}.jsonl"
         with Journal(journal) as written:
             hands = Hands(
-                connections=Connections(paved.connectors, None, self.board.for_reading),
+                connections=connections,
                 board=self.board,
                 journal=written,
                 versions=self.versions,
@@ -62,7 +64,10 @@ class Engine:
                 stop=self.stop,
                 allow=planned.allow if allow is None else allow,
             )
-            return Executor(planned, paved, hands).run(lambda _: True)
+            executor = Executor(planned, paved, hands)
+            world = ReadingWorld(self.site, connections, self.versions, moved=paved.moved)
+            Again(planned, paved, self.board, world).demand_all()
+            return executor.run(lambda _: True)
 
     def apply(self, paved: Paved, request: Request | None = None) -> Outcome:
         """Plans and carries out."""

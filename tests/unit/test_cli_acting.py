@@ -22,6 +22,7 @@ import paver
 from paver.cli import acting, opening
 from paver.driver import Secret
 from paver.engine import plan as plans
+from paver.engine.diff import Change
 from paver.engine.journal import Journal, JournalError
 from paver.errors import Interrupted, PartlyDone, PaverError, Unobservable
 from paver.machine import jumpbox
@@ -171,6 +172,38 @@ def test_a_plan_of_another_paver_is_refused(site: Command, monkeypatch: pytest.M
     assert ran.code == 4
     assert "this is 9.9.9" in ran.err
     assert list(site.room.iterdir()) == []
+
+
+def test_a_plan_of_another_driver_is_refused(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.run("plan", "--out", "site.plan")
+    monkeypatch.setattr(memory.MemoryDriver, "version", "2")
+    ran = site.run("apply", "site.plan")
+    assert ran.code == 4
+    assert "the plan was made by the driver memory/1" in ran.err
+    assert "this is memory/2" in ran.err
+    assert list(site.room.iterdir()) == []
+
+
+def test_a_plan_that_shows_another_change_than_it_makes_is_refused_before_anything_is_done(
+    site: Command,
+) -> None:
+    site.fine("apply", "--yes")
+    site.write(shelves="{left: {one: 5, two: 9}}")
+    site.run("plan", "--out", "site.plan")
+    honest = plans.loads((site.folder / "site.plan").read_bytes())
+    harmless = Change("label", None, "a nicer one")
+    actions = [
+        dataclasses.replace(one, changes=(harmless,)) if one.resource.endswith("/two") else one
+        for one in honest.actions
+    ]
+    (site.folder / "site.plan").write_bytes(dataclasses.replace(honest, actions=tuple(actions)).dumps())
+    before, runs = site.things("left"), site.runs
+    ran = site.run("apply", "site.plan")
+    assert ran.code == 4
+    assert "the plan's changes for memory.box:left/two is not what paver plans" in ran.err
+    assert "a nicer one" in ran.err
+    assert "exit  4  nothing was changed" in ran.err
+    assert (site.things("left"), site.runs) == (before, runs)
 
 
 def test_what_somebody_else_made_is_blocked_in_the_plan_and_refused_by_apply(site: Command) -> None:

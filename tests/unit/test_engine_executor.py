@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import errno
-import itertools
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from paver.driver import Gate, Opaque, Paved, Verb
+from paver.driver import Gate, Opaque, Paved, Verb, output
 from paver.engine import proof
 from paver.engine.diff import wish_digest
 from paver.engine.journal import Journal, JournalError
@@ -26,11 +25,7 @@ from paver.engine.planner import Request
 from paver.errors import BadInput, PaverError, Refused, Unobservable
 from paver.runs.workbench import Engine, pending
 from paver.signing import canonical, chain
-from tests.support.memory import memory
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: nothing catches it but the test."""
+from tests.support.memory import everything, killing, memory
 
 
 @pytest.fixture
@@ -105,6 +100,93 @@ def test_drift_says_what_is_gone_and_what_came(tmp_path: Path, room: Path) -> No
     assert gone.seen == "it is gone"
 
 
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_bears_the_mark_of_another_resource_of_the_site_is_not_taken_for_this_one(
+    tmp_path: Path, room: Path, *, complete: bool
+) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    planned = engine.plan(paved)
+    mark = ["test", "memory.box:a/other", "", complete]
+    came = {"x": {"size": 1, "colour": "grey", "label": None, "mark": mark}}
+    (room / "a").write_text(json.dumps(came))
+    ((_, error),) = engine.act(paved, planned).failed
+    assert isinstance(error, Refused)
+    assert error.what == "memory.box:a/x changed since the plan was made"
+    assert things(room, "a") == came
+
+
+def test_what_was_to_go_and_lost_its_mark_is_no_longer_ours_and_stays(tmp_path: Path, room: Path) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    engine.apply(paved)
+    leaving = engine.plan(paved, Request(mode="destroy"))
+    foreign = {"x": {**things(room, "a")["x"], "mark": None}}
+    (room / "a").write_text(json.dumps(foreign))
+    ((_, error),) = engine.act(paved, leaving).failed
+    assert isinstance(error, Refused)
+    assert error.what == "memory.box:a/x is no longer ours"
+    assert things(room, "a") == foreign
+
+
+def test_what_is_still_there_after_it_was_deleted_fails(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    engine.apply(paved)
+    leaving = engine.plan(paved, Request(mode="destroy"))
+    monkeypatch.setattr(memory.Box, "delete", classmethod(lambda *_: None))
+    ((_, error),) = engine.act(paved, leaving).failed
+    assert str(error) == "memory.box:a/x is still there after it was deleted"
+
+
+def fed(room: Path, field: str) -> Paved:
+    """Two boxes: a field of the second is the label of the first, of which the site file says nothing."""
+    paved = wish(room, shelves={"a": {"x": 1, "y": 1}})
+    x, y = paved.resources
+    values: dict[str, Any] = {"label": None, field: output(x.id, "label", str)}
+    return dataclasses.replace(paved, resources=(x, dataclasses.replace(y, **values)))
+
+
+def test_what_has_to_come_from_another_thing_and_does_not_is_not_guessed(tmp_path: Path, room: Path) -> None:
+    engine, paved = Engine(tmp_path), fed(room, "label")
+    planned = engine.plan(paved)
+    assert planned.actions[1].planned["label"] == {"unknown": "memory.box:a/x.label"}
+    ((id_, error),) = engine.act(paved, planned).failed
+    assert id_ == "memory.box:a/y"
+    assert isinstance(error, Refused)
+    assert error.what == "memory.box:a/y cannot be made: its label is still not known"
+    assert set(things(room, "a")) == {"x"}
+
+
+def test_what_turns_out_to_be_a_change_that_cannot_be_made_in_place_is_refused(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(tmp_path)
+    engine.apply(wish(room, shelves={"a": {"x": 1, "y": 1}}))
+    paved = fed(room, "colour")
+    larger: list[Any] = list(paved.resources)
+    larger[0] = dataclasses.replace(larger[0], size=2)
+    paved = dataclasses.replace(paved, resources=tuple(larger))
+    monkeypatch.setattr(memory.Box, "remade", frozenset({"label"}))
+    put = memory.Box._put
+
+    def labelled(self: Any, world: Any, *, complete: bool) -> None:
+        put(dataclasses.replace(self, label="red") if self.name == "x" else self, world, complete=complete)
+
+    monkeypatch.setattr(memory.Box, "_put", labelled)
+    planned = engine.plan(paved)
+    assert [(one.verb.value, one.changes[0].unknown) for one in planned.actions] == [
+        ("update", False),
+        ("update", True),
+    ]
+    ((_, error),) = engine.act(paved, planned).failed
+    assert isinstance(error, Refused)
+    assert error.what == "memory.box:a/y: colour cannot change in place"
+    assert things(room, "a")["y"]["colour"] == "grey"
+
+
 def test_a_wish_that_is_not_the_planned_one_is_refused(tmp_path: Path, room: Path) -> None:
     engine = Engine(tmp_path)
     planned = engine.plan(wish(room, shelves={"a": {"x": 1}}))
@@ -118,8 +200,8 @@ def test_a_value_that_is_not_the_one_that_was_promised_is_refused(tmp_path: Path
     planned = engine.plan(paved)
     (action,) = planned.actions
     other = dataclasses.replace(action, planned={**action.planned, "size": 2})
-    outcome = engine.act(paved, dataclasses.replace(planned, actions=(other,)))
-    assert "size is not what the plan promised" in str(outcome.failed[0][1])
+    with pytest.raises(Refused, match="size is not what the plan promised"):
+        engine.act(paved, dataclasses.replace(planned, actions=(other,)))
     assert not (room / "a").exists()
 
 
@@ -352,20 +434,6 @@ WISHES = st.fixed_dictionaries(
 )
 
 
-def everything(room: Path) -> dict[str, Any]:
-    """What stands in the room, without the marks' actions: these differ between two ways to one end."""
-    found = {}
-    for path in room.iterdir():
-        if path.name != "trace":
-            held = json.loads(path.read_text())
-            for thing in held.values():
-                if thing.get("mark"):
-                    thing["mark"][2] = ""
-            if held:
-                found[path.name] = held
-    return found
-
-
 @settings(max_examples=20, deadline=None)
 @given(first=WISHES, second=WISHES)
 def test_any_wish_after_any_other_ends_in_nothing_to_do(
@@ -435,19 +503,6 @@ def test_killed_at_any_write_the_same_plan_goes_on_to_the_same_end(
         assert not engine.plan(after).pending
         ends.append(everything(room))
     assert ends[0] == ends[1]
-
-
-def killing(moment: int | None) -> Any:
-    """Returns a room's write that ends the process at one moment."""
-    write = memory.Room.write
-    moments = itertools.count()
-
-    def counted(self: Any, call: str, name: str, thing: Any) -> None:
-        if next(moments) == moment:
-            raise Killed
-        write(self, call, name, thing)
-
-    return counted
 
 
 def rack(room: Path) -> Paved:

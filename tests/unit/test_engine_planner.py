@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -164,6 +164,41 @@ def test_what_is_protected_is_lost_with_a_replacement_only_where_it_is_named(
     with pytest.raises(Refused, match=r"takes away memory\.box:b/y, which is protected"):
         leave.demand(named, nested("red"), allow=())
     leave.demand(named, nested("red"), allow=("memory.box:b/*",))
+
+
+def test_a_destroy_is_blocked_by_what_is_protected_and_not_named(engine: Engine, room: Path) -> None:
+    paved = wish(room, shelves={"a": {"x": 1, "y": 1}})
+    x, y = paved.resources
+    paved = dataclasses.replace(paved, resources=(dataclasses.replace(x, protected=True), y))
+    engine.apply(paved)
+    planned = engine.plan(paved, Request(mode="destroy"))
+    assert pending(planned) == {x.id: "blocked", y.id: "delete"}
+    assert planned.blocked[0].reason == "protected: name it with --allow"
+    named = engine.plan(paved, Request(mode="destroy", allow=(x.id,)))
+    assert set(pending(named).values()) == {"delete"}
+
+
+def test_of_a_kind_that_is_protected_an_orphan_is_too(engine: Engine, room: Path) -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Safe(memory.Box):  # type: ignore[misc]
+        kind: ClassVar[str] = "memory.safe"
+        protected: bool = True
+
+    made = wish(room, shelves={"a": {"x": 1}})
+    (x,) = made.resources
+    safe = Safe(id=ResourceId("memory.safe:a/x"), phase=x.phase, at=x.at, name="x", size=1)
+    ground = dataclasses.replace(made.grounds[1], kind=Safe)
+    engine.apply(dataclasses.replace(made, resources=(safe,), grounds=(ground,)))
+    paved = dataclasses.replace(made, resources=(), grounds=(ground,))
+    planned = engine.plan(paved)
+    assert pending(planned) == {safe.id: "blocked"}
+    assert planned.blocked[0].reason == "protected: name it with --allow"
+    named = engine.plan(paved, Request(allow=(safe.id,)))
+    assert pending(named) == {safe.id: "delete"}
+    with pytest.raises(Refused, match=r"takes away memory\.safe:a/x, .* the command does not name it"):
+        engine.act(paved, named, ())
+    assert not engine.act(paved, named, (safe.id,)).failed
+    assert json.loads((room / "a").read_text()) == {}
 
 
 def test_each_name_of_a_selection_is_one_of_the_sites(engine: Engine, room: Path) -> None:
