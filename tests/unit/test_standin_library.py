@@ -91,7 +91,7 @@ def test_another_release_under_the_name_and_version_of_one_that_is_there_is_refu
 
 @pytest.fixture
 def api(state: State) -> Api:
-    none: Any = SimpleNamespace(deploy=lambda *_: "", delete=lambda *_: "")
+    none: Any = SimpleNamespace(begin=lambda *_: None, deploy=lambda *_: "", delete=lambda *_: "")
     configs: Any = SimpleNamespace(routes=lambda *_: [])
     verifier: Any = SimpleNamespace(authorise=lambda *_: {})
     tasks = Tasks(state)
