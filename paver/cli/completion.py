@@ -42,6 +42,14 @@ _paver() {
 complete -o bashdefault -F _paver paver
 """
 
+_ZSH = """
+# Asked at the TAB that needs them: words in the lists below would be asked for, all of them, at every TAB.
+_paver_names() {
+  local -a names=("${(@f)$(paver completion zsh --names $1 2>/dev/null)}")
+  compadd -a names
+}
+"""
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
@@ -54,23 +62,26 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints a shell's completion script, or names that it asks for."""
     if arguments.names is not None:
-        names = _secrets() if arguments.names == "secrets" else _resources()
-        # To zsh's _arguments a colon ends what is completed.
-        out.lines(name.replace(":", "\\:") if arguments.shell == "zsh" else name for name in names)
+        out.lines(_secrets() if arguments.names == "secrets" else _resources())
         return 0
     import shtab  # noqa: PLC0415 - only here
 
     from paver.cli import parsers  # noqa: PLC0415
 
     parser = parsers.whole()
-    _complete(parser, _known(), {names: shtab.cmd(_asking(arguments.shell, names)) for names in NAMES})
-    script = shtab.complete(parser, arguments.shell, preamble="").rstrip("\n")
+    asked = {
+        # The blank has zsh call it as it stands.
+        names: {"zsh": f" _paver_names {names}"}
+        if arguments.shell == "zsh"
+        else shtab.cmd(f"paver completion {arguments.shell} --names {names} 2>/dev/null")
+        for names in NAMES
+    }
+    _complete(parser, _known(), asked)
+    script = shtab.complete(
+        parser, arguments.shell, preamble=_ZSH if arguments.shell == "zsh" else ""
+    ).rstrip("\n")
     out.line(script + (_BASH.rstrip("\n") if arguments.shell == "bash" else ""))
     return 0
-
-
-def _asking(shell: str, names: str) -> str:
-    return f"paver completion {shell} --names {names} 2>/dev/null"
 
 
 def _secrets() -> Iterable[str]:

@@ -40,7 +40,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("desk")
     (folder / "bin").mkdir()
     paver = folder / "bin" / "paver"
-    paver.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m paver "$@"\n')
+    paver.write_text(f'#!/bin/sh\necho "$*" >> ~/asked\nexec {shlex.quote(sys.executable)} -m paver "$@"\n')
     paver.chmod(0o755)
     run(folder, "init", "site.yml")
     site = folder / "site.yml"
@@ -115,7 +115,14 @@ def test_a_tab_in_zsh_completes_a_word_also_one_with_a_colon(desk: Path) -> None
     if root.is_dir():
         modules, functions = root / "usr/lib/x86_64-linux-gnu/zsh", root / "usr/share/zsh/functions"
         first = f"module_path=({modules}/*(/)); fpath=({functions} {functions}/**/*(/)); {first}"
+    (desk / "asked").unlink()
     assert words(typed([str(zsh), "-f", "-i"], desk, first)) == list(ASKED.values())
+    # Of a site only what the word at hand can be: asking for all that any word may be took five seconds a TAB.
+    assert (desk / "asked").read_text().splitlines() == [
+        "completion zsh --names secrets",
+        "completion zsh --names resources",
+        "completion zsh --names resources",
+    ]
 
 
 def test_fish_completes_words(desk: Path) -> None:
