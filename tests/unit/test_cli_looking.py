@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import io
 import json
 import re
@@ -19,6 +20,7 @@ from paver.cli import out, parsers
 from paver.cli.verbs import VERBS
 from paver.driver import Check, Finding, Grade
 from paver.drivers.vsphere import DRIVER
+from paver.errors import Unobservable
 from paver.runs import reach
 from paver.runs.folder import RUN_FILES, SiteFolder
 from paver.sitefile.init import init_text
@@ -364,6 +366,23 @@ def test_verify_holds_fails_or_differs(site: Command, monkeypatch: pytest.Monkey
     ).items()
 
 
+def test_what_cannot_be_proven_is_never_taken_for_proven(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.fine("apply", "--yes")
+
+    def checks(_self: object, _world: object, _facts: object) -> Iterator[Check]:
+        raise Unobservable("the scales do not answer")
+        yield
+
+    monkeypatch.setattr(memory.Box, "checks", checks)
+    ran = site.run("verify", "--json")
+    assert (ran.code, ran.json["exit"]) == (1, 1)
+    unseen = [proof for proof in ran.json["proofs"] if proof["state"] == "unseen"]
+    assert {proof["seen"] for proof in unseen} == {"the scales do not answer"}
+    assert {proof["state"] for proof in ran.json["proofs"]} == {"holds", "unseen"}
+
+
 def test_verify_writes_nothing(site: Command) -> None:
     site.fine("apply", "--yes")
     before = {path.name: path.read_bytes() for path in site.room.iterdir()}
@@ -541,6 +560,7 @@ def test_known_hosts_are_the_contracts_keys_for_the_site_files_address_alone(
         HOST_KEY[:-8],
         "ssh-rsa" + HOST_KEY.removeprefix("ssh-ed25519"),
         f"* {HOST_KEY}",
+        "ssh-nothing " + base64.b64encode(b"\0\0\0\x0bssh-nothing\0\0\0\1x").decode(),
         7,
     ],
 )

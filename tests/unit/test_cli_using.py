@@ -176,6 +176,17 @@ def test_a_bundle_for_support_holds_no_secret_in_any_form(paved: Command) -> Non
     assert json.loads(members["about.json"])["runs"][0]["state"] == "done"
 
 
+def test_a_bundle_has_the_journals_of_every_hand_off_and_nothing_that_is_not_pavers(paved: Command) -> None:
+    (folder,) = paved.runs
+    journals = ["journal-jumpbox-2.jsonl", "journal-jumpbox.jsonl", "journal.jsonl"]
+    for name in (*journals[:2], "journal-of-mine.jsonl", "notes.txt"):
+        (folder / name).write_text("{}\n")
+    paved.fine("logs", "--out", "case.tgz")
+    with tarfile.open(paved.folder / "case.tgz") as archive:
+        names = {Path(name).name for name in archive.getnames()}
+    assert sorted(name for name in names if name.startswith(("journal", "notes"))) == journals
+
+
 def test_a_bundle_for_support_holds_nothing_that_bucc_made_for_itself_and_what_is_public_of_it(
     paved: Command,
 ) -> None:

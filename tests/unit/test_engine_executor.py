@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import json
 import os
+import resource
 import shutil
 import threading
 from pathlib import Path
@@ -360,6 +361,40 @@ def test_a_journal_on_a_full_disk_stops_the_act(tmp_path: Path, monkeypatch: pyt
         monkeypatch.undo()
         journal.write("begun", {"action": "a"})
     chain.verify((tmp_path / "j").read_bytes())
+
+
+def test_of_a_line_that_a_full_disk_took_in_part_nothing_stays(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        journal.write("opened")
+        size = (tmp_path / "j").stat().st_size
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # The kernel itself takes a part, and not the rest.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))
+        try:
+            with pytest.raises(JournalError):
+                journal.write("begun", {"action": "a"})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (tmp_path / "j").stat().st_size == size
+        journal.write("begun", {"action": "a"})
+    assert chain.verify((tmp_path / "j").read_bytes()) == journal.head
+
+
+@pytest.mark.parametrize("event", ["opened", "begun", "call", "handed-off"])
+def test_what_announces_an_act_is_on_the_disk_before_the_act(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
+) -> None:
+    synced: list[int] = []
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        real(descriptor)
+        synced.append(os.fstat(descriptor).st_size)
+
+    with Journal(tmp_path / "j") as journal:
+        monkeypatch.setattr(os, "fsync", sync)
+        journal.write(event, {"action": "a"})
+        assert synced == [(tmp_path / "j").stat().st_size]
 
 
 def test_a_journal_whose_disk_refused_once_takes_nothing_more(

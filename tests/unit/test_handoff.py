@@ -193,9 +193,11 @@ def test_the_same_plan_attaches_to_its_run(machine: Machine, tmp_path: Path) -> 
 def test_another_plan_is_refused_while_one_runs(machine: Machine, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         carry(machine, tmp_path, plan())
+    (tmp_path / HANDED).unlink()
     with pytest.raises(Refused, match="another plan") as refused:
         carry(machine, tmp_path, plan(mode="destroy"))
     assert refused.value.seen.startswith("begun by bob on desk, ")
+    assert not (tmp_path / HANDED).exists(), "it is no run of ours that a way leads back to"
 
 
 def test_a_jumpbox_with_another_paver_gets_nothing(

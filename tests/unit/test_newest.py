@@ -15,7 +15,7 @@ from paver.engine.planner import Request
 from paver.engine.values import Secret
 from paver.errors import PaverError, Unobservable
 from paver.runs import handoff, newest, reach
-from paver.sealed import keys, store
+from paver.sealed import files, keys, store
 from paver.sealed.errors import DivergedError
 from paver.transport.logins import LoginError
 from paver.trust.vault import Vault
@@ -156,6 +156,15 @@ def test_newer_secrets_that_cannot_be_taken_in_are_told_instead_of_a_plan_by_for
     assert (caught.value.why, caught.value.exit_code) == ("Permission denied", 1)
     assert THERE in caught.value.do
     assert "--sealed" in caught.value.do
+
+
+def test_while_a_run_of_this_machine_writes_the_store_a_plan_leaves_it_to_that_one(
+    former: Path, rotated: Path, key: keys.KeyFile
+) -> None:
+    one, before = session(former, key, rotated.read_bytes()), former.read_bytes()
+    with files.locked(former, "paver apply"):
+        assert plan(one) == ("former", [])
+    assert former.read_bytes() == before
 
 
 def _another(path: Path, key: keys.KeyFile) -> None:

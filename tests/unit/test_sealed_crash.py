@@ -81,6 +81,17 @@ def total(path: Path, key: keys.KeyFile, monkeypatch: pytest.MonkeyPatch) -> int
     return len(calls.made)
 
 
+def test_the_new_store_is_on_the_disk_before_it_takes_the_formers_place(
+    path: Path, key: keys.KeyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a test can't pull is the plug: a file that is renamed first may be empty after that."""
+    calls = Calls(0, "never")
+    assert write(path, key, calls, monkeypatch) is None
+    made = calls.made[: calls.made.index("rename") + 1]
+    last = len(made) - made[::-1].index("write")
+    assert made[last:] == ["fsync", "close", "rename"]
+
+
 @pytest.mark.parametrize("how", ["killed before", "killed after"])
 def test_killed_at_any_call_it_is_the_old_or_the_new_store(
     path: Path, key: keys.KeyFile, monkeypatch: pytest.MonkeyPatch, how: str

@@ -68,6 +68,14 @@ def test_a_key_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None
         written(tmp_path / "key", b"k" * 32, mode).derive(FILE)
 
 
+def test_a_key_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = keys.new_key_file(tmp_path / "site.key")
+    os.chown(source.path, 65534, 65534)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(BadInput, match="belongs to another user"):
+        source.derive({"mode": "file"})
+
+
 def test_a_missing_key_file_says_which(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="absent"):
         keys.KeyFile(tmp_path / "absent").derive(FILE)

@@ -14,7 +14,16 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Paved, PaverError, Refused, Resource, ResourceId, Secret, resource_id
+from paver.driver import (
+    Paved,
+    PaverError,
+    Refused,
+    Resource,
+    ResourceId,
+    Secret,
+    Unobservable,
+    resource_id,
+)
 from paver.drivers.vsphere import endpoints, ledger
 from paver.drivers.vsphere.host.datastore import Datastore
 from paver.drivers.vsphere.host.default_switch import DefaultSwitch
@@ -44,11 +53,14 @@ EVALUATION = ("00000-00000-00000-00000-00000", "Evaluation Mode", "eval")
 class Host:
     """An ESXi host in memory; `dies` raises before the call of that number, as a killed paver would stop.
 
-    `meanwhile` is what another run does once, just before the call of that name.
+    `meanwhile` is what another run does once, just before the call of that name. `kept` are files as a session read them
+    before and has them still; None keeps none.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.kept: dict[str, bytes] | None = None
+        self.accessible = True
         self.calls: list[str] = []
         self.dies: int | None = None
         self.meanwhile: dict[str, Callable[[], None]] = {}
@@ -107,7 +119,7 @@ class Session:
         assert type_name == "Datastore"
         values = {
             "name": "datastore1",
-            "summary.accessible": True,
+            "summary.accessible": self._host.accessible,
             "summary.type": "VMFS",
             "browser": ref("HostDatastoreBrowser", "browser"),
         }
@@ -145,9 +157,9 @@ class Session:
         return [SimpleNamespace(licenseKey=key, name=name, editionKey=edition)]
 
     def datastore_get(self, datastore: str, path: str, *, fresh: bool = False) -> bytes | None:
-        del fresh  # nothing is kept here
         assert datastore == "datastore1"
-        return self._host.files.get(path)
+        host = self._host
+        return (host.files if fresh or host.kept is None else host.kept).get(path)
 
     def query(self, managed: Any, method: str, **arguments: Any) -> Any:
         assert method == "SearchDatastore_Task"
@@ -580,6 +592,31 @@ def test_what_another_run_notes_meanwhile_is_kept_and_ours_is_noted_before_it_is
     assert "esx-01/theirs" in error.seen  # type: ignore[attr-defined]
     every = [port_group(name) for name in ("before", "ours", "theirs")]
     assert set(verbs(site.plan(*every)).values()) == {"keep"}
+
+
+def test_nothing_is_made_once_another_run_was_seen_to_write_the_ledger(
+    site: Site, host: Host, tmp_path: Path
+) -> None:
+    fine(site.apply(port_group("before")))
+    every = [port_group(name) for name in ("before", "ours")]
+    planned, kept = site.plan(*every), dict(host.files)
+    (tmp_path / "there").mkdir()
+    fine(Site(host, tmp_path / "there").apply(port_group("before"), port_group("theirs")))
+    host.kept = kept
+    ((failed, error),) = site.apply(*every, planned=planned).failed
+    assert (failed, type(error)) == (port_group("ours").id, Refused)
+    assert "esx-01/theirs" in error.seen  # type: ignore[attr-defined]
+    assert set(host.groups) == {"before", "theirs"}
+    assert b"esx-01/ours" not in host.files[LEDGER], "an intent that nothing came of"
+
+
+def test_a_datastore_that_hides_is_never_taken_for_one_without_a_ledger(site: Site, host: Host) -> None:
+    fine(site.apply(port_group()))
+    files, host.files, host.accessible = host.files, {}, False
+    with pytest.raises(Unobservable, match="the datastore datastore1 is not accessible"):
+        site.plan(port_group())
+    host.files, host.accessible = files, True
+    assert verbs(site.plan(port_group())) == {port_group().id: "keep"}
 
 
 def test_of_two_runs_that_write_the_ledger_at_once_the_one_whose_draft_is_gone_makes_nothing(
