@@ -7,6 +7,8 @@ done by it; what else of the plan was done meanwhile makes no difference.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from paver.engine import held, order, orphans
@@ -20,10 +22,11 @@ from paver.engine.paved import Paved
 from paver.engine.plan import Action, Plan
 from paver.engine.planner import foreseen
 from paver.engine.resource import Facts, Resource, Verb
-from paver.engine.values import ResourceId, references, substitute
+from paver.engine.values import ResourceId, has_unknown, references, substitute
 from paver.engine.world import ReadingWorld
 from paver.errors import Refused
 from paver.signing import canonical
+from paver.signing.canonical import Json
 
 SHOWN = ("changes", "says", "opaque", "estimate")
 
@@ -112,6 +115,7 @@ class Again:
             raise held.edited(action, "before", "absent", "what is to be deleted")
         held.demand_same(action, "verb", expected.verb)
         _demand_promised(action, expected)
+        expected = dataclasses.replace(expected, opaque=_as_known(action.opaque, expected.opaque))
         for field in SHOWN:
             held.demand_same(action, field, getattr(expected, field))
         if (foresees or not action.asked) and action.reason not in reasons:
@@ -143,6 +147,16 @@ class Again:
             raise held.edited(
                 action, "lost", *(", ".join(sorted(one)) or "none" for one in (action.lost, standing))
             )
+
+
+def _as_known(said: Mapping[str, Json] | None, now: Mapping[str, Json] | None) -> dict[str, Json] | None:
+    """Returns what a tool is told now, with what the plan did not know yet left unknown: it may only become known.
+
+    A plan of a part reads less than its apply does: what the tool is told may come from what was left out.
+    """
+    if said is None or now is None:
+        return None if now is None else dict(now)
+    return {name: said[name] if has_unknown(said.get(name)) else value for name, value in now.items()}
 
 
 def _demand_promised(action: Action, expected: Action) -> None:
