@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -134,3 +137,18 @@ def test_a_destroyed_site_leaves_what_was_there_before(life: Life, destroyed: Pl
     oracle.bare(life.start, destroyed, RESIDUE)
     left = destroyed.paver("secrets", "list", "--json").json
     assert {each["name"] for each in left["secrets"]} - STAYING == set(), json.dumps(left)
+
+
+def test_each_run_of_that_life_holds_to_its_plan_by_what_an_auditor_has(destroyed: Place) -> None:
+    script = Path(__file__).parents[2] / "docs" / "howto" / "check_run.py"
+    ends = {}
+    for run in destroyed.runs:
+        done = subprocess.run(
+            [sys.executable, "-I", str(script), str(run)], capture_output=True, text=True, check=False
+        )
+        # What was cut short, or handed over and not followed to its end, is not all done; and that is all.
+        assert done.returncode in {0, 2}, f"{run}: {done.stderr}"
+        ends[run] = done.returncode
+    handed = [run for run in ends if (run / "journal-jumpbox.jsonl").exists() and ends[run] == 0]
+    modes = {json.loads((run / "plan.json").read_bytes())["mode"] for run in handed}
+    assert modes == {"apply", "destroy"}
