@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from paver.driver import Opaque
 from paver.engine import plan as plans
-from paver.errors import PaverError
+from paver.errors import PaverError, Unobservable
 from paver.machine import jumpbox
 from paver.runs import handoff
 from paver.signing import chain
@@ -428,6 +428,24 @@ def test_a_jumpboxs_journal_that_this_one_does_not_tell_of_is_told(site: Command
     run = plain(site)
     shutil.copy(run / HERE, run / THERE)
     assert f"{THERE} is not the one that {HERE} tells of" in str(check(run)[0])
+
+
+def test_a_run_that_could_not_hear_of_the_jumpbox_to_its_end_passes_and_is_not_done(
+    two: Command, check: Check
+) -> None:
+    def away(*_: Any) -> None:
+        raise Unobservable("the jumpbox does not answer")
+
+    two.run("plan", "--out", "site.plan")
+    with two.patch.context() as patch:
+        patch.setattr(handoff.HandOff, "_bring_back", away)
+        run = applied(two, "apply", "site.plan", code=1)
+    assert json.loads((run / HERE).read_text().splitlines()[-1])["error"]
+    code, told = check(run)
+    assert code == 2, code
+    assert "not done: memory.box:left/one" in told
+    rewrite(run, lambda found: found[-1].update(error=None))
+    assert "the other station's journal did not return before" in str(check(run)[0])
 
 
 def test_a_jumpboxs_journal_that_is_not_there_is_missed(two: Command, check: Check) -> None:
