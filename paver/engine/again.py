@@ -7,8 +7,6 @@ done by it; what else of the plan was done meanwhile makes no difference.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from paver.engine import held, order, orphans
@@ -22,11 +20,10 @@ from paver.engine.paved import Paved
 from paver.engine.plan import Action, Plan
 from paver.engine.planner import foreseen
 from paver.engine.resource import Facts, Resource, Verb
-from paver.engine.values import ResourceId, has_unknown, references, substitute
+from paver.engine.values import ResourceId, references, substitute
 from paver.engine.world import ReadingWorld
 from paver.errors import Refused
 from paver.signing import canonical
-from paver.signing.canonical import Json
 
 SHOWN = ("changes", "says", "opaque", "estimate")
 
@@ -58,9 +55,14 @@ class Again:
         self._then: dict[ResourceId, Resource[Any]] = {}
         then = Board()
         for id_, resource in graph.resources.items():
-            said = self._about.get(id_)
-            verdict = Verdict(None) if said is None else Verdict(said.verb, said.reason, said.changes)
-            known = substitute(resource, then.known)
+            said, known = self._about.get(id_), substitute(resource, then.known)
+            if said is not None:
+                verdict = Verdict(said.verb, said.reason, said.changes)
+            elif leaving:
+                # A part of a destroy is planned by the whole of it, and what is left out counts as going, too.
+                verdict = self._judge.verdict(Seen(known, board.facts(id_), asked=True))
+            else:
+                verdict = Verdict(None)
             pending = self._judge.note(resource, verdict)
             then.put(id_, board.facts(id_), pending=pending, wished=known.wish())
             self._then[id_] = known
@@ -115,7 +117,6 @@ class Again:
             raise held.edited(action, "before", "absent", "what is to be deleted")
         held.demand_same(action, "verb", expected.verb)
         _demand_promised(action, expected)
-        expected = dataclasses.replace(expected, opaque=_as_known(action.opaque, expected.opaque))
         for field in SHOWN:
             held.demand_same(action, field, getattr(expected, field))
         if (foresees or not action.asked) and action.reason not in reasons:
@@ -147,16 +148,6 @@ class Again:
             raise held.edited(
                 action, "lost", *(", ".join(sorted(one)) or "none" for one in (action.lost, standing))
             )
-
-
-def _as_known(said: Mapping[str, Json] | None, now: Mapping[str, Json] | None) -> dict[str, Json] | None:
-    """Returns what a tool is told now, with what the plan did not know yet left unknown: it may only become known.
-
-    A plan of a part reads less than its apply does: what the tool is told may come from what was left out.
-    """
-    if said is None or now is None:
-        return None if now is None else dict(now)
-    return {name: said[name] if has_unknown(said.get(name)) else value for name, value in now.items()}
 
 
 def _demand_promised(action: Action, expected: Action) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paver.driver import Opaque, Paved, ResourceId, Verb
+from paver.driver import Opaque, Paved, ResourceId, Verb, output
 from paver.engine.diff import Change
 from paver.engine.plan import Plan, loads
 from paver.engine.planner import Request
@@ -24,10 +24,13 @@ from paver.signing import canonical
 from tests.support.memory import everything, killing, memory
 
 SITE: dict[str, Any] = {
-    "shelves": {"a": {"x": 1, "y": 1, "old": 1}, "b": {"in": 1}},
+    "shelves": {"a": {"x": 1, "y": 1, "old": 1}, "b": {"in": 1, "w": 1}},
     "dials": {"p": 1, "q": 2},
 }
-OTHER: dict[str, Any] = {"shelves": {"a": {"x": 1, "y": 4, "new": 1}, "b": {"in": 1}}, "dials": {"p": 3}}
+OTHER: dict[str, Any] = {
+    "shelves": {"a": {"x": 1, "y": 4, "new": 1}, "b": {"in": 1, "w": 1}},
+    "dials": {"p": 3},
+}
 RED = {**SITE, "colour": "red"}
 PROTECTED = ("memory.box:b/in",)
 CASES = {
@@ -45,12 +48,15 @@ ELSEWHERE = {"site", "paver", "driver", "offline", "schema"}
 @pytest.fixture(autouse=True, scope="module")
 def _telling() -> Iterator[None]:
     """Boxes say what they are, and are made by a tool; what is in one goes along with it; dials tell their baseline."""
-    delete = memory.Box.delete.__func__
+    delete, box = memory.Box.delete.__func__, memory._box
 
     def with_all_in_it(cls: Any, world: Any, at: Any, facts: Any) -> None:
         delete(cls, world, at, facts)
         if facts.address["name"] == "x":
             Path(world.connections.get("shelf:b").path).unlink(missing_ok=True)
+
+    def labelled(name: str, thing: Any) -> Any:
+        return box(name, {**thing, "label": thing.get("label") or f"box {name}"})
 
     def opaque(self: Any, verb: Verb) -> Opaque:
         return Opaque("tool", (verb.value, self.name), ("a box",), (), self.label)
@@ -59,6 +65,7 @@ def _telling() -> Iterator[None]:
         return {"value": world.session(at).things()[facts.address["name"]].get("baseline", 0)}
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "_box", labelled)
         patch.setattr(memory.Box, "says", lambda self: f"size {self.size}, label {self.label}")
         patch.setattr(memory.Box, "estimate", lambda self: 10 + self.size)
         patch.setattr(memory.Box, "opaque", opaque)
@@ -70,14 +77,15 @@ def _telling() -> Iterator[None]:
 
 
 def wish(room: Path, values: dict[str, Any]) -> Paved:
-    """Returns the wish for a room; its box `in` lies in box x, and is protected."""
+    """Returns the wish for a room; its box `in` lies in box x, and is protected, and w has the label of box x."""
     shelves = {"a": {}, "b": {}, **values.get("shelves", {})}
     paved: Paved = memory.wish(memory.Settings(folder=str(room), **{**values, "shelves": shelves}))
     inner, outer = ResourceId("memory.box:b/in"), ResourceId("memory.box:a/x")
-    resources = tuple(
-        dataclasses.replace(one, within=outer, protected=True) if one.id == inner else one
-        for one in paved.resources
-    )
+    own: dict[str, dict[str, Any]] = {
+        inner: {"within": outer, "protected": True},
+        "memory.box:b/w": {"label": output(outer, "label", str)},
+    }
+    resources = tuple(dataclasses.replace(one, **own.get(one.id, {})) for one in paved.resources)
     return dataclasses.replace(paved, resources=resources)
 
 
@@ -269,6 +277,16 @@ SLY: dict[str, tuple[str, Callable[[Plan], Plan], str]] = {
     "another tool": (
         "made",
         lambda plan: of(plan, X, opaque={**(plan.actions[2].opaque or {}), "argv": ["true"]}),
+        f"opaque for {X}",
+    ),
+    "another tool, told of as not known": (
+        "made",
+        lambda plan: of(plan, X, opaque={**(plan.actions[2].opaque or {}), "argv": [{"unknown": ""}]}),
+        f"opaque for {X}",
+    ),
+    "what a tool is told, as not known": (
+        "made",
+        lambda plan: of(plan, X, opaque={**(plan.actions[2].opaque or {}), "inputs": {"unknown": ""}}),
         f"opaque for {X}",
     ),
     "another baseline": (
