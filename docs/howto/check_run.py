@@ -247,9 +247,10 @@ def main() -> int:
     check(given.head in {None, journal.head}, f"the head: {HERE} ends with {journal.head}")
     if not journal.over:
         print(f"{HERE} has no end: the run was stopped or killed, or lines are cut off")
-    if (given.run / THERE).exists() and not journal.returned:
-        check(not journal.over, f"{THERE} is not the one that {HERE} tells of")
-        print(f"{THERE} is not looked at: {HERE} ends before it tells of it")
+    others = sorted((path.name for path in given.run.glob(THERE.replace(".", "*."))), key=len)
+    for name in others[journal.returned :]:
+        check(not journal.over, f"{name} is not the one that {HERE} tells of")
+        print(f"{name} is not looked at: {HERE} ends before it tells of it")
     left, all_ = sorted(plan.resources - journal.done), len(plan.resources)
     print(f"plan {plan.digest}")
     print(f"head {journal.head}")

@@ -430,6 +430,12 @@ def test_a_jumpboxs_journal_that_this_one_does_not_tell_of_is_told(site: Command
     assert f"{THERE} is not the one that {HERE} tells of" in str(check(run)[0])
 
 
+def test_one_journal_more_than_this_one_tells_of_is_told(two: Command, check: Check) -> None:
+    run = plain(two)
+    shutil.copy(run / THERE, run / "journal-jumpbox-2.jsonl")
+    assert f"journal-jumpbox-2.jsonl is not the one that {HERE} tells of" in str(check(run)[0])
+
+
 def test_a_run_that_could_not_hear_of_the_jumpbox_to_its_end_passes_and_is_not_done(
     two: Command, check: Check
 ) -> None:
