@@ -450,6 +450,9 @@ def test_a_run_that_could_not_hear_of_the_jumpbox_to_its_end_passes_and_is_not_d
     code, told = check(run)
     assert code == 2, code
     assert "not done: memory.box:left/one" in told
+    shutil.copy(run / HERE, run / THERE)
+    code, told = check(run)
+    assert (code, f"{THERE} is not looked at" in told) == (2, True), (code, told)
     rewrite(run, lambda found: found[-1].update(error=None))
     assert "the other station's journal did not return before" in str(check(run)[0])
 
