@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _write(path: Path, data: bytes) -> None:
+    from paver import own_files  # noqa: PLC0415
     from paver.errors import BadInput, unwritten  # noqa: PLC0415
-    from paver.sealed import files  # noqa: PLC0415
 
     try:
         if path.exists() and not path.is_file():
@@ -104,7 +104,7 @@ def _write(path: Path, data: bytes) -> None:
                 why="it would be overwritten",
                 do="name another file, or remove that one",
             )
-        files.put(path, data, 0o644)
+        own_files.put(path, data, 0o644)
     except OSError as error:
         raise unwritten(
             error, f"the plan can't be written to {path}", do="name another file with --out"

@@ -171,6 +171,7 @@ def _wanted(site: Site, driver: Driver) -> frozenset[str]:
 
 def _new_key(reference: str, site: Site) -> KeySource:
     """Returns the source of a key for a new sealing; makes the key file where there is none."""
+    from paver import own_files  # noqa: PLC0415
     from paver.sealed import keys  # noqa: PLC0415
 
     if reference == "passphrase":
@@ -179,7 +180,7 @@ def _new_key(reference: str, site: Site) -> KeySource:
     source = keys.key_source(reference, base=site.folder)
     if isinstance(source, keys.KeyFile) and not source.path.exists():
         try:
-            source.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            own_files.folder(source.path.parent)
         except OSError as error:
             raise unwritten(error, f"the key file {source.path} can't be written", keys.ELSEWHERE) from error
         return keys.new_key_file(source.path)

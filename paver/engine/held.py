@@ -1,7 +1,7 @@
 """What of an action is not the plan's to say: it follows from the wish and the kind, so it is built again and compared.
 
 A plan file travels, and whoever edits one with care fits the ids as well. What it may write, where and from which station
-is the kind's to say, what is wished for the site file's; of the rest the signature over the plan vouches.
+is the kind's to say, what is wished for the site file's; what it calls new, changed or gone, `again` works out.
 """
 
 from __future__ import annotations

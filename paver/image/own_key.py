@@ -11,6 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from paver import own_files
 from paver.errors import unwritten
 from paver.lab import cache
 from paver.signing import ssh
@@ -32,7 +33,7 @@ def provided() -> Path:
     """
     path = place()
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        own_files.folder(path.parent)
         if not path.exists():
             _make(path)
         public = path.with_name(f"{path.name}.pub")

@@ -27,8 +27,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from paver import own_files
 from paver.errors import PaverError, Refused
-from paver.sealed import files
 
 HANDED = "handed.json"
 _LOOKING = 1.0
@@ -177,7 +177,7 @@ def _taken(handle: int) -> bool:
 
 def _make(folder: Path) -> None:
     try:
-        files.folder(folder)
+        own_files.folder(folder)
         found = folder.stat()
     except OSError as error:
         raise PaverError(

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import paver
+from paver import own_files
 from paver.engine import plan as plans
 from paver.engine.journal import Journal
 from paver.engine.plan import Plan
@@ -27,7 +28,7 @@ from paver.runs.apply import JUMPBOX, Report
 from paver.runs.events import Tell, breaks, parse
 from paver.runs.folder import FAULTS, FAULTS_THERE, LOG_THERE, next_journal_there
 from paver.runs.session import Session
-from paver.sealed import files, keys, store
+from paver.sealed import keys, store
 from paver.sealed.errors import DivergedError
 from paver.signing import canonical
 from paver.signing.canonical import Json
@@ -217,7 +218,7 @@ class HandOff:
         kept = next_journal_there(self.folder)
         for path, found in ((kept, raw), (self.folder / FAULTS_THERE, faults)):
             if found is not None:
-                files.put(path, found, 0o600)
+                own_files.put(path, found, 0o600)
         # All that is over there is here now; what is not there will not be there later.
         wayback.forget(self.home)
         if told is None:

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from paver import own_files
 from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.runs.apply import OUTCOME, Report, RunOutcome, fault
-from paver.sealed import files
 from paver.signing import canonical, chain
 
 NAME = "outcome.json"
@@ -115,4 +115,4 @@ def write(folder: Path, report: Report, journal: Path) -> None:
     if error is not None:
         known = error if isinstance(error, PaverError) else fault(error, "the run")
         document["error"] = {"exit": known.exit_code, **known.document()}
-    files.put(folder / NAME, canonical.dumps(document), 0o600)
+    own_files.put(folder / NAME, canonical.dumps(document), 0o600)

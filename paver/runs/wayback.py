@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from paver import own_files
 from paver.engine.values import substitute
 from paver.errors import PaverError, Refused, Unobservable
 from paver.runs.folder import HANDED
 from paver.runs.session import Session
-from paver.sealed import files
 from paver.signing import canonical
 from paver.transport.ssh import HostKeyError
 
@@ -36,7 +36,7 @@ def note(session: Session, folder: Path) -> None:
         return
     connector: Any = substitute(session.paved.connectors[endpoint.name], session.board.for_reading)
     found = {name: getattr(connector, name) for name in FIELDS}
-    files.put(folder / HANDED, canonical.dumps({**found, "schema": SCHEMA}), 0o600)
+    own_files.put(folder / HANDED, canonical.dumps({**found, "schema": SCHEMA}), 0o600)
 
 
 def forget(folder: Path) -> None:

@@ -1,8 +1,4 @@
-"""Files of one's own on disk: read whole, replaced atomically; the store's, written by one process at a time.
-
-A crash between any two system calls leaves the old file or the new one, whole; what it may leave beside is a
-temporary file, which the next writer removes.
-"""
+"""The sealed store's file: read whole, replaced atomically, written by one process at a time."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from paver import own_files
 from paver.errors import BadInput, PaverError
 from paver.sealed.errors import StoreLockedError
 from paver.signing import canonical
@@ -49,51 +46,13 @@ def replace(path: Path, data: bytes) -> None:
         PaverError: it could not be written; names what holds now.
     """
     try:
-        put(path, data, 0o600)
+        own_files.put(path, data, 0o600)
     except OSError as error:
         raise PaverError(
             f"the sealed store {path} could not be written",
             why=error.strerror or "",
             do="make room on that file system, or mend it, and run the same command again; the store itself is whole",
         ) from error
-
-
-def put(path: Path, data: bytes, mode: int) -> None:
-    """Puts `data` in place of the file at `path`, or leaves that as it is.
-
-    Whatever lies where the draft is written is taken away first, and no link there is followed.
-
-    Raises:
-        OSError: it could not be written.
-    """
-    new = path.with_name(f".{path.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(new)  # noqa: PTH108  # all calls of the writer through `os`: the tests stop it at each
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-        try:
-            _write(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(new, path)  # noqa: PTH104  # same
-        _sync_folder(path.parent)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(new)  # noqa: PTH108  # same
-        raise
-
-
-def folder(path: Path) -> None:
-    """Makes a folder and those above it that are not there, each for this user alone, whatever the umask.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-    for one in (*reversed(path.parents), path):
-        with contextlib.suppress(FileExistsError):
-            if not one.exists():
-                one.mkdir(mode=0o700)
 
 
 @contextlib.contextmanager
@@ -143,17 +102,3 @@ def _holder(descriptor: int) -> str:
         return f"{found['who']}, process {found['pid']} on {found['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "a process that has not said its name"
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from paver import own_files
 from paver.errors import PaverError
-from paver.sealed import files
 from paver.sealed.errors import DivergedError, MissingStoreError, RolledBackError
 from paver.sealed.index import Index
 from paver.signing import canonical
@@ -102,11 +102,11 @@ class Seen:
             return
         document = {"generation": index.generation, "schema": SCHEMA, "store": index.store}
         try:
-            files.folder(self.path.parent)
+            own_files.folder(self.path.parent)
             with _alone(self.path.parent):
                 held = self.held()
                 if held["store"] != index.store or held["minimum"] < index.generation:
-                    files.put(self.path, canonical.dumps(document) + b"\n", 0o600)
+                    own_files.put(self.path, canonical.dumps(document) + b"\n", 0o600)
         except OSError as error:
             if looking:
                 return

@@ -18,6 +18,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from paver import own_files
 from paver.cli import reference
 from paver.driver import Material, Output, Paved, resource_id
 from paver.drivers.vsphere import DRIVER
@@ -27,7 +28,7 @@ from paver.foundation import paving, places, yaml_text
 from paver.foundation.handover import document
 from paver.runs import compose
 from paver.runs.offers import doors
-from paver.sealed import files, keys, store
+from paver.sealed import keys, store
 from paver.sitefile.init import init_text
 from paver.sitefile.load import loads
 from paver.sitefile.site import Site
@@ -323,7 +324,7 @@ def test_init_for_a_driver_without_an_example_writes_each_of_its_keys_with_its_t
     ("argv", "what", "where", "writes"),
     [
         (("init", "new.yml", "--driver", "memory"), "new.yml", Path, "open"),
-        (("plan", "--offline", "--out", "new.plan"), "the plan", files, "put"),
+        (("plan", "--offline", "--out", "new.plan"), "the plan", own_files, "put"),
         (("logs", "--out", "new.tgz"), "the bundle", tarfile, "open"),
     ],
 )
@@ -346,7 +347,7 @@ def test_a_full_disk_ends_what_writes_a_file_with_1_and_says_to_make_room(
     ("argv", "where", "writes", "do"),
     [
         (("init", "new.yml", "--driver", "memory"), Path, "open", "name a file in another folder"),
-        (("plan", "--offline", "--out", "new.plan"), files, "put", "name another file with --out"),
+        (("plan", "--offline", "--out", "new.plan"), own_files, "put", "name another file with --out"),
     ],
 )
 def test_a_folder_that_is_closed_has_another_one_advised_by_the_commands_own_means(

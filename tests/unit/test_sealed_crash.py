@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from paver import own_files
 from paver.errors import PaverError
-from paver.sealed import files, keys, store
+from paver.sealed import keys, store
 
 
 class Killed(BaseException):
@@ -66,7 +67,7 @@ def write(
     path: Path, key: keys.KeyFile, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> type[BaseException] | None:
     with store.writer(path, key, "a test") as writer, monkeypatch.context() as patch:
-        patch.setattr(files, "os", calls)
+        patch.setattr(own_files, "os", calls)
         try:
             writer.put("a", "new", made_by="a test")
         except (Killed, PaverError) as error:
@@ -124,7 +125,7 @@ def test_with_the_disk_full_at_any_call_the_writer_says_so_and_goes_on_once_ther
         with store.writer(path, key, "a test") as writer:
             with monkeypatch.context() as patch:
                 calls = Calls(at, "disk full")
-                patch.setattr(files, "os", calls)
+                patch.setattr(own_files, "os", calls)
                 with pytest.raises(PaverError, match="could not be written") as caught:
                     writer.put("a", "new", made_by="a test")
                 assert "No space" in caught.value.why

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from paver import own_files
 from paver.errors import PaverError
-from paver.sealed import files
 from paver.sealed.index import Index
 from paver.sealed.seen import Seen
 
@@ -56,7 +56,7 @@ def test_who_only_looks_needs_nothing_to_be_written_and_is_held_to_what_was_seen
     def full(_: int, __: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files, "_write", full)
+    monkeypatch.setattr(own_files, "_write", full)
     seen.note(index(6), looking=True)
     assert seen.held()["minimum"] == 5
     assert [path.name for path in tmp_path.iterdir()] == ["seen"], "nothing half written is left"

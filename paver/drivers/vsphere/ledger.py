@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from paver.driver import Endpoint, Mark, PaverError, Reader, Refused, ResourceId, Unobservable, Verb, Writer
-from paver.drivers.vsphere.host.datastore import called
+from paver.drivers.vsphere.host.datastore import called, content
 from paver.signing import canonical
 from paver.transport.faults import VsphereFault
 
@@ -375,12 +375,5 @@ def _holds_only(session: Any, datastore: str, place: str, names: set[str]) -> bo
         for _, values in session.objects("Datastore", ("name", "browser"))
         if values["name"] == datastore
     )
-    try:
-        result = session.query(
-            browser, "SearchDatastore_Task", datastorePath=f"[{datastore}] {place}", searchSpec=None
-        )
-    except VsphereFault as fault:
-        if fault.is_a("FileNotFound"):
-            return False
-        raise
-    return {str(one.path) for one in result.file or ()} <= names
+    there = content(session, browser, datastore, place)
+    return there is not None and set(there) <= names

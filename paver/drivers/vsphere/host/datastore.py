@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from paver.driver import Endpoint, Facts, PaverError, Reader, Refused, Resource, Writer, nearest
+from paver.transport.vsphere import VsphereFault
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,3 +87,20 @@ def called(name: str, names: Iterable[str]) -> str | None:
 def may_be(name: str, seen: str) -> bool:
     """Tells whether a datastore that is called `seen` may have been `name` before a vCenter renamed it."""
     return seen == name or bool(re.fullmatch(rf"{re.escape(name)} \(\d+\)", seen))
+
+
+def content(session: Any, browser: Any, name: str, path: str) -> list[str] | None:
+    """Returns the names of what lies in a directory of a datastore, None if it is not there.
+
+    Raises:
+        VsphereFault: also where no host shows the datastore at the moment (`hidden`).
+    """
+    try:
+        result = session.query(
+            browser, "SearchDatastore_Task", datastorePath=f"[{name}] {path}", searchSpec=None
+        )
+    except VsphereFault as fault:
+        if fault.is_a("FileNotFound"):
+            return None
+        raise
+    return sorted(str(one.path) for one in result.file or ())

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from paver.driver import Facts, PaverError, Reader, Refused, ResourceId, Writer
+from paver.drivers.vsphere.host.datastore import content
 from paver.drivers.vsphere.inventory import attributes, datacenter, stores
 from paver.drivers.vsphere.inventory.entity import Found, declared, same
 from paver.drivers.vsphere.inventory.noted import Noted, Removal, Seen, key_of
@@ -80,7 +81,7 @@ class DiskFolder(Noted[DiskFolderFacts]):
                 do="see what its hosts bring along",
             )
         for store in stores.distinct(theirs.values()):
-            if stores.content(session, store.values["browser"], store.values["name"], path) is None:
+            if content(session, store.values["browser"], store.values["name"], path) is None:
                 session.datastore_mkdir(store.values["name"], path, found.ref)
 
     @classmethod
@@ -101,7 +102,7 @@ class DiskFolder(Noted[DiskFolderFacts]):
         empty = []
         for name in address["datastore"].split(_AND):
             browser = browsers.get(name)
-            inside = stores.content(session, browser, name, path) if browser is not None else None
+            inside = content(session, browser, name, path) if browser is not None else None
             if inside:
                 raise Refused(
                     f"[{name}] {path} is not empty",
@@ -133,7 +134,7 @@ def _is_there(session: Any, id_: ResourceId, store: Found, path: str) -> bool:
     as there, and nothing else does.
     """
     try:
-        return stores.content(session, store.values["browser"], store.values["name"], path) is not None
+        return content(session, store.values["browser"], store.values["name"], path) is not None
     except VsphereFault as fault:
         if not stores.hidden(fault):
             raise

@@ -43,23 +43,6 @@ def named(session: Any, datacenter: Found, name: str) -> list[Found]:
     return distinct(store for store in all_of(session, datacenter) if may_be(name, store.values["name"]))
 
 
-def content(session: Any, browser: Any, name: str, path: str) -> list[str] | None:
-    """Returns the names of what lies in a directory of a datastore, None if it is not there.
-
-    Raises:
-        VsphereFault: also where no host shows the datastore at the moment (`hidden`).
-    """
-    try:
-        result = session.query(
-            browser, "SearchDatastore_Task", datastorePath=f"[{name}] {path}", searchSpec=None
-        )
-    except VsphereFault as fault:
-        if fault.is_a("FileNotFound"):
-            return None
-        raise
-    return sorted(str(one.path) for one in result.file or ())
-
-
 def hidden(fault: VsphereFault) -> bool:
     """Tells whether a fault says that no host shows the datastore at the moment."""
     return any(fault.is_a(one) for one in ("HostNotConnected", "HostCommunication", "InvalidState"))

@@ -15,7 +15,7 @@ from typing import Any
 from paver.driver import Reader
 from paver.drivers.vsphere import settings
 from paver.drivers.vsphere.endpoints import VCENTER
-from paver.drivers.vsphere.host.datastore import may_be
+from paver.drivers.vsphere.host.datastore import content, may_be
 from paver.drivers.vsphere.inventory import bosh, datacenter, stores
 from paver.sitefile.site import Site
 from paver.transport.vsphere import VsphereFault, describe
@@ -87,7 +87,7 @@ class Inventory:
         for store in stores.all_of(session, place) if place is not None else ():
             folder = f"[{store.values['name']}] {self.disks_in}"
             try:
-                names = stores.content(session, store.values["browser"], store.values["name"], self.disks_in)
+                names = content(session, store.values["browser"], store.values["name"], self.disks_in)
             except VsphereFault as fault:
                 if not stores.hidden(fault):
                     raise
