@@ -169,7 +169,8 @@ def test_an_interrupted_build_leaves_no_process(bench: Bench, number: signal.Sig
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL) as build:
         wait_for(lambda: bench.pids.exists() and bench.pids.read_text())
         child = int(bench.pids.read_text())
-        assert not gone(child)
+        # Only then does the child end with its parent.
+        wait_for(lambda: Path(f"/proc/{child}/cmdline").read_bytes().startswith(b"sleep"))
         build.send_signal(number)
         build.wait(60)
     wait_for(lambda: gone(child))
