@@ -60,28 +60,27 @@ def sealed(life: Life, every: dict[str, str]) -> dict[str, str]:
     return every
 
 
-def test_rotated_passwords_of_services_are_planned_and_brought_to_their_consumers(finished: Place) -> None:
-    for name in DEPLOYED:
-        finished.paver("secrets", "generate", name, "--replace")
-    pending = finished.pending()
-    for consumers in DEPLOYED.values():
-        assert {pending[each] for each in consumers} == {"update"}
-    assert set(pending.values()) == {"update"}, pending
-    finished.paver("verify", code=2)
-    finished.paver("apply", "--yes")
-    assert finished.pending() == {}
-    finished.paver("verify")
-
-
-def test_certificates_that_end_soon_are_renewed_and_brought_to_who_serves_them_by_one_plan(
+def test_passwords_and_certificates_of_services_are_planned_and_brought_to_who_uses_them_by_one_apply(
     finished: Place,
 ) -> None:
     before = finished.site.read_text()
-    later = "trust: {lifetimes: {certificate: 2y, renew_before: 365d}}"
-    finished.site.write_text(f"{before}\n{later}\n")
+    sooner = f"{before}\ntrust: {{lifetimes: {{certificate: 2y, renew_before: 365d}}}}\n"
+    renewed = dict.fromkeys(
+        ("trust.certificate:object-store", "trust.certificate:registry", *SERVING), "update"
+    )
     try:
-        renewed = ("trust.certificate:object-store", "trust.certificate:registry")
-        assert finished.pending() == dict.fromkeys((*renewed, *SERVING), "update")
+        finished.site.write_text(sooner)
+        assert finished.pending() == renewed
+        finished.site.write_text(before)
+        for name in DEPLOYED:
+            finished.paver("secrets", "generate", name, "--replace")
+        rotated = finished.pending()
+        for consumers in DEPLOYED.values():
+            assert {rotated[each] for each in consumers} == {"update"}
+        assert set(rotated.values()) == {"update"}, rotated
+        finished.paver("verify", code=2)
+        finished.site.write_text(sooner)
+        assert finished.pending() == renewed | rotated
         finished.paver("apply", "--yes")
         assert finished.pending() == {}
         finished.paver("verify")
@@ -90,8 +89,10 @@ def test_certificates_that_end_soon_are_renewed_and_brought_to_who_serves_them_b
     assert finished.pending() == {}
 
 
-def test_rotated_passwords_of_the_director_are_each_planned_and_brought_there(finished: Place) -> None:
-    """In one apply, since each alone would make the director's VM anew."""
+def test_passwords_of_the_director_and_its_authority_for_agents_are_brought_to_all_by_one_apply(
+    finished: Place,
+) -> None:
+    """Each alone would make its VM anew; agents of the former authority are lost to it, so theirs are made anew too."""
     for name in ADMINISTRATORS.values():
         finished.paver("secrets", "generate", name, "--replace")
     plan = finished.paver("plan", "--json", code=2).json
@@ -101,64 +102,10 @@ def test_rotated_passwords_of_the_director_are_each_planned_and_brought_there(fi
     assert change["field"] == "seeds"
     changed = {seed for seed, value in change["after"].items() if change["before"][seed] != value}
     assert changed == set(ADMINISTRATORS)
-    finished.paver("apply", "--yes")
-    assert finished.pending() == {}
-    finished.paver("verify")
-
-
-def test_a_rotated_password_of_boshs_account_is_brought_to_vcenter_and_the_director(finished: Place) -> None:
-    finished.paver("secrets", "generate", "vcenter-cpi", "--replace")
-    assert finished.pending() == {"vsphere.account:cpi": "update", "bucc.director:bucc": "update"}
-    finished.paver("apply", "--yes")
-    assert finished.pending() == {}
-
-
-def test_a_station_that_did_not_rotate_plans_by_the_secrets_that_the_jumpbox_sealed(
-    finished: Place, tmp_path: Path
-) -> None:
-    """By its own copy it would put the former password back."""
-    copy, state = tmp_path / "another.sealed", {"PAVER_STATE": str(tmp_path / "state")}
-    shutil.copy(finished.sealed, copy)
-    finished.paver("secrets", "generate", "vcenter-cpi", "--replace")
-    finished.paver("apply", "--yes")
-    ran = finished.paver("plan", "--sealed", str(copy), env=state)
-    assert newest.TAKEN in ran.err
-    assert copy.read_bytes() == finished.sealed.read_bytes()
-    assert newest.TAKEN not in finished.paver("plan", "--sealed", str(copy), env=state).err
-
-
-def test_a_password_of_vcenters_root_is_noted_once_it_was_changed_there(finished: Place) -> None:
-    used = finished.reveal("vcenter-root")
-    finished.paver("secrets", "generate", "vcenter-root", "--replace", "--yes")
-    assert finished.pending()["vsphere.appliance:vcenter"] == "update"
-    ran = finished.paver("apply", "--yes", code=1)
-    assert "refuses the login of root" in ran.told
-    assert "change it on the appliance" in ran.told
-    finished.paver("secrets", "set", "vcenter-root", given=used)
-    finished.paver("apply", "--yes")
-    assert finished.pending() == {}
-
-
-def test_a_password_of_vcenters_administrator_is_asked_to_be_changed_there_first(finished: Place) -> None:
-    used = finished.reveal("vcenter-administrator")
-    asked = finished.paver("secrets", "generate", "vcenter-administrator", "--replace", code=4)
-    assert "then `paver secrets set vcenter-administrator` and `paver apply`" in asked.told
-    assert finished.reveal("vcenter-administrator") == used
-    finished.paver("secrets", "generate", "vcenter-administrator", "--replace", "--yes")
-    ran = finished.paver("plan", code=1)
-    assert "a newer one has to be set there first" in ran.told
-    finished.paver("secrets", "set", "vcenter-administrator", given=used)
-    assert finished.pending()["vsphere.appliance:vcenter"] == "update"
-    finished.paver("apply", "--yes")
-    assert finished.pending() == {}
-
-
-def test_another_authority_for_agents_is_brought_to_the_director_and_all_that_it_deployed_by_one_apply(
-    finished: Place,
-) -> None:
-    """The agents of the former one are lost to the director: their VMs are made anew."""
+    rotated = finished.pending()
+    assert not {one for one in rotated if one.startswith("bosh.deployment:")}
     finished.paver("secrets", "remove", "bucc-nats-ca", "--yes")
-    assert finished.pending() == {
+    assert finished.pending() == rotated | {
         "trust.authority:bucc-nats-ca": "create",
         "bucc.director:bucc": "update",
         "bosh.deployment:object-store": "update",
@@ -167,6 +114,44 @@ def test_another_authority_for_agents_is_brought_to_the_director_and_all_that_it
     finished.paver("apply", "--yes")
     assert finished.pending() == {}
     finished.paver("verify")
+
+
+def test_a_password_of_boshs_account_is_brought_to_vcenter_and_the_director_and_known_at_every_station(
+    finished: Place, tmp_path: Path
+) -> None:
+    """Another one would put the former password back, by its own copy of the sealed store."""
+    copy, state = tmp_path / "another.sealed", {"PAVER_STATE": str(tmp_path / "state")}
+    shutil.copy(finished.sealed, copy)
+    finished.paver("secrets", "generate", "vcenter-cpi", "--replace")
+    assert finished.pending() == {"vsphere.account:cpi": "update", "bucc.director:bucc": "update"}
+    finished.paver("apply", "--yes")
+    assert finished.pending() == {}
+    ran = finished.paver("plan", "--sealed", str(copy), env=state)
+    assert newest.TAKEN in ran.err
+    assert copy.read_bytes() == finished.sealed.read_bytes()
+    assert newest.TAKEN not in finished.paver("plan", "--sealed", str(copy), env=state).err
+
+
+def test_passwords_of_vcenters_root_and_administrator_are_noted_once_they_were_changed_there(
+    finished: Place,
+) -> None:
+    root, administrator = finished.reveal("vcenter-root"), finished.reveal("vcenter-administrator")
+    finished.paver("secrets", "generate", "vcenter-root", "--replace", "--yes")
+    assert finished.pending()["vsphere.appliance:vcenter"] == "update"
+    ran = finished.paver("apply", "--yes", code=1)
+    assert "refuses the login of root" in ran.told
+    assert "change it on the appliance" in ran.told
+    finished.paver("secrets", "set", "vcenter-root", given=root)
+    asked = finished.paver("secrets", "generate", "vcenter-administrator", "--replace", code=4)
+    assert "then `paver secrets set vcenter-administrator` and `paver apply`" in asked.told
+    assert finished.reveal("vcenter-administrator") == administrator
+    finished.paver("secrets", "generate", "vcenter-administrator", "--replace", "--yes")
+    ran = finished.paver("plan", code=1)
+    assert "a newer one has to be set there first" in ran.told
+    finished.paver("secrets", "set", "vcenter-administrator", given=administrator)
+    assert finished.pending()["vsphere.appliance:vcenter"] == "update"
+    finished.paver("apply", "--yes")
+    assert finished.pending() == {}
 
 
 def test_no_secret_of_before_or_after_stands_outside_of_the_listed_places_or_was_printed(
