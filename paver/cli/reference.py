@@ -22,7 +22,7 @@ once, leaves without one.
 | variable | what it does |
 |---|---|
 | `PAVER_SITE` | the site file, where `--site` does not name one |
-| `PAVER_STATE` | where the runs' files lie; `.paver` beside the site file without it |
+| `PAVER_STATE` | where the runs' files lie, a relative path from the working directory; `.paver` beside the site file without it |
 | `PAVER_STATION` | `jumpbox` on the jumpbox itself |
 | `PAVER_TRACE` | with `1`, a fault of paver's own shows where it happened |
 | `NO_COLOR` | no colours, also on a terminal |
