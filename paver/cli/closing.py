@@ -32,6 +32,7 @@ def leave(session: Session, report: Report, run: Run, progress: Progress) -> End
     """Writes the run's page and returns its ending."""
     import datetime as dt  # noqa: PLC0415 - not before a run ends
 
+    from paver.engine.resource import Verb  # noqa: PLC0415
     from paver.report import page  # noqa: PLC0415
     from paver.report.ending import Ending  # noqa: PLC0415
     from paver.runs.evidence import evidence  # noqa: PLC0415
@@ -45,10 +46,12 @@ def leave(session: Session, report: Report, run: Run, progress: Progress) -> End
         seconds=run.seconds,
         evidence=evidence(run.folder),
     )
+    deleted = {action.resource for action in ending.done if action.verb is Verb.DELETE}
+    gone = {name for name, provider in session.paved.graph.providers.items() if provider in deleted}
     text = page.page(
         ending,
         progress.last(),
-        doors(session.site, session.driver),
+        [door for door in doors(session.site, session.driver) if door.endpoint not in gone],
         now=dt.datetime.now(dt.UTC),
         who=who(),
         approval=run.approval,

@@ -35,11 +35,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Asked:
-    """What the site said: a plan or why there is none, and who began what runs on the jumpbox."""
+    """What the site said: a plan or why there is none, who began what runs on the jumpbox, which endpoints are not there."""
 
     plan: Plan | None = None
     error: PaverError | None = None
     there: str = ""
+    absent: frozenset[str] = frozenset()
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         doors=doors(site, driver),
         now=dt.datetime.now(dt.UTC),
         there=asked.there,
+        absent=asked.absent,
     )
     if arguments.json:
         out.document("paver.status/1", found.status())
@@ -85,7 +87,7 @@ def _ask(arguments: argparse.Namespace, site: Site, driver: Driver) -> _Asked:
     """Plans, and asks the jumpbox what runs there, also where no plan can be made meanwhile."""
     from paver.engine.planner import Request  # noqa: PLC0415
     from paver.errors import PaverError  # noqa: PLC0415
-    from paver.runs import handoff, newest  # noqa: PLC0415
+    from paver.runs import handoff, newest, standing  # noqa: PLC0415
 
     key = opening.key_of(site, arguments.key)
     plan, error = None, None
@@ -96,4 +98,5 @@ def _ask(arguments: argparse.Namespace, site: Site, driver: Driver) -> _Asked:
             error = wrong
         machine = newest.jumpbox(session)
         running = None if machine is None else handoff.running(machine, site.name)
-    return _Asked(plan, error, "" if running is None else handoff.begun(running))
+        absent = frozenset() if plan is None else standing.absent(plan, session.paved.graph.providers)
+    return _Asked(plan, error, "" if running is None else handoff.begun(running), absent)

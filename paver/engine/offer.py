@@ -116,6 +116,8 @@ class Door:
         at: a URL or a command.
         user: as whom.
         secret: the name of its password in the sealed store; empty where a key or nothing opens it.
+        endpoint: the name of the endpoint that it leads to: as long as nobody brought that into being, there is no way in. Empty
+            where it leads to what was there before.
         last: it works when all that paver made is down.
         tool: the program whose variables `exports` are.
         exports: shell variables by name.
@@ -125,6 +127,7 @@ class Door:
     at: str
     user: str = ""
     secret: str = ""
+    endpoint: str = ""
     last: bool = False
     tool: str = ""
     exports: Mapping[str, Export] = dataclasses.field(default_factory=dict)

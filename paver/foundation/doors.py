@@ -22,6 +22,7 @@ def doors(site: Site) -> Iterator[Door]:
         at=places.director_url(site),
         user=places.DIRECTOR_CLIENT,
         secret=admin.name,
+        endpoint=places.director().name,
         tool="bosh",
         exports={
             "BOSH_ENVIRONMENT": (places.director_url(site),),
@@ -35,6 +36,7 @@ def doors(site: Site) -> Iterator[Door]:
         at=places.credhub_url(site),
         user=places.CREDHUB_CLIENT,
         secret=credhub.name,
+        endpoint=places.credhub().name,
         tool="credhub",
         exports={
             "CREDHUB_SERVER": (places.credhub_url(site),),
@@ -49,6 +51,7 @@ def doors(site: Site) -> Iterator[Door]:
         at=places.concourse_url(site),
         user=places.CONCOURSE_USER,
         secret=concourse.name,
+        endpoint=places.concourse().name,
         tool="fly",
         exports={
             "CONCOURSE_URL": (places.concourse_url(site),),
@@ -76,6 +79,7 @@ def _object_store(site: Site) -> Door:
         at=url.geturl(),
         user=user,
         secret=secret.name,
+        endpoint=places.object_store(site).name,
         tool="mc",
         # mc reads its hosts from variables, and roots from a folder below its own.
         exports={"MC_HOST_site": host},
@@ -91,4 +95,5 @@ def _registry(site: Site) -> Door:
         at=places.registry_url(site),
         user=login.user if login else "" if external else places.REGISTRY_USER,
         secret=secret,
+        endpoint=places.registry(site).name,
     )

@@ -90,8 +90,13 @@ def ending_text(ending: Ending) -> Iterator[str]:
         if report.left:
             yield f"  left      {words.plural(len(report.left), 'action')}, the first {report.left[0]}"
         return
+    if plan.mode == "destroy" and plan.selection:
+        yield "  next      paver plan --destroy  what is left of the whole site"
+        return
     if plan.mode == "destroy":
-        yield "  next      the sealed store and the journals are kept; `paver status` shows what is left"
+        yield "  kept      the journals and the sealed store"
+        yield "  next      paver secrets list    what is in the store still"
+        yield "            paver status          what it would take to pave the site anew"
         return
     if plan.selection:
         yield "  next      paver plan            what is left of the whole site"

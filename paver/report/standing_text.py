@@ -42,11 +42,20 @@ def standing_text(standing: Standing, *, colour: bool = False, width: int | None
     for told_of in (*_ending(standing), passwords):
         yield from words.wrapped(told_of, width, " " * 4)
     yield ""
+    if standing.open:
+        yield from _ways_in(standing, colour=colour, width=width)
+    if standing.shut:
+        names = ", ".join(door.name for door in standing.shut)
+        told_of = f"no way in to what is not there: {names}"
+        yield from words.wrapped(told_of, width, "  ")
+
+
+def _ways_in(standing: Standing, *, colour: bool, width: int | None) -> Iterator[str]:
     heading = "ways in, those that need the least first (the last resort works when all else is down):"
     yield from words.wrapped(heading, width, "  ")
     doors = [
         (f"  {door.name}", door.at, door.user, _opener(door), "last resort" if door.last else "")
-        for door in standing.doors
+        for door in standing.open
     ]
     yield from table(("  to", "at", "as", "secret", ""), doors, colour=colour, width=width)
 
@@ -86,7 +95,8 @@ def _now(standing: Standing) -> str:
     if not pending:
         return f"as wished: {words.plural(len(standing.plan.actions), 'resource')}"
     blocked = f", {len(standing.plan.blocked)} of them blocked" if standing.plan.blocked else ""
-    return f"{words.plural(len(pending), 'change')} pending{blocked}: `paver plan` shows them"
+    paved = "" if standing.paved else "not paved: "
+    return f"{paved}{words.plural(len(pending), 'change')} pending{blocked}: `paver plan` shows them"
 
 
 def _ending(standing: Standing) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from paver.driver import Door, Driver, Port
+from paver.driver import JUMPBOX_ENDPOINT, Door, Driver, Port
 from paver.foundation import doors as foundation_doors
 from paver.foundation import ports as foundation_ports
 from paver.sitefile.site import Site
@@ -44,5 +44,6 @@ def _jumpbox(site: Site) -> Door:
         name="jumpbox",
         at=f"ssh {site.jumpbox.user}@{site.jumpbox.address}",
         user=site.jumpbox.user,
+        endpoint=JUMPBOX_ENDPOINT,
         exports={},
     )

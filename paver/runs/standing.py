@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from paver.driver import Door
 from paver.engine.plan import Plan
 from paver.engine.resource import Verb
+from paver.engine.values import ResourceId
 from paver.runs import past
 from paver.runs.folder import SiteFolder
 from paver.runs.holdings import Holding
@@ -97,7 +98,7 @@ class Status:
         phases: of each phase how many resources are to be kept, created, …: the verbs of a plan.
         ends: what ends, the next one first.
         secrets: where the secrets are.
-        doors: the ways in, those that need the least first.
+        doors: the ways in, those that need the least first. Where the site was asked, those alone to what is there.
     """
 
     site: str
@@ -124,7 +125,8 @@ class Standing:
         error: why there is no fresh plan.
         holdings: what the sealed store holds.
         store: where the sealed store is.
-        doors: the ways in.
+        doors: the ways in, also to what is not there.
+        absent: the endpoints that nobody brought into being (`absent`).
     """
 
     site: str
@@ -137,6 +139,23 @@ class Standing:
     doors: tuple[Door, ...]
     now: dt.datetime
     there: str = ""
+    absent: frozenset[str] = frozenset()
+
+    @property
+    def open(self) -> tuple[Door, ...]:
+        """The ways in to what is there, as far as that is known."""
+        return tuple(door for door in self.doors if door.endpoint not in self.absent)
+
+    @property
+    def shut(self) -> tuple[Door, ...]:
+        """The ways in that lead nowhere: what they are for is not there."""
+        return tuple(door for door in self.doors if door.endpoint in self.absent)
+
+    @property
+    def paved(self) -> bool:
+        """False where nothing stands that anybody could come in to, but for what was there before."""
+        brought = {name for door in self.doors if (name := door.endpoint)}
+        return not self.absent or not brought <= self.absent
 
     @property
     def ending(self) -> tuple[tuple[Holding, int], ...]:
@@ -166,7 +185,7 @@ class Standing:
             secrets=Sealed(store=self.store, entries=len(self.holdings)),
             doors=tuple(
                 WayIn(name=door.name, at=door.at, user=door.user, secret=door.secret, last_resort=door.last)
-                for door in self.doors
+                for door in self.open
             ),
         )
 
@@ -187,6 +206,17 @@ def _holder(found: Mapping[str, object] | None) -> Holder | None:
 def _counts(plan: Plan, phase: str) -> dict[str, int]:
     verbs = [action.verb for action in plan.actions if action.phase == phase]
     return {verb.value: verbs.count(verb) for verb in Verb if verb in verbs}
+
+
+def absent(plan: Plan, providers: Mapping[str, ResourceId]) -> frozenset[str]:
+    """Returns the endpoints that are not there: a fresh plan has still to create what brings them into being.
+
+    Args:
+        plan: a fresh one of the whole site.
+        providers: what brings an endpoint into being, by its name.
+    """
+    missing = {action.resource for action in plan.actions if action.verb is Verb.CREATE}
+    return frozenset(name for name, provider in providers.items() if provider in missing)
 
 
 def last_run(state: SiteFolder) -> Run | None:

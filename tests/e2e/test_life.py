@@ -139,6 +139,11 @@ def test_a_destroyed_site_leaves_what_was_there_before(life: Life, destroyed: Pl
     assert {each["name"] for each in left["secrets"]} - STAYING == set(), json.dumps(left)
 
 
+def test_the_status_of_a_destroyed_site_shows_no_way_in_but_to_its_hosts(destroyed: Place) -> None:
+    assert [door["name"] for door in destroyed.paver("status", "--json", code=2).json["doors"]] == [*HOSTS]
+    assert "not paved: " in destroyed.paver("status", code=2).out
+
+
 def test_each_run_of_that_life_holds_to_its_plan_by_what_an_auditor_has(destroyed: Place) -> None:
     script = Path(__file__).parents[2] / "docs" / "howto" / "check_run.py"
     ends = {}

@@ -285,6 +285,17 @@ def test_every_secret_that_a_vsphere_site_shows_a_way_to_is_one_that_somebody_ma
     assert resource_id("trust.authority", places.root().name) in {one.id for one in found.resources}
 
 
+def test_every_door_of_a_vsphere_site_but_a_host_s_opens_once_something_brings_its_endpoint_into_being(
+    demo: Site,
+) -> None:
+    providers = compose.compose(demo, DRIVER).graph.providers
+    assert {door.name: door.endpoint in providers for door in doors(demo, DRIVER)} == {
+        **dict.fromkeys(("esx-01", "esx-02"), False),
+        **dict.fromkeys(("jumpbox", "vCenter appliance", "vCenter", "director", "CredHub"), True),
+        **dict.fromkeys(("Concourse", "object store", "registry"), True),
+    }
+
+
 def test_the_ports_of_a_vsphere_site_are_rows_as_the_command_prints_them(demo: Site) -> None:
     row: Port = next(iter(DRIVER.ports(demo)))
     assert (row.port, row.protocol) == (22, "tcp")

@@ -20,11 +20,13 @@ from paver.report import live, page, words
 from paver.report.ending import Ending, ending_text
 from paver.report.lines import Lines
 from paver.report.plan_text import plan_text
+from paver.report.standing_text import standing_text
 from paver.report.table import table
 from paver.runs.apply import Report
 from paver.runs.events import Happening, What
 from paver.runs.evidence import Evidence
 from paver.runs.progress import Progress, of
+from paver.runs.standing import Standing, absent
 
 
 def action(resource: str, verb: Verb, phase: str, endpoint: str, **more: object) -> Action:
@@ -434,6 +436,60 @@ lab-north: done in 75 s
 
 def test_a_run_ends_with_what_was_made_and_what_to_do_next() -> None:
     assert "\n".join(ending_text(ending())) == ENDED
+
+
+def test_a_destroy_ends_with_what_is_kept_and_a_part_of_one_with_how_the_rest_is_shown() -> None:
+    whole = "\n".join(ending_text(ending(plan=dataclasses.replace(PLAN, mode="destroy"))))
+    assert "  kept      the journals and the sealed store\n" in whole
+    assert "paver secrets list" in whole
+    part = dataclasses.replace(PLAN, mode="destroy", selection=("services",))
+    assert list(ending_text(ending(plan=part)))[-1].split()[:4] == ["next", "paver", "plan", "--destroy"]
+
+
+WAYS_IN = (
+    Door(name="esx-01", at="https://10.20.0.11/ui", user="root", secret="esx-root", last=True),
+    Door(name="vCenter", at="https://vcsa", user="root", secret="vcenter-root", endpoint="vcenter"),
+    Door(name="object store", at="https://objects", user="admin", secret="objects", endpoint="s3"),
+)
+
+
+def standing(plan: Plan | None, providers: dict[str, ResourceId]) -> Standing:
+    return Standing(
+        site="lab-north",
+        holder=None,
+        last=None,
+        plan=plan,
+        error="",
+        holdings=(),
+        store="lab-north.sealed",
+        doors=WAYS_IN,
+        now=dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC),
+        absent=frozenset() if plan is None else absent(plan, providers),
+    )
+
+
+def test_the_ways_in_of_a_site_are_those_to_what_its_plan_does_not_have_to_create_first() -> None:
+    # The appliance has still to be created, the port group has not: it is changed.
+    half = standing(PLAN, {"vcenter": ACTIONS[4].resource, "s3": ACTIONS[1].resource})
+    assert [door.name for door in half.status().doors] == ["esx-01", "object store"]
+    shown = "\n".join(standing_text(half))
+    assert "no way in to what is not there: vCenter" in shown
+    assert "vcenter-root" not in shown
+    assert "not paved" not in shown
+
+
+def test_a_site_of_which_nothing_can_be_entered_is_told_not_to_be_paved() -> None:
+    bare = standing(PLAN, {"vcenter": ACTIONS[4].resource, "s3": ACTIONS[0].resource})
+    shown = "\n".join(standing_text(bare))
+    assert "now       not paved: 11 changes pending" in shown
+    assert "no way in to what is not there: vCenter, object store" in shown
+    assert [door.name for door in bare.status().doors] == ["esx-01"]
+
+
+def test_where_the_site_was_not_asked_every_way_in_is_shown() -> None:
+    shown = "\n".join(standing_text(standing(None, {"vcenter": ACTIONS[4].resource})))
+    assert "vcenter-root" in shown
+    assert "not there" not in shown
 
 
 def test_a_run_that_did_not_do_all_says_what_is_left() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from paver.driver import Door, Root, Secret
-from paver.drivers.vsphere import settings
+from paver.drivers.vsphere import endpoints, settings
 from paver.sitefile.site import Site
 
 ANCHOR = "vmca"
@@ -29,6 +29,7 @@ def doors(site: Site) -> Iterator[Door]:
         at=f"https://{vcenter.fqdn}:5480",
         user="root",
         secret=vcenter.passwords.root.name,
+        endpoint=endpoints.VCENTER.name,
     )
     administrator = vcenter.passwords.administrator.name
     yield Door(
@@ -36,6 +37,7 @@ def doors(site: Site) -> Iterator[Door]:
         at=f"https://{vcenter.fqdn}",
         user=vcenter.administrator,
         secret=administrator,
+        endpoint=endpoints.VCENTER.name,
         tool="govc",
         exports={
             "GOVC_URL": (f"https://{vcenter.fqdn}/sdk",),
