@@ -166,8 +166,8 @@ class Credentials:
                 raise LoginError(
                     f"{name} refuses the login of {auth.user}",
                     why="user or password is wrong, or the account is locked",
-                    do=f"compare secret:{auth.password.name} with what is set there, before you try again: each "
-                    "wrong try may count",
+                    do=f"compare secret:{auth.password.name} with what is set there (`paver secrets show {auth.password.name}`), "
+                    "before you try again: each wrong try may count",
                 )
             if response.is_success:
                 self._taken = proof

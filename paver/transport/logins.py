@@ -75,8 +75,8 @@ def refused_by_sso(where: str, user: str, secret: str) -> LoginError:
         f"{where} refuses the login of {user}",
         why="user or password is wrong, or the password has expired, or the account is locked: by default five wrong ones "
         "within three minutes lock it for five minutes, and the right one is refused as well then",
-        do=f"check secret:{secret} before you try again, since each wrong try counts; a newer one has to be set there first, "
-        "paver does not bring it. A locked account opens by itself five minutes after the last wrong try, or another "
+        do=f"check secret:{secret} before you try again, since each wrong try counts: `paver secrets set {secret}` takes the "
+        "one that is set there (a newer one has to be set there first, paver does not bring it). A locked account opens by itself five minutes after the last wrong try, or another "
         "administrator unlocks it in vCenter (Single Sign On, Users)",
     )
 
@@ -87,6 +87,6 @@ def refused_by_uaa(where: str, who: str, status: int, secret: str) -> LoginError
         f"{where} gives {who} no token: {status}",
         why="user, client or secret is wrong, or the user is locked: by default five wrong passwords within an hour lock one "
         "for five minutes, and the right one is refused as well then",
-        do=f"compare secret:{secret} with what is set there (`paver secrets`) before you try again, since each wrong try counts; "
+        do=f"compare secret:{secret} with what is set there (`paver secrets show {secret}`) before you try again, since each wrong try counts; "
         "a locked user is let in again five minutes after the last one",
     )

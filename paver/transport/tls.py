@@ -221,8 +221,12 @@ def mismatch(name: str, *, expected: str, seen: str) -> TrustError:
     return TrustError(
         f"{name} shows another certificate than the one that is pinned",
         seen=f"{seen or 'another certificate'}\nexpected {expected}",
-        why="the server was installed anew, its certificate was replaced, or somebody stands in between",
-        do="compare it with the fingerprint on the server's own console before you change the site file",
+        why="the site was paved from elsewhere since, so that the sealed store here is behind and lacks the certificate that "
+        "the server has got; or the server was installed anew, its certificate was replaced, or somebody stands in between",
+        do="compare it with the fingerprint on the server's own console before you change anything. If it is the server's own,"
+        " and the site was paved from elsewhere: put the newest sealed store in the place of this one (of the folder that it"
+        " was paved from, or /var/lib/paver/sites/<site>/site.sealed on the jumpbox). If the server was installed anew: write"
+        " the fingerprint into the site file",
     )
 
 

@@ -153,8 +153,9 @@ class VsphereConnector:
             f"{self.name} ({self.address}) refuses the login of {self.user}",
             why="user or password is wrong, or the account is locked: five wrong passwords lock it for 15 minutes, and the "
             "right one is refused as well then",
-            do=f"check secret:{self.password.name} before you try again, since each wrong try counts; a newer one has to be "
-            "set there first, paver does not bring it. A locked account opens 15 minutes after the last wrong try, or on "
+            do=f"check secret:{self.password.name} before you try again, since each wrong try counts: `paver secrets set "
+            f"{self.password.name}` takes the one that is set there (a newer one has to be set there first, paver does not "
+            "bring it). A locked account opens 15 minutes after the last wrong try, or on "
             f"the host's console, which locks nobody out: `pam_tally2 --user {self.user} --reset`",
         )
 

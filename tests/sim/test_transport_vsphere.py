@@ -244,6 +244,7 @@ def test_a_host_is_sent_a_wrong_password_once_a_run_and_the_error_says_what_more
     assert [line["method"] for line in esx.trace()].count("Login") == 1
     assert "five wrong passwords lock it for 15 minutes" in refused.value.why
     assert "check secret:esx-root before you try again, since each wrong try counts" in refused.value.do
+    assert "`paver secrets set esx-root` takes the one that is set there" in refused.value.do
     assert "pam_tally2 --user root --reset" in refused.value.do
     esx.connector().connect(wire()).close()
 

@@ -26,6 +26,7 @@ from paver.runs.folder import RUN_FILES, SiteFolder
 from paver.sitefile.init import init_text
 from paver.transport import job
 from paver.transport.job import JobState
+from paver.transport.logins import LoginError
 from tests.support.command import Command, command
 from tests.support.memory import memory
 from tests.support.ran import Ran
@@ -333,6 +334,23 @@ def test_status_as_json_has_no_secret_and_names_where_each_is(site: Command) -> 
     assert {"name": "director", "secret": "director-admin"}.items() <= next(
         door for door in found["doors"] if door["name"] == "director"
     ).items()
+
+
+def test_a_login_that_is_refused_is_a_failure_for_each_verb_that_looks_as_the_table_of_exit_codes_says(
+    site: Command,
+) -> None:
+    def refused(*_: Any, **__: Any) -> Any:
+        raise LoginError("esx-01 refuses the login of root")
+
+    site.patch.setattr(memory.Box, "discover", refused)
+    assert {verb: site.run(verb).code for verb in ("status", "plan", "verify")} == dict.fromkeys(
+        ("status", "plan", "verify"), 1
+    )
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "exit-codes.md").read_text()
+    bad_input = {
+        cells[1].strip(): cells[5] for line in page.splitlines() if len(cells := line.split("|")) == 8
+    }
+    assert {verb for verb, said in bad_input.items() if "password" in said} == {"`preflight`"}
 
 
 def test_a_site_that_cannot_be_asked_hides_nothing_else(site: Command) -> None:

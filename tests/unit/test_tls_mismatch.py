@@ -19,6 +19,15 @@ def test_another_certificate_than_the_pinned_one_is_told_as_such() -> None:
     assert error.exit_code == 4
 
 
+def test_a_sealed_store_that_is_behind_is_told_among_the_causes_with_where_the_newest_is_and_the_console_first() -> (
+    None
+):
+    error = tls.mismatch("pear", expected="sha256:9f:3c", seen=SEEN)
+    assert "the sealed store here is behind" in error.why
+    assert error.do.startswith("compare it with the fingerprint on the server's own console")
+    assert "/var/lib/paver/sites/<site>/site.sealed on the jumpbox" in error.do
+
+
 def test_a_pin_of_zeros_is_told_as_the_placeholder_that_it_is() -> None:
     error = tls.mismatch("pear", expected="sha256:" + ":".join(["00"] * 32), seen=SEEN)
     assert error.what == "pear is not pinned yet: its fingerprint in the site file is a placeholder"
