@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,14 @@ EXAMPLES = """\
 examples:
   paver lab up                      raise the demo's datacentre: bare hosts, nothing else, no way out
   paver lab shell                   a shell inside of it; `paver lab shell -- paver plan` runs one command
-  paver lab status
+  paver lab status                  every lab that is up
   paver lab rehearse -s site.yml    raise your own site's hosts, pave it in the lab, see that nothing is left to do
   paver lab down                    `--all` takes down every lab that is up
   paver lab conformance             the suites that hold drivers and stand-ins (from the source tree)
   paver lab conformance --driver NAME    hold a driver, yours too, to the suite (docs/howto/driver.md)
 
-Without --dir it is the lab that is up: the one of `paver lab up`, of `make demo`, or of a rehearsal. Inside,
-PAVER_SITE names its site file, names are asked of the site's DNS, and govc, bosh, mc and crane are in PATH.
+Without --dir it is the lab that is up: the one of `paver lab up`, of `make demo`, or of a rehearsal; `status` has all of
+them. Inside, PAVER_SITE names its site file, names are asked of the site's DNS, and govc, bosh, mc and crane are in PATH.
 
 What is simulated, and what that means, stands in docs/explanation/what-is-simulated.md.
 """
@@ -48,7 +49,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     down = _sub(verbs, "down", "take it down, with all that runs in it")
     down.add_argument("--all", action="store_true", help="every lab that is up in its default place")
     status = _sub(verbs, "status", "what is up")
-    status.add_argument("--json", action="store_true", help="print it as JSON")
+    status.add_argument(
+        "--json", action="store_true", help="print it as JSON: a list of labs, and with --dir that one alone"
+    )
     shell = _sub(verbs, "shell", "a shell, or a command, inside of it")
     shell.add_argument("command", nargs=argparse.REMAINDER, help="after --, the command (default: $SHELL)")
     rehearse = _sub(verbs, "rehearse", "pave your own site in the lab")
@@ -66,6 +69,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 _PLACES = {
     "up": "the lab's folder (default: $XDG_STATE_HOME/paver/lab)",
+    "status": "the lab's folder (default: all that are up in their default places)",
     "rehearse": "a folder for lab and site (default: $XDG_STATE_HOME/paver/rehearsal-<site>)",
 }
 
@@ -179,16 +183,27 @@ def _none(folder: Path) -> PaverError:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    lab = _there(arguments)
-    status = lab.status()
-    if arguments.json:
-        from paver.lab import standing  # noqa: PLC0415 - only for programs
+    from paver.lab import raising, standing  # noqa: PLC0415 - `--help` does without it
 
-        out.document("paver.lab/1", standing.of(lab.folder, status, isolated=lab.isolated))
+    there = raising.standing() if arguments.dir is None else ()
+    labs = [lab for folder in there if (lab := raising.find(folder)) is not None] or [_there(arguments)]
+    told = [(lab, lab.status()) for lab in labs]
+    if not arguments.json:
+        for lab, status in told:
+            out.lines(_told(lab, status))
         return 0
+    found = tuple(standing.of(lab.folder, status, isolated=lab.isolated) for lab, status in told)
+    if arguments.dir is None:
+        out.document("paver.labs/1", standing.Labs(labs=found))
+    else:
+        out.document("paver.lab/1", found[0])
+    return 0
+
+
+def _told(lab: Lab, status: Mapping[str, Any]) -> Iterator[str]:
     from paver.report import words  # noqa: PLC0415 - only for people
 
-    out.line(f"the lab is up in {lab.folder}{'' if lab.isolated else ', on loopback addresses'}")
+    yield f"the lab is up in {lab.folder}{'' if lab.isolated else ', on loopback addresses'}"
     for group, things in sorted(status.items()):
         for thing in things if isinstance(things, list) else []:
             if isinstance(thing, dict):
@@ -196,8 +211,7 @@ def _status(arguments: argparse.Namespace) -> int:
                     f"{name} {value}" for name, value in thing.items() if isinstance(value, str | int)
                 )
                 line = f"  {group.removesuffix('s'):<8} {told}"
-                out.lines(words.wrapped(line, out.width(), " " * 4))
-    return 0
+                yield from words.wrapped(line, out.width(), " " * 4)
 
 
 def _shell(arguments: argparse.Namespace) -> int:

@@ -69,6 +69,17 @@ class Standing:
     machines: tuple[Machine, ...]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Labs:
+    """All labs that are up in their default places.
+
+    Attributes:
+        labs: each of them, by folder.
+    """
+
+    labs: tuple[Standing, ...]
+
+
 def of(folder: Path, told: Mapping[str, Any], *, isolated: bool) -> Standing:
     """Returns how the lab in `folder` stands, by what its room tells."""
     return Standing(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import json
 import os
 import pwd
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from paver.cli import entry, lab
 from paver.errors import PaverError
 from paver.image import own_key, stages
 from paver.lab import demo, foreground, namespace, plan, providing, raising, site
+from tests.support import documents
 
 
 @dataclasses.dataclass
@@ -26,15 +29,37 @@ class Standing:
     site: Path | None = None
     isolated: bool = False
 
+    def status(self) -> dict[str, Any]:
+        return {"hosts": [{"name": "esx-01", "address": "127.0.0.2", "state": "on"}], "machines": []}
+
 
 def test_of_several_labs_none_is_guessed_and_the_option_can_be_copied(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(raising, "standing", lambda: (tmp_path / "demo" / "lab", tmp_path / "lab"))
-    assert entry.main(["lab", "status"]) == 3
+    assert entry.main(["lab", "shell"]) == 3
     said = capsys.readouterr().err
     assert "error: 2 labs are up" in said
     assert f"--dir {tmp_path / 'demo' / 'lab'}" in said
+
+
+def test_the_status_of_several_labs_is_that_of_each_and_a_list_for_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = (tmp_path / "demo" / "lab", tmp_path / "lab")
+    monkeypatch.setattr(raising, "standing", lambda: folders)
+    monkeypatch.setattr(raising, "find", lambda folder: Standing(folder) if folder in folders else None)
+    assert entry.main(["lab", "status"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split(" in ")[1] for line in shown if not line.startswith(" ")] == [
+        f"{folder}, on loopback addresses" for folder in folders
+    ]
+    assert shown.count("  host     name esx-01  address 127.0.0.2  state on") == 2
+    assert entry.main(["lab", "status", "--json"]) == 0
+    found = documents.held(json.loads(capsys.readouterr().out))
+    assert [lab["folder"] for lab in found["labs"]] == list(map(str, folders))
+    assert entry.main(["lab", "status", "--json", "--dir", str(folders[1])]) == 0
+    assert documents.held(json.loads(capsys.readouterr().out))["folder"] == str(folders[1])
 
 
 @pytest.mark.parametrize("verb", ["status", "down", "shell"])
