@@ -57,8 +57,7 @@ class PaverError(Exception):
         """Returns the error as the lines a terminal shows, without colour.
 
         Args:
-            width: of the terminal, None where there is none. Lines with commands are left to the terminal to break: they are
-                copied whole.
+            width: of the terminal, None where there is none. Whoever prints them breaks what is too wide.
         """
         shown = [f"error: {one_line(self.what)}"]
         shown += [

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from paver.runs.session import Session
     from paver.sealed.keys import KeySource
 
-NOTHING = "nothing was changed"
 VIEWS = ("auto", "live", "lines", "events", "none")
 
 
@@ -106,7 +105,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
                 if not (folder / JOURNAL).exists():
                     # Refused before its first line: `paver status` would call it a run that was killed.
                     shutil.rmtree(folder, ignore_errors=True)
-                    error.add_note(NOTHING)
+                    error.add_note(closing.NOTHING)
                 raise
         seconds = time.monotonic() - started
     run = closing.Run(plan=plan, folder=folder, seconds=seconds, approval=approval)
@@ -155,7 +154,7 @@ def unchanged() -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        error.add_note(NOTHING)
+        error.add_note(closing.NOTHING)
         raise
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from paver.runs.apply import Report
     from paver.runs.progress import Progress
     from paver.runs.session import Session
+
+
+NOTHING = "nothing was changed"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,13 +83,25 @@ def tell(arguments: argparse.Namespace, ending: Ending) -> None:
     )
     if arguments.json:
         out.document(OUTCOME, ending.report.outcome(ending.folder))
-        with out.documented():
+        with out.documented(), _untouched(ending):
             ended(ending.report, rest)
         return
     if arguments.progress != "events":
         out.line()
         out.lines(ending_text(ending))
-    ended(ending.report, rest)
+    with _untouched(ending):
+        ended(ending.report, rest)
+
+
+@contextlib.contextmanager
+def _untouched(ending: Ending) -> Iterator[None]:
+    """Notes on what a run ended with that nothing was changed, where its journals hold no write at all."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if not (ending.evidence.writes or ending.evidence.broken or ending.report.acted):
+            error.add_note(NOTHING)
+        raise
 
 
 def who() -> str:

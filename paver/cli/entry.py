@@ -111,10 +111,24 @@ def _end(error: BaseException, argv: list[str]) -> int:
     stopped = isinstance(error, KeyboardInterrupt)
     lines = [f"{known.what}: {known.do}"] if stopped else known.lines(out.width(sys.stderr))
     lines.append(f"  exit  {code}  {notes}".rstrip())
+    lines = _broken_at_words(lines, out.width(sys.stderr))
     if out.colour(sys.stderr):
         lines = [_coloured(line) for line in lines]
     sys.stderr.write("\n".join(lines) + "\n")
     return code
+
+
+def _broken_at_words(lines: list[str], width: int | None) -> list[str]:
+    """Returns the lines as a terminal of `width` shows them. What is a command as a whole is left to it: it is copied."""
+    if width is None or max(map(len, lines)) <= width:
+        return lines
+    from paver.report import words  # noqa: PLC0415 - only where something has to fit
+
+    shown: list[str] = []
+    for line in lines:
+        whole = line[8:].startswith("paver ")
+        shown += [line] if whole else words.around_commands(line, width, " " * 8)
+    return shown
 
 
 def _known(error: BaseException) -> PaverError:

@@ -221,8 +221,14 @@ def _shell(arguments: argparse.Namespace) -> int:
     from paver.lab import foreground  # noqa: PLC0415 - `--help` does without it
 
     if not command and sys.stdin.isatty():
-        out.note(f"inside the lab in {lab.folder}; `exit` leaves it, and it stays up")
-        out.note(f"  next  paver status, paver plan, paver --help{_named(lab)}")
+        from paver.report import words  # noqa: PLC0415 - only for people
+
+        for text in (
+            f"inside the lab in {lab.folder}; `exit` leaves it, and it stays up",
+            f"  next  paver status, paver plan, paver --help{_named(lab)}",
+        ):
+            for line in words.around_commands(text, out.width(sys.stderr), " " * 8):
+                out.note(line)
     return foreground.run(lab, argv, cwd=Path.cwd())
 
 
@@ -251,6 +257,7 @@ def _asking(lab: Lab, argv: list[str]) -> list[str]:
 
 def _rehearse(arguments: argparse.Namespace) -> int:
     from paver.lab import namespace, providing, raising  # noqa: PLC0415
+    from paver.report import words  # noqa: PLC0415
     from paver.runs import rehearsal  # noqa: PLC0415
 
     refusal = namespace.refusal()
@@ -285,14 +292,17 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         return _pave(lab, file, arguments.phase)
     finally:
         named = "" if raising.standing() == (lab.folder,) else f" --dir {folder}"
+        lie = f"plan, journal and report lie in {folder / 'site'}"
         if arguments.keep:
-            out.line(f"  plan, journal and report lie in {folder / 'site'}")
-            out.line(f"  next  `paver lab shell{named}` enters the lab, `paver lab down{named}` ends it")
+            after = [
+                f"  {lie}",
+                f"  next  `paver lab shell{named}` enters the lab, `paver lab down{named}` ends it",
+            ]
         else:
             raising.down(folder / "lab")
-            out.line(
-                f"  the lab is down (--keep leaves it up); plan, journal and report lie in {folder / 'site'}"
-            )
+            after = [f"  the lab is down (--keep leaves it up); {lie}"]
+        for text in after:
+            out.lines(words.around_commands(text, out.width(), " " * 8))
 
 
 def _pave(lab: Lab, file: Path, phases: list[str]) -> int:

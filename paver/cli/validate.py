@@ -40,7 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
         read = Read(name=site.name, driver=site.driver, digest=site.digest())
         out.document("paver.validate/1", Validated(ok=True, site=read, findings=site.warnings))
     else:
-        out.line(_summary(site, opening.site_path(arguments)))
+        from paver.report import words  # noqa: PLC0415 - only for people
+
+        out.lines(words.wrapped(_summary(site, opening.site_path(arguments)), out.width(), "  "))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 
@@ -15,6 +16,9 @@ _PREFIXES = {
     "s3": "S3 ",
 }
 _WHOLE = {"contract.document": "contract"}
+_COMMAND = re.compile(r"`[^`]+`")
+_HELD = "\0"
+"""Stands for a blank at which no line is broken; no text has one that went through `plain`."""
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -60,6 +64,16 @@ def wrapped(text: str, width: int | None, indent: str) -> Iterator[str]:
     yield from textwrap.wrap(
         text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+
+
+def around_commands(text: str, width: int | None, indent: str) -> Iterator[str]:
+    """Yields a text in lines that fit, as `wrapped`; a command in it, between backticks, stays whole, however long it is.
+
+    It is copied: a terminal puts the two halves of a line that it breaks itself together again, and no others.
+    """
+    held = _COMMAND.sub(lambda found: found[0].replace(" ", _HELD), text)
+    for line in wrapped(held, width, indent):
+        yield line.replace(_HELD, " ")
 
 
 def span(seconds: float) -> str:

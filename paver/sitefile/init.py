@@ -26,9 +26,11 @@ _NORTH = re.compile(r"\bnorth\b")
 _HEAD = """\
 # The site {name}, for paver. `paver validate` checks this file; the reference explains all of it.
 #
-# Lines like this one explain. A line with `#` and no space is a default: it holds as it is, take the `#` away to
-# change it, there and from the section it stands in (`#trust:` above `  #extra_roots:`). <…> stands for a value that has no default. Passwords never stand here: `secret:<name>` refers to the
-# sealed store; paver makes those that are missing, `paver secrets set <name>` puts in those that exist already.
+# Lines like this one explain. A line with `#` and no space is a default: it holds as it is, take the
+# `#` away to change it, there and from the section it stands in (`#trust:` above `  #extra_roots:`).
+# <…> stands for a value that has no default. Passwords never stand here: `secret:<name>` refers to
+# the sealed store; paver makes those that are missing, `paver secrets set <name>` puts in those that
+# exist already.
 """
 
 _EXAMPLE: dict[str, Any] = {

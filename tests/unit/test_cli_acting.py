@@ -344,6 +344,19 @@ def test_drift_between_plan_and_apply_is_refused(site: Command) -> None:
     assert "changed since the plan was made" in ran.err
 
 
+def test_a_refusal_in_a_run_that_made_nothing_says_so_and_one_after_a_write_does_not(site: Command) -> None:
+    site.fine("apply", "--yes")
+    for drifted, last in (("one", "  exit  4  nothing was changed"), ("two", "  exit  4")):
+        site.write(shelves="{left: {one: 5, two: 6}}")
+        site.run("plan", "--out", "site.plan")
+        before = site.things("left")
+        site.put("left", {**before, drifted: {**before[drifted], "size": 7}})
+        ran = site.run("apply", "site.plan")
+        assert ran.code == 4
+        assert ran.err.splitlines()[-1] == last
+        site.put("left", before)
+
+
 def test_a_disk_that_is_full_while_journalling_fails_before_anything_is_done(
     site: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,21 @@ def test_a_shell_inside_says_where_one_is_but_a_command_only_runs(
     assert (f"inside the lab in {tmp_path}" in capsys.readouterr().err) is told
 
 
+def test_what_a_shell_says_at_its_beginning_breaks_at_words_on_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab, "_there", lambda _: Standing(tmp_path, site=tmp_path / "site.yml"))
+    monkeypatch.setattr(lab, "_asking", lambda _, argv: argv)
+    monkeypatch.setattr(foreground, "run", lambda *_, **__: 0)
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert entry.main(["lab", "shell"]) == 0
+    shown = capsys.readouterr().err
+    assert [line for line in shown.splitlines() if len(line) > 60 and " " in line.strip()] == []
+    assert "`exit` leaves it" in shown
+
+
 @pytest.mark.parametrize(
     "raises",
     [

@@ -773,6 +773,39 @@ def test_on_a_terminal_of_any_width_lines_break_at_words_and_none_is_lost(
         assert _words(shown) == _words(piped), verb
 
 
+def test_on_a_terminal_an_error_breaks_at_words_with_its_commands_whole_and_elsewhere_a_line_of_it_stays_one(
+    site: Command,
+) -> None:
+    command = (
+        "`paver apply --phase trust --phase hosts --phase jumpbox --phase site-services --phase vcenter`"
+    )
+
+    def refused(*_: Any, **__: Any) -> Any:
+        do = f"look at what stands there, since each wrong try counts and locks the account, then {command}\npaver {'x ' * 50}"
+        raise LoginError("esx-01 refuses the login of root", why="so it is said, " * 9, do=do)
+
+    site.patch.setattr(memory.Box, "discover", refused)
+    piped = site.run("plan").err
+    assert [len(line) > 80 for line in piped.splitlines()] == [False, True, True, True, False]
+    site.patch.setattr(sys.stderr, "isatty", lambda: True)
+    for name, value in (("COLUMNS", "80"), ("NO_COLOR", "1")):
+        site.patch.setenv(name, value)
+    shown = site.run("plan").err
+    wide = [line.strip() for line in shown.splitlines() if len(line) > 80]
+    assert wide == [command, f"do    paver {'x ' * 50}".rstrip()]
+    assert shown.split() == piped.split()
+    assert "\0" not in shown
+
+
+def test_what_validate_says_of_a_site_breaks_at_words_on_a_terminal(site: Command) -> None:
+    site.patch.setenv("COLUMNS", "40")
+    site.patch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = site.fine("validate").out.splitlines()
+    assert shown[0].startswith("ok: site.yml: ")
+    assert len(shown) > 1
+    assert [line for line in shown if len(line) > 40] == []
+
+
 def _words(text: str) -> list[str]:
     """Returns what was said, in any order, but for how long it took and when it was."""
     return sorted(word for word in text.split() if not re.search(r"\d\.\d|\d:\d\d:\d", word))

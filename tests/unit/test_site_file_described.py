@@ -130,6 +130,11 @@ def test_the_starter_is_the_example_but_for_the_pins_and_keys() -> None:
     assert mine == theirs
 
 
+def test_no_comment_of_the_starter_is_wider_than_explanations_are() -> None:
+    comments = [line for line in STARTER.splitlines() if line.lstrip().startswith("# ")]
+    assert [line for line in comments if len(line) > init._WIDTH + len("# ")] == []
+
+
 def test_the_defaults_that_the_starter_shows_are_the_defaults() -> None:
     """Every `#key: default` taken at its word changes nothing."""
     lines = [line for line in STARTER.splitlines() if not re.search(r"#[a-z_]+: <.*>$", line)]
