@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from paver.errors import Interrupted, PaverError
 if TYPE_CHECKING:
     from paver.engine.plan import Plan
     from paver.runs.folder import SiteFolder
-    from paver.runs.follow import Local
+    from paver.runs.follow import Local, Passed
+    from paver.runs.past import Run
     from paver.runs.progress import Progress
+    from paver.transport.job import JobState
 
 EXAMPLES = """\
 examples:
@@ -50,10 +53,18 @@ def run(arguments: argparse.Namespace) -> int:
         )
         here = follow.awaited(state, holder)
     if here is not None:
-        return _local(arguments, here)
+        return _local(arguments, state, here)
     if arguments.local:
         return _none(state)
     return _remote(arguments, state)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Here:
+    """What was seen of a run here, before it went on on the jumpbox."""
+
+    progress: Progress
+    passed: Passed
 
 
 def _progress(plan: Plan | None, began: float = 0.0) -> Progress:
@@ -76,23 +87,28 @@ def _again(arguments: argparse.Namespace, state: SiteFolder) -> int:
     ) as tell:
         for event in past.events_of(runs[-1]):
             tell(event)
-    return _ended(past.of(runs[-1]).state, str(runs[-1]))
+    return _ended(past.of(runs[-1]), state)
 
 
-def _local(arguments: argparse.Namespace, here: Local) -> int:
+def _local(arguments: argparse.Namespace, state: SiteFolder, here: Local) -> int:
+    from paver.runs import follow  # noqa: PLC0415
+
+    progress = _progress(here.plan(), here.began())
     with (
         opening.stopping() as stop,
-        acting.view(
-            acting.chosen_view(arguments.progress), _progress(here.plan(), here.began()), stop.is_set
-        ) as tell,
+        acting.view(acting.chosen_view(arguments.progress), progress, stop.is_set) as tell,
     ):
-        found = here.follow(tell, stop.is_set)
+        passed = follow.Passed(tell)
+        found = here.follow(passed, stop.is_set)
     if stop.is_set():
         raise Interrupted("stopped watching; the run goes on", do="`paver follow` shows it again")
-    return _ended(found.state, str(found.folder))
+    if _away(found, state) and not arguments.local:
+        out.note(f"{_AWAY}: this goes on there")
+        return _remote(arguments, state, _Here(progress, passed))
+    return _ended(found, state)
 
 
-def _remote(arguments: argparse.Namespace, state: SiteFolder) -> int:
+def _remote(arguments: argparse.Namespace, state: SiteFolder, here: _Here | None = None) -> int:
     from paver.runs import follow, handoff, reach  # noqa: PLC0415
 
     site, driver = opening.site_of(arguments, warn=False)
@@ -102,25 +118,28 @@ def _remote(arguments: argparse.Namespace, state: SiteFolder) -> int:
         if machine is None:
             return _none(state)
         there = follow.Remote(machine, site.name)
-        running = handoff.running(machine, site.name)
-        if running is None:
+        found = there.state()
+        # What was handed over here is told to its end also where it ended before somebody looked.
+        unseen = state.handed.exists() and found.state in {"ended", "died"}
+        if found.state != "running" and not unseen:
             return _none(state)
-        out.note(f"on the jumpbox: job {there.name}, {handoff.begun(running)}")
+        out.note(f"on the jumpbox: job {there.name}, {handoff.begun(found)}")
+        progress = here.progress if here is not None else _progress(there.plan(), found.started)
         with (
             opening.stopping() as stop,
-            acting.view(
-                acting.chosen_view(arguments.progress),
-                _progress(there.plan(), running.started),
-                stop.is_set,
-            ) as tell,
+            acting.view(acting.chosen_view(arguments.progress), progress, stop.is_set) as tell,
         ):
-            end = there.follow(tell, out.note, stop.is_set)
+            end = there.follow(here.passed.rest(tell) if here is not None else tell, out.note, stop.is_set)
+    return _ended_there(end)
+
+
+def _ended_there(end: JobState) -> int:
     if end.state == "running":
         raise Interrupted("stopped watching; the run goes on", do="`paver follow` shows it again")
     if not end.ok:
         raise PaverError(
             f"the run on the jumpbox ended with {end.code if end.code is not None else end.state}",
-            do="`paver apply` goes on where it stopped, and brings its journal here",
+            do="`paver apply` goes on where it stopped; its journal is on the jumpbox",
         )
     out.line("the run on the jumpbox ended well")
     return 0
@@ -137,17 +156,29 @@ def _none(state: SiteFolder) -> int:
     return 0
 
 
-def _ended(state: str, folder: str) -> int:
-    if state == "done":
+def _away(run: Run, state: SiteFolder) -> bool:
+    """Tells whether `run` was handed over to the jumpbox, and nobody here has seen it to its end."""
+    return run.handed_over and state.handed.exists()
+
+
+def _ended(run: Run, state: SiteFolder) -> int:
+    if run.state == "done":
         out.line("the run ended well")
         return 0
+    if _away(run, state):
+        raise PaverError(
+            _AWAY,
+            seen=str(run.folder),
+            do="`paver follow` shows it there; the same command as before attaches to it",
+        )
     raise PaverError(
-        _HOW[state],
-        seen=folder,
+        _HOW[run.state],
+        seen=str(run.folder),
         do="`paver status` says how the site stands; `paver apply` goes on",
     )
 
 
+_AWAY = "the run was handed over to the jumpbox, and is followed from here no longer"
 _HOW = {
     "failed": "the run failed",
     "interrupted": "the run was interrupted",

@@ -35,11 +35,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Asked:
-    """What the site said: a plan or why there is none, who began what runs on the jumpbox, which endpoints are not there."""
+    """What the site said: a plan or why there is none, who began what runs on the jumpbox, which endpoints are not there.
+
+    Who began it is None where the jumpbox was not heard.
+    """
 
     plan: Plan | None = None
     error: PaverError | None = None
-    there: str = ""
+    there: str | None = None
     absent: frozenset[str] = frozenset()
 
 
@@ -73,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         now=dt.datetime.now(dt.UTC),
         there=asked.there,
         absent=asked.absent,
+        handed=state.handed.exists(),
     )
     if arguments.json:
         out.document("paver.status/1", found.status())
@@ -99,4 +103,5 @@ def _ask(arguments: argparse.Namespace, site: Site, driver: Driver) -> _Asked:
         machine = newest.jumpbox(session)
         running = None if machine is None else handoff.running(machine, site.name)
         absent = frozenset() if plan is None else standing.absent(plan, session.paved.graph.providers)
-    return _Asked(plan, error, "" if running is None else handoff.begun(running), absent)
+    there = None if machine is None else "" if running is None else handoff.begun(running)
+    return _Asked(plan, error, there, absent)

@@ -68,6 +68,10 @@ def _opener(door: Door) -> str:
 def _holder(standing: Standing) -> str:
     if standing.holder is None and standing.there:
         return f"on the jumpbox, {standing.there}: `paver follow`"
+    if standing.holder is None and standing.handed and standing.there is None:
+        return "nothing, on this machine; what was handed over to the jumpbox may go on there: `paver follow`"
+    if standing.holder is None and standing.handed:
+        return "nothing; what was handed over to the jumpbox has ended there: `paver follow` tells how"
     if standing.holder is None:
         return "nothing, on this machine"
     who = standing.holder
@@ -80,6 +84,9 @@ def _last(standing: Standing) -> str:
         return "none from this machine"
     if run.state == "unfinished" and standing.holder is not None:
         return f"going on since {run.began}"
+    if run.handed_over and standing.handed:
+        told = f", {run.ended or run.began}  {run.folder}"
+        return f"handed over to the jumpbox, and followed from here no longer{told}"
     how = {"unfinished": "killed before its end", "interrupted": "interrupted"}.get(run.state, run.state)
     left = f", {words.plural(run.left, 'action')} left" if run.left else ""
     failed = f", failed at {run.failed[0]}" if run.failed else ""

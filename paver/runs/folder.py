@@ -86,6 +86,11 @@ class SiteFolder:
         """What is remembered of the sealed store, so that an older copy is noticed."""
         return self.path / "sealed.seen"
 
+    @property
+    def handed(self) -> Path:
+        """How the jumpbox is reached, as long as a run that was handed over was not seen to its end there."""
+        return self.path / HANDED
+
     def seen_aside(self, sealed: Path) -> Path:
         """Where it is remembered of a store at `sealed` that is not the site's own."""
         place = hashlib.sha256(os.fsencode(sealed.resolve())).hexdigest()

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import io
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from paver.engine.plan import Plan
 from paver.errors import PaverError
 from paver.runs import past
 from paver.runs.apply import JUMPBOX
-from paver.runs.events import Happening, Tell, breaks, parse
+from paver.runs.events import BETWEEN, Happening, Tell, breaks, parse
 from paver.runs.folder import EVENTS, SiteFolder
 from paver.runs.handoff import handed_plan, job_of
 from paver.transport import job
@@ -52,6 +53,37 @@ class Local:
                     break
                 time.sleep(PAUSE)
         return past.of(self.folder)
+
+
+class Passed:
+    """Tells events on, and keeps what a run here passed on from the jumpbox: nobody is told that twice over there."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._lines: deque[str] = deque()
+
+    def __call__(self, event: Happening) -> None:
+        """Takes one event of the run here."""
+        if event.what == "handed-off":
+            self._lines.clear()
+        elif event.what not in BETWEEN and event.station == JUMPBOX:
+            self._lines.append(event.line())
+        self._tell(event)
+
+    def rest(self, tell: Tell) -> Tell:
+        """Returns what tells the events of the job there, from its beginning on, but for those that were passed on."""
+        known = deque(self._lines)
+
+        def told(event: Happening) -> None:
+            if known and event.what not in BETWEEN:
+                if event.line() == known[0]:
+                    known.popleft()
+                    return
+                # Another job than the one that was passed on.
+                known.clear()
+            tell(event)
+
+        return told
 
 
 class _Tail:

@@ -29,6 +29,7 @@ class Run:
         state: how it ended; `unfinished` while it goes on, and where it was killed.
         failed: the resources that failed.
         left: how many actions were not begun.
+        handed_over: whether it was handed over to the jumpbox and did not come back: how it went on there stands elsewhere.
     """
 
     ALSO: ClassVar = ("name",)
@@ -39,6 +40,7 @@ class Run:
     state: State = "unfinished"
     failed: tuple[str, ...] = ()
     left: int = 0
+    handed_over: bool = False
 
     @property
     def name(self) -> str:
@@ -53,14 +55,22 @@ def of(folder: Path) -> Run:
         return Run(folder=folder)
     last = lines[-1]
     began = str(lines[0].get("time", ""))
+    stations = [line["event"] for line in lines if line.get("event") in {"handed-off", "returned"}]
+    away = stations[-1:] == ["handed-off"]
     if last.get("event") not in ENDS:
-        return Run(folder=folder, began=began)
+        return Run(folder=folder, began=began, handed_over=away)
     failed = tuple(map(str, last.get("failed", ())))
     left = int(last.get("left", 0))
     wrong = failed or last.get("error")
     state: State = "interrupted" if last["event"] == "interrupted" else "failed" if wrong else "done"
     return Run(
-        folder=folder, began=began, ended=str(last.get("time", "")), state=state, failed=failed, left=left
+        folder=folder,
+        began=began,
+        ended=str(last.get("time", "")),
+        state=state,
+        failed=failed,
+        left=left,
+        handed_over=away,
     )
 
 

@@ -92,6 +92,7 @@ class Status:
         site: the site's name.
         running: who holds the site's lock on this machine; null if nobody does.
         running_on_jumpbox: who began the run that goes on there, and when, in words; empty where there is none, or nobody asked.
+        handed_over: whether a run was handed over to the jumpbox that was not seen to its end from here: it may go on there.
         last_run: the last run of this machine; null if there was none.
         pending: how many changes are pending; null where the site was not asked, or could not be.
         error: why it could not be asked, else empty.
@@ -104,6 +105,7 @@ class Status:
     site: str
     running: Holder | None
     running_on_jumpbox: str
+    handed_over: bool
     last_run: Run | None
     pending: int | None
     error: str
@@ -119,7 +121,9 @@ class Standing:
 
     Attributes:
         holder: who holds the lock, None if nobody does.
-        there: who began the run that goes on on the jumpbox, and when; empty where there is none, or nobody asked.
+        there: who began the run that goes on on the jumpbox, and when; empty where there is none; None where nobody asked,
+            or nobody answered.
+        handed: whether a run was handed over to the jumpbox that was not seen to its end from here.
         last: the last run of this machine.
         plan: a fresh one; None where none was made.
         error: why there is no fresh plan.
@@ -138,8 +142,9 @@ class Standing:
     store: str
     doors: tuple[Door, ...]
     now: dt.datetime
-    there: str = ""
+    there: str | None = None
     absent: frozenset[str] = frozenset()
+    handed: bool = False
 
     @property
     def open(self) -> tuple[Door, ...]:
@@ -174,7 +179,8 @@ class Standing:
         return Status(
             site=self.site,
             running=_holder(self.holder),
-            running_on_jumpbox=self.there,
+            running_on_jumpbox=self.there or "",
+            handed_over=self.handed,
             last_run=self.last,
             pending=len(self.plan.pending) if self.plan is not None else None,
             error=self.error,

@@ -10,18 +10,20 @@ import re
 import sys
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from paver.cli import out, parsers
+from paver.cli import acting, out, parsers
 from paver.cli.verbs import VERBS
 from paver.driver import Check, Finding, Grade
 from paver.drivers.vsphere import DRIVER
 from paver.errors import Unobservable
-from paver.runs import reach
+from paver.report.lines import Lines
+from paver.runs import newest, reach
+from paver.runs.events import Happening, parse
 from paver.runs.folder import RUN_FILES, SiteFolder
 from paver.sitefile.init import init_text
 from paver.transport import job
@@ -534,6 +536,101 @@ def test_follow_attaches_to_the_job_on_the_jumpbox(site: Command, monkeypatch: p
     assert site.run("follow").code == 1
     monkeypatch.setattr(job, "attach", lambda *_: _Job([], JobState("running")))
     assert site.run("follow").code == 130
+
+
+class _HandsOver:
+    """A run here that is handed over, and stopped while `follow` shows it; some of what is said there was passed on."""
+
+    def __init__(self, site: Command, monkeypatch: pytest.MonkeyPatch, *jobs: JobState) -> None:
+        site.fine("apply", "--yes")
+        (former,) = site.runs
+        events = (former / "events.jsonl").read_text()
+        self.there = events.replace('"station":"outside"', '"station":"jumpbox"').splitlines()
+        machine = _Machine({"/handed/plan.json": (former / "plan.json").read_bytes()})
+        states = iter(jobs)
+        monkeypatch.setattr(reach, "jumpbox", lambda _session: machine)
+        monkeypatch.setattr(newest, "jumpbox", lambda _session: machine)
+        monkeypatch.setattr(job, "state", lambda *_: next(states))
+        monkeypatch.setattr(job, "attach", lambda *_: _Job(self.there, JobState("ended", 0)))
+        self._plan = (former / "plan.json").read_bytes()
+        self.state = SiteFolder(former.parents[2], former.parents[1].name)
+        self._monkeypatch = monkeypatch
+
+    def while_it(self, does: Callable[[], Ran]) -> Ran:
+        """Has the run stop following once `does` saw what was passed on."""
+        begun, seen = threading.Event(), threading.Event()
+
+        def act() -> None:
+            with self.state.locked("paver apply"):
+                self._write(self.state.new_run())
+                begun.set()
+                assert seen.wait(60)
+
+        def shown(text: str) -> None:
+            sys.stdout.write(f"{text}\n")
+            if "→ the run goes on on the jumpbox" in text:
+                seen.set()
+
+        self._monkeypatch.setattr(acting, "_flushed", shown)
+        acting_here = threading.Thread(target=act)
+        acting_here.start()
+        assert begun.wait(60)
+        ran = does()
+        acting_here.join()
+        return ran
+
+    def _write(self, folder: Path) -> None:
+        over = Happening(what="handed-off", resource="jumpbox", station="jumpbox").line()
+        self.state.handed.write_text("{}")
+        journal = [
+            {"event": "opened", "time": "2026-01-01T00:00:00.000Z"},
+            {"event": "handed-off", "time": "2026-01-01T00:00:01.000Z"},
+            {"event": "interrupted", "left": 2, "time": "2026-01-01T00:00:02.000Z"},
+        ]
+        (folder / "journal.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in journal))
+        (folder / "plan.json").write_bytes(self._plan)
+        (folder / "events.jsonl").write_text("".join(f"{line}\n" for line in (over, *self.there[:3])))
+
+
+@pytest.mark.parametrize("state", ["running", "ended"])
+def test_a_run_that_goes_on_on_the_jumpbox_when_the_one_here_is_stopped_is_followed_there_to_its_end(
+    site: Command, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    handed = _HandsOver(site, monkeypatch, JobState(state, argv=("paver", "apply", "/handed/plan.json")))
+    ran = handed.while_it(lambda: site.run("follow"))
+    assert ran.code == 0
+    assert "interrupted" not in ran.err
+    assert "followed from here no longer: this goes on there" in ran.err
+    assert "on the jumpbox: job apply-lab-north" in ran.err
+    assert "the run on the jumpbox ended well" in ran.out
+    lines: list[str] = []
+    told = Lines(lines.append)
+    for event in filter(None, map(parse, handed.there)):
+        told(event)
+    shown = [line for line in ran.out.splitlines() if line[:1].isdigit() and "jumpbox" not in line]
+    assert shown == lines, "something is told twice, or left out"
+
+
+def test_what_was_handed_over_and_is_followed_no_longer_is_not_called_interrupted(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = JobState("running", argv=("paver", "apply", "/handed/plan.json"))
+    handed = _HandsOver(site, monkeypatch, running, JobState("ended", 0))
+    for ran in (handed.while_it(lambda: site.run("follow", "--local")), site.run("follow", "--last")):
+        assert ran.code == 1
+        assert "handed over to the jumpbox, and is followed from here no longer" in ran.err
+        assert "`paver follow` shows it there" in ran.err
+        assert "interrupted" not in ran.err
+    quick = site.fine("status", "--quick").out
+    assert "what was handed over to the jumpbox may go on there: `paver follow`" in quick
+    assert "last run  handed over to the jumpbox, and followed from here no longer" in quick
+    assert "interrupted" not in quick
+    said = site.fine("status", "--json", "--quick").json
+    assert (said["handed_over"], said["last_run"]["handed_over"]) == (True, True)
+    assert "running   on the jumpbox, begun by" in site.fine("status").out
+    assert "has ended there: `paver follow` tells how" in site.fine("status").out
+    handed.state.handed.unlink()
+    assert "last run  interrupted" in site.fine("status", "--quick").out
 
 
 def test_the_contract_is_read_from_the_jumpbox(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
