@@ -21,6 +21,7 @@ from paver.errors import BadInput, Refused, naming
 if TYPE_CHECKING:
     from paver.engine.plan import Plan
     from paver.engine.planner import Request
+    from paver.report.live import Seat
     from paver.runs.apply import Report
     from paver.runs.events import Happening, Tell
     from paver.runs.progress import Progress
@@ -92,7 +93,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
                 return 0
             folder = opening.folder_of(site).new_run()
         progress, chosen = _progress(plan), chosen_view("none" if arguments.json else arguments.progress)
-        busy = None if chosen == "live" else progress.waiting
+        busy = None if chosen == "live" else progress.stopping
         started = time.monotonic()
         with (
             opening.stopping(busy) as stop,
@@ -298,14 +299,16 @@ def chosen_view(asked: str) -> str:
 
 
 @contextlib.contextmanager
-def view(chosen: str, progress: Progress, stopping: Callable[[], bool]) -> Iterator[Tell]:
-    """Yields what shows events: `chosen` is one of `VIEWS`, but for `auto`."""
+def view(
+    chosen: str, progress: Progress, stopping: Callable[[], bool], seat: Seat = "acts"
+) -> Iterator[Tell]:
+    """Yields what shows events to who has this seat: `chosen` is one of `VIEWS`, but for `auto`."""
     if chosen == "live":
         from rich.console import Console  # noqa: PLC0415 - only on a terminal
 
         from paver.report.live import Live  # noqa: PLC0415
 
-        with Live(progress, Console(no_color=not out.colour(), highlight=False), stopping) as live:
+        with Live(progress, Console(no_color=not out.colour(), highlight=False), stopping, seat) as live:
             yield live
         return
     if chosen == "lines":

@@ -95,8 +95,8 @@ def _local(arguments: argparse.Namespace, state: SiteFolder, here: Local) -> int
 
     progress = _progress(here.plan(), here.began())
     with (
-        opening.stopping() as stop,
-        acting.view(acting.chosen_view(arguments.progress), progress, stop.is_set) as tell,
+        opening.stopping(None) as stop,
+        acting.view(acting.chosen_view(arguments.progress), progress, stop.is_set, "watches") as tell,
     ):
         passed = follow.Passed(tell)
         found = here.follow(passed, stop.is_set)
@@ -124,10 +124,10 @@ def _remote(arguments: argparse.Namespace, state: SiteFolder, here: _Here | None
         if found.state != "running" and not unseen:
             return _none(state)
         out.note(f"on the jumpbox: job {there.name}, {handoff.begun(found)}")
-        progress = here.progress if here is not None else _progress(there.plan(), found.started)
+        progress = here.progress if here is not None else _progress(there.plan(found), found.started)
         with (
-            opening.stopping() as stop,
-            acting.view(acting.chosen_view(arguments.progress), progress, stop.is_set) as tell,
+            opening.stopping(None) as stop,
+            acting.view(acting.chosen_view(arguments.progress), progress, stop.is_set, "watches") as tell,
         ):
             end = there.follow(here.passed.rest(tell) if here is not None else tell, out.note, stop.is_set)
     return _ended_there(end)

@@ -330,17 +330,13 @@ def locked(arguments: argparse.Namespace, site: Site, who: str) -> Iterator[None
             yield
 
 
-def _nothing() -> Iterable[str]:
-    return ()
-
-
 @contextmanager
-def stopping(waiting: Callable[[], Iterable[str]] | None = _nothing) -> Iterator[threading.Event]:
+def stopping(told: Callable[[], Iterable[str]] | None) -> Iterator[threading.Event]:
     """Yields an event that the first interrupt sets; a second one leaves at once.
 
     Args:
-        waiting: returns what the first interrupt has to wait for, as it is told then; None where a live view
-            tells it.
+        told: returns the lines that tell what the first interrupt does; None where a live view tells it, or what is
+            said at the end.
     """
     stop = threading.Event()
 
@@ -348,13 +344,8 @@ def stopping(waiting: Callable[[], Iterable[str]] | None = _nothing) -> Iterator
         if stop.is_set():
             os._exit(128 + number)
         stop.set()
-        if waiting is None:
-            return
-        told = "".join(f"\n  waits for {one}" for one in waiting())
-        sys.stderr.write(
-            "\nstopping: nothing new is started, short actions end, jobs go on by themselves"
-            f" (once more leaves at once){told}\n"
-        )
+        if told is not None:
+            sys.stderr.write("".join(f"\n{line}" for line in told()) + "\n")
 
     before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -9,7 +9,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live as RichLive
@@ -25,6 +25,9 @@ MOST_FAILED = 8
 MOST_FOOT = 3
 BAR = 24
 
+Seat: TypeAlias = Literal["acts", "watches"]
+"""Who sits before it: one who acts stops the run by Ctrl-C, one who watches it the watching alone."""
+
 
 class Live:
     """Shows a run while it goes on; use it as a context, call it with events.
@@ -33,12 +36,16 @@ class Live:
         progress: what it shows; told of every event too.
         console: the terminal.
         stopping: tells whether the user asked to stop.
+        seat: who sits before it.
     """
 
-    def __init__(self, progress: Progress, console: Console, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, progress: Progress, console: Console, stopping: Callable[[], bool], seat: Seat = "acts"
+    ) -> None:
         self._progress = progress
         self._console = console
         self._stopping = stopping
+        self._seat = seat
         self._live = RichLive(
             _Frame(self), console=console, refresh_per_second=8, vertical_overflow="crop", transient=False
         )
@@ -49,7 +56,7 @@ class Live:
 
     def frame(self, width: int, height: int) -> list[Text]:
         """Returns the lines of this moment, none wider than `width`, no more than `height`."""
-        return frame(self._progress.state(), width, height, stopping=self._stopping())
+        return frame(self._progress.state(), width, height, stopping=self._stopping(), seat=self._seat)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -71,10 +78,12 @@ class _Frame:
             yield from self._live.frame(options.max_width, console.size.height - 1)
 
 
-def frame(state: State, width: int, height: int, *, stopping: bool = False) -> list[Text]:
+def frame(
+    state: State, width: int, height: int, *, stopping: bool = False, seat: Seat = "acts"
+) -> list[Text]:
     """Returns a run's state as lines for a terminal of that size."""
     label = max((len(phase.name) for phase in state.phases), default=0)
-    foot = _foot(state, width, min(MOST_FOOT, height - len(state.phases) - 1), stopping=stopping)
+    foot = _foot(state, width, min(MOST_FOOT, height - len(state.phases) - 1), stopping=stopping, seat=seat)
     fixed = len(state.phases) + len(foot)
     failed = [work for phase in state.phases for work in phase.failed][:MOST_FAILED]
     room = max(1, height - fixed - len(failed))
@@ -174,7 +183,7 @@ def _failed(work: Work) -> Text:
     return line
 
 
-def _foot(state: State, width: int, most: int, *, stopping: bool) -> list[Text]:
+def _foot(state: State, width: int, most: int, *, stopping: bool, seat: Seat) -> list[Text]:
     parts = [words.span(state.seconds)]
     left = sum(map(_left, state.phases))
     if left >= 2:
@@ -184,15 +193,30 @@ def _foot(state: State, width: int, most: int, *, stopping: bool) -> list[Text]:
     if state.unheard:
         parts.append(f"connecting anew: the {state.unheard} is not heard, the run there goes on")
     going = any(phase.done < phase.total for phase in state.phases)
-    if going and stopping:
-        names = ", ".join(words.thing(work.event.resource) for work in state.working)
-        again = "Ctrl-C again leaves at once"
-        parts.append(f"stopping ({again}){f', waits for {names}' if names else ''}")
-    elif going:
-        parts.append("Ctrl-C stops; run again to go on")
+    if going:
+        parts.append(_stopping(state, seat) if stopping else _stops(state, seat))
     text = " " + " · ".join(parts)
     lines = textwrap.wrap(text, width, subsequent_indent=" ", max_lines=max(1, most), placeholder=" …")
     return [Text(line, "yellow" if going and (stopping or state.unheard) else "dim") for line in lines]
+
+
+def _stops(state: State, seat: Seat) -> str:
+    """Returns what Ctrl-C does: what goes on on the other station it never stops."""
+    if seat == "watches":
+        return "Ctrl-C ends the watching, never the run"
+    if state.station:
+        return "Ctrl-C ends the following; the run there goes on"
+    return "Ctrl-C stops; run again to go on"
+
+
+def _stopping(state: State, seat: Seat) -> str:
+    """Returns what happens after a Ctrl-C."""
+    if seat == "watches":
+        return "the watching ends; the run goes on"
+    if state.station:
+        return "the following ends; the run there goes on"
+    names = ", ".join(words.thing(work.event.resource) for work in state.working)
+    return f"stopping (Ctrl-C again leaves at once){f', waits for {names}' if names else ''}"
 
 
 def _left(phase: Phase) -> float:

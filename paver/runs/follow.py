@@ -143,10 +143,10 @@ class Remote:
         """Returns how the job stands."""
         return job.state(self.machine, self.name)
 
-    def plan(self) -> Plan | None:
-        """Returns what it carries out, None where it can't be read."""
+    def plan(self, found: JobState) -> Plan | None:
+        """Returns what the job, as it was `found`, carries out; None where it can't be read."""
         try:
-            return handed_plan(self.machine, self.state())
+            return handed_plan(self.machine, found)
         except PaverError:
             return None
 

@@ -179,11 +179,17 @@ class Progress:
         with self._lock:
             return tuple(self._last.values())
 
-    def waiting(self) -> list[str]:
-        """Returns what is in work, a line each: what an interrupt has to wait for."""
+    def stopping(self) -> list[str]:
+        """Returns what an interrupt does, and what it has to wait for, a line each."""
+        state = self.state()
+        if state.station:
+            return [f"the following ends; the run on the {state.station} goes on (once more leaves at once)"]
         return [
-            f"{work.event.resource}" + (f": {work.event.text}" if work.event.text else "")
-            for work in self.state().working
+            "stopping: nothing new is started, short actions end, jobs go on by themselves (once more leaves at once)",
+            *(
+                f"  waits for {work.event.resource}" + (f": {work.event.text}" if work.event.text else "")
+                for work in state.working
+            ),
         ]
 
 

@@ -29,7 +29,9 @@ from paver.machine import jumpbox
 from paver.runs import apply as applying
 from paver.runs import handoff, newest
 from paver.runs.apply import Report
+from paver.runs.events import Happening
 from paver.runs.folder import SiteFolder
+from paver.runs.progress import Progress
 from paver.runs.session import Session
 from paver.sealed import keys, store
 from paver.transport import job
@@ -382,7 +384,9 @@ def test_a_first_interrupt_says_what_it_waits_for_and_a_second_one_would_leave(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
-    with opening.stopping(lambda: ["memory.box:left/one"]) as stop:
+    progress = Progress()
+    progress(Happening(what="begun", resource="memory.box:left/one", phase="left"))
+    with opening.stopping(progress.stopping) as stop:
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.is_set()
     told = capsys.readouterr().err

@@ -6,7 +6,9 @@ import argparse
 import base64
 import io
 import json
+import os
 import re
+import signal
 import sys
 import tarfile
 import threading
@@ -609,6 +611,27 @@ def test_a_run_that_goes_on_on_the_jumpbox_when_the_one_here_is_stopped_is_follo
         told(event)
     shown = [line for line in ran.out.splitlines() if line[:1].isdigit() and "jumpbox" not in line]
     assert shown == lines, "something is told twice, or left out"
+
+
+def test_whoever_ends_the_watching_is_told_of_nothing_that_stops(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Off a terminal; on one the foot says it."""
+    running = JobState("running", argv=("paver", "apply", "/handed/plan.json"))
+    handed = _HandsOver(site, monkeypatch, running)
+
+    class Watched(_Job):
+        def follow(self, on_line: Any, **more: Any) -> JobState:
+            super().follow(on_line, **more)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert more["stop"]()
+            return JobState("running")
+
+    monkeypatch.setattr(job, "attach", lambda *_: Watched(handed.there, JobState("running")))
+    ran = site.run("follow")
+    assert ran.code == 130
+    assert "stopped watching; the run goes on" in ran.err
+    assert "stopping:" not in ran.err
 
 
 def test_what_was_handed_over_and_is_followed_no_longer_is_not_called_interrupted(

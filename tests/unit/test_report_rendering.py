@@ -290,7 +290,36 @@ def test_done_actions_fold_away_and_failures_stay(running: tuple[Progress, Clock
 def test_an_interrupt_says_what_it_waits_for(running: tuple[Progress, Clock]) -> None:
     shown = live.text(live.frame(running[0].state(), 120, 40, stopping=True))
     assert "stopping (Ctrl-C again leaves at once), waits for ntp esx-01, appliance vcenter" in shown
-    assert running[0].waiting() == ["vsphere.ntp:esx-01", "vsphere.appliance:vcenter: Uploading disk-1.vmdk"]
+    first, *waits = running[0].stopping()
+    assert "nothing new is started" in first
+    assert waits == [
+        "  waits for vsphere.ntp:esx-01",
+        "  waits for vsphere.appliance:vcenter: Uploading disk-1.vmdk",
+    ]
+
+
+def test_ctrl_c_is_said_to_do_what_it_does_where_the_run_is_watched_or_goes_on_on_the_jumpbox(
+    running: tuple[Progress, Clock],
+) -> None:
+    progress, _ = running
+
+    def feet(seat: live.Seat) -> list[str]:
+        frames = (live.frame(progress.state(), 120, 40, stopping=stop, seat=seat) for stop in (False, True))
+        return [frame[-1].plain.split("left · ")[1] for frame in frames]
+
+    watching = ["Ctrl-C ends the watching, never the run", "the watching ends; the run goes on"]
+    assert feet("watches") == watching
+    progress(Happening(what="handed-off", resource="jumpbox", station="jumpbox"))
+    assert feet("watches") == [f"on the jumpbox · {told}" for told in watching]
+    assert feet("acts") == [
+        "on the jumpbox · Ctrl-C ends the following; the run there goes on",
+        "on the jumpbox · the following ends; the run there goes on",
+    ]
+    assert progress.stopping() == [
+        "the following ends; the run on the jumpbox goes on (once more leaves at once)"
+    ]
+    progress(Happening(what="returned", resource="jumpbox", station="jumpbox"))
+    assert feet("acts")[0] == "Ctrl-C stops; run again to go on"
 
 
 @given(width=st.integers(12, 200), height=st.integers(3, 60), busy=st.integers(0, 80))
@@ -404,7 +433,7 @@ def test_a_run_that_is_not_heard_says_so_until_it_is_heard_again() -> None:
     for what in ("handed-off", "unheard", "heard"):
         seen(Happening(what=what, resource="jumpbox", station="jumpbox"))
         shown.append(live.text(live.frame(seen.state(), 120, 40)))
-    words = "on the jumpbox · connecting anew: the jumpbox is not heard, the run there goes on · Ctrl-C stops"
+    words = "on the jumpbox · connecting anew: the jumpbox is not heard, the run there goes on · Ctrl-C ends"
     assert [words in " ".join(frame.split()) for frame in shown] == [False, True, False]
     assert all("on the jumpbox" in frame for frame in shown)
 
