@@ -72,7 +72,9 @@ def _progress(plan: Plan | None, began: float = 0.0) -> Progress:
     from paver.runs import progress  # noqa: PLC0415
 
     ago = max(0.0, time.time() - began) if began else 0.0
-    return progress.of(plan, ago=ago) if plan is not None else progress.Progress(ago=ago)
+    if plan is None:
+        return progress.Progress(ago=ago, moment=progress.late)
+    return progress.of(plan, ago=ago, moment=progress.late)
 
 
 def _again(arguments: argparse.Namespace, state: SiteFolder) -> int:
@@ -124,7 +126,7 @@ def _remote(arguments: argparse.Namespace, state: SiteFolder, here: _Here | None
         if found.state != "running" and not unseen:
             return _none(state)
         out.note(f"on the jumpbox: job {there.name}, {handoff.begun(found)}")
-        progress = here.progress if here is not None else _progress(there.plan(found), found.started)
+        progress = here.progress if here is not None else there.progress(found)
         with (
             opening.stopping(None) as stop,
             acting.view(acting.chosen_view(arguments.progress), progress, stop.is_set, "watches") as tell,

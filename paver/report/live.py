@@ -116,7 +116,7 @@ def _phase(phase: Phase, label: int, width: int) -> Text:
         line.append("  ")
         line.append_text(_bar(phase, BAR))
     line.append(f"  {phase.done:>{len(str(phase.total))}}/{phase.total}")
-    if whole:
+    if whole and phase.seconds is not None:
         line.append(f"  {words.span(phase.seconds)}", "dim")
     elif phase.estimate >= 2 and not phase.done and not phase.working:
         line.append(f"  {words.expected(phase.estimate)}", "dim")

@@ -13,11 +13,12 @@ from typing import Any
 
 from paver.engine.plan import Plan
 from paver.errors import PaverError
-from paver.runs import past
+from paver.runs import past, progress
 from paver.runs.apply import JUMPBOX
 from paver.runs.events import BETWEEN, Happening, Tell, breaks, parse
 from paver.runs.folder import EVENTS, SiteFolder
-from paver.runs.handoff import handed_plan, job_of
+from paver.runs.handoff import handed_done, handed_plan, job_of
+from paver.runs.progress import Progress
 from paver.transport import job
 from paver.transport.job import JobState
 
@@ -149,6 +150,15 @@ class Remote:
             return handed_plan(self.machine, found)
         except PaverError:
             return None
+
+    def progress(self, found: JobState) -> Progress:
+        """Returns the progress of the job, as it was `found`: it does what is left for the jumpbox, and nothing else."""
+        ago = max(0.0, (found.ended or time.time()) - found.started) if found.started else 0.0
+        plan = self.plan(found)
+        if plan is None:
+            return Progress(ago=ago, moment=progress.late)
+        done = handed_done(self.machine, found)
+        return progress.of(plan, ago=ago, station=JUMPBOX, done=done, moment=progress.late)
 
     def follow(self, tell: Tell, line: Callable[[str], None], stop: Callable[[], bool]) -> JobState:
         """Tells every event from the beginning on, and every other line to `line`, until the job ends."""

@@ -336,6 +336,17 @@ def handed_plan(machine: Any, found: job.JobState) -> Plan | None:
     return None if data is None else plans.loads(data)
 
 
+def handed_done(machine: Any, found: job.JobState) -> frozenset[ResourceId]:
+    """Returns what was done when the job `found` was handed over; nothing where that can't be read."""
+    data = (
+        machine.read_file(str(PurePosixPath(found.argv[2]).with_name(DONE))) if len(found.argv) > 2 else None
+    )
+    try:
+        return frozenset() if data is None else _ids(data)
+    except canonical.CanonicalError:
+        return frozenset()
+
+
 def reachable(session: Session) -> Any:
     """Returns the jumpbox's reading face, seen from outside after planning; None where it is not there or silent."""
     endpoint = session.paved.jumpbox

@@ -6,13 +6,16 @@ import dataclasses
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from paver.engine.plan import WRITES, Plan
+from paver.engine.values import ResourceId
 from paver.runs.events import BETWEEN, Happening
 
 RATE_WINDOW = 8.0
 """Seconds over which a transfer's rate is taken."""
+LATE = 2.0
+"""Seconds after which an event counts as told later than it happened: its time is in whole seconds."""
 AT_ONCE = 0.05
 """Seconds within which amounts count as one: what a follower reads at once was not transferred at once."""
 
@@ -44,12 +47,16 @@ class Work:
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """One phase: how many of its actions are done, of how many, and what is in work."""
+    """One phase: how many of its actions are done, of how many, and what is in work.
+
+    Attributes:
+        seconds: that it took, or takes by now; None where nothing of it was told: it was done before.
+    """
 
     name: str
     done: int
     total: int
-    seconds: float
+    seconds: float | None
     estimate: int
     working: tuple[Work, ...]
     failed: tuple[Work, ...]
@@ -86,6 +93,8 @@ class Progress:
         estimates: seconds by phase.
         clock: a monotonic clock.
         ago: seconds since the run began.
+        before: by phase, how many of `totals` were done before anything is told.
+        moment: returns when on `clock` an event happened; without it, events happen when they are told.
     """
 
     def __init__(
@@ -95,13 +104,17 @@ class Progress:
         estimates: Mapping[str, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
         ago: float = 0.0,
+        before: Mapping[str, int] | None = None,
+        moment: Callable[[Happening], float] | None = None,
     ) -> None:
         self._lock = threading.RLock()
         self._clock = clock
+        self._moment = moment or (lambda _: clock())
         self._started = clock() - ago
         self._phases = list(phases)
         self._totals = dict(totals or {})
         self._estimates = dict(estimates or {})
+        self._before = dict(before or {})
         self._begun: dict[str, float] = {}
         self._last: dict[str, Happening] = {}
         self._samples: dict[str, deque[tuple[float, int]]] = {}
@@ -113,7 +126,7 @@ class Progress:
     def __call__(self, event: Happening) -> None:
         """Takes one event."""
         with self._lock:
-            now = self._clock()
+            now, moment = self._clock(), self._moment(event)
             if event.what in {"handed-off", "returned"}:
                 self._station = event.station if event.what == "handed-off" else ""
             if event.what in BETWEEN:
@@ -121,10 +134,10 @@ class Progress:
                 return
             if event.phase not in self._phases:
                 self._phases.append(event.phase)
-            self._first.setdefault(event.phase, now)
-            self._latest[event.phase] = now
+            self._first.setdefault(event.phase, moment)
+            self._latest[event.phase] = moment
             if event.what == "begun":
-                self._begun[event.resource] = now
+                self._begun[event.resource] = moment
                 self._samples.pop(event.resource, None)
             if event.what == "doing" and event.unit == "B":
                 self._sample(event, now)
@@ -154,14 +167,15 @@ class Progress:
 
     def _phase(self, name: str, now: float) -> Phase:
         events = [event for event in self._last.values() if event.phase == name]
-        done = sum(1 for event in events if event.what in {"done", "skipped"})
+        before = self._before.get(name, 0)
+        done = before + sum(1 for event in events if event.what in {"done", "skipped"})
+        total = max(self._totals.get(name, 0), before + len(events))
+        first = self._first.get(name)
         return Phase(
             name=name,
             done=done,
-            total=max(self._totals.get(name, 0), len(events)),
-            seconds=self._latest.get(name, now) - self._first.get(name, now)
-            if done == self._totals.get(name, len(events))
-            else now - self._first.get(name, now),
+            total=total,
+            seconds=None if first is None else (self._latest[name] if done == total else now) - first,
             estimate=self._estimates.get(name, 0),
             working=tuple(self._work(event, now) for event in events if event.what in {"begun", "doing"}),
             failed=tuple(Work(event, event.millis / 1000) for event in events if event.what == "failed"),
@@ -193,12 +207,40 @@ class Progress:
         ]
 
 
-def of(plan: Plan, clock: Callable[[], float] = time.monotonic, ago: float = 0.0) -> Progress:
-    """Returns the progress of a run of `plan` that began `ago` seconds ago."""
-    acts = [action for action in plan.actions if action.verb in WRITES]
+def late(event: Happening) -> float:
+    """Returns when on the monotonic clock an event happened, for whoever comes later: as it says itself, if that is a while ago."""
+    ago = time.time() - event.at
+    return time.monotonic() - (ago if ago >= LATE else 0.0)
+
+
+def of(
+    plan: Plan,
+    clock: Callable[[], float] = time.monotonic,
+    ago: float = 0.0,
+    *,
+    station: str = "",
+    done: Collection[ResourceId] = (),
+    moment: Callable[[Happening], float] | None = None,
+) -> Progress:
+    """Returns the progress of a run of `plan`.
+
+    Args:
+        plan: what it carries out.
+        clock: a monotonic clock.
+        ago: seconds since the run began.
+        station: the only one whose actions it does; empty: it does all.
+        done: what was done before it began; the run does not tell of it.
+        moment: returns when on `clock` an event happened; without it, events happen when they are told.
+    """
+    acts = [
+        action
+        for action in plan.actions
+        if action.verb in WRITES and (action.resource in done or station in {"", action.station})
+    ]
     totals = {phase: sum(1 for action in acts if action.phase == phase) for phase in plan.phases}
     estimates = {
         phase: sum(action.estimate for action in acts if action.phase == phase) for phase in plan.phases
     }
+    before = {phase: sum(a.phase == phase and a.resource in done for a in acts) for phase in plan.phases}
     order = plan.phases if plan.mode == "apply" else tuple(reversed(plan.phases))
-    return Progress(order, totals, estimates, clock, ago)
+    return Progress(order, totals, estimates, clock, ago, before, moment)

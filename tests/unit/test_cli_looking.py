@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import io
 import json
 import os
@@ -25,8 +26,9 @@ from paver.drivers.vsphere import DRIVER
 from paver.errors import Unobservable
 from paver.report.lines import Lines
 from paver.runs import newest, reach
-from paver.runs.events import Happening, parse
+from paver.runs.events import Happening, Tell, parse
 from paver.runs.folder import RUN_FILES, SiteFolder
+from paver.runs.progress import Progress, State
 from paver.sitefile.init import init_text
 from paver.transport import job
 from paver.transport.job import JobState
@@ -548,7 +550,7 @@ class _HandsOver:
         (former,) = site.runs
         events = (former / "events.jsonl").read_text()
         self.there = events.replace('"station":"outside"', '"station":"jumpbox"').splitlines()
-        machine = _Machine({"/handed/plan.json": (former / "plan.json").read_bytes()})
+        self.machine = machine = _Machine({"/handed/plan.json": (former / "plan.json").read_bytes()})
         states = iter(jobs)
         monkeypatch.setattr(reach, "jumpbox", lambda _session: machine)
         monkeypatch.setattr(newest, "jumpbox", lambda _session: machine)
@@ -611,6 +613,28 @@ def test_a_run_that_goes_on_on_the_jumpbox_when_the_one_here_is_stopped_is_follo
         told(event)
     shown = [line for line in ran.out.splitlines() if line[:1].isdigit() and "jumpbox" not in line]
     assert shown == lines, "something is told twice, or left out"
+
+
+def test_of_a_run_on_the_jumpbox_only_what_is_left_for_it_is_waited_for(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = JobState("running", argv=("paver", "apply", "/handed/plan.json"))
+    handed = _HandsOver(site, monkeypatch, running)
+    done = [found.resource for found in filter(None, map(parse, handed.there))]
+    handed.machine.files["/handed/done.json"] = json.dumps(sorted(set(done))).encode()
+    handed.there = []
+    shown: list[State] = []
+
+    @contextlib.contextmanager
+    def view(_: str, progress: Progress, *__: object) -> Iterator[Tell]:
+        yield progress
+        shown.append(progress.state())
+
+    monkeypatch.setattr(acting, "view", view)
+    assert "ended well" in site.fine("follow").out
+    (state,) = shown
+    assert state.phases
+    assert all(phase.done == phase.total for phase in state.phases)
 
 
 def test_whoever_ends_the_watching_is_told_of_nothing_that_stops(

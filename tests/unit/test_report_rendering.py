@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import io
+import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from paver.report.table import table
 from paver.runs.apply import Report
 from paver.runs.events import Happening, What
 from paver.runs.evidence import Evidence
-from paver.runs.progress import Progress, of
+from paver.runs.progress import Progress, late, of
 from paver.runs.standing import Standing, absent
 
 
@@ -381,6 +382,40 @@ def test_what_a_follower_reads_at_once_is_no_rate() -> None:
     (work,) = progress.state().working
     assert work.rate == 25_000_000
     assert progress.state().seconds == 62
+
+
+def test_of_a_run_on_the_jumpbox_no_other_action_is_waited_for_and_what_was_done_is_done() -> None:
+    there = [dataclasses.replace(one, station="jumpbox") for one in ACTIONS[5:8]]
+    outside = dataclasses.replace(ACTIONS[4], station="outside")
+    plan = dataclasses.replace(PLAN, actions=(*ACTIONS[:2], outside, *there))
+    done = {one.resource for one in (*ACTIONS[:2], there[0])}
+    progress = of(plan, Clock(), station="jumpbox", done=done)
+    for what, number in (("begun", 6), ("done", 6), ("begun", 7)):
+        progress(happening(what, number))
+    assert (
+        live.text(live.frame(progress.state(), 100, 40, seat="watches"))
+        == """\
+ ✓ hosts      ━━━━━━━━━━━━━━━━━━━━━━━━  2/2
+ ▸ inventory  ━━━━━━━━━━━━━━━━────────  2/3
+   + role role-2
+ 0.0 s · Ctrl-C ends the watching, never the run"""
+    )
+
+
+def test_whoever_follows_later_sees_how_long_a_phase_took_and_an_action_is_in_work() -> None:
+    progress = of(PLAN, ago=60.0, moment=late)
+    now = int(time.time())
+    for what, number, ago in (
+        ("begun", 0, 50),
+        ("done", 0, 40),
+        ("begun", 1, 39),
+        ("done", 1, 20),
+        ("begun", 4, 20),
+    ):
+        progress(happening(what, number, at=now - ago))
+    hosts, vcenter = (phase for phase in progress.state().phases if phase.done or phase.working)
+    assert hosts.seconds == pytest.approx(30, abs=2)
+    assert vcenter.working[0].seconds == pytest.approx(20, abs=2)
 
 
 def test_a_terminal_is_left_with_the_last_frame() -> None:
