@@ -67,7 +67,7 @@ class _Here:
     passed: Passed
 
 
-def _progress(plan: Plan | None, began: float = 0.0) -> Progress:
+def _progress(plan: Plan | None, began: float) -> Progress:
     """Returns the progress of a run that began at `began`, seconds since 1970."""
     from paver.runs import progress  # noqa: PLC0415
 
@@ -78,17 +78,22 @@ def _progress(plan: Plan | None, began: float = 0.0) -> Progress:
 
 
 def _again(arguments: argparse.Namespace, state: SiteFolder) -> int:
-    from paver.runs import past  # noqa: PLC0415
+    from paver.runs import past, progress  # noqa: PLC0415
 
     runs = state.runs()
     if not runs:
         out.line("there is no run of this site on this machine yet: `paver apply` begins one")
         return 0
-    with acting.view(
-        acting.chosen_view(arguments.progress), _progress(past.plan_of(runs[-1])), lambda: False
-    ) as tell:
+    plan, clock = past.plan_of(runs[-1]), past.Clock(runs[-1])
+    told = (
+        progress.Progress(clock=clock, moment=clock.moment)
+        if plan is None
+        else progress.of(plan, clock, moment=clock.moment)
+    )
+    with acting.view(acting.chosen_view(arguments.progress), told, lambda: False, "looks back") as tell:
         for event in past.events_of(runs[-1]):
             tell(event)
+        clock.end()
     return _ended(past.of(runs[-1]), state)
 
 

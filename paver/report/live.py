@@ -25,8 +25,8 @@ MOST_FAILED = 8
 MOST_FOOT = 3
 BAR = 24
 
-Seat: TypeAlias = Literal["acts", "watches"]
-"""Who sits before it: one who acts stops the run by Ctrl-C, one who watches it the watching alone."""
+Seat: TypeAlias = Literal["acts", "watches", "looks back"]
+"""Who sits before it: one who acts stops the run by Ctrl-C, one who watches it the watching alone; or the run is over."""
 
 
 class Live:
@@ -186,13 +186,13 @@ def _failed(work: Work) -> Text:
 def _foot(state: State, width: int, most: int, *, stopping: bool, seat: Seat) -> list[Text]:
     parts = [words.span(state.seconds)]
     left = sum(map(_left, state.phases))
-    if left >= 2:
+    if left >= 2 and seat != "looks back":
         parts.append(f"{words.expected(left)} left".replace("≈", "about"))
     if state.station:
         parts.append(f"on the {state.station}")
     if state.unheard:
         parts.append(f"connecting anew: the {state.unheard} is not heard, the run there goes on")
-    going = any(phase.done < phase.total for phase in state.phases)
+    going = seat != "looks back" and any(phase.done < phase.total for phase in state.phases)
     if going:
         parts.append(_stopping(state, seat) if stopping else _stops(state, seat))
     text = " " + " · ".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from paver.engine import plan as plans
 from paver.engine.plan import Plan
 from paver.errors import PaverError
 from paver.runs.events import Happening, parse
-from paver.runs.folder import EVENTS, JOURNAL, PLAN
+from paver.runs.folder import EVENTS, JOURNAL, PLAN, journals
 
 ENDS = frozenset({"closed", "interrupted"})
 State: TypeAlias = Literal["done", "failed", "interrupted", "unfinished"]
@@ -86,6 +87,51 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             return
         if isinstance(found, dict):
             yield found
+
+
+class Clock:
+    """The clock of a run that is told again, in seconds since 1970: it shows when what was told last happened."""
+
+    def __init__(self, folder: Path) -> None:
+        run = of(folder)
+        self._times = {
+            (str(line["event"]), str(line["resource"])): _seconds(line)
+            for name in journals(folder)
+            for line in _lines(folder / name)
+            if "resource" in line and "event" in line
+        }
+        self._now = _moment(run.began) or next((float(event.at) for event in events_of(folder)), 0.0)
+        self._ended = _moment(run.ended)
+
+    def __call__(self) -> float:
+        """Returns the time."""
+        return self._now
+
+    def moment(self, event: Happening) -> float:
+        """Goes on to when `event` happened, which it returns: as a journal has it, or else as the event itself, in whole seconds.
+
+        Never back: events of threads, and of two stations, are not told in the order of their times.
+        """
+        begun = self._times.get(("begun", event.resource), 0.0)
+        at = self._times.get((event.what, event.resource), max(float(event.at), begun))
+        at = min(at, self._ended or at)
+        self._now = max(self._now, at)
+        return at
+
+    def end(self) -> None:
+        """Goes on to the end of the run."""
+        self._now = max(self._now, self._ended)
+
+
+def _seconds(line: dict[str, Any]) -> float:
+    return _moment(str(line.get("time", "")))
+
+
+def _moment(text: str) -> float:
+    try:
+        return dt.datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def plan_of(folder: Path) -> Plan | None:

@@ -134,8 +134,8 @@ class Progress:
                 return
             if event.phase not in self._phases:
                 self._phases.append(event.phase)
-            self._first.setdefault(event.phase, moment)
-            self._latest[event.phase] = moment
+            self._first[event.phase] = min(self._first.get(event.phase, moment), moment)
+            self._latest[event.phase] = max(self._latest.get(event.phase, moment), moment)
             if event.what == "begun":
                 self._begun[event.resource] = moment
                 self._samples.pop(event.resource, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import functools
 import io
 import json
 import os
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.live import Live as RichLive
 
 from paver.cli import acting, out, parsers
 from paver.cli.verbs import VERBS
@@ -427,6 +430,54 @@ def test_follow_tells_the_last_run_again(site: Command) -> None:
     )
     assert "the run ended well" in ran.out
     assert "last  done" in site.fine("follow", "--local").out
+
+
+def test_follow_tells_the_last_run_again_with_the_times_of_its_journals(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a run that took 26 s, of which a second was the jumpbox's: its journal says when."""
+    site.fine("apply", "--yes")
+    (folder,) = site.runs
+    plan = json.loads((folder / "plan.json").read_text())
+    ids = {
+        phase: [one["resource"] for one in plan["actions"] if one["phase"] == phase]
+        for phase in plan["phases"]
+    }
+    ids = {phase: found for phase, found in ids.items() if found}
+    first, last = next(iter(ids)), [*ids][-1]
+    begins = {first: 10.0, last: 30.5}
+
+    def line(event: str, at: float, **more: object) -> str:
+        return json.dumps({"event": event, "time": f"2026-01-01T00:00:{at:06.3f}Z", **more})
+
+    def acts(phase: str) -> list[str]:
+        at = begins.get(phase, 20.0)
+        begun = [line("begun", at, resource=id_) for id_ in ids[phase]]
+        return [*begun, *(line("done", at + 1.5, resource=id_) for id_ in ids[phase])]
+
+    here = [acted for phase in ids if phase != last for acted in acts(phase)]
+    journal = [line("opened", 8.0), *here, line("closed", 34.0, failed=[], left=0)]
+    (folder / "journal.jsonl").write_text("\n".join(journal))
+    (folder / "journal-jumpbox.jsonl").write_text("\n".join(acts(last)))
+    screen = io.StringIO()
+    monkeypatch.setattr("rich.console.Console", functools.partial(Console, file=screen, width=90, height=40))
+    monkeypatch.setattr("paver.report.live.RichLive", functools.partial(RichLive, auto_refresh=False))
+    assert "ended well" in site.fine("follow", "--last", "--progress", "live").out
+    *phases, foot = screen.getvalue().rstrip().splitlines()[-len(ids) - 1 :]
+    assert [line.rpartition("  ")[2] for line in phases] == ["1.5 s"] * len(ids)
+    assert foot.strip() == "26 s"
+
+
+def test_of_a_last_run_that_failed_nothing_is_waited_for(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory.Box, "create", lambda *_: 1 / 0)
+    site.run("apply", "--yes")
+    screen = io.StringIO()
+    monkeypatch.setattr("rich.console.Console", functools.partial(Console, file=screen, width=90, height=40))
+    assert site.run("follow", "--last", "--progress", "live").code == 1
+    assert "Ctrl-C" not in screen.getvalue()
+    assert "left" not in screen.getvalue().splitlines()[-1]
 
 
 def test_the_last_run_is_the_one_that_was_begun_last_also_where_the_clock_was_set_back(site: Command) -> None:
