@@ -278,13 +278,15 @@ def _rehearse(arguments: argparse.Namespace) -> int:
             why="the lab plays what paver makes, and nothing that is there already",
             do="rehearse a part with --phase, or a copy of the site file with `address` instead of `external`",
         )
+    # Before a rehearsal that was kept is taken away: all that can be refused.
+    rehearsal.check(site, driver, arguments.phase)
+    values = rehearsal.secrets_of(site, driver)
+    programs, tools = providing.provide(arguments.phase or None, out.note)
     if not rehearsal.clear(folder):
         raise BadInput(
             f"{folder / 'site'} is no rehearsal's folder",
             do="name another folder with --dir, or move it away",
         )
-    values = rehearsal.secrets_of(site, driver)
-    programs, tools = providing.provide(arguments.phase or None, out.note)
     lab = raising.up(rehearsal.plan_of(site, values), folder / "lab", programs=programs, tools=tools)
     try:
         file = rehearsal.write(site, lab, folder / "site", values)

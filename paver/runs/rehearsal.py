@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from paver.driver import Driver
+from paver.engine.selection import Selection
 from paver.errors import BadInput
 from paver.lab import plan as plans
 from paver.lab import raising
@@ -39,6 +40,16 @@ def refused(site: Site, phases: Iterable[str]) -> str:
     services = site.services
     named = {"object_store": services.object_store.external, "registry": services.registry.external}
     return ", ".join(f"services.{name}.external" for name, external in named.items() if external)
+
+
+def check(site: Site, driver: Driver, phases: Iterable[str]) -> None:
+    """Does nothing if the site has these phases (none: all), and something in them.
+
+    Raises:
+        BadInput: if not, as `paver apply` would say inside of the lab.
+    """
+    paved = compose(site, driver)
+    Selection(tuple(phases), ()).check(paved.graph, paved.phases)
 
 
 def clear(folder: Path) -> bool:

@@ -124,3 +124,7 @@ def test_a_site_of_ones_own_is_rehearsed_and_can_be_looked_at(
             handle = archive.extractfile(member)
             assert handle is not None
             assert sealed.encode() not in handle.read(), member.name
+    again = paver("lab", "rehearse", "--dir", str(folder), "--phase", "hots", cwd=folder.parent)
+    assert again.returncode == 3
+    assert "there is no phase hots" in again.stderr
+    assert inside("verify", *PHASES).returncode == 0, "the lab that was kept is gone"

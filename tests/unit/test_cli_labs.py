@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from paver.cli import entry, lab
+from paver.drivers.vsphere import DRIVER
 from paver.errors import PaverError
 from paver.image import own_key, stages
 from paver.lab import demo, foreground, namespace, plan, providing, raising, site
+from paver.sitefile.init import init_text
 from tests.support import documents
 
 
@@ -146,6 +148,41 @@ def test_a_lab_whose_site_the_disk_refuses_is_taken_down_again(
     assert raises(tmp_path) == 1
     assert "No space left on device" in capsys.readouterr().err
     assert up == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--phase", "hosts", "--phase", "hots"), "there is no phase hots"),
+        (("--phase", "trust"), "no place to build"),
+    ],
+    ids=["a phase that is misspelt", "programs that cannot be built"],
+)
+def test_a_rehearsal_that_was_kept_stays_where_a_new_one_is_refused(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    told: str,
+) -> None:
+    def refused(*_: object) -> None:
+        raise PaverError("no place to build")
+
+    def touched(*_: object, **__: object) -> bool:
+        raise AssertionError("the lab that was kept is touched")
+
+    monkeypatch.setattr(namespace, "refusal", lambda: None)
+    monkeypatch.setattr(providing, "provide", refused)
+    monkeypatch.setattr(raising, "up", touched)
+    monkeypatch.setattr(raising, "down", touched)
+    wish = tmp_path / "site.yml"
+    wish.write_text(init_text(DRIVER, "lab-north"))
+    kept = tmp_path / "kept" / "site"
+    kept.mkdir(parents=True)
+    (kept / ".rehearsal").touch()
+    assert entry.main(["lab", "rehearse", "-s", str(wish), "--dir", str(kept.parent), *options]) != 0
+    assert told in capsys.readouterr().err
+    assert (kept / ".rehearsal").exists()
 
 
 FOLDERS = {
