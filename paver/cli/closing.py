@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,15 +104,12 @@ def _untouched(ending: Ending) -> Iterator[None]:
 
 
 def who() -> str:
-    """Returns the user, as the kernel knows this process's and not as a variable says, and the machine that paver runs on."""
-    import pwd  # noqa: PLC0415 - not before a run
-    import socket  # noqa: PLC0415 - same
+    """Returns the user and the machine that paver runs on."""
+    import socket  # noqa: PLC0415 - not before a run
 
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        user = f"user {os.getuid()}"  # In a container, whose number no file has a name for.
-    return f"{user} on {socket.gethostname()}"
+    from paver.runs.who import user  # noqa: PLC0415 - same
+
+    return f"{user()} on {socket.gethostname()}"
 
 
 def _near(folder: Path) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from paver.engine.offer import Door
 from paver.report import words
 from paver.report.table import table
+from paver.runs import who
 from paver.runs.standing import SOON_DAYS, Standing
 
 MOST_ENDING = 5
@@ -74,8 +75,7 @@ def _holder(standing: Standing) -> str:
         return "nothing; what was handed over to the jumpbox has ended there: `paver follow` tells how"
     if standing.holder is None:
         return "nothing, on this machine"
-    who = standing.holder
-    return f"{who.get('doing', 'somebody')}, process {who.get('pid', '?')} on {who.get('host', '?')}: `paver follow`"
+    return f"{who.told(standing.holder)}: `paver follow`"
 
 
 def _last(standing: Standing) -> str:

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from paver import own_files
 from paver.errors import PaverError, Refused
+from paver.runs import who
 
 HANDED = "handed.json"
 _LOOKING = 1.0
@@ -105,11 +106,11 @@ class SiteFolder:
             began = max(began, before + dt.timedelta(seconds=1))
         folder = self.path / "runs" / f"{began.strftime(_TIME)}-{secrets.token_hex(3)}"
         _make(folder)
-        who = self.last_holder()
-        if self.holder() is not None and who.get("pid") == os.getpid():
+        holder = self.last_holder()
+        if self.holder() is not None and holder.get("pid") == os.getpid():
             # In one write that is longer than the one before: whoever reads meanwhile finds the one or the other.
             with (self.path / "lock").open("r+b", buffering=0) as lock:
-                lock.write(json.dumps({**who, "run": folder.name}).encode())
+                lock.write(json.dumps({**holder, "run": folder.name}).encode())
         return folder
 
     def runs(self) -> list[Path]:
@@ -128,15 +129,21 @@ class SiteFolder:
         handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if not _taken(handle):
-                holder = os.pread(handle, 4096, 0).decode(errors="replace").strip()
+                holder = self.last_holder()
                 raise Refused(
                     "another run is at work on this site",
-                    seen=holder or "it did not say who it is",
+                    seen=who.told(holder) if holder else "it did not say who it is",
                     do="`paver follow` shows it; wait until it ends",
                 )
             os.ftruncate(handle, 0)
-            who = {"doing": doing, "host": socket.gethostname(), "pid": os.getpid()}
-            os.pwrite(handle, json.dumps(who).encode(), 0)
+            holder = {
+                "doing": doing,
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "since": dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+                "user": who.user(),
+            }
+            os.pwrite(handle, json.dumps(holder).encode(), 0)
             yield
         finally:
             os.close(handle)
@@ -157,10 +164,13 @@ class SiteFolder:
             os.close(handle)
 
     def last_holder(self) -> Mapping[str, object]:
-        """Returns what whoever holds the lock, or held it last, wrote into it."""
+        """Returns what whoever holds the lock, or held it last, wrote into it; nothing where that is no object of JSON."""
         path = self.path / "lock"
-        found: Mapping[str, object] = json.loads((path.read_bytes() if path.exists() else b"") or b"{}")
-        return found
+        try:
+            found = json.loads(path.read_bytes() if path.exists() else b"{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 def _taken(handle: int) -> bool:

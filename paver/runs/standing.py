@@ -27,12 +27,16 @@ class Holder:
         host: the machine's name.
         pid: its process there.
         run: the name of the run that it began; null as long as it has not.
+        user: whose process it is; empty where it does not say.
+        since: when it took the lock; empty where it does not say.
     """
 
     doing: str
     host: str
     pid: int | None
     run: str | None
+    user: str
+    since: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -206,6 +210,8 @@ def _holder(found: Mapping[str, object] | None) -> Holder | None:
         host=str(found.get("host", "")),
         pid=pid if isinstance(pid, int) else None,
         run=str(run) if run is not None else None,
+        user=str(found.get("user", "")),
+        since=str(found.get("since", "")),
     )
 
 

@@ -237,8 +237,25 @@ def test_a_plan_is_confirmed_by_the_name_of_the_site(site: Command) -> None:
 def test_two_applies_at_once_are_one(site: Command) -> None:
     with SiteFolder(site.folder / ".paver", "lab-north").locked("paver apply"):
         ran = site.run("apply", "--yes")
+        running = site.run("status", "--quick").out
     assert ran.code == 4
     assert "another run is at work" in ran.err
+    user = pwd.getpwuid(os.getuid()).pw_name
+    who = f"paver apply, process {os.getpid()} on {socket.gethostname()}, by {user}, since 2"
+    assert f"seen  {who}" in ran.err
+    assert f"running   {who}" in running, "two words for one thing"
+
+
+def test_of_a_lock_that_does_not_say_all_what_it_says_is_told(site: Command) -> None:
+    state = SiteFolder(site.folder / ".paver", "lab-north")
+    with state.locked("paver apply"):
+        for text, told in (
+            ("", "it did not say who it is"),
+            ('{"doing": "pav', "it did not say who it is"),
+            ('{"doing": "paver apply", "host": "vm", "pid": 7}', "paver apply, process 7 on vm\n"),
+        ):
+            (state.path / "lock").write_text(text)
+            assert f"seen  {told}" in site.run("apply", "--yes").err
 
 
 def test_on_the_jumpbox_an_apply_of_another_copy_of_the_site_is_kept_out_by_the_one_that_was_handed_over(
