@@ -37,14 +37,14 @@ def demand(plan: Plan, paved: Paved, allow: Collection[str]) -> None:
     """
     wished = {resource.id: resource.protected for resource in paved.resources}
     kinds = {ground.kind.kind: by_kind(ground.kind) for ground in paved.grounds}
-    taken = []
-    for action in plan.actions:
-        if action.verb in TAKES:
-            taken += [
-                id_
-                for id_ in (action.resource, *action.lost)
-                if wished.get(id_, kinds.get(kind_of(id_), False))
-            ]
+    # Each once, in order: what goes by itself may be lost with others as well.
+    taken = dict.fromkeys(
+        id_
+        for action in plan.actions
+        if action.verb in TAKES
+        for id_ in (action.resource, *action.lost)
+        if wished.get(id_, kinds.get(kind_of(id_), False))
+    )
     unplanned = [id_ for id_ in taken if not allowed(id_, plan.allow)]
     if unplanned:
         raise Refused(

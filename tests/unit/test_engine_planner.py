@@ -163,6 +163,12 @@ def test_what_is_protected_is_lost_with_a_replacement_only_where_it_is_named(
     assert pending(named) == {"memory.box:a/x": "replace", "memory.box:b/y": "create"}
     with pytest.raises(Refused, match=r"takes away memory\.box:b/y, which is protected"):
         leave.demand(named, nested("red"), allow=())
+    # As of a destroy, where it goes by itself and is lost with what it lies in.
+    twice = dataclasses.replace(named, actions=(*named.actions, *named.actions))
+    for plan in (twice, dataclasses.replace(twice, allow=())):
+        with pytest.raises(Refused) as refused:
+            leave.demand(plan, nested("red"), allow=())
+        assert refused.value.seen == "memory.box:b/y"
     leave.demand(named, nested("red"), allow=("memory.box:b/*",))
 
 
