@@ -101,8 +101,9 @@ paver schema --of status > status.schema.json
 check-jsonschema --schemafile status.schema.json status.json
 ```
 
-With `--progress events`, `paver apply`, `destroy` and `follow` print a line an event: `paver-event `, then JSON. Of a run
-that is over, `events.jsonl` in its folder has them.
+`paver follow` has no document, since it tells a run while it goes on. With `--progress events` it, `paver apply` and `destroy`
+print a line an event: `paver-event `, then JSON; where a run is handed over, the jumpbox's follow the event `handed-off`. Of a
+run that is over, `events.jsonl` in its folder has them.
 
 ```
 paver apply --yes --progress events | sed -n 's/^paver-event //p' | jq -r '[.what, .resource] | @tsv'
