@@ -28,9 +28,8 @@ def deploy(ova: Ova, address: str, port: int, pin: str, password: Path) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         verifying = pool.submit(ova.verify)
         # Imported meanwhile: it takes as long as digesting 200 MB.
-        from paver.transport import nfc  # noqa: PLC0415
         from paver.transport.context import Wire  # noqa: PLC0415
-        from paver.transport.vsphere import VsphereConnector  # noqa: PLC0415
+        from paver.transport.vsphere import VsphereConnector, nfc  # noqa: PLC0415
 
         connector = VsphereConnector(
             name="esx-01", address=address, port=port, user="root", password=Root(), pins=(pin,)

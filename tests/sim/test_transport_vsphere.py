@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from paver.errors import BadInput, PaverError, Refused, Unobservable
 from paver.lab import build, control, pki
 from paver.ovf import ova, write
-from paver.transport import nfc, stream, vsphere
+from paver.transport import stream, vsphere
 from paver.transport.context import Wire
 from paver.transport.vsphere import (
     LoginError,
@@ -30,6 +30,7 @@ from paver.transport.vsphere import (
     VsphereConnector,
     VsphereFault,
     VsphereWriter,
+    nfc,
 )
 
 pytestmark = pytest.mark.lab

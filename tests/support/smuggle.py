@@ -17,8 +17,8 @@ from paver.drivers.vsphere.host.port_group import PortGroup
 from paver.foundation.director.configs import Config
 from paver.foundation.object_store.bucket import Bucket
 from paver.machine.brought.artefact import Artefact
-from paver.transport import http, probes, s3, soap_gate
-from paver.transport.vsphere import new
+from paver.transport import http, probes, s3
+from paver.transport.vsphere import new, soap_gate
 
 NAME = "smuggled"
 FILE = f"/var/lib/paver/{NAME}"

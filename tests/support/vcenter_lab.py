@@ -25,8 +25,8 @@ from paver.lab import build, control, pki
 from paver.sitefile import Site
 from paver.transport.context import Wire
 from paver.transport.http import ApiSession, HttpConnector
-from paver.transport.ssoadmin import SsoConnector
 from paver.transport.vsphere import VsphereConnector, new
+from paver.transport.vsphere.ssoadmin import SsoConnector
 from tests.support.vsphere_lab import ADDRESS as HOSTS
 from tests.support.vsphere_lab import Hosts, Run, World
 

@@ -20,7 +20,7 @@ from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.planner import Heading, Request, plan
 from paver.engine.world import Connections, ReadingWorld
-from paver.transport.ssoadmin import SsoUser
+from paver.transport.vsphere.ssoadmin import SsoUser
 
 AT: Endpoint[Any, Any] = Endpoint("vcenter-sso")
 WISH = Account(

@@ -18,8 +18,8 @@ from paver.drivers.vsphere.inventory import retreat
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost, _pinned
 from paver.drivers.vsphere.inventory.entity import Found
 from paver.lab import pki
-from paver.transport import faults, tls
-from paver.transport.vsphere import new, ref
+from paver.transport import tls
+from paver.transport.vsphere import faults, new, ref
 
 WISH = ClusterHost(
     id=inventory.host_id("esx-01"),

@@ -11,8 +11,7 @@ import pytest
 
 from paver.driver import Mark, PaverError, ResourceId
 from paver.drivers.vsphere.inventory import attributes
-from paver.transport import faults
-from paver.transport.vsphere import new
+from paver.transport.vsphere import faults, new
 
 ROOT, FIELDS = "root folder", "fields"
 

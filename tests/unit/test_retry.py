@@ -10,9 +10,9 @@ import pytest
 from paver.errors import Unobservable
 from paver.transport import retry
 from paver.transport.context import Retry
-from paver.transport.faults import VsphereFault
 from paver.transport.http import HttpError
 from paver.transport.tls import TrustError
+from paver.transport.vsphere.faults import VsphereFault
 
 
 @dataclass

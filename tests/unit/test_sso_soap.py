@@ -10,8 +10,8 @@ from defusedxml import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paver.transport import sso_soap
-from paver.transport.sso_soap import Fault, Reference
+from paver.transport.vsphere import sso_soap
+from paver.transport.vsphere.sso_soap import Fault, Reference
 
 NOW = dt.datetime(2026, 11, 23, 16, 0, 0, 7000, tzinfo=dt.UTC)
 MANAGER = Reference("SsoAdminPrincipalManagementService", "principalManagementService")

@@ -21,25 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paver.errors import BadInput, PaverError, Refused, Unobservable
-from paver.transport import (
-    dial,
-    faults,
-    folder,
-    http,
-    job,
-    nfc,
-    probes,
-    shell,
-    soap_gate,
-    soap_types,
-    ssh,
-    stream,
-    tls,
-    tunnel,
-)
+from paver.transport import dial, http, job, probes, shell, ssh, stream, tls, tunnel
 from paver.transport.context import Wire
 from paver.transport.machine import MachineReader
-from paver.transport.snapshot import Snapshot
+from paver.transport.vsphere import faults, folder, nfc, soap_gate, soap_types
+from paver.transport.vsphere.snapshot import Snapshot
 
 PEM = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
 

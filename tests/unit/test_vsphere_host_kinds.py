@@ -42,8 +42,7 @@ from paver.engine.planner import Heading, Request, plan
 from paver.engine.resource import Gate, Ground
 from paver.engine.world import Connections, ReadingWorld
 from paver.report.plan_text import plan_text
-from paver.transport import faults
-from paver.transport.vsphere import new, ref
+from paver.transport.vsphere import faults, new, ref
 
 AT = endpoints.host("esx-01")
 LEDGER = "paver/north/esx-01.json"

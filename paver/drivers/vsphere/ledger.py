@@ -16,7 +16,7 @@ from typing import Any
 from paver.driver import Endpoint, Mark, PaverError, Reader, Refused, ResourceId, Unobservable, Verb, Writer
 from paver.drivers.vsphere.host.datastore import called, content
 from paver.signing import canonical
-from paver.transport.faults import VsphereFault
+from paver.transport.vsphere.faults import VsphereFault
 
 SCHEMA = "paver.ledger/1"
 _CALLS = frozenset({"MakeDirectory", "folder:PUT", "MoveDatastoreFile_Task", "DeleteDatastoreFile_Task"})

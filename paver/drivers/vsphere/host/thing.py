@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Writer
 from paver.drivers.vsphere import ledger
 from paver.drivers.vsphere.host.setting import Values
-from paver.transport.faults import VsphereFault
+from paver.transport.vsphere.faults import VsphereFault
 
 F = TypeVar("F", bound=Facts)
 

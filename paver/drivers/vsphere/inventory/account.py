@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from paver.driver import Check, Endpoint, Facts, Mark, PaverError, Reader, Resource, Secret, Verb, Writer
 from paver.drivers.vsphere import ending
 from paver.signing import canonical
-from paver.transport.ssoadmin import SsoUser
+from paver.transport.vsphere.ssoadmin import SsoUser
 
 _CHANGE = frozenset({"UpdateLocalPersonUserDetails", "ResetLocalPersonUserPassword"})
 

@@ -33,8 +33,8 @@ from paver.drivers.vsphere.inventory.vm_override import id_of as override_id
 from paver.drivers.vsphere.vcsa.pave import APPLIANCE
 from paver.sitefile.site import Site
 from paver.transport.http import ApiSession, HttpConnector
-from paver.transport.ssoadmin import SsoConnector
 from paver.transport.vsphere import VsphereConnector
+from paver.transport.vsphere.ssoadmin import SsoConnector
 
 PHASE = "inventory"
 SSO: Endpoint[Any, Any] = Endpoint("vcenter-sso", provider=endpoints.VMCA)

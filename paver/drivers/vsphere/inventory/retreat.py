@@ -14,8 +14,8 @@ from typing import Any
 
 from paver.driver import PaverError, Writer
 from paver.drivers.vsphere.inventory import versions
-from paver.transport.faults import VsphereFault
 from paver.transport.vsphere import describe, new
+from paver.transport.vsphere.faults import VsphereFault
 
 CONNECTED, DISCONNECTED = "connected", "disconnected"
 CALLS = frozenset({"UpdateOptions"})

@@ -20,9 +20,8 @@ from paver.machine.brought import arriving
 from paver.ovf import data_disk
 from paver.ovf.data_disk import DataDisk
 from paver.ovf.ova import Ova, Verified
-from paver.transport import nfc
-from paver.transport.faults import VsphereFault
-from paver.transport.vsphere import new
+from paver.transport.vsphere import new, nfc
+from paver.transport.vsphere.faults import VsphereFault
 
 if TYPE_CHECKING:
     from paver.drivers.vsphere.jumpbox.facts import Found, JumpboxFacts

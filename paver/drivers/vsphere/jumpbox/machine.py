@@ -10,7 +10,7 @@ from paver.driver import Check, Endpoint, Reader, Refused, Resource, Verb, Write
 from paver.drivers.vsphere.jumpbox import deploy, facts
 from paver.drivers.vsphere.jumpbox.facts import JumpboxFacts
 from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot, mac_of
-from paver.transport import nfc
+from paver.transport.vsphere import nfc
 
 _CHANGE = frozenset(
     {

@@ -31,7 +31,7 @@ from paver.drivers.vsphere.endpoints import MACHINE, VCENTER
 from paver.drivers.vsphere.host import autostart, reading
 from paver.drivers.vsphere.vcsa import install
 from paver.drivers.vsphere.vcsa.anchor import FILE as ROOT_CERTIFICATE
-from paver.transport.faults import VsphereFault
+from paver.transport.vsphere.faults import VsphereFault
 
 _PATHS = ("name", "config.extraConfig", "runtime.powerState")
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from paver.errors import PaverError, Unobservable
-from paver.transport import faults, folder, retry, soap_gate, soap_types, tls
+from paver.transport import retry, tls
 from paver.transport.context import Station, Wire
 from paver.transport.dial import Route
-from paver.transport.snapshot import Found, Snapshot, Wants
+from paver.transport.vsphere import faults, folder, soap_gate, soap_types
+from paver.transport.vsphere.snapshot import Found, Snapshot, Wants
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from paver.errors import BadInput, PaverError
-from paver.transport import faults, soap_types, tls
+from paver.transport import tls
 from paver.transport.context import Progress
 from paver.transport.dial import Route
 from paver.transport.stream import Hashing, Readable, send_stream
-from paver.transport.vsphere_reader import VsphereReader
-from paver.transport.vsphere_writer import VsphereWriter
+from paver.transport.vsphere import faults, soap_types
+from paver.transport.vsphere.reader import VsphereReader
+from paver.transport.vsphere.writer import VsphereWriter
 
 CALLS = frozenset({"ImportVApp", "nfc:POST", "nfc:PUT", "HttpNfcLeaseComplete", "HttpNfcLeaseAbort"})
 """What a kind that deploys an OVF declares."""

@@ -12,33 +12,15 @@ import ssl
 from typing import Any
 
 from paver.errors import Unobservable
-from paver.transport import faults, soap_gate, soap_types, tls
+from paver.transport import tls
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.dial import Route, Trust
-from paver.transport.faults import VsphereFault
 from paver.transport.logins import LoginError, NoAccessError, refused_by_sso
-from paver.transport.snapshot import Snapshot
-from paver.transport.soap_types import describe, new, ref, type_of
-from paver.transport.tls import TrustError
-from paver.transport.vsphere_reader import Link, VsphereReader
-from paver.transport.vsphere_trust import trusted_context
-from paver.transport.vsphere_writer import AnswerLostError, VsphereWriter
-
-__all__ = [
-    "AnswerLostError",
-    "LoginError",
-    "NoAccessError",
-    "TrustError",
-    "VsphereConnection",
-    "VsphereConnector",
-    "VsphereFault",
-    "VsphereReader",
-    "VsphereWriter",
-    "describe",
-    "new",
-    "ref",
-    "type_of",
-]
+from paver.transport.vsphere import faults, soap_gate, soap_types
+from paver.transport.vsphere.reader import Link, VsphereReader
+from paver.transport.vsphere.snapshot import Snapshot
+from paver.transport.vsphere.trust import trusted_context
+from paver.transport.vsphere.writer import VsphereWriter
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

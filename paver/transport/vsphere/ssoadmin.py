@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from paver.errors import PaverError, Unobservable
-from paver.transport import sso_soap, tls
+from paver.transport import tls
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.dial import HttpsConnection, Route, Trust
 from paver.transport.logins import refused_by_sso
-from paver.transport.sso_soap import Reference
+from paver.transport.vsphere import sso_soap
+from paver.transport.vsphere.sso_soap import Reference
 
 _INSTANCE = Reference("SsoAdminServiceInstance", "SsoAdminServiceInstance")
 _LOST = (OSError, http.client.HTTPException)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from paver.errors import Unobservable
-from paver.transport import soap_types
+from paver.transport.vsphere import soap_types
 
 Found = tuple[Any, dict[str, Any]]
 Wants = Mapping[str, Iterable[str]]

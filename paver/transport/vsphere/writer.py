@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from paver.errors import PaverError
-from paver.transport import faults, folder, soap_gate, soap_types, tls
+from paver.transport import tls
 from paver.transport.context import Gate
-from paver.transport.vsphere_reader import Link, VsphereReader
+from paver.transport.vsphere import faults, folder, soap_gate, soap_types
+from paver.transport.vsphere.reader import Link, VsphereReader
 
 
 class AnswerLostError(PaverError):

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from paver.errors import Refused
-from paver.transport import soap_types
 from paver.transport.context import Gate
 from paver.transport.dial import HttpsConnection, Route
+from paver.transport.vsphere import soap_types
 
 READS = frozenset(
     {
