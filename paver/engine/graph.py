@@ -56,10 +56,11 @@ class Graph:
 
 def data_edges(resource: Resource[Any]) -> frozenset[ResourceId]:
     """Returns whose outputs and generated secrets a wish uses."""
-    return _used(value for name, value in resource.wish().items() if name not in META_FIELDS)
+    return used_by(value for name, value in resource.wish().items() if name not in META_FIELDS)
 
 
-def _used(values: Iterable[object]) -> frozenset[ResourceId]:
+def used_by(values: Iterable[object]) -> frozenset[ResourceId]:
+    """Returns whose outputs and generated secrets these values hold."""
     used: set[ResourceId] = set()
     for value in values:
         for reference in references(value):
@@ -96,7 +97,7 @@ def build(
     needs: dict[ResourceId, frozenset[ResourceId]] = {}
     holders: dict[ResourceId, frozenset[ResourceId]] = {}
     # Once an endpoint, not once a resource: a host's connector lists all that is read of it.
-    reaching = {name: _used([connector]) for name, connector in (connectors or {}).items()}
+    reaching = {name: used_by([connector]) for name, connector in (connectors or {}).items()}
     for id_, resource in by_id.items():
         holding = {one for one in (resource.within, resource.at.provider) if one is not None and one != id_}
         used = data_edges(resource) | reaching.get(resource.at.name, frozenset())

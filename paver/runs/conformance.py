@@ -1,6 +1,7 @@
 """The suite that holds any driver: the life of a wish in a world that stands for the driver's IaaS.
 
-list → create → the plan says nothing → other wishes and back → drift is seen and repaired → rename → delete → as before.
+list → create → the plan says nothing → other wishes and back → drift is seen and repaired → rename → what nobody wishes
+for is found → delete → as before.
 
 A driver's package offers its `Subject` under the entry point group `paver.conformance`, by the driver's name: a callable
 that takes an empty folder and returns a context with the subject in it. What the suite cannot ask of a kind the subject
@@ -10,7 +11,7 @@ says with the reason; a kind that is neither led through nor excused fails it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,13 +20,15 @@ from typing import Any, Protocol
 from paver.driver import Endpoint, Output, Paved, Resource, ResourceId, Verb
 from paver.engine.diff import wish_digest
 from paver.engine.executor import Outcome
+from paver.engine.graph import closure, used_by
 from paver.engine.plan import Plan, loads
 from paver.engine.planner import Request
-from paver.engine.values import substitute
+from paver.engine.values import kind_of, substitute
 from paver.errors import BadInput, PaverError
 
 GROUP = "paver.conformance"
 EVERYTHING = Request(mode="destroy", allow=("*",))
+ANYTHING = Request(allow=("*",))
 
 
 class Under(Protocol):
@@ -161,12 +164,67 @@ def lives(subject: Subject) -> Iterator[str]:
     _quiet(under, wish)
     yield f"{len(moving.pending)} are renamed, and nothing is made or taken away by that"
 
+    # Once a rename is done the site file may forget it: what is found from here on bears the new ids.
+    wish = dataclasses.replace(wish, moved={})
     leaving = under.plan(wish, EVERYTHING)
     _same("nothing keeps a destroy from taking it away", (action.resource for action in leaving.blocked), ())
-    _acted(under, wish, leaving)
+    yield from _left_over(under, wish, leaving)
+    wish = _without(wish, _last(wish))
+    lessened = under.plan(wish, ANYTHING)
+    _same(
+        "what nobody wishes for is taken away, and nothing else done", _pending(lessened), _deletes(lessened)
+    )
+    _acted(under, wish, lessened)
+    _quiet(under, wish)
+    yield f"{len(lessened.pending)} that nothing stands on are no longer wished for, and go by that"
+
+    _acted(under, wish, under.plan(wish, EVERYTHING))
     _holds(subject.listing() == start, "the end equals the start", f"{start}\n{subject.listing()}")
     _same("what was taken away is not planned again", _pending(under.plan(wish, EVERYTHING)), ())
     yield "they are taken away, and the world is as it was at the start"
+
+
+def _left_over(under: Under, wish: Paved, leaving: Plan) -> Iterator[str]:
+    """Holds that what a destroy takes away is found where nobody wishes for it: by its ground, and its kind's `discover`."""
+    reached = _reached_through(wish)
+    found = under.plan(_without(wish, {one.id for one in wish.resources} - reached), ANYTHING)
+    _same("what nobody wishes for is taken away, and nothing else done", _pending(found), _deletes(found))
+    only_then = {ground.kind.kind for ground in wish.grounds if ground.kind.left_over}
+    wanted = {
+        id_: before
+        for id_, before in _deletes(leaving).items()
+        if id_ not in reached and kind_of(id_) not in only_then
+    }
+    _same("what was made is found by its kind where nobody wishes for it", _deletes(found), wanted)
+    # A wish may ask other endpoints too; `discover` is handed one.
+    alone = {one.id for one in wish.resources if not one.also}
+    now = _deletes(found)
+    differing = [id_ for id_ in wanted if id_ in alone and now[id_] != wanted[id_]]
+    _same("what is found by its kind is what its wish would read", differing, ())
+    leading = f"; {len(reached)} lead to others, and stay wished for" if reached else ""
+    yield f"{len(wanted)} are found as they are where nobody wishes for them{leading}"
+
+
+def _reached_through(wish: Paved) -> set[ResourceId]:
+    """Returns what has to stand for every ground to be reached, by what the wish itself says of its endpoints."""
+    graph = wish.graph
+    providers = {one for ground in wish.grounds for one in graph.asked_through(ground.at)}
+    used = used_by(wish.connectors.values())
+    return closure(providers | used, graph.needs.__getitem__)
+
+
+def _last(wish: Paved) -> set[ResourceId]:
+    """Returns what nothing stands on."""
+    return {id_ for id_, after in wish.graph.dependents().items() if not after} - _reached_through(wish)
+
+
+def _without(wish: Paved, ids: Collection[ResourceId]) -> Paved:
+    return dataclasses.replace(wish, resources=tuple(one for one in wish.resources if one.id not in ids))
+
+
+def _deletes(planned: Plan) -> dict[ResourceId, str | None]:
+    """Returns what a plan takes away, with the digest of what it is now."""
+    return {action.resource: action.before for action in planned.pending if action.verb is Verb.DELETE}
 
 
 def _accounted(subject: Subject) -> Iterator[str]:

@@ -117,6 +117,29 @@ def _deletes_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(memory.Box, "delete", classmethod(lambda *_: None))
 
 
+def _discovers_no_boxes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(memory.Box, "discover", classmethod(lambda *_: ()))
+
+
+def _discovers_no_dials(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(memory.Dial, "discover", classmethod(lambda *_: ()))
+
+
+def _discovers_what_it_would_not_read(patch: pytest.MonkeyPatch) -> None:
+    discover = memory.Box.discover.__func__
+
+    def otherwise(cls: Any, world: Any, at: Any) -> Any:
+        return [dataclasses.replace(one, colour="") for one in discover(cls, world, at)]
+
+    patch.setattr(memory.Box, "discover", classmethod(otherwise))
+
+
+def _has_no_grounds(patch: pytest.MonkeyPatch) -> None:
+    offered: Any = importlib.import_module("paver_memory.conformance")
+    wish = offered.wish
+    patch.setattr(offered, "wish", lambda settings: dataclasses.replace(wish(settings), grounds=()))
+
+
 def _has_one_more_kind(patch: pytest.MonkeyPatch) -> None:
     more = type("Crate", (memory.Box,), {"kind": "memory.crate"})
     patch.setattr(memory.MemoryDriver, "kinds", (memory.Dial, memory.Box, more))
@@ -128,6 +151,10 @@ BROKEN: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     _keeps_its_old_mark: "could not be acted on",
     _leaves_something: "the end equals the start",
     _deletes_nothing: "could not be acted on",
+    _discovers_no_boxes: "what was made is found by its kind where nobody wishes for it",
+    _discovers_no_dials: "what was made is found by its kind where nobody wishes for it",
+    _discovers_what_it_would_not_read: "what is found by its kind is what its wish would read",
+    _has_no_grounds: "what was made is found by its kind where nobody wishes for it",
     _has_one_more_kind: "every kind is led through, or said to be beyond this world",
 }
 
