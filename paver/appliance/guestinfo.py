@@ -21,7 +21,7 @@ SITE, SEALED = "paver.site", "paver.sealed"
 _OF_METADATA = frozenset({"instance-id", "local-hostname", "network"})
 _OF_USERDATA = frozenset({"hostname", "fqdn", "users", "disable_root", "ssh_pwauth"})
 _OF_A_USER = frozenset({"name", "gecos", "shell", "sudo", "lock_passwd", "ssh_authorized_keys"})
-"""All that paver writes; see `paver.drivers.vsphere.jumpbox.first_boot`."""
+"""All that paver writes; see `paver.machine.first_boot`."""
 
 CLEARED = "---"
 """What stands in a value that was used, as cloud-init leaves it."""

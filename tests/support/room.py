@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paver.appliance import render
-from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import PaverError
+from paver.machine.first_boot import FirstBoot
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 MAC = "00:50:56:01:02:03"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBb+PEF63WNwdmjQLMVhWUL5wGage0txb+uhUMGTXBUU"
 FINGERPRINT = "SHA256:xtNOcIQ/w/WhOPfU0IlTuPKXKZwjEyH8VdTcfr/ekLk"
-WISH = first_boot.FirstBoot(
+WISH = FirstBoot(
     hostname="jumpbox",
     domain="north.example",
     user="paver",

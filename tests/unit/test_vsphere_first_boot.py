@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from paver.drivers.vsphere.jumpbox import facts, first_boot
 from paver.errors import BadInput
 from paver.lab.room import cloudinit
+from paver.machine.first_boot import FirstBoot
 from paver.signing import public_line
 
-BOOT = first_boot.FirstBoot(
+BOOT = FirstBoot(
     hostname="jumpbox",
     domain="north.example",
     user="paver",

@@ -8,7 +8,6 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 
-from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import PaverError
 from paver.image.prove import checks, disks, firstboot, form, guest
 from paver.image.prove.report import Line
@@ -106,9 +105,9 @@ def through_guestinfo(values: guestinfo.Guestinfo, asked: guest.Guest) -> Iterat
         else f"{public_line.PUBLISHED} is {published[:60] or 'not set'}",
     )
     # Who it is stays; what may have a password in it goes.
-    left = now.get(first_boot.USERDATA, "").strip("- ")
+    left = now.get(firstboot.USERDATA, "").strip("- ")
     seen = f"{len(left)} characters are still there" if left else "cleared"
-    yield Line(checks.FIRST_BOOT, f"{first_boot.USERDATA} is cleared after use", not left, seen)
+    yield Line(checks.FIRST_BOOT, f"{firstboot.USERDATA} is cleared after use", not left, seen)
 
 
 def again(

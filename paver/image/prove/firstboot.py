@@ -7,14 +7,18 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from paver.drivers.vsphere.jumpbox import first_boot
 from paver.errors import PaverError
 from paver.lab.qemu import programs
+from paver.machine import first_boot
 
 ADDRESS, PREFIX, GATEWAY = "10.20.0.10", 24, "10.20.0.2"
 CIDR = "10.20.0.0/24"
 USER, HOSTNAME, DOMAIN = "paver", "jumpbox", "proof.example"
-MAC = first_boot.mac_of("proof", HOSTNAME)
+MAC = "00:50:56:2f:05:ba"
+"""In the range that VMware leaves for manual ones, as the card of any jumpbox on vSphere."""
+
+METADATA, USERDATA = "guestinfo.metadata", "guestinfo.userdata"
+"""As cloud-init's DataSourceVMware reads them."""
 
 
 def wish(public: str) -> first_boot.FirstBoot:
@@ -34,21 +38,16 @@ def wish(public: str) -> first_boot.FirstBoot:
 
 def of_another(told: first_boot.FirstBoot) -> dict[str, str]:
     """Returns guestinfo as somebody else wrote it by hand, in plain text: what paver wrote would stay, since it has no secret."""
-    files = nocloud(told)
-    metadata = {**json.loads(files["meta-data"]), "instance-id": "proof"}
-    metadata["network"] = json.loads(files["network-config"])
-    return {first_boot.METADATA: json.dumps(metadata), first_boot.USERDATA: files["user-data"]}
+    metadata = {**first_boot.instance(told), "instance-id": "proof", "network": first_boot.network(told)}
+    return {METADATA: json.dumps(metadata), USERDATA: first_boot.userdata(told)}
 
 
 def nocloud(told: first_boot.FirstBoot) -> dict[str, str]:
     """Returns the files of a NoCloud ISO by name: what guestinfo would say, cut as NoCloud wants it."""
-    values = first_boot.guestinfo(told)
-    metadata = json.loads(first_boot.decoded(values[first_boot.METADATA]))
-    network = metadata.pop("network")
     return {
-        "meta-data": json.dumps(metadata, indent=1, sort_keys=True) + "\n",
-        "network-config": json.dumps(network, indent=1, sort_keys=True) + "\n",
-        "user-data": first_boot.decoded(values[first_boot.USERDATA]),
+        "meta-data": first_boot.text(first_boot.instance(told)),
+        "network-config": first_boot.text(first_boot.network(told)),
+        "user-data": first_boot.userdata(told),
     }
 
 

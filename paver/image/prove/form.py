@@ -6,11 +6,11 @@ import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot
 from paver.image.prove.guest import ANSWERS
 from paver.lab.qemu.console import Console
 from paver.lab.qemu.machine import Machine
 from paver.lab.qemu.screen import Screen
+from paver.machine.first_boot import FirstBoot
 
 QUESTION = 120.0
 """Seconds from an answer to the next question."""

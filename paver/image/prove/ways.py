@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot
 from paver.image.bill import Bill
 from paver.image.prove import came, checks, disks, firstboot, form, lynis, release, shut
 from paver.image.prove.report import Section
 from paver.image.stages import Tell
 from paver.lab.qemu import guestinfo, hardware, machine, plant
 from paver.lab.qemu.acceleration import Acceleration
+from paver.machine.first_boot import FirstBoot
 from paver.trust import ssh_keys
 
 BOOT = 120.0

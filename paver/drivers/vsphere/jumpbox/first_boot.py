@@ -1,22 +1,17 @@
-"""What the jumpbox learns at its first boot, as cloud-init's DataSourceVMware reads it. Pure.
-
-guestinfo stays readable for anyone who may read the VM: names, addresses and public keys are all that is in it.
-"""
+"""How the jumpbox is told of its first boot by vSphere: guestinfo, as cloud-init's DataSourceVMware reads it. Pure."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 import gzip
 import hashlib
-import ipaddress
-import json
 import zlib
 from collections.abc import Mapping
-from typing import Any
 
 from paver.driver import BadInput
+from paver.machine import first_boot
+from paver.machine.first_boot import FirstBoot
 
 LARGEST = 60_000
 """Bytes that one value may have; the VMX takes about 64 KiB."""
@@ -24,33 +19,6 @@ LARGEST = 60_000
 METADATA = "guestinfo.metadata"
 USERDATA = "guestinfo.userdata"
 _ENCODING = "gzip+base64"
-_CARD = "nic0"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FirstBoot:
-    """Name, network and users of the machine.
-
-    Attributes:
-        hostname: without the zone.
-        domain: the zone.
-        user: the account that the keys are for.
-        keys: public keys of those who may log in.
-        address: with `prefix`, the machine's address.
-        gateway: the default route.
-        dns: name servers.
-        mac: of the card that all this is for.
-    """
-
-    hostname: str
-    domain: str
-    user: str
-    keys: tuple[str, ...]
-    address: str
-    prefix: int
-    gateway: str
-    dns: tuple[str, ...]
-    mac: str
 
 
 def mac_of(site: str, machine: str) -> str:
@@ -70,7 +38,7 @@ def guestinfo(wish: FirstBoot) -> dict[str, str]:
         BadInput: if it does not fit.
     """
     found: dict[str, str] = {}
-    for key, text in ((METADATA, _metadata(wish)), (USERDATA, "#cloud-config\n" + _userdata(wish))):
+    for key, text in ((METADATA, first_boot.metadata(wish)), (USERDATA, first_boot.userdata(wish))):
         value = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
         if len(value) > LARGEST:
             raise BadInput(
@@ -85,68 +53,9 @@ def guestinfo(wish: FirstBoot) -> dict[str, str]:
 def read(extra: Mapping[str, str]) -> FirstBoot | None:
     """Returns what stands in a VM's extraConfig; None where it was not written by paver."""
     try:
-        metadata = json.loads(decoded(extra[METADATA]))
-        userdata = json.loads(decoded(extra[USERDATA]).partition("\n")[2])
-        card = metadata["network"]["ethernets"][_CARD]
-        address = ipaddress.ip_interface(card["addresses"][0])
-        (user,) = userdata["users"]
-        return FirstBoot(
-            hostname=userdata["hostname"],
-            domain=userdata["fqdn"].partition(".")[2],
-            user=user["name"],
-            keys=tuple(user["ssh_authorized_keys"]),
-            address=str(address.ip),
-            prefix=address.network.prefixlen,
-            gateway=card["routes"][0]["via"],
-            dns=tuple(card["nameservers"]["addresses"]),
-            mac=card["match"]["macaddress"],
-        )
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, EOFError, zlib.error):
+        return first_boot.read(decoded(extra[METADATA]), decoded(extra[USERDATA]))
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zlib.error):
         return None
-
-
-def _metadata(wish: FirstBoot) -> str:
-    card = {
-        "match": {"macaddress": wish.mac},
-        "dhcp4": False,
-        "dhcp6": False,
-        "addresses": [f"{wish.address}/{wish.prefix}"],
-        # Not "default": cloud-init's networkd renderer crashes on that word.
-        "routes": [{"to": "0.0.0.0/0", "via": wish.gateway}],
-        "nameservers": {"addresses": list(wish.dns), "search": [wish.domain]},
-    }
-    return _json(
-        {
-            # A constant: another one would make the machine forget its host keys at its next boot.
-            "instance-id": f"paver-{wish.mac.replace(':', '')}",
-            "local-hostname": wish.hostname,
-            "network": {"version": 2, "ethernets": {_CARD: card}},
-        }
-    )
-
-
-def _userdata(wish: FirstBoot) -> str:
-    user = {
-        "name": wish.user,
-        "gecos": "paver",
-        "shell": "/bin/bash",
-        "sudo": "ALL=(ALL) NOPASSWD:ALL",
-        "lock_passwd": True,
-        "ssh_authorized_keys": list(wish.keys),
-    }
-    return _json(
-        {
-            "hostname": wish.hostname,
-            "fqdn": f"{wish.hostname}.{wish.domain}",
-            "users": [user],
-            "disable_root": True,
-            "ssh_pwauth": False,
-        }
-    )
-
-
-def _json(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, sort_keys=True, indent=1) + "\n"
 
 
 def decoded(value: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from paver.driver import Check, Endpoint, Reader, Refused, Resource, Verb, Writer
 from paver.drivers.vsphere.jumpbox import deploy, facts
 from paver.drivers.vsphere.jumpbox.facts import JumpboxFacts
-from paver.drivers.vsphere.jumpbox.first_boot import FirstBoot, mac_of
+from paver.drivers.vsphere.jumpbox.first_boot import mac_of
+from paver.machine.first_boot import FirstBoot
 from paver.transport.vsphere import nfc
 
 _CHANGE = frozenset(
