@@ -100,10 +100,10 @@ class Wire:
     """What the run hands to connectors.
 
     Attributes:
-        station: where this process runs; `machine` endpoints named `local_machine` are local on the jumpbox.
+        station: where this process runs; the machine whose connector names that station is this very one.
         reveal: opens a secret, for the moment of use.
         proxy: the loopback CONNECT proxy that leads through the machine named `via`; None for None.
-        anchor: the PEM of a root that the sealed store's public part holds (as `vmca`, `site`), None if unknown.
+        anchor: the PEM of a certificate that the sealed store's public part holds (as `vmca`), None if unknown.
         on_retry: is told of every repeated attempt.
         timeouts: see there.
         logins: which logins were refused; what belongs to one run shares them.
