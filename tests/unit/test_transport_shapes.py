@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import datetime as dt
@@ -10,6 +11,7 @@ import io
 import json
 import ssl
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -27,6 +29,7 @@ from paver.transport.machine import MachineReader
 from paver.transport.vsphere import faults, folder, nfc, soap_gate, soap_types
 from paver.transport.vsphere.snapshot import Snapshot
 
+TREE = Path(__file__).parents[2]
 PEM = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
 
 
@@ -80,6 +83,20 @@ def test_every_method_that_is_said_to_read_is_one_of_vsphere() -> None:
         name for name in soap_gate.READS if name.startswith(("Add", "Update", "Remove", "Reconfigure"))
     }
     assert not soap_gate.READS & soap_gate.UPKEEP
+
+
+def test_every_soap_method_that_passes_unasked_is_called_by_somebody() -> None:
+    rooms = [TREE / "paver" / name / "vsphere" for name in ("transport", "drivers")]
+    files = [file for room in rooms for file in room.rglob("*.py") if file.name != "soap_gate.py"]
+    called = {
+        node.attr if isinstance(node, ast.Attribute) else node.value
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute | ast.Constant)
+    }
+    # pyVmomi has another name for it.
+    by_other_names = {"RetrieveServiceContent"} if "RetrieveContent" in called else set()
+    assert (soap_gate.READS | soap_gate.UPKEEP) - called == by_other_names
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ class VsphereReader:
             pause = min(pause * 1.5, 1.0)
 
     def query(self, managed: Any, method: str, **arguments: Any) -> Any:
-        """Calls a method that reads (`FindByUuid`, `CreateImportSpec`, …), by WSDL name.
+        """Calls a method that reads (`FindByInventoryPath`, `CreateImportSpec`, …), by WSDL name; it has to stand in `soap_gate.READS`.
 
         A reading method that is a task is waited for; its result is returned.
 

@@ -23,85 +23,29 @@ READS = frozenset(
         # sessions and what is read at their start
         "RetrieveServiceContent",
         "Login",
-        "LoginExtensionByCertificate",
         "Logout",
-        "SessionIsActive",
-        "CurrentTime",
         # the property collector and views: they live in the session and end with it
-        "CreateFilter",
-        "DestroyPropertyFilter",
-        "CreatePropertyCollector",
-        "DestroyPropertyCollector",
-        "RetrieveProperties",
         "RetrievePropertiesEx",
         "ContinueRetrievePropertiesEx",
-        "CancelRetrievePropertiesEx",
-        "WaitForUpdatesEx",
-        "CheckForUpdates",
-        "CancelWaitForUpdates",
         "CreateContainerView",
-        "CreateListView",
-        "DestroyView",
-        # finding
-        "FindAllByDnsName",
-        "FindAllByIp",
-        "FindAllByUuid",
-        "FindByDatastorePath",
-        "FindByDnsName",
-        "FindByInventoryPath",
-        "FindByIp",
-        "FindByUuid",
-        "FindChild",
         # answers about things, which change nothing
-        "AreAlarmActionsEnabled",
-        "CheckAddHostEvc_Task",
-        "CreateDescriptor",
         "CreateImportSpec",
-        "DecodeLicense",
-        "FetchUserPrivilegeOnEntities",
-        "GetResourceUsage",
-        "HasPrivilegeOnEntities",
+        "FindByInventoryPath",
         "HttpNfcLeaseGetManifest",
-        "ListFilesInGuest",
-        "ListProcessesInGuest",
-        "ParseDescriptor",
         "QueryAssignedLicenses",
-        "QueryAvailableDisksForVmfs",
-        "QueryAvailableDvsSpec",
-        "QueryAvailablePartition",
-        "QueryCompatibleHostForNewDvs",
-        "QueryConfigOption",
-        "QueryConfigOptionDescriptor",
-        "QueryConfigOptionEx",
-        "QueryConfigTarget",
-        "QueryConnectionInfo",
-        "QueryConnectionInfoViaSpec",
-        "QueryEvents",
-        "QueryHostConnectionInfo",
-        "QueryLockdownExceptions",
-        "QueryMemoryOverhead",
-        "QueryNetConfig",
         "QueryNetworkHint",
         "QueryOptions",
-        "QuerySupportedFeatures",
-        "QueryVirtualDiskUuid",
-        "QueryVmfsDatastoreCreateOptions",
-        "RetrieveAllPermissions",
-        "RetrieveDiskPartitionInfo",
         "RetrieveEntityPermissions",
-        "RetrieveHostAccessControlEntries",
-        "RetrieveRolePermissions",
-        "RetrieveUserGroups",
-        "SearchDatastoreSubFolders_Task",
         "SearchDatastore_Task",
-        "ValidateHost",
-        "ValidateMigration",
     }
 )
-"""WSDL names of methods that leave no trace beyond the session (a search's task ends with its result)."""
+"""WSDL names of methods that leave no trace beyond the session (a search's task ends with its result).
 
-UPKEEP = frozenset({"HttpNfcLeaseProgress", "CancelTask"})
-"""Methods of a writing face that only keep alive or stop what an admitted call started."""
+Those that are called, and no more: a new read adds its line.
+"""
+
+UPKEEP = frozenset({"HttpNfcLeaseProgress"})
+"""Methods of a writing face that only keep alive what an admitted call started."""
 
 _PLUMBING = frozenset({"Login", "Logout", "RetrieveServiceContent"})
 
