@@ -69,6 +69,11 @@ class Board:
         value = getattr(facts, wanted.fact) if facts is not None else None
         return wanted if value is None else value
 
+    def lacking(self, wanted: Output) -> str:
+        """Returns why a fact is not there, as far as what was read tells; else nothing."""
+        facts = self.facts(wanted.of)
+        return "" if facts is None else facts.lacking(wanted.fact)
+
 
 def standing(facts: Facts | None, resource: Resource[Any]) -> bool:
     """Tells whether a thing stands well enough for others to live in it."""

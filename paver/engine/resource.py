@@ -71,6 +71,11 @@ class Facts:
     address: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mark: Mark | None = None
 
+    def lacking(self, fact: str) -> str:
+        """Returns why `fact` is None, for whoever needs it and is told so; empty where there is nothing to add."""
+        del fact
+        return ""
+
 
 @dataclasses.dataclass(frozen=True)
 class Check:

@@ -30,14 +30,20 @@ class Connections:
         connectors: by endpoint name; their outputs are put in by `known` at the moment of connecting.
         context: handed to every connector.
         known: returns the value of an output, or an `Unknown`.
+        lacking: returns why an output has no value, as its resource was read; empty where that does not tell.
     """
 
     def __init__(
-        self, connectors: Mapping[str, Connector], context: object, known: Callable[[Output], object]
+        self,
+        connectors: Mapping[str, Connector],
+        context: object,
+        known: Callable[[Output], object],
+        lacking: Callable[[Output], str] = lambda _: "",
     ) -> None:
         self._connectors = connectors
         self._context = context
         self._known = known
+        self._lacking = lacking
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._open: dict[str, Connection[Any, Any]] = {}
@@ -62,7 +68,7 @@ class Connections:
                 if missing:
                     raise Unobservable(
                         f"{name} cannot be asked yet",
-                        why=f"{missing[0].fact} of {missing[0].of} is not known",
+                        why=self._lacking(missing[0]) or f"{missing[0].fact} of {missing[0].of} is not known",
                         do=f"see to that first: `paver apply --only {missing[0].of}`",
                     )
                 self._open[name] = connector.connect(self._context)

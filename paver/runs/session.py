@@ -63,7 +63,9 @@ class Session:
         self._proxies: dict[str, ConnectProxy] = {}
         self._opening = threading.Lock()
         self._logins = Logins()
-        self.connections = Connections(self.paved.connectors, self._wire(), self.board.for_reading)
+        self.connections = Connections(
+            self.paved.connectors, self._wire(), self.board.for_reading, self.board.lacking
+        )
 
     @property
     def world(self) -> ReadingWorld:

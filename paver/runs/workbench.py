@@ -44,14 +44,14 @@ class Engine:
     def plan(self, paved: Paved, request: Request | None = None) -> Plan:
         """Plans `paved`."""
         self.board = Board()
-        connections = Connections(paved.connectors, None, self.board.for_reading)
+        connections = Connections(paved.connectors, None, self.board.for_reading, self.board.lacking)
         heading = Heading(site=self.site, site_digest="0" * 64, paver="0", driver="memory/1")
         world = ReadingWorld(self.site, connections, self.versions)
         return plan(paved, heading, request or Request(), world, self.board)
 
     def act(self, paved: Paved, planned: Plan, allow: tuple[str, ...] | None = None) -> Outcome:
         """Carries `planned` out, by a command that names what the plan does unless `allow` says else."""
-        connections = Connections(paved.connectors, None, self.board.for_reading)
+        connections = Connections(paved.connectors, None, self.board.for_reading, self.board.lacking)
         journal = self.folder / f"journal-{secrets.token_hex(4)}.jsonl"
         with Journal(journal) as written:
             hands = Hands(

@@ -388,6 +388,23 @@ def test_a_jumpbox_that_shows_another_host_key_is_not_talked_to(bare: Place) -> 
     assert bare.pending(*WITH_JUMPBOX) == {}
 
 
+def test_a_jumpbox_that_is_switched_off_is_told_as_such_with_the_command_that_switches_it_on(
+    bare: Place,
+) -> None:
+    bare.govc("esx-01", "vm.power", "-off", "-force", "paver-jumpbox")
+    switches_it_on = ("apply", "--only", "vsphere.jumpbox:jumpbox")
+    trace = bare.trace()
+    for verb in (("plan",), ("verify",), ("follow",), ("apply", "--yes"), ("plan", "--phase", "jumpbox")):
+        ran = bare.paver(*verb, code=None)
+        refused(
+            ran, 1, "machine:jumpbox cannot be asked yet", "paver-jumpbox does not run", "switched off", "do"
+        )
+        assert " ".join(("paver", *switches_it_on)) in ran.told, verb
+    assert not trace.writes()
+    bare.paver(*switches_it_on, "--yes")
+    assert bare.pending(*WITH_JUMPBOX) == {}
+
+
 # How --------------------------------------------------------------------------------------------------------
 
 

@@ -65,6 +65,11 @@ class JumpboxFacts(Facts):
     host_keys: tuple[str, ...] | None = None
     untold: str | None = None
 
+    def lacking(self, fact: str) -> str:
+        """Returns that the VM does not run, where that is why it shows no host keys."""
+        off = f"the VM {self.name} does not run: it is switched off, or suspended"
+        return off if fact == "host_keys" and not self.running else ""
+
 
 @dataclasses.dataclass(frozen=True)
 class Found:
