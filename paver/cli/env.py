@@ -73,7 +73,7 @@ def _print(arguments: argparse.Namespace) -> int:
     key = opening.needed_key(site, arguments.key, "to print secrets") if shown else None
     state = opening.folder_of(site)
     path, memory = opening.sealed_of(arguments, site)
-    vault = Vault(path, key, "paver env", memory)
+    vault = Vault(path, key, "paver env", memory, named=site.secrets.key)
     folder = state.path / "env"
     found = exports(
         doors(site, driver),

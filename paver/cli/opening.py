@@ -222,17 +222,11 @@ def needed_key(site: Site, option: str | None, why: str) -> KeySource:
     Raises:
         BadInput: if it is not at hand; `why` says what it is needed for.
     """
-    from paver.errors import BadInput  # noqa: PLC0415
+    from paver.sealed import keys  # noqa: PLC0415
 
     key = key_of(site, option)
     if key is None:
-        there = site.sealed_file.exists()
-        raise BadInput(
-            f"the sealed store's key is needed {why}",
-            seen=f"secrets.key: {site.secrets.key}, which is not there",
-            why=f"nothing else opens {site.sealed_file}" if there else "",
-            do=f"{'bring it back from its copy' if there else 'make one with `paver secrets init`'}, or name it with --key",
-        )
+        raise keys.missing(why, named=site.secrets.key, sealed=site.sealed_file)
     return key
 
 

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     site, driver = opening.site_of(arguments, warn=not arguments.json)
     key = opening.key_of(site, arguments.key)
     path, memory = opening.sealed_of(arguments, site)
-    vault = Vault(path, key, "paver preflight", memory)
+    vault = Vault(path, key, "paver preflight", memory, named=site.secrets.key)
     findings = list(looking.look(site, driver, vault, key, station=opening.station_of(arguments)))
     code = looking.exit_code(findings)
     if arguments.json:

@@ -118,7 +118,7 @@ def _vault(arguments: argparse.Namespace, site: Site, key: KeySource | None, who
     from paver.trust.vault import Vault  # noqa: PLC0415 - `--help` does without it
 
     path, memory = opening.sealed_of(arguments, site)
-    vault = Vault(path, key, who, memory)
+    vault = Vault(path, key, who, memory, named=site.secrets.key)
     try:
         yield vault
     finally:

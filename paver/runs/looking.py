@@ -15,7 +15,7 @@ from paver.driver import Driver, Finding, Grade, Secret
 from paver.errors import BadInput, PaverError
 from paver.foundation import named_files
 from paver.runs.compose import compose, given
-from paver.sealed import passwords
+from paver.sealed import keys, passwords
 from paver.sealed.index import Index
 from paver.sealed.keys import KeySource
 from paver.sitefile.site import Site
@@ -76,12 +76,9 @@ def _wire(vault: Vault, station: Station) -> Wire:
 
 def _store(site: Site, vault: Vault, key: KeySource | None) -> Iterator[Finding]:
     if key is None:
+        lost = keys.missing("", named=site.secrets.key, sealed=vault.path)
         yield Finding(
-            subject=SEALED,
-            check="key",
-            grade=Grade.INPUT,
-            seen=f"none at hand: {site.secrets.key}",
-            do="`paver secrets init` makes one; or name it with --key",
+            subject=SEALED, check="key", grade=Grade.INPUT, seen=lost.seen, why=lost.why, do=lost.do
         )
     try:
         index = vault.index()

@@ -54,7 +54,7 @@ class Session:
         self.site = site
         self.driver = driver
         self.station: Station = station
-        self.vault = Vault(sealed or site.sealed_file, key, who, seen)
+        self.vault = Vault(sealed or site.sealed_file, key, who, seen, named=site.secrets.key)
         self.board = Board()
         paved = compose(site, driver)
         live = {**paved.connectors, STORE.name: Sealed(self.vault)}

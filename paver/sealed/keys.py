@@ -110,6 +110,23 @@ class Passphrase:
         return Scrypt(salt=bytes.fromhex(salt), length=KEY_BYTES, n=n, r=8, p=1).derive(passphrase.encode())
 
 
+def missing(why: str, *, named: str, sealed: Path) -> BadInput:
+    """Returns what says that the key of a sealed store is not there, and how to get it.
+
+    Args:
+        why: what it is needed for, as in `to act`; empty where that is plain.
+        named: `secrets.key` of the site file.
+        sealed: the store's file, be it there or not.
+    """
+    there = sealed.exists()
+    return BadInput(
+        f"the sealed store's key is needed {why}".rstrip(),
+        seen=f"secrets.key: {named}, which is not there",
+        why=f"nothing else opens {sealed}" if there else "",
+        do=f"{'bring it back from its copy' if there else 'make one with `paver secrets init`'}, or name it with --key",
+    )
+
+
 def key_source(
     reference: str, *, ask: Callable[[], str] | None = None, base: Path | None = None
 ) -> KeySource:

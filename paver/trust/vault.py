@@ -29,13 +29,17 @@ class Vault:
         key: what opens it; None to read the index only.
         who: stands in the lock while this vault writes.
         seen: where the store that was seen last is remembered; an older or another one is refused, and none too.
+        named: the key by the site file's words, for who needs it where it is not there.
     """
 
-    def __init__(self, path: Path, key: keys.KeySource | None, who: str, seen: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, key: keys.KeySource | None, who: str, seen: Path | None = None, *, named: str = ""
+    ) -> None:
         self._path = path
         self._seen = Seen(seen)
         self._key = key
         self._who = who
+        self._named = named
         self._lock = threading.RLock()
         self._closing = contextlib.ExitStack()
         self._writer: Any = None
@@ -93,10 +97,7 @@ class Vault:
                 return _value(self._writer, secret.name, version)
             if self._reader is None:
                 if self._key is None:
-                    raise BadInput(
-                        f"secret:{secret.name} is needed, and the sealed store's key is not at hand",
-                        do="set `secrets.key` in the site file, or give --key",
-                    )
+                    raise self._locked(f"to open secret:{secret.name}")
                 if not self._there():
                     raise BadInput(
                         f"secret:{secret.name} is not in the sealed store: there is no store yet",
@@ -120,7 +121,7 @@ class Vault:
         with self._lock:
             if self._writer is None:
                 if self._key is None:
-                    raise BadInput("the sealed store cannot be written without its key", do="give --key")
+                    raise self._locked("to write it")
                 if not self._there():
                     store.create(self._path, self._key)
                 opened = store.writer(self._path, self._key, self._who, **self._seen.held())
@@ -128,6 +129,9 @@ class Vault:
                     self._writer = self._closing.enter_context(opened)
                 self._reader = None
             return self._writer
+
+    def _locked(self, why: str) -> BadInput:
+        return keys.missing(why, named=self._named, sealed=self._path)
 
     def _there(self) -> bool:
         """Tells whether there is a store; one that was seen before has to be there."""

@@ -24,7 +24,7 @@ from rich.live import Live as RichLive
 
 from paver.cli import acting, out, parsers
 from paver.cli.verbs import VERBS
-from paver.driver import Check, Finding, Grade
+from paver.driver import Check, Finding, Grade, Secret
 from paver.drivers.vsphere import DRIVER
 from paver.errors import Unobservable
 from paver.report.lines import Lines
@@ -34,11 +34,13 @@ from paver.runs.folder import RUN_FILES, SiteFolder
 from paver.runs.progress import Progress, State
 from paver.sitefile.init import init_text
 from paver.transport import job
+from paver.transport.context import Wire
 from paver.transport.job import JobState
 from paver.transport.logins import LoginError
+from paver.trust.vault import Sealed
 from tests.support.command import Command, command
 from tests.support.memory import memory
-from tests.support.ran import Ran
+from tests.support.ran import Ran, refused
 from tests.unit.test_foundation_yaml_text import BOMB
 
 
@@ -812,6 +814,30 @@ def test_preflight_ends_as_the_worst_that_it_found(site: Command, monkeypatch: p
         assert site.run("preflight").code == code
         assert site.run("preflight", "--json").json["exit"] == code
     assert "  do    close it" in site.run("preflight").out
+
+
+def test_of_a_key_file_that_is_lost_preflight_says_what_a_command_that_needs_it_says(site: Command) -> None:
+    (site.folder / "site.key").unlink()
+    words = ("secrets.key: file:site.key, which is not there", "bring it back from its copy")
+    looked = site.run("preflight")
+    assert looked.code == 3
+    assert all(word in looked.out for word in words), looked.out
+    assert "secrets init" not in looked.out
+    refused(site.run("apply", "--yes"), 3, *words)
+
+
+def test_a_plan_that_needs_a_lost_key_names_it(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan needs it for what is dialled, which is nothing here but this."""
+    (site.folder / "site.key").unlink()
+
+    def connect(_: Sealed, wire: Wire) -> object:
+        return wire.reveal(Secret("esx-root"))
+
+    monkeypatch.setattr(Sealed, "connect", connect)
+    for verb in ("plan", "verify"):
+        refused(
+            site.run(verb), 3, "to open secret:esx-root", "secrets.key: file:site.key, which is not there"
+        )
 
 
 def test_preflight_shows_pins_whole_only_when_asked(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:

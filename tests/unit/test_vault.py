@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from paver.driver import Mark, ResourceId, Secret
-from paver.errors import PaverError, Refused
+from paver.errors import BadInput, PaverError, Refused
 from paver.sealed import keys, store
 from paver.sealed.errors import RolledBackError
 from paver.trust.vault import Vault, WritingFace
@@ -37,6 +37,20 @@ def passes(call: str, target: str = "", detail: object = None) -> None:
 def refuses(call: str, target: str = "", detail: object = None) -> None:
     del target, detail
     raise Refused(f"{call} is not in the plan")
+
+
+def test_a_key_that_is_not_there_is_named_and_is_to_be_brought_back_where_a_store_is_sealed_with_it(
+    tmp_path: Path, path: Path
+) -> None:
+    sealed = Vault(path, None, "test", named="file:site.key")
+    for asks in (lambda: sealed.reveal(Secret("esx-root")), sealed.writer):
+        with pytest.raises(BadInput) as told:
+            asks()
+        assert told.value.seen == "secrets.key: file:site.key, which is not there"
+        assert "bring it back from its copy" in told.value.do
+    with pytest.raises(BadInput, match="to open secret:esx-root") as told:
+        Vault(tmp_path / "none.sealed", None, "test", named="file:site.key").reveal(Secret("esx-root"))
+    assert "make one with `paver secrets init`" in told.value.do
 
 
 @pytest.mark.parametrize(
