@@ -26,8 +26,9 @@ def _fingerprint(text: str) -> str:
     plain = value.replace(":", "").lower()
     if colon and kind.lower() == "sha256" and _FINGERPRINT.match(plain):
         return "sha256:" + ":".join(plain[i : i + 2] for i in range(0, 64, 2))
-    bare = re.sub(r"\Asha1(:| fingerprint=)", "", text.strip().lower()).replace(":", "")
-    if re.fullmatch(r"[0-9a-f]{40}", bare):
+    said = re.match(r"sha1(:| fingerprint=)", text.strip(), re.IGNORECASE)
+    bare = text.strip()[said.end() if said else 0 :].replace(":", "").lower()
+    if said or re.fullmatch(r"[0-9a-f]{40}", bare):
         raise wrong(
             "a SHA-1 fingerprint does not identify a host",
             "SHA-1 can be forged. Use SHA-256: " + _FINGERPRINT_ADVICE,
