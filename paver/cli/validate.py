@@ -34,11 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
     except SiteErrors as errors:
         if not arguments.json:
             raise
-        out.document("paver.validate/1", Validated(ok=False, site=None, findings=errors.diagnostics))
+        told = Validated(ok=False, site=None, findings=errors.diagnostics, whole=errors.whole)
+        out.document("paver.validate/1", told)
         return 3
     if arguments.json:
         read = Read(name=site.name, driver=site.driver, digest=site.digest())
-        out.document("paver.validate/1", Validated(ok=True, site=read, findings=site.warnings))
+        out.document("paver.validate/1", Validated(ok=True, site=read, findings=site.warnings, whole=True))
     else:
         from paver.report import words  # noqa: PLC0415 - only for people
 

@@ -20,6 +20,10 @@ _LEAST = 12
 """Columns of an excerpt at least: a terminal that has not even these breaks it by itself."""
 
 
+UNSEEN = "Not all was looked at: what sections say of each other is, as soon as this is mended."
+"""Said below findings that keep paver from comparing sections."""
+
+
 class Severity(enum.StrEnum):
     """Whether the site can be used in spite of it."""
 
@@ -144,18 +148,26 @@ class Validated:
         ok: whether it can be used; warnings may stand.
         site: the site; null where the file can't be used.
         findings: errors and warnings, by where they stand.
+        whole: whether that is all; false where what is wrong keeps paver from comparing what sections say of each other.
     """
 
     ok: bool
     site: Read | None
     findings: tuple[Diagnostic, ...]
+    whole: bool
 
 
 class SiteErrors(BadInput):
-    """A site file that cannot be used: every finding, sorted by position (warnings too)."""
+    """A site file that cannot be used: every finding, sorted by position (warnings too).
 
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+    Args:
+        diagnostics: the findings.
+        whole: whether that is all that is wrong; false where sections could not be compared, being wrong themselves.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], *, whole: bool = False) -> None:
         self.diagnostics = tuple(sorted(diagnostics, key=Diagnostic.order))
+        self.whole = whole
         errors = [found for found in self.diagnostics if found.severity is Severity.ERROR]
         name = self.diagnostics[0].file if self.diagnostics else "the site file"
         count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
@@ -172,4 +184,6 @@ class SiteErrors(BadInput):
             if shown:
                 shown.append("")
             shown += found.lines(width)
+        if not self.whole:
+            shown += ["", *_wrapped(UNSEEN, _ADVICE if width is None else min(width, _ADVICE), "")]
         return shown

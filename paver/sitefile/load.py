@@ -19,6 +19,10 @@ IAAS: tree.Path = ("iaas",)
 M = TypeVar("M", bound=BaseModel)
 
 
+class _Nothing(BaseModel):
+    """The settings of an IaaS that are not right."""
+
+
 class SettingsProvider(Protocol):
     """What loading needs of a driver."""
 
@@ -94,12 +98,28 @@ def loads(
         content = {key: value for key, value in _below(source, IAAS).items() if key != "driver"}
         settings = _validated(driver.settings, content, source, IAAS, found)
     found = _without_consequences(found, lacking)
-    if driver is None or document is None or settings is None or found:
+    # Sections that are right by themselves are compared even where those of the driver are not; never those that
+    # are wrong, or lack what they take over: what follows from one error is no other.
+    if document is None or driver is None or any(one.path.split(".")[0] != "iaas" for one in found):
         raise SiteErrors(_once(found))
-    site = Site(
+    site = _site(document, driver, settings, source, folder)
+    if settings is None or found:
+        raise SiteErrors(_once([*found, *check.check(site)]))
+    return _checked(site, driver)
+
+
+def _site(
+    document: Document,
+    driver: SettingsProvider,
+    settings: BaseModel | None,
+    source: Source,
+    folder: pathlib.Path,
+) -> Site:
+    """Returns the site, with nothing of its IaaS where that is not right."""
+    return Site(
         name=document.name,
         driver=driver.name,
-        iaas=settings,
+        iaas=_Nothing() if settings is None else settings,
         networks=document.networks,
         site_services=document.site_services,
         jumpbox=document.jumpbox,
@@ -112,13 +132,12 @@ def loads(
         source=source,
         folder=folder,
     )
-    return _checked(site, driver)
 
 
 def _checked(site: Site, driver: SettingsProvider) -> Site:
     found = [*check.check(site), *driver.check(site)]
     if any(finding.severity is Severity.ERROR for finding in found):
-        raise SiteErrors(_once(found))
+        raise SiteErrors(_once(found), whole=True)
     object.__setattr__(site, "warnings", tuple(sorted(_once(found), key=Diagnostic.order)))
     return site
 

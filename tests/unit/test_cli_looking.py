@@ -32,6 +32,7 @@ from paver.runs import newest, reach
 from paver.runs.events import Happening, Tell, parse
 from paver.runs.folder import RUN_FILES, SiteFolder
 from paver.runs.progress import Progress, State
+from paver.sitefile.diagnostic import UNSEEN
 from paver.sitefile.init import init_text
 from paver.transport import job
 from paver.transport.context import Wire
@@ -290,6 +291,30 @@ def test_what_is_wrong_is_told_with_file_line_column_and_path(site: Command) -> 
     assert found.code == 3
     assert found.json["ok"] is False
     assert found.json["findings"][0]["path"] == "networks.bosh.gateway"
+
+
+def test_what_sections_say_of_each_other_is_told_as_far_as_they_are_right_and_that_there_may_be_more(
+    site: Command,
+) -> None:
+    right = site.site.read_text()
+    between = right.replace("address: 10.30.0.12", "address: 10.30.0.11").replace(
+        "address: 10.30.0.10, az: z1", "address: 10.30.0.10, az: z9"
+    )
+
+    def told(text: str) -> tuple[set[str], bool, bool]:
+        site.site.write_text(text)
+        found = site.run("validate", "--json").json
+        return {one["path"] for one in found["findings"]}, found["whole"], UNSEEN in site.run("validate").err
+
+    both = {"bucc.az", "services.registry.address"}
+    assert told(between) == (both, True, False)
+    wrong = between.replace("colour: grey", "colour: [grey]")
+    assert told(wrong) == ({"iaas.colour", *both}, False, True)
+    unread = wrong.replace("zone: north.example", "zone: 7")
+    assert told(unread) == ({"iaas.colour", "site_services.zone"}, False, True), (
+        "nothing that follows from it"
+    )
+    assert told(right) == (set(), True, False)
 
 
 @pytest.mark.parametrize("width", [40, 60, 200])
