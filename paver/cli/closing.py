@@ -41,7 +41,7 @@ def leave(session: Session, report: Report, run: Run, progress: Progress) -> End
     from paver.report.ending import Ending  # noqa: PLC0415
     from paver.runs.evidence import evidence  # noqa: PLC0415
     from paver.runs.folder import REPORT  # noqa: PLC0415
-    from paver.runs.offers import doors  # noqa: PLC0415
+    from paver.runs.offers import doors, tools  # noqa: PLC0415
 
     ending = Ending(
         plan=run.plan,
@@ -49,6 +49,7 @@ def leave(session: Session, report: Report, run: Run, progress: Progress) -> End
         folder=_near(run.folder),
         seconds=run.seconds,
         evidence=evidence(run.folder),
+        tools=tools(session.site, session.driver),
     )
     deleted = {action.resource for action in ending.done if action.verb is Verb.DELETE}
     gone = {name for name, provider in session.paved.graph.providers.items() if provider in deleted}

@@ -15,11 +15,11 @@ examples:
   paver completion fish > ~/.config/fish/completions/paver.fish
   paver completion tcsh > ~/.paver.tcsh                 and `source` it
 
-Names of secrets and resources are those of the site file that PAVER_SITE names, or of site.yml in the folder at hand.
+Names of secrets, resources and tools are those of the site file that PAVER_SITE names, or of site.yml in the folder at hand.
 """
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
-NAMES = ("secrets", "resources")
+NAMES = ("secrets", "resources", "tools")
 
 _BASH = """
 # To readline a word with a colon is three words: put together here for what completes them, taken apart again after it.
@@ -62,7 +62,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints a shell's completion script, or names that it asks for."""
     if arguments.names is not None:
-        out.lines(_secrets() if arguments.names == "secrets" else _resources())
+        out.lines({"secrets": _secrets, "resources": _resources, "tools": _tools}[arguments.names]())
         return 0
     import shtab  # noqa: PLC0415 - only here
 
@@ -108,10 +108,17 @@ def _resources() -> Iterable[str]:
     return sorted(one.id for one in compose.compose(site, driver).resources)
 
 
+def _tools() -> Iterable[str]:
+    """Returns the programs that have a way into the site."""
+    from paver.cli import opening  # noqa: PLC0415 - only here
+    from paver.runs import offers  # noqa: PLC0415 - likewise
+
+    return offers.tools(*opening.site_of(argparse.Namespace(site=None), warn=False))
+
+
 def _known() -> Mapping[str, tuple[str, ...]]:
     """Returns the values of arguments that are known beforehand, by the argument's name."""
-    from paver.cli.env import TOOLS  # noqa: PLC0415 - only here
-    from paver.runs import compose  # noqa: PLC0415
+    from paver.runs import compose  # noqa: PLC0415 - only here
     from paver.sealed import passwords  # noqa: PLC0415
 
     installed = compose.drivers()
@@ -119,12 +126,11 @@ def _known() -> Mapping[str, tuple[str, ...]]:
     return {
         "phase": tuple(phases),
         "driver": tuple(installed),
-        "tool": TOOLS,
         "policy": tuple(passwords.POLICIES),
     }
 
 
-_ASKED = {"only": "resources", "allow": "resources", "name": "secrets"}
+_ASKED = {"only": "resources", "allow": "resources", "name": "secrets", "tool": "tools"}
 """Arguments whose values the site at hand has, by their names."""
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paver.cli import opening, out, parsers
 
 if TYPE_CHECKING:
+    from paver.driver import Door
     from paver.runs.exports import Exports
     from paver.sitefile.site import Site
     from paver.trust.vault import Vault
 
 EXAMPLES = """\
 examples:
-  eval "$(paver env)"            bosh, credhub, fly, mc and govc reach the site from this shell
+  eval "$(paver env)"            all tools reach the site from this shell
   eval "$(paver env bosh)"       one tool only
   eval "$(paver env --socks 1080)"   through `ssh -N -D 1080` to the jumpbox, from outside
   paver env                      on a terminal: the same without secrets (--show prints them)
@@ -30,12 +31,15 @@ eval fails too
 _FAILS = "false"
 """The last line for a shell where paver fails, since `eval` hears no other exit code."""
 
-TOOLS = ("bosh", "credhub", "fly", "mc", "govc")
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
-    parser.add_argument("tool", nargs="*", metavar="TOOL", help=f"one of {', '.join(TOOLS)} (default: all)")
+    parser.add_argument(
+        "tool",
+        nargs="*",
+        metavar="TOOL",
+        help="bosh, credhub, fly, mc, or one of the IaaS, as govc (default: all)",
+    )
     opening.add_site(parser)
     parser.add_argument("--show", action="store_true", help="print secrets on a terminal, too")
     parser.add_argument(
@@ -62,27 +66,29 @@ def _for_a_shell(arguments: argparse.Namespace) -> bool:
 def _print(arguments: argparse.Namespace) -> int:
     from paver.errors import BadInput  # noqa: PLC0415 - `--help` does without it
     from paver.runs.exports import Environment, exports  # noqa: PLC0415
-    from paver.runs.offers import doors  # noqa: PLC0415
+    from paver.runs.offers import doors, tools  # noqa: PLC0415
     from paver.trust.vault import Vault  # noqa: PLC0415
 
-    for tool in arguments.tool:
-        if tool not in TOOLS:
-            raise BadInput(f"paver knows no tool {tool}", do=f"one of {', '.join(TOOLS)}")
     site, driver = opening.site_of(arguments, warn=False)
+    known = tools(site, driver)
+    for tool in arguments.tool:
+        if tool not in known:
+            raise BadInput(f"paver knows no tool {tool}", do=f"one of {', '.join(known)}")
     shown = arguments.show or not sys.stdout.isatty()
     key = opening.needed_key(site, arguments.key, "to print secrets") if shown else None
     state = opening.folder_of(site)
     path, memory = opening.sealed_of(arguments, site)
     vault = Vault(path, key, "paver env", memory, named=site.secrets.key)
     folder = state.path / "env"
+    ways = doors(site, driver)
     found = exports(
-        doors(site, driver),
+        ways,
         vault.index(),
         vault.reveal if shown else None,
         folder,
         frozenset(arguments.tool),
     )
-    more = dict(_more(arguments, site, found, vault, folder))
+    more = dict(_more(arguments, site, ways, found, vault, folder))
     if arguments.json:
         values = {one.name: one.value for one in found.variables}
         out.document("paver.env/1", Environment(variables={**values, **more}, missing=found.missing))
@@ -98,7 +104,12 @@ def _print(arguments: argparse.Namespace) -> int:
 
 
 def _more(
-    arguments: argparse.Namespace, site: Site, found: Exports, vault: Vault, folder: Path
+    arguments: argparse.Namespace,
+    site: Site,
+    ways: Iterable[Door],
+    found: Exports,
+    vault: Vault,
+    folder: Path,
 ) -> Iterator[tuple[str, str]]:
     """Yields what depends on this machine: proxies, and the folder in which mc looks for roots."""
     from paver.driver import Root  # noqa: PLC0415
@@ -107,13 +118,8 @@ def _more(
 
     tools = {one.tool for one in found.variables}
     if arguments.socks is not None:
-        proxy = f"socks5://127.0.0.1:{arguments.socks}"
-        if "bosh" in tools:
-            yield "BOSH_ALL_PROXY", proxy
-        if "credhub" in tools:
-            yield "CREDHUB_PROXY", proxy
-        if tools & {"fly", "mc", "govc"}:
-            yield "HTTPS_PROXY", proxy
+        for name in sorted({way.proxy for way in ways if way.tool in tools}):
+            yield name, f"socks5://127.0.0.1:{arguments.socks}"
     if "mc" not in tools:
         return
     roots, pem = folder / "mc" / "certs" / "CAs" / "site.pem", places.store_ca(site)

@@ -26,7 +26,7 @@ VERBS = {
     "follow": Verb("Watch", "watch a run that is under way, here or on the jumpbox"),
     "verify": Verb("Watch", "prove again that all is as it was made; reads only"),
     "contract": Verb("Use", "print the contract between paving and what is deployed on top"),
-    "env": Verb("Use", "shell exports for bosh, credhub, fly, mc, govc"),
+    "env": Verb("Use", "shell exports for bosh, credhub, fly, mc and the IaaS's own tools"),
     "logs": Verb("Use", "a redacted bundle for support"),
     "lab": Verb("Lab", "simulators of a datacentre: raise it, enter it, rehearse a site"),
     "image": Verb("Image", "build, verify, prove and compare the jumpbox's image"),

@@ -121,6 +121,7 @@ class Door:
         last: it works when all that paver made is down.
         tool: the program whose variables `exports` are.
         exports: shell variables by name.
+        proxy: the shell variable in which the program looks for a SOCKS proxy.
     """
 
     name: str
@@ -131,3 +132,4 @@ class Door:
     last: bool = False
     tool: str = ""
     exports: Mapping[str, Export] = dataclasses.field(default_factory=dict)
+    proxy: str = "HTTPS_PROXY"

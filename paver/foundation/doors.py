@@ -24,6 +24,7 @@ def doors(site: Site) -> Iterator[Door]:
         secret=admin.name,
         endpoint=places.director().name,
         tool="bosh",
+        proxy="BOSH_ALL_PROXY",
         exports={
             "BOSH_ENVIRONMENT": (places.director_url(site),),
             "BOSH_CLIENT": (places.DIRECTOR_CLIENT,),
@@ -38,6 +39,7 @@ def doors(site: Site) -> Iterator[Door]:
         secret=credhub.name,
         endpoint=places.credhub().name,
         tool="credhub",
+        proxy="CREDHUB_PROXY",
         exports={
             "CREDHUB_SERVER": (places.credhub_url(site),),
             "CREDHUB_CLIENT": (places.CREDHUB_CLIENT,),

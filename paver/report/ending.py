@@ -31,6 +31,7 @@ class Ending:
         seconds: how long it took.
         evidence: what the journals prove.
         page: the HTML report, if one was written.
+        tools: programs that `paver env` leads to the site.
     """
 
     plan: Plan
@@ -39,6 +40,7 @@ class Ending:
     seconds: float
     evidence: Evidence
     page: Path | None = None
+    tools: tuple[str, ...] = ()
 
     @property
     def done(self) -> tuple[Action, ...]:
@@ -105,5 +107,5 @@ def ending_text(ending: Ending) -> Iterator[str]:
     if any(a.kind == "contract.document" for a in plan.actions):
         yield "  contract  `paver contract` prints it"
     yield "  next      paver status          how it stands, the ways in, the passwords"
-    yield '            eval "$(paver env)"   bosh, credhub, fly, mc, govc'
+    yield f'            eval "$(paver env)"   {", ".join(ending.tools)}'.rstrip()
     yield "            paver verify          prove it all again"

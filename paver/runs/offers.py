@@ -32,6 +32,13 @@ def doors(site: Site, driver: Driver) -> tuple[Door, ...]:
     return (*last, _jumpbox(site), *rest, *foundation_doors.doors(site))
 
 
+def tools(site: Site, driver: Driver) -> tuple[str, ...]:
+    """Returns the programs that have a way into a site: those for what stands on any IaaS, then the driver's."""
+    above = [door.tool for door in foundation_doors.doors(site)]
+    every = [door.tool for door in doors(site, driver)]
+    return tuple(dict.fromkeys(tool for tool in (*above, *every) if tool))
+
+
 def ports(site: Site, driver: Driver) -> tuple[Port, ...]:
     """Returns the matrix of a site; no row twice."""
     offered = getattr(driver, "ports", None)

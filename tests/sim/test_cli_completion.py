@@ -28,6 +28,7 @@ ASKED = {
     "paver schema --of image-ve": "image-verify",
     "paver image prove x.ova --only bios-gu": "bios-guestinfo",
     "paver secrets show esx-r": "esx-root",
+    "paver env go": "govc",
     "paver plan --only vsphere.port-group:esx-01/b": "vsphere.port-group:esx-01/bosh",
     "paver plan --phase hosts --allow vsphere.jumpbox:j": "vsphere.jumpbox:jumpbox",
 }
@@ -120,6 +121,7 @@ def test_a_tab_in_zsh_completes_a_word_also_one_with_a_colon(desk: Path) -> None
     # Of a site only what the word at hand can be: asking for all that any word may be took five seconds a TAB.
     assert (desk / "asked").read_text().splitlines() == [
         "completion zsh --names secrets",
+        "completion zsh --names tools",
         "completion zsh --names resources",
         "completion zsh --names resources",
     ]

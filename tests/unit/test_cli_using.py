@@ -20,7 +20,7 @@ import pytest
 
 from paver import own_files
 from paver.cli import reference
-from paver.driver import Material, Output, Paved, resource_id
+from paver.driver import Door, Material, Output, Paved, resource_id
 from paver.drivers.vsphere import DRIVER
 from paver.engine.offer import Port
 from paver.engine.values import encode, substitute
@@ -33,6 +33,8 @@ from paver.sitefile.init import init_text
 from paver.sitefile.load import loads
 from paver.sitefile.site import Site
 from tests.support.command import Command, command
+from tests.support.memory import memory
+from tests.support.ran import refused
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 NAMES = ("director-admin", "credhub-admin", "concourse-admin", "object-store-root")
@@ -101,6 +103,20 @@ def test_one_tool_can_be_asked_for_and_a_proxy_added(paved: Command) -> None:
     assert found["BOSH_ALL_PROXY"] == "socks5://127.0.0.1:1080"
     assert paved.fine("env", "bosh", "--json").json["variables"]["BOSH_CLIENT"] == "admin"
     assert paved.run("env", "kubectl").code == 3
+
+
+def test_a_tool_of_the_driver_is_asked_for_by_name_goes_through_the_proxy_and_is_named_at_a_runs_end(
+    paved: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = Door(name="cloud", at="https://cloud.example", tool="aws", exports={"AWS_PROFILE": ("north",)})
+    monkeypatch.setattr(memory.MemoryDriver, "doors", lambda *_: [cloud], raising=False)
+    found = exported(paved.fine("env", "aws", "--socks", "1080").out)
+    assert found == {"AWS_PROFILE": "north", "HTTPS_PROXY": "socks5://127.0.0.1:1080"}
+    assert exported(paved.fine("env").out)["AWS_PROFILE"] == "north"
+    refused(paved.run("env", "govc"), 3, "paver knows no tool govc", "bosh, credhub, fly, mc, aws")
+    assert paved.fine("completion", "bash", "--names", "tools").out.split()[-1] == "aws"
+    paved.write(dials="{loud: 4}")
+    assert 'eval "$(paver env)"   bosh, credhub, fly, mc, aws' in paved.fine("apply", "--yes").out
 
 
 def test_what_does_not_stand_yet_is_said_and_nothing_exported(site: Command) -> None:

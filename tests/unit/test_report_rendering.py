@@ -483,6 +483,7 @@ def ending(**more: object) -> Ending:
         "seconds": 75.0,
         "evidence": Evidence(heads={"journal.jsonl": "12:abcdef"}, writes={}, by_action={}),
         "page": Path("/run/report.html"),
+        "tools": ("bosh", "credhub", "fly", "mc", "govc"),
     }
     return Ending(**{**values, **more})  # type: ignore[arg-type]
 
