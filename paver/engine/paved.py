@@ -11,6 +11,7 @@ from paver.engine.graph import Graph, build
 from paver.engine.resource import Around, Connector, Endpoint, Ground, Resource
 from paver.engine.store import Material
 from paver.engine.values import ResourceId
+from paver.errors import BadInput
 
 JUMPBOX_ENDPOINT = "machine:jumpbox"
 """The name of the jumpbox's endpoint with every driver: what stands on any IaaS keeps its records there."""
@@ -74,6 +75,24 @@ class Paved:
     def slots(self) -> dict[str, int]:
         """Returns how many may write to an endpoint at once, where it is not one."""
         return {one.at.name: one.at.slots for one in self.resources if one.at.slots != 1}
+
+    def demanded_jumpbox(self, driver: str) -> Endpoint[Any, Any]:
+        """Returns the endpoint of the jumpbox, from which a site is paved.
+
+        Raises:
+            BadInput: if the driver of that name gives none, or calls it something else.
+        """
+        found = self.jumpbox
+        if found is not None and found.name == JUMPBOX_ENDPOINT:
+            return found
+        raise BadInput(
+            f"the driver {driver} carries no whole site: it names no jumpbox"
+            if found is None
+            else f"the driver {driver} calls the jumpbox's endpoint {found.name}, not {JUMPBOX_ENDPOINT}",
+            why="what stands on any IaaS is made from there, and keeps its records there",
+            do="name another driver under iaas.driver\n"
+            f"who wrote this one: `paver lab conformance --driver {driver}` tries what it makes; what is missing, docs/howto/driver.md says",
+        )
 
 
 def merge(phases: tuple[str, ...], *parts: Paved) -> Paved:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paver.driver import JUMPBOX_ENDPOINT, Paved, Resource
+from paver.driver import Paved, Resource
 from paver.foundation import bucc_phase, handover_phase, places, services_phase
 from paver.foundation.wish import Wish
 from paver.sitefile.site import Site
@@ -17,24 +17,20 @@ def pave(site: Site, under: Paved) -> Paved:
     """Returns the foundation of `site` on what the driver paved.
 
     Raises:
-        ValueError: if the driver names no jumpbox, or calls its endpoint something else.
+        BadInput: if the driver names no jumpbox, or calls its endpoint something else.
     """
-    if under.jumpbox is None:
-        raise ValueError("the driver names no jumpbox")
-    if under.jumpbox.name != JUMPBOX_ENDPOINT:
-        msg = f"the driver calls the jumpbox's endpoint {under.jumpbox.name}, not {JUMPBOX_ENDPOINT}"
-        raise ValueError(msg)
-    wish = Wish(site, under, under.jumpbox)
+    jumpbox = under.demanded_jumpbox(site.driver)
+    wish = Wish(site, under, jumpbox)
     bucc_phase.add(wish)
     services_phase.add(wish)
     handover_phase.add(wish)
     return Paved(
         resources=tuple(wish.resources),
-        connectors=places.connectors(site, under.jumpbox.name),
+        connectors=places.connectors(site, jumpbox.name),
         grounds=(
-            *bucc_phase.grounds(under.jumpbox),
-            *services_phase.grounds(site, under.jumpbox),
-            *handover_phase.grounds(site, under.jumpbox),
+            *bucc_phase.grounds(jumpbox),
+            *services_phase.grounds(site, jumpbox),
+            *handover_phase.grounds(site, jumpbox),
         ),
         material=tuple(wish.material),
     )

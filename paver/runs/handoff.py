@@ -77,10 +77,9 @@ class HandOff:
             Refused: if another plan runs over there, or paver's version is another one.
             Interrupted: if the user stopped following; the job goes on.
             PaverError: if it died without an outcome.
+            BadInput: if the driver names no jumpbox to carry on at.
         """
-        endpoint = self.session.paved.jumpbox
-        if endpoint is None:
-            raise PaverError("the driver names no jumpbox to carry on at")
+        endpoint = self.session.paved.demanded_jumpbox(self.session.site.driver)
         connection: Any = self.session.connections.get(endpoint.name)
 
         def gate(call: str, target: str = "", detail: Mapping[str, Json] | None = None) -> None:

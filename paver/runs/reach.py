@@ -9,7 +9,7 @@ from paver.driver import Output, ResourceId
 from paver.engine.graph import build, closure
 from paver.engine.observe import Seen, observe
 from paver.engine.values import references
-from paver.errors import BadInput, PaverError
+from paver.errors import PaverError
 from paver.runs.session import Session
 
 
@@ -37,9 +37,7 @@ def jumpbox(session: Session) -> Any:
         Unobservable: if it should answer and does not.
         BadInput: if the driver names none.
     """
-    endpoint = session.paved.jumpbox
-    if endpoint is None:
-        raise BadInput("the driver names no jumpbox")
+    endpoint = session.paved.demanded_jumpbox(session.site.driver)
     if session.station == "jumpbox":
         return session.connections.get(endpoint.name).reader()
     # The connector's references: its key, the host key that the provider publishes.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from paver.driver import Endpoint, Mark, PaverError, Refused, ResourceId, Secret, resource_id
+from paver.driver import BadInput, Endpoint, Mark, PaverError, Refused, ResourceId, Secret, resource_id
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.host.datastore import called
 from paver.engine.diff import changes
@@ -172,8 +172,14 @@ def test_what_stands_behind_the_jumpbox_is_reached_through_it(site: Site) -> Non
 
 def test_a_driver_that_calls_the_jumpbox_something_else_is_told_so(site: Site) -> None:
     under = dataclasses.replace(DRIVER.pave(site), jumpbox=Endpoint("machine:bastion"))
-    with pytest.raises(ValueError, match="machine:bastion, not machine:jumpbox"):
+    with pytest.raises(BadInput, match="machine:bastion, not machine:jumpbox"):
         paving.pave(site, under)
+
+
+def test_a_driver_that_carries_no_whole_site_is_named_and_told_where_it_can_be_tried(site: Site) -> None:
+    with pytest.raises(BadInput, match="the driver vsphere carries no whole site") as told:
+        paving.pave(site, dataclasses.replace(DRIVER.pave(site), jumpbox=None))
+    assert "paver lab conformance --driver vsphere" in told.value.do
 
 
 def test_roots_of_the_users_own_go_to_the_directors_vms_and_hold_an_external_registry(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import paver
+from paver.driver import JUMPBOX_ENDPOINT, Endpoint, Paved
 from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId, output
@@ -125,14 +126,13 @@ def carry(
     sealed = folder / "north.sealed"
     connection = SimpleNamespace(writer=lambda _: machine)
     session: Any = SimpleNamespace(
-        paved=SimpleNamespace(
-            jumpbox=SimpleNamespace(name="machine:jumpbox"), connectors={"machine:jumpbox": JUMPBOX}
-        ),
+        paved=Paved(jumpbox=Endpoint(JUMPBOX_ENDPOINT), connectors={JUMPBOX_ENDPOINT: JUMPBOX}),
         board=SimpleNamespace(for_reading=lambda _: HOST_KEY),
         connections=SimpleNamespace(get=lambda _: connection),
         vault=SimpleNamespace(path=sealed, forget=lambda: None),
         site=SimpleNamespace(
             name="north",
+            driver="vsphere",
             source=SimpleNamespace(text="site"),
             small_files=small_files,
             path=lambda text: folder / text,
