@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import functools
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -17,6 +17,9 @@ from paver.sitefile import models
 from paver.sitefile.diagnostic import Diagnostic
 from paver.sitefile.services import Services, StoreUser
 from paver.sitefile.source import Source
+
+_NOTHING: tuple[object, ...] = (None, {}, [])
+"""As plain data: what says nothing where it is a key's default."""
 
 
 class NamedFile(enum.StrEnum):
@@ -84,7 +87,7 @@ class Site:
     warnings: tuple[Diagnostic, ...] = dataclasses.field(default=(), compare=False)
 
     def normalised(self) -> dict[str, object]:
-        """Returns the site as plain data, defaults filled in: what its digest is over."""
+        """Returns the site as plain data, defaults filled in."""
         sections = {
             field: getattr(self, field).model_dump(mode="json")
             for field in ("iaas", "site_services", "jumpbox", "bucc", "services", "trust", "secrets")
@@ -96,17 +99,21 @@ class Site:
             "driver": self.driver,
             "networks": networks,
             "moved": dict(self.moved),
-            # A site that adopts nothing keeps the digest that it had before there was this key.
-            **({"adopt": sorted(self.adopt)} if self.adopt else {}),
+            "adopt": sorted(self.adopt),
         } | sections
 
     def digest(self) -> str:
-        """Returns the SHA-256 of the normalised site; comments, order and formatting don't change it."""
+        """Returns the SHA-256 of the normalised site; comments, order and formatting don't change it.
+
+        What is not set is left out: a key that a later paver takes changes no digest of a site that has no use for it,
+        and voids no approval.
+        """
         return self._digest
 
     @functools.cached_property
     def _digest(self) -> str:
-        return canonical.digest(self.normalised())
+        said = {key: _said(getattr(self, key, value), value) for key, value in self.normalised().items()}
+        return canonical.digest({key: value for key, value in said.items() if value not in _NOTHING})
 
     @property
     def zone(self) -> str:
@@ -209,3 +216,21 @@ class Site:
 
     def _machine(self, whose: str, section: Any, path: tuple[str, ...]) -> Machine:
         return Machine(whose, section.address, (*path, "address"), self.fqdn(section.hostname))
+
+
+def _said(value: object, plain: Any) -> Any:
+    """Returns `plain`, a value as plain data, without keys that stand at a default which says nothing; other defaults stay."""
+    if isinstance(value, BaseModel) and isinstance(plain, dict):
+        fields = type(value).model_fields
+        found = {key: _said(getattr(value, key), item) for key, item in plain.items()}
+        return {
+            key: item
+            for key, item in found.items()
+            if item not in _NOTHING
+            or getattr(value, key) != fields[key].get_default(call_default_factory=True)
+        }
+    if isinstance(value, Mapping) and isinstance(plain, dict):
+        return {key: _said(one, item) for one, (key, item) in zip(value.values(), plain.items(), strict=True)}
+    if isinstance(value, Sequence) and isinstance(plain, list):
+        return [_said(one, item) for one, item in zip(value, plain, strict=True)]
+    return plain
