@@ -1,7 +1,8 @@
 """What differs between wish and facts: same-named fields, compared by what they mean.
 
-Sets compare without order, addresses and networks by value, everything else by its canonical form.
-A wished field without a fact of the same name is a fault of the kind, found by the conformance suite.
+Sets compare without order, addresses and networks by value, everything else by its canonical form: True is no 1, and
+upper case is not lower case. A vendor that takes two spellings for one does so by a rule of its own, which its kind knows:
+it reads such a name as the wish spells it. A wished field without a fact of the same name is a fault of the kind, found by the conformance suite.
 """
 
 from __future__ import annotations
@@ -38,15 +39,14 @@ class Change:
 
 def same(wished: Json, found: Json) -> bool:
     """Tells whether two encoded values mean the same."""
-    if wished == found:
-        return type(wished) is type(found) or {type(wished), type(found)} <= {str, int}
     if isinstance(wished, str) and isinstance(found, str):
-        return _address(wished) is not None and _address(wished) == _address(found)
+        return wished == found or (_address(wished) is not None and _address(wished) == _address(found))
     if isinstance(wished, list) and isinstance(found, list):
         return len(wished) == len(found) and all(same(a, b) for a, b in zip(wished, found, strict=True))
     if isinstance(wished, dict) and isinstance(found, dict):
         return wished.keys() == found.keys() and all(same(wished[key], found[key]) for key in wished)
-    return False
+    # Nothing else has more than one canonical form, but to Python True equals 1.
+    return type(wished) is type(found) and wished == found
 
 
 def changes(
