@@ -22,7 +22,7 @@ class Paved:
     """What a driver, the trust and the foundation each contribute; `merge` puts them together.
 
     Attributes:
-        phases: labels in order; no edge may point to a later one.
+        phases: labels in order; no edge may point to a later one. What is only a part need not name its own.
         outside: the phases whose writes happen where paver was started; all others on the jumpbox.
         resources: the wishes.
         connectors: by endpoint name.
@@ -40,7 +40,7 @@ class Paved:
         vm_types: cloud properties by the VM type's name; `default` is always there.
         around: what lies around BOSH's acts in this IaaS, compared before and after them.
         needs: what must stand before BUCC (resources of the driver).
-        moved: resources that have another id now: old to new.
+        moved: resources that have another id now: old to new; the site file says so, never a part.
     """
 
     phases: tuple[str, ...] = ()
@@ -99,14 +99,25 @@ def merge(phases: tuple[str, ...], *parts: Paved) -> Paved:
     """Returns the parts as one wish with `phases` in that order; what parts tell each other is left out.
 
     Raises:
-        ValueError: if two parts connect the same endpoint differently.
+        ValueError: if two parts connect the same endpoint differently or name two jumpboxes, or if a part has phases that
+            are not among `phases` in their order, or says what was renamed.
     """
     connectors: dict[str, Connector] = {}
     for part in parts:
+        if part.phases != tuple(phase for phase in phases if phase in part.phases):
+            msg = f"a part has the phases {', '.join(part.phases)}, the whole has {', '.join(phases)}"
+            raise ValueError(msg)
+        if part.moved:
+            msg = f"a part renames {min(part.moved)}: what was renamed is for the site file to say"
+            raise ValueError(msg)
         for name, connector in part.connectors.items():
             if connectors.setdefault(name, connector) != connector:
                 msg = f"the endpoint {name} is connected in two ways"
                 raise ValueError(msg)
+    jumpboxes = list(dict.fromkeys(part.jumpbox for part in parts if part.jumpbox is not None))
+    if len(jumpboxes) > 1:
+        msg = f"two jumpboxes: {', '.join(one.name for one in jumpboxes)}"
+        raise ValueError(msg)
     return Paved(
         phases=phases,
         outside=frozenset().union(*(part.outside for part in parts)),
@@ -114,5 +125,5 @@ def merge(phases: tuple[str, ...], *parts: Paved) -> Paved:
         connectors=connectors,
         grounds=tuple(ground for part in parts for ground in part.grounds),
         material=tuple(item for part in parts for item in part.material),
-        jumpbox=next((part.jumpbox for part in parts if part.jumpbox is not None), None),
+        jumpbox=jumpboxes[0] if jumpboxes else None,
     )
