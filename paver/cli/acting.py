@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from paver.engine.plan import Plan
     from paver.engine.planner import Request
     from paver.report.live import Seat
-    from paver.runs.apply import Report
     from paver.runs.events import Happening, Tell
+    from paver.runs.outcome import Ended
     from paver.runs.progress import Progress
     from paver.runs.session import Session
     from paver.sealed.keys import KeySource
@@ -101,7 +101,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
             _recorded(folder, show) as tell,
         ):
             try:
-                report = _carry(arguments, session, plan, folder, tell, stop, key, approval)
+                ended = _carry(arguments, session, plan, folder, tell, stop, key, approval)
             except Exception as error:
                 if not (folder / JOURNAL).exists():
                     # Refused before its first line: `paver status` would call it a run that was killed.
@@ -110,7 +110,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
                 raise
         seconds = time.monotonic() - started
     run = closing.Run(plan=plan, folder=folder, seconds=seconds, approval=approval)
-    closing.tell(arguments, closing.leave(session, report, run, progress))
+    closing.tell(arguments, closing.leave(session, ended, run, progress))
     return 0
 
 
@@ -211,7 +211,7 @@ def _carry(
     stop: threading.Event,
     key: KeySource,
     approval: str,
-) -> Report:
+) -> Ended:
     from paver.runs import outcome  # noqa: PLC0415 - a verb's help does without it
     from paver.runs.apply import Origin, apply  # noqa: PLC0415 - same
     from paver.runs.folder import JOURNAL  # noqa: PLC0415
@@ -223,11 +223,11 @@ def _carry(
     if handed is not None:
         demand_handed(handed, plan)
         done = read_done(handed)
-        report = apply(
+        ended = apply(
             session, plan, folder, tell, stop, only_mine=True, done=done, allow=allow, origin=origin
         )
-        outcome.write(handed, report, folder / JOURNAL)
-        return dataclasses.replace(report, left=())
+        outcome.write(handed, ended, folder / JOURNAL)
+        return dataclasses.replace(ended, left=())
     if session.station == "jumpbox":
         return apply(session, plan, folder, tell, stop, allow=allow, origin=origin)
     handoff = HandOff(session, folder, opening.folder_of(session.site).path, stop, key, allow, closing.who())
@@ -236,7 +236,7 @@ def _carry(
 
 def _nothing_to_do(arguments: argparse.Namespace, plan: Plan) -> None:
     if arguments.json:
-        from paver.runs.apply import OUTCOME, RunOutcome  # noqa: PLC0415 - only for programs
+        from paver.runs.outcome import OUTCOME, RunOutcome  # noqa: PLC0415 - only for programs
 
         out.document(OUTCOME, RunOutcome())
     else:

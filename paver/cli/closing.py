@@ -14,7 +14,7 @@ from paver.cli import opening, out
 if TYPE_CHECKING:
     from paver.engine.plan import Plan
     from paver.report.ending import Ending
-    from paver.runs.apply import Report
+    from paver.runs.outcome import Ended
     from paver.runs.progress import Progress
     from paver.runs.session import Session
 
@@ -32,7 +32,7 @@ class Run:
     approval: str
 
 
-def leave(session: Session, report: Report, run: Run, progress: Progress) -> Ending:
+def leave(session: Session, ended: Ended, run: Run, progress: Progress) -> Ending:
     """Writes the run's page and returns its ending."""
     import datetime as dt  # noqa: PLC0415 - not before a run ends
 
@@ -45,7 +45,7 @@ def leave(session: Session, report: Report, run: Run, progress: Progress) -> End
 
     ending = Ending(
         plan=run.plan,
-        report=report,
+        ended=ended,
         folder=_near(run.folder),
         seconds=run.seconds,
         evidence=evidence(run.folder),
@@ -73,7 +73,7 @@ def leave(session: Session, report: Report, run: Run, progress: Progress) -> End
 def tell(arguments: argparse.Namespace, ending: Ending) -> None:
     """Tells how the run ended, and raises what it ended with, if it did not do everything."""
     from paver.report.ending import ending_text  # noqa: PLC0415
-    from paver.runs.apply import OUTCOME, ended  # noqa: PLC0415
+    from paver.runs.outcome import OUTCOME, demand_whole  # noqa: PLC0415
 
     verb = "destroy" if ending.plan.mode == "destroy" else "apply"
     rest = (
@@ -82,15 +82,15 @@ def tell(arguments: argparse.Namespace, ending: Ending) -> None:
         f"paver {verb}{opening.given(arguments, 'phase', 'only', 'allow')}"
     )
     if arguments.json:
-        out.document(OUTCOME, ending.report.outcome(ending.folder))
+        out.document(OUTCOME, ending.ended.outcome(ending.folder))
         with out.documented(), _untouched(ending):
-            ended(ending.report, rest)
+            demand_whole(ending.ended, rest)
         return
     if arguments.progress != "events":
         out.line()
         out.lines(ending_text(ending))
     with _untouched(ending):
-        ended(ending.report, rest)
+        demand_whole(ending.ended, rest)
 
 
 @contextlib.contextmanager
@@ -99,7 +99,7 @@ def _untouched(ending: Ending) -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        if not (ending.evidence.writes or ending.evidence.broken or ending.report.acted):
+        if not (ending.evidence.writes or ending.evidence.broken or ending.ended.acted):
             error.add_note(NOTHING)
         raise
 

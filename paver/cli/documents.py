@@ -39,7 +39,7 @@ DOCUMENTS = {
             "paver apply --json",
             "paver destroy --json",
         ),
-        "paver.runs.apply:RunOutcome",
+        "paver.runs.outcome:RunOutcome",
     ),
     "event": Document(
         ("paver apply --progress events", "paver follow --progress events"),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from paver.engine.plan import WRITES, Action, Plan
 from paver.report import words
-from paver.runs.apply import Report
 from paver.runs.evidence import Evidence
+from paver.runs.outcome import Ended
 
 DONE = {
     "create": "created",
@@ -26,7 +26,7 @@ class Ending:
 
     Attributes:
         plan: what was promised.
-        report: how it ended.
+        ended: how it ended.
         folder: of the run.
         seconds: how long it took.
         evidence: what the journals prove.
@@ -35,7 +35,7 @@ class Ending:
     """
 
     plan: Plan
-    report: Report
+    ended: Ended
     folder: Path
     seconds: float
     evidence: Evidence
@@ -48,18 +48,18 @@ class Ending:
         return tuple(
             action
             for action in self.plan.actions
-            if action.verb in WRITES and action.resource in self.report.done
+            if action.verb in WRITES and action.resource in self.ended.done
         )
 
     @property
     def changed(self) -> tuple[Action, ...]:
         """Of the actions that are done, those that changed something: the others were found done."""
-        return tuple(one for one in self.done if one.implied or one.resource in self.report.acted)
+        return tuple(one for one in self.done if one.implied or one.resource in self.ended.acted)
 
     @property
     def whole(self) -> bool:
         """True if all of the plan is done."""
-        return not self.report.failed and not self.report.left and self.report.error is None
+        return not self.ended.failed and not self.ended.left and self.ended.error is None
 
     def made(self) -> str:
         """Returns what was made, in numbers: `61 created, 4 changed`."""
@@ -80,17 +80,17 @@ def _split(ending: Ending) -> str:
 
 def ending_text(ending: Ending) -> Iterator[str]:
     """Yields the lines that end a run."""
-    report, plan = ending.report, ending.plan
+    ended, plan = ending.ended, ending.plan
     how = "done" if ending.whole else "not all done"
     yield f"{plan.site}: {how} in {words.span(ending.seconds)}"
     yield f"  made      {ending.made()}{_split(ending)}"
     if ending.page is not None:
         yield f"  report    {ending.page}"
     yield f"  journal   {ending.folder / 'journal.jsonl'}"
-    yield f"  its head  {report.head}"
+    yield f"  its head  {ended.head}"
     if not ending.whole:
-        if report.left:
-            yield f"  left      {words.plural(len(report.left), 'action')}, the first {report.left[0]}"
+        if ended.left:
+            yield f"  left      {words.plural(len(ended.left), 'action')}, the first {ended.left[0]}"
         return
     if plan.mode == "destroy" and plan.selection:
         yield "  next      paver plan --destroy  what is left of the whole site"

@@ -19,80 +19,15 @@ from paver.engine.executor import Event, Executor, Hands, Outcome, told
 from paver.engine.journal import Journal
 from paver.engine.plan import Action, Plan
 from paver.engine.values import ResourceId
-from paver.errors import Interrupted, PartlyDone, PaverError, Refused, of_disk
+from paver.errors import Interrupted, PaverError, Refused
 from paver.runs.events import Happening, Tell, happening
 from paver.runs.folder import FAULTS, JOURNAL, PLAN
+from paver.runs.outcome import Ended
 from paver.runs.session import Session
 from paver.signing.canonical import Json
 from paver.transport.context import Retry
 
 JUMPBOX = "jumpbox"
-OUTCOME = "paver.outcome/1"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Failure:
-    """What went wrong.
-
-    Attributes:
-        resource: the resource's id.
-        what: what went wrong with it, in a line.
-    """
-
-    resource: str
-    what: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunOutcome:
-    """How a run ended.
-
-    Attributes:
-        acted: resources that this run changed, here or at the other station.
-        done: resources that are as planned now.
-        failed: what went wrong.
-        left: resources that were not begun.
-        head: lines and digest of the journal's end, `123:bd06…`, to be kept elsewhere; empty where there was nothing to do.
-        folder: of the run: plan, journal, report; null where there was nothing to do.
-    """
-
-    acted: tuple[str, ...] = ()
-    done: tuple[str, ...] = ()
-    failed: tuple[Failure, ...] = ()
-    left: tuple[str, ...] = ()
-    head: str = ""
-    folder: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """How a run ended.
-
-    Attributes:
-        done: resources that are as planned now.
-        acted: of these, the ones that this run changed, here or at the other station.
-        failed: what went wrong, by resource.
-        left: what was not started.
-        head: the end of the journal's chain, to be printed or shipped.
-    """
-
-    done: frozenset[ResourceId]
-    acted: frozenset[ResourceId]
-    failed: tuple[tuple[str, str], ...]
-    left: tuple[ResourceId, ...]
-    head: str
-    error: BaseException | None = None
-
-    def outcome(self, folder: Path) -> RunOutcome:
-        """Returns the outcome of the run in `folder`, for programs and for the other station."""
-        return RunOutcome(
-            acted=tuple(sorted(self.acted)),
-            done=tuple(sorted(self.done)),
-            failed=tuple(Failure(resource=id_, what=what) for id_, what in self.failed),
-            head=self.head,
-            left=tuple(sorted(self.left)),
-            folder=str(folder.absolute()),
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +43,7 @@ class Origin:
     approval: str
 
 
-HandOff = Callable[[Plan, frozenset[ResourceId], Journal, Tell], Report]
+CarryOn = Callable[[Plan, frozenset[ResourceId], Journal, Tell], Ended]
 """Carries the plan on at the other station; gets what is done so far, returns how it went there."""
 
 
@@ -119,12 +54,12 @@ def apply(
     tell: Tell,
     stop: threading.Event,
     *,
-    hand_off: HandOff | None = None,
+    hand_off: CarryOn | None = None,
     only_mine: bool = False,
     done: frozenset[ResourceId] = frozenset(),
     allow: tuple[str, ...] = (),
     origin: Origin,
-) -> Report:
+) -> Ended:
     """Carries `plan` out.
 
     Args:
@@ -152,47 +87,12 @@ def apply(
         only_mine = only_mine or (plan.mode == "destroy" and session.station == JUMPBOX)
         rounds = _Rounds(session, plan, journal, folder, tell, stop, hand_off, allow, only_mine=only_mine)
         try:
-            outcome = rounds.run(done)
+            ended = rounds.run(done)
         finally:
             session.tell_retries(None)
-        error = outcome.error
-        journal.write("interrupted" if isinstance(error, Interrupted) else "closed", _closing(outcome))
-        return dataclasses.replace(outcome, head=f"{journal.head.lines}:{journal.head.digest}")
-
-
-def ended(report: Report, rest: str) -> None:
-    """Raises what the run ended with, if it did not do everything; `rest` says how to go on with it at the other station."""
-    if report.error is not None:
-        if isinstance(report.error, PaverError) or not isinstance(report.error, Exception):
-            raise report.error
-        raise fault(report.error, report.failed[0][0] if report.failed else "the run") from report.error
-    if report.failed:
-        raise PaverError(
-            f"{report.failed[0][0]}: {report.failed[0][1]}", do="mend it, then run the same command again"
-        )
-    if report.left:
-        raise PartlyDone(
-            f"{len(report.left)} actions are left, which this machine cannot do: it stands on what they take away",
-            seen=", ".join(report.left[:3])
-            + (f" and {len(report.left) - 3} more" if len(report.left) > 3 else ""),
-            do=rest,
-        )
-
-
-def fault(error: BaseException, doing: str) -> PaverError:
-    """Returns what paver itself failed with, to be told and written down: a place in its code, never the words.
-
-    Libraries put what they were given into their words, secrets too.
-    """
-    full = of_disk(error, doing)
-    if full is not None:
-        return full
-    places = traceback.extract_tb(error.__traceback__)
-    return PaverError(
-        f"{doing} failed: {type(error).__name__}",
-        seen=f"{places[-1].name} in {Path(places[-1].filename).name}:{places[-1].lineno}" if places else "",
-        do="this is a fault of paver; `paver logs` makes a bundle to report it with",
-    )
+        error = ended.error
+        journal.write("interrupted" if isinstance(error, Interrupted) else "closed", _closing(ended))
+        return dataclasses.replace(ended, head=f"{journal.head.lines}:{journal.head.digest}")
 
 
 class _Rounds:
@@ -204,7 +104,7 @@ class _Rounds:
         folder: Path,
         tell: Tell,
         stop: threading.Event,
-        hand_off: HandOff | None,
+        hand_off: CarryOn | None,
         allow: tuple[str, ...],
         *,
         only_mine: bool,
@@ -219,7 +119,7 @@ class _Rounds:
         self._split = only_mine or hand_off is not None
         self._executor = Executor(plan, session.paved, self._hands(allow))
 
-    def run(self, done: frozenset[ResourceId]) -> Report:
+    def run(self, done: frozenset[ResourceId]) -> Ended:
         pending = frozenset(a.resource for a in self._plan.pending)
         finished, acted = frozenset(done), frozenset[ResourceId]()
         failed: list[tuple[str, str]] = []
@@ -251,7 +151,7 @@ class _Rounds:
         if self._stop.is_set() and error is None and not pending <= finished:
             error = Interrupted("stopped before the end", do="the same command goes on from here")
         left = tuple(sorted(pending - finished - {ResourceId(id_) for id_, _ in failed}))
-        return Report(finished & pending, acted, tuple(failed), left, "", error)
+        return Ended(finished & pending, acted, tuple(failed), left, "", error)
 
     def _keep_faults(self, failed: Iterable[tuple[str, BaseException]]) -> None:
         """Keeps where paver itself failed: lines of code, never values."""
@@ -261,7 +161,7 @@ class _Rounds:
                 with (self._folder / FAULTS).open("a", encoding="utf-8") as file:
                     file.write(f"{id_}: {type(wrong).__name__}\n{place}\n")
 
-    def _over(self, finished: frozenset[ResourceId]) -> Report | None:
+    def _over(self, finished: frozenset[ResourceId]) -> Ended | None:
         """Hands over if the other station has something that can start."""
         waiting = [a for a in self._plan.pending if a.resource not in finished and not self._mine(a)]
         open_ids = {a.resource for a in self._plan.pending} - finished
@@ -360,14 +260,14 @@ def _retry(retry: Retry) -> dict[str, Json]:
     }
 
 
-def _closing(report: Report) -> dict[str, Json]:
+def _closing(ended: Ended) -> dict[str, Json]:
     broken: dict[str, Json] = {}
-    if report.error is not None and not report.failed:
-        broken = {"error": _what(report.error)}
+    if ended.error is not None and not ended.failed:
+        broken = {"error": _what(ended.error)}
     return {
-        "done": len(report.done),
-        "failed": [id_ for id_, _ in report.failed],
-        "left": len(report.left),
+        "done": len(ended.done),
+        "failed": [id_ for id_, _ in ended.failed],
+        "left": len(ended.left),
         **broken,
     }
 

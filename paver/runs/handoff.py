@@ -24,7 +24,7 @@ from paver.engine.values import ResourceId
 from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.machine.jumpbox import SITES
 from paver.runs import outcome, wayback
-from paver.runs.apply import JUMPBOX, Report
+from paver.runs.apply import JUMPBOX
 from paver.runs.events import Tell, breaks, parse
 from paver.runs.folder import FAULTS, FAULTS_THERE, LOG_THERE, next_journal_there
 from paver.runs.session import Session
@@ -70,7 +70,9 @@ class HandOff:
     allow: tuple[str, ...] = ()
     by: str = "somebody"
 
-    def carry_on(self, plan: Plan, done: frozenset[ResourceId], journal: Journal, tell: Tell) -> Report:
+    def carry_on(
+        self, plan: Plan, done: frozenset[ResourceId], journal: Journal, tell: Tell
+    ) -> outcome.Ended:
         """Hands `plan` over, follows it to its end, brings journal and sealed store back.
 
         Raises:
@@ -205,7 +207,9 @@ class HandOff:
         ]
         return argv, {"key": secret}
 
-    def _bring_back(self, machine: Any, handed: PurePosixPath, end: job.JobState, plan: Plan) -> Report:
+    def _bring_back(
+        self, machine: Any, handed: PurePosixPath, end: job.JobState, plan: Plan
+    ) -> outcome.Ended:
         take_in(self.session, machine)
         data = machine.read_file(str(handed / outcome.NAME))
         told = None if data is None else outcome.loads(data)
@@ -230,14 +234,7 @@ class HandOff:
         if raw is None:
             raise PaverError("the jumpbox's journal is not there", seen=told.journal)
         outcome.hold(told, raw, plan.digest, frozenset() if before is None else _ids(before), kept)
-        return Report(
-            done=frozenset(map(ResourceId, told.done)),
-            acted=frozenset(map(ResourceId, told.acted)),
-            failed=tuple((item.resource, item.what) for item in told.failed),
-            left=tuple(map(ResourceId, told.left)),
-            head=told.head,
-            error=None if told.error is None else told.error.raised(),
-        )
+        return told.ended()
 
 
 def take_in(session: Session, machine: Any) -> bool:

@@ -26,11 +26,10 @@ from paver.engine.diff import Change
 from paver.engine.journal import Journal, JournalError
 from paver.errors import Interrupted, PartlyDone, PaverError, Unobservable
 from paver.machine import jumpbox
-from paver.runs import apply as applying
-from paver.runs import handoff, newest
-from paver.runs.apply import Report
+from paver.runs import handoff, newest, outcome
 from paver.runs.events import Happening
 from paver.runs.folder import SiteFolder
+from paver.runs.outcome import Ended
 from paver.runs.progress import Progress
 from paver.runs.session import Session
 from paver.sealed import keys, store
@@ -510,10 +509,10 @@ def test_a_station_that_is_none_is_bad_input(site: Command, monkeypatch: pytest.
 
 
 def test_what_is_left_for_another_station_ends_with_5(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def partly(_report: Report, _rest: str) -> None:
+    def partly(_ended: Ended, _rest: str) -> None:
         raise PartlyDone("2 actions are left for another station", do="run it outside")
 
-    monkeypatch.setattr(applying, "ended", partly)
+    monkeypatch.setattr(outcome, "demand_whole", partly)
     ran = site.run("apply", "--yes")
     assert ran.code == 5
     assert "run it outside" in ran.err
@@ -812,12 +811,12 @@ def test_the_sealed_store_is_free_while_the_jumpbox_carries_on_and_what_was_seal
     )
     seen: list[str | None] = []
 
-    def carry_on(hand: Any, plan: Any, _done: object, _journal: object, _tell: object) -> Report:
+    def carry_on(hand: Any, plan: Any, _done: object, _journal: object, _tell: object) -> Ended:
         # Over there the same store is written, by another process.
         with store.writer(sealed, hand.key, "the run on the jumpbox") as writer:
             writer.put("made-there", "a value", made_by="test")
         done = frozenset(action.resource for action in plan.pending)
-        return Report(done=done, acted=frozenset(), failed=(), left=(), head="1:0")
+        return Ended(done=done, acted=frozenset(), failed=(), left=(), head="1:0")
 
     close = Session.close
 

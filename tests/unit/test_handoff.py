@@ -20,9 +20,9 @@ from paver.engine.plan import Plan
 from paver.engine.values import ResourceId, output
 from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable
 from paver.runs import evidence, handoff, outcome
-from paver.runs.apply import Report
 from paver.runs.events import Happening, Tell
 from paver.runs.folder import HANDED
+from paver.runs.outcome import Ended
 from paver.sealed import keys, store
 from paver.signing import chain
 from paver.transport import job
@@ -341,7 +341,7 @@ def ended(
     acted: Plan | None = None,
     *,
     shown: Mapping[str, str] = MappingProxyType({}),
-    told: Report | None = None,
+    told: Ended | None = None,
 ) -> None:
     """Lets the run of `given` end well.
 
@@ -363,8 +363,8 @@ def ended(
     head = f"{journal.head.lines}:{journal.head.digest}"
     lines = (folder / "there.jsonl").read_bytes().splitlines(keepends=True)
     machine.files["/there.jsonl"] = b"".join(lines[: len(lines) - cut])
-    report = dataclasses.replace(told or Report(frozenset(), frozenset(), (), (), ""), head=head)
-    outcome.write(folder, report, Path("/there.jsonl"))
+    ending = dataclasses.replace(told or Ended(frozenset(), frozenset(), (), (), ""), head=head)
+    outcome.write(folder, ending, Path("/there.jsonl"))
 
     def end() -> None:
         machine.job = JobState("ended", 0)
@@ -398,8 +398,8 @@ def test_a_journal_of_another_plan_than_the_one_that_was_handed_over_is_told_and
     assert (tmp_path / "journal-jumpbox.jsonl").read_bytes() == machine.files["/there.jsonl"]
 
 
-def done(*ids: str, acted: tuple[str, ...] = ()) -> Report:
-    return Report(frozenset(map(ResourceId, ids)), frozenset(map(ResourceId, acted)), (), (), "")
+def done(*ids: str, acted: tuple[str, ...] = ()) -> Ended:
+    return Ended(frozenset(map(ResourceId, ids)), frozenset(map(ResourceId, acted)), (), (), "")
 
 
 def test_what_was_done_over_there_is_told_as_the_journal_shows_it(machine: Machine, tmp_path: Path) -> None:
@@ -417,7 +417,7 @@ def test_what_was_done_over_there_is_told_as_the_journal_shows_it(machine: Machi
     ],
 )
 def test_an_outcome_that_tells_more_than_its_journal_shows_is_not_believed(
-    machine: Machine, tmp_path: Path, shown: dict[str, str], told: Report
+    machine: Machine, tmp_path: Path, shown: dict[str, str], told: Ended
 ) -> None:
     ended(tmp_path, machine, plan(), cut=0, shown=shown, told=told)
     with pytest.raises(PaverError, match="tells more than its journal shows"):

@@ -23,9 +23,9 @@ from paver.report.lines import Lines
 from paver.report.plan_text import plan_text
 from paver.report.standing_text import standing_text
 from paver.report.table import table
-from paver.runs.apply import Report
 from paver.runs.events import Happening, What
 from paver.runs.evidence import Evidence
+from paver.runs.outcome import Ended
 from paver.runs.progress import Progress, late, of
 from paver.runs.standing import Standing, absent
 
@@ -475,10 +475,10 @@ def test_a_run_that_is_not_heard_says_so_until_it_is_heard_again() -> None:
 
 def ending(**more: object) -> Ending:
     done = frozenset(one.resource for one in ACTIONS[:2])
-    report = Report(done=done, acted=done, failed=(), left=(), head="12:abcdef")
+    ended = Ended(done=done, acted=done, failed=(), left=(), head="12:abcdef")
     values: dict[str, object] = {
         "plan": PLAN,
-        "report": report,
+        "ended": ended,
         "folder": Path("/run"),
         "seconds": 75.0,
         "evidence": Evidence(heads={"journal.jsonl": "12:abcdef"}, writes={}, by_action={}),
@@ -558,8 +558,8 @@ def test_where_the_site_was_not_asked_every_way_in_is_shown() -> None:
 
 
 def test_a_run_that_did_not_do_all_says_what_is_left() -> None:
-    left = Report(done=frozenset(), acted=frozenset(), failed=(), left=(ACTIONS[0].resource,), head="3:00")
-    shown = "\n".join(ending_text(ending(report=left)))
+    left = Ended(done=frozenset(), acted=frozenset(), failed=(), left=(ACTIONS[0].resource,), head="3:00")
+    shown = "\n".join(ending_text(ending(ended=left)))
     assert "not all done in 75 s" in shown
     assert "left      1 action, the first vsphere.port-group:esx-01/bosh" in shown
     assert "next" not in shown
@@ -567,17 +567,17 @@ def test_a_run_that_did_not_do_all_says_what_is_left() -> None:
 
 def test_what_was_found_done_is_not_told_as_made() -> None:
     done = frozenset(one.resource for one in ACTIONS[:2])
-    found = Report(done=done, acted=frozenset({ACTIONS[0].resource}), failed=(), left=(), head="3:00")
-    assert "  made      1 created  (1 found done already)" in ending_text(ending(report=found))
+    found = Ended(done=done, acted=frozenset({ACTIONS[0].resource}), failed=(), left=(), head="3:00")
+    assert "  made      1 created  (1 found done already)" in ending_text(ending(ended=found))
     nothing = dataclasses.replace(found, acted=frozenset())
-    assert "  made      nothing  (2 found done already)" in ending_text(ending(report=nothing))
+    assert "  made      nothing  (2 found done already)" in ending_text(ending(ended=nothing))
 
 
 def test_an_end_says_how_much_was_made_at_which_station() -> None:
     done = frozenset({ACTIONS[0].resource, ACTIONS[4].resource})
-    report = Report(done=done, acted=done, failed=(), left=(), head="3:00")
+    ended = Ended(done=done, acted=done, failed=(), left=(), head="3:00")
     both = Evidence(heads={"journal.jsonl": "3:00", "journal-jumpbox.jsonl": "9:11"}, writes={}, by_action={})
-    shown = list(ending_text(ending(report=report, evidence=both)))
+    shown = list(ending_text(ending(ended=ended, evidence=both)))
     assert "  made      2 created  (1 from here, 1 on the jumpbox)" in shown
 
 
@@ -610,14 +610,14 @@ def test_the_page_says_who_did_what_when_by_which_writes_and_what_changed() -> N
 
 def test_the_page_shows_what_a_tool_was_told_and_might_do() -> None:
     done = frozenset({ACTIONS[4].resource})
-    report = Report(done=done, acted=done, failed=(), left=(), head="3:00")
-    shown = the_page(report=report)
+    ended = Ended(done=done, acted=done, failed=(), left=(), head="3:00")
+    shown = the_page(ended=ended)
     assert "<code>vcsa-deploy install</code>" in shown
     assert "a VM vcsa on esx-01" in shown
 
 
 def test_the_page_says_what_failed_what_is_left_and_which_journal_does_not_hold() -> None:
-    report = Report(
+    ended = Ended(
         done=frozenset(),
         acted=frozenset(),
         failed=(("a.b:c", "no room"),),
@@ -625,7 +625,7 @@ def test_the_page_says_what_failed_what_is_left_and_which_journal_does_not_hold(
         head="",
     )
     broken = Evidence(heads={}, writes={}, by_action={}, broken="journal.jsonl: the last line is not whole")
-    shown = the_page(report=report, evidence=broken)
+    shown = the_page(ended=ended, evidence=broken)
     assert "lab-north: not all done" in shown
     assert "1 failed" in shown
     assert "no room" in shown
