@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paver.driver import Endpoint, Ground, Resource, output, resource_id
+from paver.driver import STORE, Endpoint, Ground, Resource, output, resource_id
 from paver.foundation import manifests, named_files, places
 from paver.foundation.bucc import operations
 from paver.foundation.bucc.artefact import BuccArtefact
@@ -29,9 +29,10 @@ def grounds(jumpbox: Endpoint[Any, Any]) -> tuple[Ground, ...]:
     director = places.director()
     return (
         Ground(BuccArtefact, jumpbox, "bucc"),
-        Ground(Bucc, jumpbox, "bucc", also=(Endpoint("store"), director)),
+        Ground(Bucc, jumpbox, "bucc", also=(STORE, director)),
         Ground(Stemcell, director, "bucc"),
-        Ground(Release, director, "bucc"),
+        # That of the director's own DNS is wished for as long as there is one: only a service's can be left over.
+        Ground(Release, director, "services"),
         Ground(Config, director, "bucc"),
     )
 
@@ -67,7 +68,7 @@ def _bucc(wish: Wish) -> None:
             id=places.DIRECTOR_ID,
             phase="bucc",
             at=wish.jumpbox,
-            also=(Endpoint("store"), Endpoint("director")),
+            also=(STORE, Endpoint("director")),
             after=under.needs,
             around=under.around,
             artefact=digest,

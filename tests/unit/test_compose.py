@@ -138,6 +138,15 @@ def test_every_kind_that_a_site_is_made_of_is_one_of_its_drivers_or_comes_with_a
     assert (*below[1], *vsphere.phases, *above[1]) == wish.phases
 
 
+def test_what_nobody_wishes_for_any_more_shows_under_the_phase_in_which_it_was_made() -> None:
+    wish = compose(site_with({}), drivers()["vsphere"])
+    phases = {(ground.kind, ground.at.name): ground.phase for ground in wish.grounds}
+    others = {
+        one.id for one in wish.resources if phases.get((type(one), one.at.name), one.phase) != one.phase
+    }
+    assert others == {"bosh.release:bosh-dns"}, "it stays as long as there is a director"
+
+
 def test_every_act_of_bosh_is_compared_with_what_lies_around_it() -> None:
     resources = compose(site_with({}), drivers()["vsphere"]).resources
     tools = [resource for resource in resources if resource.kind in {"bucc.director", "bosh.deployment"}]
