@@ -12,7 +12,7 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from paver.engine.resource import META_FIELDS, Endpoint, Resource
+from paver.engine.resource import Endpoint, Resource
 from paver.engine.values import Output, ResourceId, Secret, references
 
 
@@ -56,7 +56,7 @@ class Graph:
 
 def data_edges(resource: Resource[Any]) -> frozenset[ResourceId]:
     """Returns whose outputs and generated secrets a wish uses."""
-    return used_by(value for name, value in resource.wish().items() if name not in META_FIELDS)
+    return used_by(resource.wish().values())
 
 
 def used_by(values: Iterable[object]) -> frozenset[ResourceId]:

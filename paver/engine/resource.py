@@ -189,9 +189,6 @@ class Around(Protocol):
         ...
 
 
-META_FIELDS = frozenset({"id", "phase", "at", "also", "within", "after", "protected", "adopt", "around"})
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Resource(Generic[F]):
     """The wish for one thing. Fields of a subclass are what is wished; None leaves a field unmanaged.
@@ -303,6 +300,10 @@ class Resource(Generic[F]):
             for field in dataclasses.fields(self)
             if field.name not in META_FIELDS and (value := getattr(self, field.name)) is not None
         }
+
+
+META_FIELDS = frozenset(field.name for field in dataclasses.fields(Resource))
+"""What every resource has, whatever its kind: not wished for, so in no digest of a wish."""
 
 
 class Gate(Protocol):

@@ -28,7 +28,6 @@ class Scheduler:
         self._waiting = dict.fromkeys(self._actions)
         self._running: dict[ResourceId, tuple[str, ...]] = {}
         self._done: set[ResourceId] = set()
-        self._lost: set[ResourceId] = set()
         self._used: dict[str, int] = {}
         self._draining = False
 
@@ -57,8 +56,6 @@ class Scheduler:
             self._used[slot] -= 1
         if ok:
             self._done.add(id_)
-        else:
-            self._lost.add(id_)
 
     def drain(self) -> None:
         """Starts nothing new from now on."""
