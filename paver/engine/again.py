@@ -7,9 +7,10 @@ done by it; what else of the plan was done meanwhile makes no difference.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from paver.engine import held, order, orphans
+from paver.engine import held, leave, order, orphans
 from paver.engine.board import Board
 from paver.engine.diff import fingerprint
 from paver.engine.graph import closure
@@ -29,25 +30,32 @@ SHOWN = ("changes", "says", "opaque", "estimate")
 
 
 class Again:
-    """Judges a plan's actions again.
+    """Judges a plan's actions again. There is none of a plan that is not of the wish, or takes what nobody named.
 
     Args:
-        plan: held to its order and its kinds already.
-        paved: the wish.
+        plan: as approved.
+        paved: the wish, rebuilt from the site.
         board: what was read, or found after an act.
         world: to ask for what else a plan tells.
+        allow: patterns of the protected resources that the command itself lets the plan take away.
+
+    Raises:
+        Refused: if an action is not of this wish, or takes away what is protected and not named by plan and command.
     """
 
-    def __init__(self, plan: Plan, paved: Paved, board: Board, world: ReadingWorld) -> None:
-        self._plan = plan
-        self._paved = paved
+    def __init__(
+        self, plan: Plan, paved: Paved, board: Board, world: ReadingWorld, *, allow: Collection[str] = ()
+    ) -> None:
+        held.demand(plan, paved)
+        leave.demand(plan, paved, allow)
+        self.plan = plan
+        self.paved = paved
+        self.board = board
         self._graph = graph = paved.graph
-        self._board = board
         self._world = world
         self._about = order.wished(plan.actions, graph, paved)
         self._ids = {action.resource: id_ for id_, action in self._about.items()}
         self._inside = graph.inside()
-        self._grounds = {(ground.kind.kind, ground.at.name): ground for ground in paved.grounds}
         leaving = plan.mode == "destroy"
         self._judge = Judge(
             paved.outside, graph, plan.site, world.versions, leaving=leaving, allow=plan.allow
@@ -73,14 +81,14 @@ class Again:
         Raises:
             Refused: if not.
         """
-        chosen = held.part(self._plan)
+        chosen = held.part(self.plan)
         for id_, resource in self._then.items():
-            action, facts = self._about.get(id_), self._board.facts(id_)
+            action, facts = self._about.get(id_), self.board.facts(id_)
             if action is None:
                 # What an apply leaves out is told without anything being read.
                 stands = self._judge.verdict(Seen(resource, facts, asked=True)).verb is not None
-                if self._plan.mode == "destroy" and stands and chosen.has(id_, resource.phase):
-                    raise held.leaves_out(self._plan, id_)
+                if self.plan.mode == "destroy" and stands and chosen.has(id_, resource.phase):
+                    raise held.leaves_out(self.plan, id_)
             elif action.verb is not Verb.BLOCKED and fingerprint(facts) == action.before:
                 self._demand(action, facts)
 
@@ -108,9 +116,9 @@ class Again:
                 reasons = {f"with {one}" for one in self._judge.rebuilt(seen.resource)[:1]}
             self._demand_lost(action, id_)
         elif facts is not None:
-            ground = self._grounds[action.kind, action.endpoint]
+            ground = self.paved.ground_of[action.kind, action.endpoint]
             expected = orphans.action(
-                self._paved, ground, facts, action.resource, self._world, self._plan.allow
+                self.paved, ground, facts, action.resource, self._world, self.plan.allow
             )
             held.demand_same(action, "lost", ())
         else:
@@ -143,7 +151,7 @@ class Again:
         within: set[ResourceId] = set()
         if action.verb in TAKES:
             within = closure(self._inside[id_], self._inside.__getitem__)
-        standing = {one for one in within if self._board.facts(one) is not None}
+        standing = {one for one in within if self.board.facts(one) is not None}
         if not standing <= set(action.lost) <= within or list(action.lost) != sorted(set(action.lost)):
             raise held.edited(
                 action, "lost", *(", ".join(sorted(one)) or "none" for one in (action.lost, standing))

@@ -15,16 +15,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
-from paver.engine import gate, held, leave, proof
+from paver.engine import gate, proof
 from paver.engine.again import Again
-from paver.engine.board import Board, standing
+from paver.engine.board import standing
 from paver.engine.diff import changes, fingerprint, since
 from paver.engine.graph import Graph, closure
 from paver.engine.journal import Journal
 from paver.engine.mark import Mark
-from paver.engine.paved import Paved
-from paver.engine.plan import WRITES, Action, Plan
-from paver.engine.resource import Facts, Ground, Resource, Verb
+from paver.engine.plan import WRITES, Action
+from paver.engine.resource import Facts, Resource, Verb
 from paver.engine.scheduler import Scheduler
 from paver.engine.values import ResourceId, Secret, encode, has_unknown, substitute
 from paver.engine.world import Connections, ReadingWorld, WritingWorld
@@ -72,46 +71,36 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hands:
-    """What the executor acts with: everything that is not the plan.
-
-    Attributes:
-        allow: patterns of the protected resources that the command itself lets the plan take away.
-    """
+    """What the executor acts with: everything that is not the plan."""
 
     connections: Connections
-    board: Board
     journal: Journal
     versions: Callable[[Secret], str | None]
     reveal: Callable[[Secret], str]
     tell: Callable[[Event], None]
     stop: threading.Event
-    allow: tuple[str, ...] = ()
 
 
 class Executor:
     """Carries out a plan's actions at one station.
 
     Args:
-        plan: as approved.
-        paved: rebuilt from the site; refused where a wish is not the planned one.
+        again: what holds the plan to the wish; without it nobody acts.
         hands: sessions, journal, live view.
-
-    Raises:
-        Refused: if the plan is not of this wish, or takes away what is protected and not named by plan and command.
     """
 
-    def __init__(self, plan: Plan, paved: Paved, hands: Hands) -> None:
-        self._plan = plan
+    def __init__(self, again: Again, hands: Hands) -> None:
+        self._again = again
+        self._plan = plan = again.plan
+        self._board = again.board
         self._hands = hands
+        paved = again.paved
         self._graph: Graph = paved.graph
-        self._grounds: dict[tuple[str, str], Ground] = {(g.kind.kind, g.at.name): g for g in paved.grounds}
+        self._grounds = paved.ground_of
         self._kinds: Mapping[str, type[Resource[Any]]] = {g.kind.kind: g.kind for g in paved.grounds}
         self._actions = {action.resource: action for action in plan.actions}
         self._lost: set[ResourceId] = set()
         self._reading = ReadingWorld(plan.site, hands.connections, hands.versions, moved=paved.moved)
-        held.demand(plan, paved)
-        leave.demand(plan, paved, hands.allow)
-        self._again = Again(plan, paved, hands.board, self._reading)
 
     def run(self, mine: Callable[[Action], bool], done: Iterable[ResourceId] = ()) -> Outcome:
         """Acts on all pending actions that are `mine` and whose needs are met; `done` were done elsewhere."""
@@ -158,7 +147,7 @@ class Executor:
         journal, started = self._hands.journal, time.monotonic()
         if action.implied:
             journal.write("done", {"action": action.id, "resource": action.resource, "implied": True})
-            self._hands.board.put(action.resource, None)
+            self._board.put(action.resource, None)
             self._tell(Event("done", action, "went with what it was in"))
             return False
         begun = False
@@ -169,7 +158,7 @@ class Executor:
             verdict = self._verdict(action, resource, facts)
             if verdict == "skip":
                 journal.write("skipped", {"action": action.id, "resource": action.resource})
-                self._hands.board.put(action.resource, facts)
+                self._board.put(action.resource, facts)
                 self._tell(Event("skipped", action))
                 return False
             self._again.demand(action, facts)
@@ -183,7 +172,7 @@ class Executor:
             after = self._act(action, resource, facts, world)
             proof.nothing_undeclared(told, action.verb, around, self._reading)
             # Its proofs may go through what it brings about: an endpoint that its outputs lead to.
-            self._hands.board.put(action.resource, after)
+            self._board.put(action.resource, after)
             self._hands.connections.renew(action.resource)
             if resource is None:
                 proof.gone(action.resource, after)
@@ -219,7 +208,7 @@ class Executor:
     def _readable(self, action: Action) -> Resource[Any] | None:
         """Returns what an action is for as far as it can be read; None where nobody wishes for it any more."""
         wished = self._graph.resources.get(action.resource)
-        return substitute(wished, self._hands.board.for_reading) if wished is not None else None
+        return substitute(wished, self._board.for_reading) if wished is not None else None
 
     def _told(self, action: Action, resource: Resource[Any] | None) -> dict[str, Json]:
         """Returns, of a tool that writes by itself, the digests of program and inputs: all is known now."""
@@ -235,7 +224,7 @@ class Executor:
         """Returns the wish with its values put in, held to the plan: what was known may not change."""
         if action.verb is Verb.DELETE:
             return None
-        resource: Resource[Any] = substitute(self._graph.resources[action.resource], self._hands.board.known)
+        resource: Resource[Any] = substitute(self._graph.resources[action.resource], self._board.known)
         for name, value in sorted(resource.wish().items()):
             planned = action.planned.get(name)
             now = encode(value, self._hands.versions)

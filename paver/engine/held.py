@@ -14,7 +14,7 @@ from paver.engine.diff import wish_digest
 from paver.engine.graph import Graph
 from paver.engine.paved import Paved
 from paver.engine.plan import Action, Plan
-from paver.engine.resource import Endpoint, Ground, Resource, Verb
+from paver.engine.resource import Endpoint, Resource, Verb
 from paver.engine.selection import Selection
 from paver.engine.values import ResourceId, encode
 from paver.errors import Refused
@@ -61,11 +61,10 @@ def demand(plan: Plan, paved: Paved) -> None:
     graph = paved.graph
     about = order.wished(plan.actions, graph, paved)
     own = {action.resource: graph.resources[id_] for id_, action in about.items()}
-    grounds = {(ground.kind.kind, ground.at.name): ground for ground in paved.grounds}
     for action in plan.actions:
         _same_wish(plan, action, own.get(action.resource))
         if action.verb is not Verb.BLOCKED:
-            _same_act(action, own.get(action.resource), grounds, paved.outside)
+            _same_act(action, own.get(action.resource), paved)
     for name, found, value in (("phases", plan.phases, paved.phases), ("slots", plan.slots, paved.slots)):
         if not _same(found, value):
             raise _edited(f"the plan's {name} are not the site's", _words(found), _words(value))
@@ -96,18 +95,17 @@ def _same_wish(plan: Plan, action: Action, resource: Resource[Any] | None) -> No
 def _same_act(
     action: Action,
     resource: Resource[Any] | None,
-    grounds: Mapping[tuple[str, str], Ground],
-    outside: frozenset[str],
+    paved: Paved,
 ) -> None:
     if resource is not None:
         kind = type(resource)
-        expected = frame(kind, resource.at, resource.phase, resource.also, outside)
+        expected = frame(kind, resource.at, resource.phase, resource.also, paved.outside)
     else:
-        ground = grounds.get((action.kind, action.endpoint))
+        ground = paved.ground_of.get((action.kind, action.endpoint))
         if ground is None:
             raise edited(action, "kind and endpoint", f"{action.kind} at {action.endpoint}", "no such place")
         kind = ground.kind
-        expected = frame(kind, ground.at, ground.phase, ground.also, outside)
+        expected = frame(kind, ground.at, ground.phase, ground.also, paved.outside)
     expected["calls"] = calls_of(kind, action.verb) if action.writes else ()
     for name, value in expected.items():
         demand_same(action, name, value)

@@ -1,7 +1,7 @@
 """Leave to replace or delete what is protected: the plan has it, and the command that carries the plan out names it too.
 
-A plan file travels: whoever starts it must say as well that data may go. Held by the executor itself, so that no plan,
-however it was made, takes away what nobody named.
+A plan file travels: whoever starts it must say as well that data may go. No plan comes to the executor without it,
+however it was made.
 """
 
 from __future__ import annotations

@@ -71,6 +71,11 @@ class Paved:
         """
         return build(self.resources, self.phases, self.connectors)
 
+    @functools.cached_property
+    def ground_of(self) -> Mapping[tuple[str, str], Ground]:
+        """The grounds by kind and endpoint: there is one of each."""
+        return {(ground.kind.kind, ground.at.name): ground for ground in self.grounds}
+
     @property
     def slots(self) -> dict[str, int]:
         """Returns how many may write to an endpoint at once, where it is not one."""

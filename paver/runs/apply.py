@@ -77,15 +77,16 @@ def apply(
     Raises:
         Refused: if the plan may not be carried out.
     """
-    check(session, plan, allow)
-    Again(plan, session.paved, session.board, session.world).demand_all()
+    _demand_made_here(session, plan)
+    again = Again(plan, session.paved, session.board, session.world, allow=allow)
+    again.demand_all()
     (folder / PLAN).write_bytes(plan.dumps())
     with Journal(folder / JOURNAL) as journal:
         journal.write("opened", _opening(session, plan, origin))
         session.tell_retries(lambda retry: journal.write("retry", _retry(retry)))
         # A jumpbox cannot delete itself: a destroy there does what it can, and says what is left.
         only_mine = only_mine or (plan.mode == "destroy" and session.station == JUMPBOX)
-        rounds = _Rounds(session, plan, journal, folder, tell, stop, hand_off, allow, only_mine=only_mine)
+        rounds = _Rounds(session, again, journal, folder, tell, stop, hand_off, only_mine=only_mine)
         try:
             ended = rounds.run(done)
         finally:
@@ -99,25 +100,24 @@ class _Rounds:
     def __init__(
         self,
         session: Session,
-        plan: Plan,
+        again: Again,
         journal: Journal,
         folder: Path,
         tell: Tell,
         stop: threading.Event,
         hand_off: CarryOn | None,
-        allow: tuple[str, ...],
         *,
         only_mine: bool,
     ) -> None:
         self._session = session
-        self._plan = plan
+        self._plan = again.plan
         self._journal = journal
         self._folder = folder
         self._tell: Tell = lambda event: told(tell, event)
         self._stop = stop
         self._hand_off = hand_off
         self._split = only_mine or hand_off is not None
-        self._executor = Executor(plan, session.paved, self._hands(allow))
+        self._executor = Executor(again, self._hands())
 
     def run(self, done: frozenset[ResourceId]) -> Ended:
         pending = frozenset(a.resource for a in self._plan.pending)
@@ -182,19 +182,17 @@ class _Rounds:
     def _mine(self, action: Action) -> bool:
         return not self._split or action.station == self._session.station
 
-    def _hands(self, allow: tuple[str, ...]) -> Hands:
+    def _hands(self) -> Hands:
         def told(event: Event) -> None:
             self._tell(happening(event, self._session.station))
 
         return Hands(
             connections=self._session.connections,
-            board=self._session.board,
             journal=self._journal,
             versions=self._session.vault.version,
             reveal=self._session.vault.reveal,
             tell=told,
             stop=self._stop,
-            allow=allow,
         )
 
 
@@ -204,6 +202,17 @@ def check(session: Session, plan: Plan, allow: tuple[str, ...]) -> None:
     Raises:
         Refused: if something is blocked, the plan is of another site or paver, was made offline, acts otherwise than
             its kinds do, or takes away what neither plan nor command names.
+    """
+    _demand_made_here(session, plan)
+    held.demand(plan, session.paved)
+    leave.demand(plan, session.paved, allow)
+
+
+def _demand_made_here(session: Session, plan: Plan) -> None:
+    """Does nothing if the plan was made of this site file by this paver, of a world that was read, and nothing is blocked.
+
+    Raises:
+        Refused: if not.
     """
     if plan.site != session.site.name or plan.site_digest != session.site.digest():
         raise Refused(
@@ -235,8 +244,6 @@ def check(session: Session, plan: Plan, allow: tuple[str, ...]) -> None:
             seen=f"{len(plan.blocked)} blocked in this plan",
             do="see `paver plan`; mend what stands in the way, adopt it in the site file, or name it with --allow",
         )
-    held.demand(plan, session.paved)
-    leave.demand(plan, session.paved, allow)
 
 
 def _opening(session: Session, plan: Plan, origin: Origin) -> dict[str, Json]:

@@ -56,18 +56,17 @@ class Engine:
         with Journal(journal) as written:
             hands = Hands(
                 connections=connections,
-                board=self.board,
                 journal=written,
                 versions=self.versions,
                 reveal=no_value,
                 tell=self.events.append,
                 stop=self.stop,
-                allow=planned.allow if allow is None else allow,
             )
-            executor = Executor(planned, paved, hands)
             world = ReadingWorld(self.site, connections, self.versions, moved=paved.moved)
-            Again(planned, paved, self.board, world).demand_all()
-            return executor.run(lambda _: True)
+            named = planned.allow if allow is None else allow
+            again = Again(planned, paved, self.board, world, allow=named)
+            again.demand_all()
+            return Executor(again, hands).run(lambda _: True)
 
     def apply(self, paved: Paved, request: Request | None = None) -> Outcome:
         """Plans and carries out."""

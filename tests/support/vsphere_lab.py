@@ -19,6 +19,7 @@ from paver.driver import STORE, Connector, Paved, ResourceId, Secret
 from paver.drivers.vsphere import DRIVER, marks
 from paver.drivers.vsphere.jumpbox.machine import Jumpbox
 from paver.engine import moves
+from paver.engine.again import Again
 from paver.engine.board import Board
 from paver.engine.executor import Event, Executor, Hands, Outcome
 from paver.engine.journal import Journal
@@ -380,15 +381,15 @@ class Run:
             planned = plan_of(world)
             hands = Hands(
                 connections=world.connections,
-                board=world.board,
                 journal=journal,
                 versions=world.version,
                 reveal=world.reveal,
                 tell=self.events.append,
                 stop=self.stop,
-                allow=planned.allow,
             )
-            return Executor(planned, world.paved, hands).run(_mine)
+            reading = ReadingWorld(self.site.name, world.connections, world.version, moved=world.paved.moved)
+            again = Again(planned, world.paved, world.board, reading, allow=planned.allow)
+            return Executor(again, hands).run(_mine)
 
     def fine(self, mode: str = "apply", **more: Any) -> Outcome:
         """Plans and acts, and holds that nothing went wrong."""

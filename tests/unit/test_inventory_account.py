@@ -14,6 +14,7 @@ import pytest
 from paver.driver import Check, Endpoint, Gate, Ground, Paved, PaverError, Secret, resource_id
 from paver.drivers.vsphere.inventory import account as module
 from paver.drivers.vsphere.inventory.account import Account, AccountFacts
+from paver.engine.again import Again
 from paver.engine.board import Board
 from paver.engine.executor import Executor, Hands
 from paver.engine.journal import Journal
@@ -118,14 +119,15 @@ class Site:
         with Journal(self.folder / f"journal-{number}") as journal:
             hands = Hands(
                 connections=Connections(paved.connectors, None, board.for_reading),
-                board=board,
                 journal=journal,
                 versions=lambda _: self.secret[0],
                 reveal=lambda _: self.secret[1],
                 tell=lambda _: None,
                 stop=threading.Event(),
             )
-            return [error for _, error in Executor(made, paved, hands).run(lambda _: True).failed]
+            world = ReadingWorld("north", hands.connections, hands.versions)
+            executor = Executor(Again(made, paved, board, world), hands)
+            return [error for _, error in executor.run(lambda _: True).failed]
 
     def verbs(self, *wishes: Account) -> list[str]:
         return [action.verb.value for action in self.plan(*wishes).actions]

@@ -34,6 +34,7 @@ from paver.drivers.vsphere.host.pave import KINDS
 from paver.drivers.vsphere.host.port_group import PortGroup
 from paver.drivers.vsphere.host.service import Service
 from paver.drivers.vsphere.host.switch import Switch
+from paver.engine.again import Again
 from paver.engine.board import Board
 from paver.engine.executor import Executor, Hands, Outcome
 from paver.engine.journal import Journal
@@ -317,14 +318,14 @@ class Site:
         with Journal(self._folder / f"journal-{self._runs}") as journal:
             hands = Hands(
                 connections=Connections(paved.connectors, None, board.for_reading),
-                board=board,
                 journal=journal,
                 versions=lambda secret: f"version-of-{secret.name}",
                 reveal=lambda secret: "STD00-STD00-STD00-STD00-STD00",
                 tell=lambda event: None,
                 stop=threading.Event(),
             )
-            return Executor(made, paved, hands).run(lambda action: True)
+            world = ReadingWorld("north", hands.connections, hands.versions, moved=paved.moved)
+            return Executor(Again(made, paved, board, world), hands).run(lambda action: True)
 
 
 def verbs(made: Plan) -> dict[str, str]:
