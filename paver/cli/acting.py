@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from paver.engine.plan import Plan
     from paver.engine.planner import Request
     from paver.report.live import Seat
+    from paver.runs.apply import Commission
     from paver.runs.events import Happening, Tell
     from paver.runs.outcome import Ended
     from paver.runs.progress import Progress
@@ -92,6 +93,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
             if plan is None:
                 return 0
             folder = opening.folder_of(site).new_run()
+        commission = _commission(arguments, plan, folder, approval)
         progress, chosen = _progress(plan), chosen_view("none" if arguments.json else arguments.progress)
         busy = None if chosen == "live" else progress.stopping
         started = time.monotonic()
@@ -101,7 +103,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
             _recorded(folder, show) as tell,
         ):
             try:
-                ended = _carry(arguments, session, plan, folder, tell, stop, key, approval)
+                ended = _carry(arguments, session, commission, tell, stop, key)
             except Exception as error:
                 if not (folder / JOURNAL).exists():
                     # Refused before its first line: `paver status` would call it a run that was killed.
@@ -109,8 +111,7 @@ def act(arguments: argparse.Namespace, request: Request, given: Plan | None, who
                     error.add_note(closing.NOTHING)
                 raise
         seconds = time.monotonic() - started
-    run = closing.Run(plan=plan, folder=folder, seconds=seconds, approval=approval)
-    closing.tell(arguments, closing.leave(session, ended, run, progress))
+    closing.tell(arguments, closing.leave(session, commission, ended, progress, seconds))
     return 0
 
 
@@ -205,33 +206,39 @@ def _same_request(request: Request, given: Plan | None) -> Request:
 def _carry(
     arguments: argparse.Namespace,
     session: Session,
-    plan: Plan,
-    folder: Path,
+    commission: Commission,
     tell: Tell,
     stop: threading.Event,
     key: KeySource,
-    approval: str,
 ) -> Ended:
     from paver.runs import outcome  # noqa: PLC0415 - a verb's help does without it
-    from paver.runs.apply import Origin, apply  # noqa: PLC0415 - same
+    from paver.runs.apply import apply  # noqa: PLC0415 - same
     from paver.runs.folder import JOURNAL  # noqa: PLC0415
     from paver.runs.handoff import HandOff, demand_handed, read_done  # noqa: PLC0415
 
     handed: Path | None = arguments.handed_off
-    allow = tuple(arguments.allow)
-    origin = Origin(closing.who(), approval if handed is None else f"handed over by {arguments.begun_by}")
     if handed is not None:
-        demand_handed(handed, plan)
-        done = read_done(handed)
-        ended = apply(
-            session, plan, folder, tell, stop, only_mine=True, done=done, allow=allow, origin=origin
-        )
-        outcome.write(handed, ended, folder / JOURNAL)
+        demand_handed(handed, commission.plan)
+        ended = apply(session, commission, tell, stop, only_mine=True, done=read_done(handed))
+        outcome.write(handed, ended, commission.folder / JOURNAL)
         return dataclasses.replace(ended, left=())
     if session.station == "jumpbox":
-        return apply(session, plan, folder, tell, stop, allow=allow, origin=origin)
-    handoff = HandOff(session, folder, opening.folder_of(session.site).path, stop, key, allow, closing.who())
-    return apply(session, plan, folder, tell, stop, hand_off=handoff.carry_on, allow=allow, origin=origin)
+        return apply(session, commission, tell, stop)
+    handoff = HandOff(session, commission, opening.folder_of(session.site).path, stop, key)
+    return apply(session, commission, tell, stop, hand_off=handoff.carry_on)
+
+
+def _commission(arguments: argparse.Namespace, plan: Plan, folder: Path, approval: str) -> Commission:
+    from paver.runs.apply import Commission  # noqa: PLC0415 - a verb's help does without it
+
+    by_another = arguments.handed_off is not None
+    return Commission(
+        plan=plan,
+        folder=folder,
+        by=closing.who(),
+        approval=f"handed over by {arguments.begun_by}" if by_another else approval,
+        allow=tuple(arguments.allow),
+    )
 
 
 def _nothing_to_do(arguments: argparse.Namespace, plan: Plan) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from paver.cli import opening, out
 
 if TYPE_CHECKING:
-    from paver.engine.plan import Plan
     from paver.report.ending import Ending
+    from paver.runs.apply import Commission
     from paver.runs.outcome import Ended
     from paver.runs.progress import Progress
     from paver.runs.session import Session
@@ -22,18 +22,10 @@ if TYPE_CHECKING:
 NOTHING = "nothing was changed"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Run:
-    """What a run was: its plan, its folder, how long it took, and how the plan was approved."""
-
-    plan: Plan
-    folder: Path
-    seconds: float
-    approval: str
-
-
-def leave(session: Session, ended: Ended, run: Run, progress: Progress) -> Ending:
-    """Writes the run's page and returns its ending."""
+def leave(
+    session: Session, commission: Commission, ended: Ended, progress: Progress, seconds: float
+) -> Ending:
+    """Writes the page of a run, which took so many seconds, and returns its ending."""
     import datetime as dt  # noqa: PLC0415 - not before a run ends
 
     from paver.engine.resource import Verb  # noqa: PLC0415
@@ -43,12 +35,13 @@ def leave(session: Session, ended: Ended, run: Run, progress: Progress) -> Endin
     from paver.runs.folder import REPORT  # noqa: PLC0415
     from paver.runs.offers import doors, tools  # noqa: PLC0415
 
+    folder = commission.folder
     ending = Ending(
-        plan=run.plan,
+        plan=commission.plan,
         ended=ended,
-        folder=_near(run.folder),
-        seconds=run.seconds,
-        evidence=evidence(run.folder),
+        folder=_near(folder),
+        seconds=seconds,
+        evidence=evidence(folder),
         tools=tools(session.site, session.driver),
     )
     deleted = {action.resource for action in ending.done if action.verb is Verb.DELETE}
@@ -59,15 +52,15 @@ def leave(session: Session, ended: Ended, run: Run, progress: Progress) -> Endin
         [door for door in doors(session.site, session.driver) if door.endpoint not in gone],
         now=dt.datetime.now(dt.UTC),
         who=who(),
-        approval=run.approval,
+        approval=commission.approval,
     )
     try:
-        (run.folder / REPORT).write_text(text, encoding="utf-8")
+        (folder / REPORT).write_text(text, encoding="utf-8")
     except OSError as error:
         # The run itself is journalled and over: a full disk costs the page only.
         out.note(f"warning: the report can't be written: {error.strerror}")
         return ending
-    return dataclasses.replace(ending, page=_near(run.folder) / REPORT)
+    return dataclasses.replace(ending, page=_near(folder) / REPORT)
 
 
 def tell(arguments: argparse.Namespace, ending: Ending) -> None:

@@ -30,59 +30,60 @@ from paver.transport.context import Retry
 JUMPBOX = "jumpbox"
 
 
-@dataclasses.dataclass(frozen=True)
-class Origin:
-    """Who carries a plan out, and how that came to be: the first line of the journal says so.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Commission:
+    """What a run is to carry out, and by whose leave: the first line of its journal says so.
 
     Attributes:
-        by: user and machine.
+        plan: as approved.
+        folder: of the run; gets plan and journal.
+        by: who carries it out: user and machine.
         approval: in words: by --yes, confirmed on the terminal, given as a file.
+        allow: patterns of the protected resources that the command lets the plan take away, at either station.
     """
 
+    plan: Plan
+    folder: Path
     by: str
     approval: str
+    allow: tuple[str, ...] = ()
 
 
-CarryOn = Callable[[Plan, frozenset[ResourceId], Journal, Tell], Ended]
+CarryOn = Callable[[frozenset[ResourceId], Journal, Tell], Ended]
 """Carries the plan on at the other station; gets what is done so far, returns how it went there."""
 
 
 def apply(
     session: Session,
-    plan: Plan,
-    folder: Path,
+    commission: Commission,
     tell: Tell,
     stop: threading.Event,
     *,
     hand_off: CarryOn | None = None,
     only_mine: bool = False,
     done: frozenset[ResourceId] = frozenset(),
-    allow: tuple[str, ...] = (),
-    origin: Origin,
 ) -> Ended:
-    """Carries `plan` out.
+    """Carries a plan out.
 
     Args:
         session: the site's world at this station; its board was filled by planning.
-        plan: as approved.
-        folder: of this run; gets plan and journal.
+        commission: the plan, and by whose leave.
         tell: the live view.
         stop: set to start nothing new.
         hand_off: carries on at the other station; None: everything is done here, or left.
         only_mine: do only this station's actions, and leave the others.
         done: what was done at the other station.
-        allow: patterns of the protected resources that the command lets the plan take away.
-        origin: who carries it out, and why that one may.
 
     Raises:
         Refused: if the plan may not be carried out.
     """
+    plan, folder = commission.plan, commission.folder
     _demand_made_here(session, plan)
-    again = Again(plan, session.paved, session.board, session.world, allow=allow)
+    again = Again(plan, session.paved, session.board, session.world, allow=commission.allow)
     again.demand_all()
     (folder / PLAN).write_bytes(plan.dumps())
     with Journal(folder / JOURNAL) as journal:
-        journal.write("opened", _opening(session, plan, origin))
+        journal.write("opened", _opening(session, commission))
         session.tell_retries(lambda retry: journal.write("retry", _retry(retry)))
         # A jumpbox cannot delete itself: a destroy there does what it can, and says what is left.
         only_mine = only_mine or (plan.mode == "destroy" and session.station == JUMPBOX)
@@ -172,7 +173,7 @@ class _Rounds:
         self._journal.write("handed-off", {"done": [*map(str, sorted(finished))], "plan": self._plan.digest})
         self._tell(Happening(what="handed-off", resource=JUMPBOX, station=JUMPBOX))
         self._session.vault.close()
-        there = self._hand_off(self._plan, finished, self._journal, self._tell)
+        there = self._hand_off(finished, self._journal, self._tell)
         self._session.vault.forget()
         self._session.connections.forget_all()
         self._journal.write("returned", {"head": there.head, "left": [*map(str, sorted(there.left))]})
@@ -246,14 +247,14 @@ def _demand_made_here(session: Session, plan: Plan) -> None:
         )
 
 
-def _opening(session: Session, plan: Plan, origin: Origin) -> dict[str, Json]:
+def _opening(session: Session, commission: Commission) -> dict[str, Json]:
     return {
-        "approval": origin.approval,
-        "by": origin.by,
+        "approval": commission.approval,
+        "by": commission.by,
         "paver": paver.__version__,
-        "plan": plan.digest,
+        "plan": commission.plan.digest,
         "schema": "paver.journal/1",
-        "site": plan.site,
+        "site": commission.plan.site,
         "station": session.station,
     }
 

@@ -24,7 +24,7 @@ from paver.engine.values import ResourceId
 from paver.errors import BadInput, Interrupted, PaverError, Refused
 from paver.machine.jumpbox import SITES
 from paver.runs import outcome, wayback
-from paver.runs.apply import JUMPBOX
+from paver.runs.apply import JUMPBOX, Commission
 from paver.runs.events import Tell, breaks, parse
 from paver.runs.folder import FAULTS, FAULTS_THERE, LOG_THERE, next_journal_there
 from paver.runs.session import Session
@@ -54,26 +54,20 @@ class HandOff:
 
     Attributes:
         session: this station's world.
-        folder: of this run; gets the other journal and log.
+        commission: what is carried on: the same plan, by the same leave. Its folder gets the other journal and log.
         home: of the site; keeps the way back to a run that nobody follows.
         stop: set to detach.
         key: what opens the sealed store.
-        allow: patterns of the protected resources that the command lets the plan take away; it names them there too.
-        by: who hands it over, and on which machine.
     """
 
     session: Session
-    folder: Path
+    commission: Commission
     home: Path
     stop: threading.Event
     key: keys.KeySource
-    allow: tuple[str, ...] = ()
-    by: str = "somebody"
 
-    def carry_on(
-        self, plan: Plan, done: frozenset[ResourceId], journal: Journal, tell: Tell
-    ) -> outcome.Ended:
-        """Hands `plan` over, follows it to its end, brings journal and sealed store back.
+    def carry_on(self, done: frozenset[ResourceId], journal: Journal, tell: Tell) -> outcome.Ended:
+        """Hands the plan over, follows it to its end, brings journal and sealed store back.
 
         Raises:
             Refused: if another plan runs over there, or paver's version is another one.
@@ -81,7 +75,7 @@ class HandOff:
             PaverError: if it died without an outcome.
             BadInput: if the driver names no jumpbox to carry on at.
         """
-        endpoint = self.session.paved.demanded_jumpbox(self.session.site.driver)
+        plan, endpoint = self.commission.plan, self.session.paved.demanded_jumpbox(self.session.site.driver)
         connection: Any = self.session.connections.get(endpoint.name)
 
         def gate(call: str, target: str = "", detail: Mapping[str, Json] | None = None) -> None:
@@ -108,12 +102,12 @@ class HandOff:
             # A run over there may have ended unseen: what it sealed must not be overwritten by our older copy.
             copy = machine.read_file(sealed_there(self.session.site.name))
             _received(self.session, copy)
-            self._send(machine, handed, self._files(base, handed, plan, done), copy)
+            self._send(machine, handed, self._files(base, handed, done), copy)
         wayback.note(self.session, self.home)
         # Asking a second time is how one attaches.
         running = job.start_or_attach(machine, name, argv, scratch=scratch, stall_limit=STALL_LIMIT)
         _same_plan(running.state, argv)
-        with (self.folder / LOG_THERE).open("a", encoding="utf-8") as log:
+        with (self.commission.folder / LOG_THERE).open("a", encoding="utf-8") as log:
 
             def line(text: str) -> None:
                 event = parse(text)
@@ -128,16 +122,16 @@ class HandOff:
                 "stopped following; the run on the jumpbox goes on",
                 do="`paver follow` shows it; the same command attaches to it",
             )
-        return self._bring_back(machine, handed, end, plan)
+        return self._bring_back(machine, handed, end)
 
     def _files(
-        self, base: PurePosixPath, handed: PurePosixPath, plan: Plan, done: frozenset[ResourceId]
+        self, base: PurePosixPath, handed: PurePosixPath, done: frozenset[ResourceId]
     ) -> dict[PurePosixPath, bytes]:
         """Returns what goes over beside the sealed store, by its path there."""
         site = self.session.site
         files = {
             base / "site.yml": site.source.text.encode(),
-            handed / "plan.json": plan.dumps(),
+            handed / "plan.json": self.commission.plan.dumps(),
             handed / DONE: canonical.dumps([*map(str, sorted(done))]),
         }
         for text in site.small_files:
@@ -202,14 +196,12 @@ class HandOff:
             "--yes",
             "--progress",
             "events",
-            f"{BY}{self.by}",
-            *(f"--allow={pattern}" for pattern in self.allow),
+            f"{BY}{self.commission.by}",
+            *(f"--allow={pattern}" for pattern in self.commission.allow),
         ]
         return argv, {"key": secret}
 
-    def _bring_back(
-        self, machine: Any, handed: PurePosixPath, end: job.JobState, plan: Plan
-    ) -> outcome.Ended:
+    def _bring_back(self, machine: Any, handed: PurePosixPath, end: job.JobState) -> outcome.Ended:
         take_in(self.session, machine)
         data = machine.read_file(str(handed / outcome.NAME))
         told = None if data is None else outcome.loads(data)
@@ -218,14 +210,14 @@ class HandOff:
         if told is not None:
             raw = machine.read_file(told.journal)
             faults = machine.read_file(str(PurePosixPath(told.journal).with_name(FAULTS)))
-        kept = next_journal_there(self.folder)
-        for path, found in ((kept, raw), (self.folder / FAULTS_THERE, faults)):
+        kept = next_journal_there(self.commission.folder)
+        for path, found in ((kept, raw), (self.commission.folder / FAULTS_THERE, faults)):
             if found is not None:
                 own_files.put(path, found, 0o600)
         # All that is over there is here now; what is not there will not be there later.
         wayback.forget(self.home)
         if told is None:
-            log = (self.folder / LOG_THERE).read_text(encoding="utf-8").strip().splitlines()
+            log = (self.commission.folder / LOG_THERE).read_text(encoding="utf-8").strip().splitlines()
             raise PaverError(
                 f"the run on the jumpbox ended without an outcome ({end.state}, exit code {end.code})",
                 seen="\n".join(log[-8:]),
@@ -233,7 +225,9 @@ class HandOff:
             )
         if raw is None:
             raise PaverError("the jumpbox's journal is not there", seen=told.journal)
-        outcome.hold(told, raw, plan.digest, frozenset() if before is None else _ids(before), kept)
+        outcome.hold(
+            told, raw, self.commission.plan.digest, frozenset() if before is None else _ids(before), kept
+        )
         return told.ended()
 
 

@@ -811,11 +811,11 @@ def test_the_sealed_store_is_free_while_the_jumpbox_carries_on_and_what_was_seal
     )
     seen: list[str | None] = []
 
-    def carry_on(hand: Any, plan: Any, _done: object, _journal: object, _tell: object) -> Ended:
+    def carry_on(hand: Any, _done: object, _journal: object, _tell: object) -> Ended:
         # Over there the same store is written, by another process.
         with store.writer(sealed, hand.key, "the run on the jumpbox") as writer:
             writer.put("made-there", "a value", made_by="test")
-        done = frozenset(action.resource for action in plan.pending)
+        done = frozenset(action.resource for action in hand.commission.plan.pending)
         return Ended(done=done, acted=frozenset(), failed=(), left=(), head="1:0")
 
     close = Session.close

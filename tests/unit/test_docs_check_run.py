@@ -59,8 +59,9 @@ def two(site: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     outside = frozenset({"shelves"})
     monkeypatch.setattr(memory, "wish", lambda values: dataclasses.replace(wish(values), outside=outside))
 
-    def carry_on(self: Any, plan: Any, done: Any, journal: Any, tell: Any) -> Any:
+    def carry_on(self: Any, done: Any, journal: Any, tell: Any) -> Any:
         del tell
+        plan = self.commission.plan
         there = site.folder / "there" / plan.digest
         there.mkdir(parents=True, exist_ok=True)
         (there / "plan.json").write_bytes(plan.dumps())
@@ -83,12 +84,19 @@ def two(site: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
         with monkeypatch.context() as patch:
             patch.setenv("PAVER_STATE", str(site.folder / "state-there"))
             allow = [word for word in argv if word.startswith("--allow")]
-            rest = ("--station", "jumpbox", "--handed-off", str(there), "--yes", f"--begun-by={self.by}")
+            rest = (
+                "--station",
+                "jumpbox",
+                "--handed-off",
+                str(there),
+                "--yes",
+                f"--begun-by={self.commission.by}",
+            )
             site.run("apply", str(there / "plan.json"), *rest, *allow)
         machine = SimpleNamespace(
             read_file=lambda path: Path(path).read_bytes() if Path(path).exists() else None
         )
-        return self._bring_back(machine, PurePosixPath(there), JobState("ended", 0), plan)
+        return self._bring_back(machine, PurePosixPath(there), JobState("ended", 0))
 
     monkeypatch.setattr(handoff.HandOff, "carry_on", carry_on)
     return site

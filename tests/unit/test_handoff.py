@@ -20,6 +20,7 @@ from paver.engine.plan import Plan
 from paver.engine.values import ResourceId, output
 from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable
 from paver.runs import evidence, handoff, outcome
+from paver.runs.apply import Commission
 from paver.runs.events import Happening, Tell
 from paver.runs.folder import HANDED
 from paver.runs.outcome import Ended
@@ -143,9 +144,9 @@ def carry(
     if not sealed.exists():
         store.create(sealed, source)
     journal = Journal(folder / f"{len(list(folder.iterdir()))}.jsonl")
-    handoff.HandOff(session, folder, folder, threading.Event(), source, allow, "bob on desk").carry_on(
-        given, frozenset(), journal, tell
-    )
+    commission = Commission(plan=given, folder=folder, by="bob on desk", approval="by --yes", allow=allow)
+    over = handoff.HandOff(session, commission, folder, threading.Event(), source)
+    over.carry_on(frozenset(), journal, tell)
 
 
 def test_a_line_that_breaks_while_a_run_is_followed_is_told(machine: Machine, tmp_path: Path) -> None:
