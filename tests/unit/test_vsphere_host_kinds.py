@@ -145,11 +145,9 @@ class Session:
                 SimpleNamespace(spec=copy.deepcopy(spec)) for spec in host.groups.values()
             ],
         }
-        managers = {f"configManager.{name}": name for name in ("networkSystem", "serviceSystem")}
-        managers |= {
-            f"configManager.{name}": name for name in ("firewallSystem", "dateTimeSystem", "autoStartManager")
-        }
-        return ref("HostSystem", "ha-host"), {path: managers.get(path) or values[path] for path in paths}
+        managers = {path for path in paths if path.startswith("configManager.")}
+        values |= {path: path.removeprefix("configManager.") for path in managers}
+        return ref("HostSystem", "ha-host"), {path: values[path] for path in paths}
 
     def value(self, managed: Any, path: str) -> Any:
         assert path == "licenses"

@@ -7,6 +7,7 @@ from typing import Any
 
 from paver.driver import STORE, Connector, Endpoint, ResourceId, Secret, resource_id
 from paver.drivers.vsphere import settings
+from paver.drivers.vsphere.host import reading
 from paver.machine import jumpbox
 from paver.machine.brought.files import FILES, Files
 from paver.sitefile import SecretRef
@@ -35,23 +36,7 @@ APPLIANCE: Endpoint[Any, Any] = Endpoint("vcenter-appliance", provider=VMCA)
 """The appliance's own REST API."""
 
 HOST_WANTS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "HostSystem",
-        (
-            "name",
-            "config.autoStart",
-            "config.network.dnsConfig",
-            "config.network.pnic",
-            "config.network.portgroup",
-            "config.network.vnic",
-            "config.network.vswitch",
-            "configManager.autoStartManager",
-            "configManager.dateTimeSystem",
-            "configManager.firewallSystem",
-            "configManager.networkSystem",
-            "configManager.serviceSystem",
-        ),
-    ),
+    ("HostSystem", ("name", *reading.AT_FIRST)),
     ("Datastore", ("name", "browser", "summary.accessible", "summary.freeSpace", "summary.type")),
     ("VirtualMachine", ("name", "config.extraConfig", "config.files.vmPathName", "runtime.powerState")),
 )

@@ -23,6 +23,9 @@ _MANAGERS = tuple(
 )
 """Asked for along with everything else: whoever reads before an act needs one for the act."""
 
+AT_FIRST = (AUTOSTART, DNS, ADAPTERS, PORT_GROUPS, INTERFACES, SWITCHES, *_MANAGERS)
+"""What the one call fetches that reads a host; the others follow where somebody asks for them."""
+
 
 def of(session: Any, path: str) -> Any:
     """Returns one property of the host, from the snapshot.
