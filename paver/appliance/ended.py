@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from paver import own_files
 
 FILE = "etc/paver/firstboot.done"
 SCHEMA = "paver.firstboot/1"
@@ -83,20 +84,6 @@ def machine_id(root: Path) -> str:
 
 
 def put(path: Path, text: str, mode: int, owner: tuple[int, int] | None = None) -> None:
-    """Writes a file so that it is there whole, with its mode and on the disk, or is as it was."""
+    """Writes a file so that it is there whole, with its mode and on the disk, or is as it was; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        os.fchmod(file.fileno(), mode)
-        if owner is not None:
-            os.fchown(file.fileno(), *owner)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    own_files.put(path, text.encode(), mode, exact=True, owner=owner)

@@ -8,6 +8,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from paver import own_files
 from paver.driver import Door, Quoted, Root, Secret
 from paver.errors import PaverError
 from paver.sealed.index import Index
@@ -128,13 +129,10 @@ def pem_file(path: Path, text: str) -> Path:
     Raises:
         PaverError: if that is not possible there.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-        draft.replace(path)
+        own_files.folder(path.parent)
+        # Two shells may ask at once.
+        own_files.put(path, text.encode("ascii"), 0o600, draft=str(os.getpid()))
     except OSError as error:
         raise PaverError(f"{path} can't be written", why=error.strerror or "") from error
     return path
