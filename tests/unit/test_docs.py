@@ -15,11 +15,14 @@ import pytest
 from paver.cli import parsers
 from paver.cli.verbs import VERBS
 from paver.drivers import vsphere
+from paver.runs.compose import compose
+from paver.sitefile import Site
 from paver.sitefile.load import loads
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 INDEX = ROOT / "docs" / "README.md"
+OWN_SITE = ROOT / "docs" / "howto" / "own-site.md"
 DEPENDENCIES = ROOT / "docs" / "explanation" / "dependencies.md"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -176,8 +179,22 @@ def test_every_test_that_a_page_names_is_there() -> None:
     assert sorted(f"{page}: {name}" for page, name in named if name not in there) == []
 
 
-def test_the_site_file_that_is_shown_is_told_with_the_digest_that_it_has() -> None:
-    page = (ROOT / "docs" / "howto" / "own-site.md").read_text(encoding="utf-8")
+def shown_site() -> Site:
+    page = OWN_SITE.read_text(encoding="utf-8")
     (text,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    site = loads(text, {"vsphere": vsphere.DRIVER}, file="site.yml", folder=ROOT)
-    assert f"digest {site.digest()[:12]}\n" in page
+    return loads(text, {"vsphere": vsphere.DRIVER}, file="site.yml", folder=ROOT)
+
+
+def test_the_site_file_that_is_shown_is_told_with_the_digest_that_it_has() -> None:
+    assert f"digest {shown_site().digest()[:12]}\n" in OWN_SITE.read_text(encoding="utf-8")
+
+
+def test_each_plan_that_is_shown_names_the_phases_of_a_site_in_order_and_where_each_is_written() -> None:
+    wish = compose(shown_site(), vsphere.DRIVER)
+    here = [phase for phase in wish.phases if phase in wish.outside]
+    there = [phase for phase in wish.phases if phase not in wish.outside]
+    line = f"\n from here: {', '.join(here)}; on the jumpbox, handed over: {', '.join(there)}\n"
+    texts = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
+    shown = {name: text for name, text in texts.items() if "on the jumpbox, handed over:" in text}
+    assert shown.keys() >= {"README.md", "docs/tutorial/first-run.md", "docs/howto/own-site.md"}
+    assert [name for name, text in shown.items() if text.count("handed over:") != text.count(line)] == []
