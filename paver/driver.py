@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from paver.engine.mark import MARK_KEY, Mark
-from paver.engine.offer import Door, End, Finding, Grade, Part, Port, Quoted, Root
+from paver.engine.offer import Door, End, Finding, Grade, Part, Port, Quoted, Root, ToolDoor
 from paver.engine.paved import JUMPBOX_ENDPOINT, Paved
 from paver.engine.resource import (
     Around,
@@ -81,6 +81,7 @@ __all__ = [
     "Severity",
     "StoreReader",
     "StoreWriter",
+    "ToolDoor",
     "Unobservable",
     "Unreachable",
     "Verb",

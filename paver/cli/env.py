@@ -112,13 +112,13 @@ def _more(
     folder: Path,
 ) -> Iterator[tuple[str, str]]:
     """Yields what depends on this machine: proxies, and the folder in which mc looks for roots."""
-    from paver.driver import Root  # noqa: PLC0415
+    from paver.driver import Root, ToolDoor  # noqa: PLC0415
     from paver.foundation import places  # noqa: PLC0415
     from paver.runs.exports import pem_file, root_file  # noqa: PLC0415
 
     tools = {one.tool for one in found.variables}
     if arguments.socks is not None:
-        for name in sorted({way.proxy for way in ways if way.tool in tools}):
+        for name in sorted({way.proxy for way in ways if isinstance(way, ToolDoor) and way.tool in tools}):
             yield name, f"socks5://127.0.0.1:{arguments.socks}"
     if "mc" not in tools:
         return

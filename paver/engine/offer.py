@@ -112,16 +112,13 @@ class Door:
     """A way in.
 
     Attributes:
-        name: of what: `vCenter`.
+        name: to what: `vCenter`.
         at: a URL or a command.
         user: as whom.
         secret: the name of its password in the sealed store; empty where a key or nothing opens it.
         endpoint: the name of the endpoint that it leads to: as long as nobody brought that into being, there is no way in. Empty
             where it leads to what was there before.
-        last: it works when all that paver made is down.
-        tool: the program whose variables `exports` are.
-        exports: shell variables by name.
-        proxy: the shell variable in which the program looks for a SOCKS proxy.
+        last_resort: it works when all that paver made is down.
     """
 
     name: str
@@ -129,7 +126,23 @@ class Door:
     user: str = ""
     secret: str = ""
     endpoint: str = ""
-    last: bool = False
-    tool: str = ""
-    exports: Mapping[str, Export] = dataclasses.field(default_factory=dict)
+    last_resort: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ToolDoor(Door):
+    """A way in that a tool takes, too.
+
+    Attributes:
+        tool: the program whose variables `exports` are.
+        exports: shell variables by name.
+        proxy: the shell variable in which the program looks for a SOCKS proxy.
+    """
+
+    tool: str
+    exports: Mapping[str, Export]
     proxy: str = "HTTPS_PROXY"
+
+    def for_people(self) -> Door:
+        """Returns the way in alone."""
+        return Door(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Door)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Iterator
 
-from paver.driver import Door, Part, Quoted, Root, Secret
+from paver.driver import Door, Part, Quoted, Root, Secret, ToolDoor
 from paver.foundation import places
 from paver.sitefile.site import Site
 
@@ -17,7 +17,7 @@ def doors(site: Site) -> Iterator[Door]:
         Secret(places.PASSWORDS[name])
         for name in ("admin_password", "credhub_admin_client_secret", "ui_password")
     )
-    yield Door(
+    yield ToolDoor(
         name="director",
         at=places.director_url(site),
         user=places.DIRECTOR_CLIENT,
@@ -32,7 +32,7 @@ def doors(site: Site) -> Iterator[Door]:
             "BOSH_CA_CERT": (Root((default,)),),
         },
     )
-    yield Door(
+    yield ToolDoor(
         name="CredHub",
         at=places.credhub_url(site),
         user=places.CREDHUB_CLIENT,
@@ -48,7 +48,7 @@ def doors(site: Site) -> Iterator[Door]:
             "CREDHUB_CA_CERT": (Root((places.authority("credhub_ca").name, default)),),
         },
     )
-    yield Door(
+    yield ToolDoor(
         name="Concourse",
         at=places.concourse_url(site),
         user=places.CONCOURSE_USER,
@@ -76,7 +76,7 @@ def _object_store(site: Site) -> Door:
         Quoted(secret),
         f"@{url.netloc}{url.path}",
     )
-    return Door(
+    return ToolDoor(
         name="object store",
         at=url.geturl(),
         user=user,

@@ -55,7 +55,7 @@ def _ways_in(standing: Standing, *, colour: bool, width: int | None) -> Iterator
     heading = "ways in, those that need the least first (the last resort works when all else is down):"
     yield from words.wrapped(heading, width, "  ")
     doors = [
-        (f"  {door.name}", door.at, door.user, _opener(door), "last resort" if door.last else "")
+        (f"  {door.name}", door.at, door.user, _opener(door), "last resort" if door.last_resort else "")
         for door in standing.open
     ]
     yield from table(("  to", "at", "as", "secret", ""), doors, colour=colour, width=width)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from paver import own_files
-from paver.driver import Door, Quoted, Root, Secret
+from paver.driver import Door, Quoted, Root, Secret, ToolDoor
 from paver.errors import PaverError
 from paver.sealed.index import Index
 
@@ -71,7 +71,7 @@ def exports(
     variables: list[Variable] = []
     missing: dict[str, str] = {}
     for door in doors:
-        if not door.tool or (tools and door.tool not in tools):
+        if not isinstance(door, ToolDoor) or (tools and door.tool not in tools):
             continue
         lacks = sorted(name for name in _names(door) if index is None or name not in index.entries)
         if lacks:
@@ -81,7 +81,7 @@ def exports(
     return Exports(variables=tuple(variables), missing=missing)
 
 
-def _names(door: Door) -> Iterator[str]:
+def _names(door: ToolDoor) -> Iterator[str]:
     for parts in door.exports.values():
         for part in parts:
             if isinstance(part, Secret):
@@ -93,7 +93,7 @@ def _names(door: Door) -> Iterator[str]:
 
 
 def _variables(
-    door: Door, index: Index | None, reveal: Callable[[Secret], str] | None, folder: Path
+    door: ToolDoor, index: Index | None, reveal: Callable[[Secret], str] | None, folder: Path
 ) -> Iterator[Variable]:
     for name, parts in door.exports.items():
         secret = any(isinstance(part, Secret | Quoted) for part in parts)

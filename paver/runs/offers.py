@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from paver.driver import JUMPBOX_ENDPOINT, Door, Driver, Port
+from paver.driver import JUMPBOX_ENDPOINT, Door, Driver, Port, ToolDoor
 from paver.foundation import doors as foundation_doors
 from paver.foundation import ports as foundation_ports
 from paver.sitefile.site import Site
@@ -27,16 +27,15 @@ def doors(site: Site, driver: Driver) -> tuple[Door, ...]:
     """Returns every way into a site: those that need the least first."""
     offered = getattr(driver, "doors", None)
     below = tuple(offered(site)) if offered is not None else ()
-    last = (door for door in below if door.last)
-    rest = (door for door in below if not door.last)
+    last = (door for door in below if door.last_resort)
+    rest = (door for door in below if not door.last_resort)
     return (*last, _jumpbox(site), *rest, *foundation_doors.doors(site))
 
 
 def tools(site: Site, driver: Driver) -> tuple[str, ...]:
     """Returns the programs that have a way into a site: those for what stands on any IaaS, then the driver's."""
-    above = [door.tool for door in foundation_doors.doors(site)]
-    every = [door.tool for door in doors(site, driver)]
-    return tuple(dict.fromkeys(tool for tool in (*above, *every) if tool))
+    every = (*foundation_doors.doors(site), *doors(site, driver))
+    return tuple(dict.fromkeys(door.tool for door in every if isinstance(door, ToolDoor)))
 
 
 def ports(site: Site, driver: Driver) -> tuple[Port, ...]:
@@ -52,5 +51,4 @@ def _jumpbox(site: Site) -> Door:
         at=f"ssh {site.jumpbox.user}@{site.jumpbox.address}",
         user=site.jumpbox.user,
         endpoint=JUMPBOX_ENDPOINT,
-        exports={},
     )

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 
-from paver.driver import Door
+from paver.driver import Door, ToolDoor
 from paver.engine.plan import Plan
 from paver.engine.resource import Verb
 from paver.engine.values import ResourceId
@@ -70,25 +70,6 @@ class Sealed:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WayIn:
-    """A way in.
-
-    Attributes:
-        name: to what: `vCenter`.
-        at: a URL or a command.
-        user: as whom.
-        secret: the name of its password in the sealed store; empty where a key or nothing opens it.
-        last_resort: it works when all that paver made is down.
-    """
-
-    name: str
-    at: str
-    user: str
-    secret: str
-    last_resort: bool
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Status:
     """How a site stands: who runs, what is pending, what ends, the ways in.
 
@@ -116,7 +97,7 @@ class Status:
     phases: Mapping[str, Mapping[str, int]]
     ends: tuple[End, ...]
     secrets: Sealed
-    doors: tuple[WayIn, ...]
+    doors: tuple[Door, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -193,10 +174,7 @@ class Standing:
                 End(name=one.name, what=one.what, days=days, not_after=one.ends) for one, days in self.ending
             ),
             secrets=Sealed(store=self.store, entries=len(self.holdings)),
-            doors=tuple(
-                WayIn(name=door.name, at=door.at, user=door.user, secret=door.secret, last_resort=door.last)
-                for door in self.open
-            ),
+            doors=tuple(door.for_people() if isinstance(door, ToolDoor) else door for door in self.open),
         )
 
 

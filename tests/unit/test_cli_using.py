@@ -20,7 +20,7 @@ import pytest
 
 from paver import own_files
 from paver.cli import reference
-from paver.driver import Door, Material, Output, Paved, resource_id
+from paver.driver import Material, Output, Paved, ToolDoor, resource_id
 from paver.drivers.vsphere import DRIVER
 from paver.engine.offer import Port
 from paver.engine.values import encode, substitute
@@ -108,7 +108,9 @@ def test_one_tool_can_be_asked_for_and_a_proxy_added(paved: Command) -> None:
 def test_a_tool_of_the_driver_is_asked_for_by_name_goes_through_the_proxy_and_is_named_at_a_runs_end(
     paved: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cloud = Door(name="cloud", at="https://cloud.example", tool="aws", exports={"AWS_PROFILE": ("north",)})
+    cloud = ToolDoor(
+        name="cloud", at="https://cloud.example", tool="aws", exports={"AWS_PROFILE": ("north",)}
+    )
     monkeypatch.setattr(memory.MemoryDriver, "doors", lambda *_: [cloud], raising=False)
     found = exported(paved.fine("env", "aws", "--socks", "1080").out)
     assert found == {"AWS_PROFILE": "north", "HTTPS_PROXY": "socks5://127.0.0.1:1080"}
@@ -296,8 +298,9 @@ def test_every_secret_that_a_vsphere_site_shows_a_way_to_is_one_that_somebody_ma
     made = {one.id.partition(":")[2] for one in found.resources if one.id.startswith("trust.")}
     named = {door.secret for door in doors(demo, DRIVER)} - {""}
     assert named - made == {"esx-root"}
-    assert {door.tool for door in doors(demo, DRIVER)} == {"", "bosh", "credhub", "fly", "mc", "govc"}
-    assert [door.name for door in doors(demo, DRIVER) if door.last] == ["esx-01", "esx-02"]
+    tools = {door.tool for door in doors(demo, DRIVER) if isinstance(door, ToolDoor)}
+    assert tools == {"bosh", "credhub", "fly", "mc", "govc"}
+    assert [door.name for door in doors(demo, DRIVER) if door.last_resort] == ["esx-01", "esx-02"]
     assert resource_id("trust.authority", places.root().name) in {one.id for one in found.resources}
 
 

@@ -512,7 +512,7 @@ def test_a_destroy_ends_with_what_is_kept_and_a_part_of_one_with_how_the_rest_is
 
 
 WAYS_IN = (
-    Door(name="esx-01", at="https://10.20.0.11/ui", user="root", secret="esx-root", last=True),
+    Door(name="esx-01", at="https://10.20.0.11/ui", user="root", secret="esx-root", last_resort=True),
     Door(name="vCenter", at="https://vcsa", user="root", secret="vcenter-root", endpoint="vcenter"),
     Door(name="object store", at="https://objects", user="admin", secret="objects", endpoint="s3"),
 )
@@ -634,7 +634,9 @@ def test_the_page_says_what_failed_what_is_left_and_which_journal_does_not_hold(
 
 
 def test_the_page_escapes_what_it_shows_and_loads_nothing() -> None:
-    door = Door(name="<b>host</b>", at="https://10.20.0.11/ui", user="root", secret="esx-root", last=True)
+    door = Door(
+        name="<b>host</b>", at="https://10.20.0.11/ui", user="root", secret="esx-root", last_resort=True
+    )
     shown = page.page(
         ending(),
         [happening("done", 0, millis=400, station="outside")],
@@ -644,6 +646,7 @@ def test_the_page_escapes_what_it_shows_and_loads_nothing() -> None:
         approval="by --yes",
     )
     assert "&lt;b&gt;host&lt;/b&gt;" in shown
+    assert "(when all else is down)" in shown
     assert "<b>host</b>" not in shown
     assert "paver secrets show esx-root" in shown
     assert "2026-11-23 12:00:00 UTC" in shown

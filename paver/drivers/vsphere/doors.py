@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from paver.driver import Door, Root, Secret
+from paver.driver import Door, Root, Secret, ToolDoor
 from paver.drivers.vsphere import endpoints, settings
 from paver.sitefile.site import Site
 
@@ -21,7 +21,7 @@ def doors(site: Site) -> Iterator[Door]:
             at=f"https://{host.address}/ui",
             user=host.login.user,
             secret=host.login.password.name,
-            last=True,
+            last_resort=True,
         )
     vcenter = iaas.vcenter
     yield Door(
@@ -32,7 +32,7 @@ def doors(site: Site) -> Iterator[Door]:
         endpoint=endpoints.VCENTER.name,
     )
     administrator = vcenter.passwords.administrator.name
-    yield Door(
+    yield ToolDoor(
         name="vCenter",
         at=f"https://{vcenter.fqdn}",
         user=vcenter.administrator,
