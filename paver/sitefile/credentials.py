@@ -97,7 +97,7 @@ def _secret(value: object) -> SecretRef:
     raise wrong("a value stands where a reference to a secret belongs", LITERAL_ADVICE)
 
 
-Secret = Annotated[
+Reference = Annotated[
     SecretRef,
     BeforeValidator(_secret),
     PlainSerializer(str),

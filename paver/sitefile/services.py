@@ -50,7 +50,7 @@ class Login(Section):
     """An account: its user, and the reference to its password."""
 
     user: Annotated[str, Field(min_length=1, max_length=128)] = Field(description="The user's name.")
-    password: credentials.Secret = Field(description="The password: a reference, `secret:<name>`.")
+    password: credentials.Reference = Field(description="The password: a reference, `secret:<name>`.")
 
 
 def login_from(value: object) -> object:
@@ -78,7 +78,7 @@ class StoreUser(Section):
 
     read: List[BucketName] = Field(default=(), description="Buckets that it may read.")
     write: List[BucketName] = Field(default=(), description="Buckets that it may read and write.")
-    secret: credentials.Secret | None = Field(
+    secret: credentials.Reference | None = Field(
         default=None, description="Its secret key, if not `secret:object-store-<user>`, made by paver."
     )
 

@@ -107,9 +107,9 @@ class Host(Section):
         "it sees."
     )
     login: Annotated[
-        HostLogin, BeforeValidator(login_from, json_schema_input_type=credentials.Secret | HostLogin)
+        HostLogin, BeforeValidator(login_from, json_schema_input_type=credentials.Reference | HostLogin)
     ] = Field(description="root's password: a reference, `secret:<name>`; or {user: …, password: secret:…}.")
-    licence: credentials.Secret | None = Field(
+    licence: credentials.Reference | None = Field(
         default=None,
         description="Reference to the licence key to assign. Left out, the host's own is kept; it must allow writing.",
     )
@@ -195,8 +195,10 @@ class Installer(Section):
 class Passwords(Section):
     """The appliance's passwords. Made by paver, unless the sealed store has them already."""
 
-    root: credentials.Secret = Field(default=SecretRef("vcenter-root"), description="root of the appliance.")
-    administrator: credentials.Secret = Field(
+    root: credentials.Reference = Field(
+        default=SecretRef("vcenter-root"), description="root of the appliance."
+    )
+    administrator: credentials.Reference = Field(
         default=SecretRef("vcenter-administrator"), description="administrator of the SSO domain."
     )
 
@@ -287,7 +289,7 @@ class CpiAccount(Section):
     user: Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{0,62}$")] = Field(
         default="bosh-cpi", description="Its name in the SSO domain."
     )
-    password: credentials.Secret = Field(
+    password: credentials.Reference = Field(
         default=SecretRef("vcenter-cpi"),
         description="Its password's name in the sealed store; made by paver.",
     )
