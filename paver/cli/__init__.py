@@ -1,1 +1,1 @@
-"""The command line: one module a verb, and the only place that wires things together."""
+"""The command line: one module a command, and the only place that wires things together."""

@@ -91,7 +91,7 @@ _HEAD = """\
 Made from the data that paver prints by `python -m paver.cli.documents`; a test holds the two equal, and others hold what
 each command prints to its schema.
 
-Every verb that reads something takes `--json`: standard output is one JSON document then (that of `paver plan` on one line, as
+Every command that reads something takes `--json`: standard output is one JSON document then (that of `paver plan` on one line, as
 a plan file has it, the others indented), and what is told to people meanwhile goes to standard error. Its key `schema` names
 its format: that of `paver.status/1` is what `paver schema --of status` prints, a JSON Schema (2020-12).
 

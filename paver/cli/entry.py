@@ -1,4 +1,4 @@
-"""Finds the verb, runs it, and maps what it raises to an exit code."""
+"""Finds the command, runs it, and maps what it raises to an exit code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from paver.cli import terminal
-from paver.cli.verbs import VERBS, overview
+from paver.cli.commands import COMMANDS, overview
 
 if TYPE_CHECKING:
     from paver.errors import PaverError
@@ -79,15 +79,15 @@ def _fitting(text: str) -> str:
 
 
 def _demand(name: str) -> None:
-    if name in VERBS:
+    if name in COMMANDS:
         return
     from paver.errors import BadInput, nearest  # noqa: PLC0415 - only for this message
 
-    near = nearest(name, VERBS)
+    near = nearest(name, COMMANDS)
     hint = f"did you mean `paver {near}`?" if near else "`paver --help` lists them"
     if name.startswith("-"):
-        hint = f"the verb comes first: `paver VERB {name}`"
-    raise BadInput(f"paver has no verb {name!r}", do=hint)
+        hint = f"the command comes first: `paver COMMAND {name}`"
+    raise BadInput(f"paver has no command {name!r}", do=hint)
 
 
 def _end(error: BaseException, argv: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The argument parsers, one a verb, and the whole of them for completion and reference."""
+"""The argument parsers, one a command, and the whole of them for completion and reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from paver.cli import out
-from paver.cli.verbs import VERBS
+from paver.cli.commands import COMMANDS
 from paver.errors import BadInput, nearest
 
 _CHOICE = re.compile(r"argument (?P<of>\S+): invalid choice: '(?P<given>.*?)' \(choose from (?P<known>.*)\)")
@@ -173,12 +173,12 @@ def _verbs(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def module_of(name: str) -> ModuleType:
-    """Returns the module of a verb."""
+    """Returns the module of a command."""
     return importlib.import_module(f"paver.cli.{name}")
 
 
 def of(name: str, module: ModuleType) -> argparse.ArgumentParser:
-    """Returns a verb's parser."""
+    """Returns a command's parser."""
     kind: type[Parser] = getattr(module, "PARSER", Parser)
     parser = kind(prog=f"paver {name}", **_form(name, module))
     module.add(parser)
@@ -186,19 +186,19 @@ def of(name: str, module: ModuleType) -> argparse.ArgumentParser:
 
 
 def whole() -> argparse.ArgumentParser:
-    """Returns one parser of all verbs; it loads every verb's module."""
+    """Returns one parser of all commands; it loads every command's module."""
     parser = argparse.ArgumentParser(prog="paver", description="From bare hosts to a platform.")
     parser.add_argument("--version", action="store_true", help="print the version")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    for name, verb in VERBS.items():
+    commands = parser.add_subparsers(dest="verb", metavar="COMMAND")
+    for name, command in COMMANDS.items():
         module = module_of(name)
-        module.add(verbs.add_parser(name, help=verb.summary, **_form(name, module)))
+        module.add(commands.add_parser(name, help=command.summary, **_form(name, module)))
     return parser
 
 
 def _form(name: str, module: ModuleType) -> dict[str, Any]:
     return {
-        "description": VERBS[name].summary,
+        "description": COMMANDS[name].summary,
         "epilog": module.EXAMPLES,
         "formatter_class": Form,
         "allow_abbrev": False,

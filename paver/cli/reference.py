@@ -6,16 +6,16 @@ import argparse
 from collections.abc import Iterator
 
 from paver.cli import parsers
-from paver.cli.verbs import VERBS
+from paver.cli.commands import COMMANDS
 
 _HEAD = """\
 # The command line
 
 Made from the parsers by `python -m paver.cli.reference`; a test holds the two equal.
 
-`paver VERB --help` shows the same. Exit codes are in [exit-codes.md](exit-codes.md).
+`paver COMMAND --help` shows the same. Exit codes are in [exit-codes.md](exit-codes.md).
 
-With `--json`, standard output is [one JSON document](json.md), whose key `schema` names its format. Where a verb ends before
+With `--json`, standard output is [one JSON document](json.md), whose key `schema` names its format. Where a command ends before
 it has one, it is the error, `paver.error/1`. Standard error has the same for people. Only a second Ctrl-C, which leaves at
 once, leaves without one.
 
@@ -36,10 +36,10 @@ def reference() -> str:
 
 def _lines() -> Iterator[str]:
     yield _HEAD
-    for group in dict.fromkeys(verb.group for verb in VERBS.values()):
+    for group in dict.fromkeys(command.group for command in COMMANDS.values()):
         yield f"## {group}\n"
-        for name, verb in VERBS.items():
-            if verb.group == group:
+        for name, command in COMMANDS.items():
+            if command.group == group:
                 yield from _verb(name)
 
 
@@ -47,7 +47,7 @@ def _verb(name: str) -> Iterator[str]:
     module = parsers.module_of(name)
     parser = parsers.of(name, module)
     yield f"### paver {name}\n"
-    yield f"{VERBS[name].summary[:1].upper()}{VERBS[name].summary[1:]}.\n"
+    yield f"{COMMANDS[name].summary[:1].upper()}{COMMANDS[name].summary[1:]}.\n"
     yield from _options(parser)
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to go through them
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""What a verb ended with, for programs: the document that it prints where it has no other."""
+"""What a command ended with, for programs: the document that it prints where it has no other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Failure:
-    """What a verb ended with, where it ended before it had something to print. Standard error has the same for people.
+    """What a command ended with, where it ended before it had something to print. Standard error has the same for people.
 
     Attributes:
         exit: the exit code.

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.live import Live as RichLive
 
 from paver.cli import acting, out, parsers
-from paver.cli.verbs import VERBS
+from paver.cli.commands import COMMANDS
 from paver.driver import Check, Finding, Grade, Secret
 from paver.drivers.vsphere import DRIVER
 from paver.errors import Unobservable
@@ -63,7 +63,7 @@ def whole(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 def test_every_verb_has_help_with_examples(site: Command) -> None:
     overview = site.fine("--help").out
-    for verb in VERBS:
+    for verb in COMMANDS:
         assert f"  {verb} " in overview
         shown = site.fine(verb, "--help").out
         assert "examples:" in shown
@@ -81,7 +81,7 @@ def test_help_below_a_verb_has_the_examples_that_are_of_it(site: Command, verb: 
 
 
 @pytest.mark.parametrize("width", [80, 200])
-@pytest.mark.parametrize("verb", sorted(VERBS))
+@pytest.mark.parametrize("verb", sorted(COMMANDS))
 def test_on_a_terminal_help_is_no_wider_than_that_and_says_the_same(
     site: Command, monkeypatch: pytest.MonkeyPatch, verb: str, width: int
 ) -> None:
@@ -103,7 +103,7 @@ def test_no_verb_is_bad_input_and_a_near_one_is_suggested(site: Command) -> None
     assert "did you mean `paver apply`?" in ran.err
     ran = site.run("-s", "site.yml", "plan")
     assert ran.code == 3
-    assert "the verb comes first: `paver VERB -s`" in ran.err
+    assert "the command comes first: `paver COMMAND -s`" in ran.err
 
 
 def test_the_overview_fits_a_terminal_and_begins_with_what_makes_a_store(site: Command) -> None:
@@ -200,7 +200,7 @@ def test_a_site_file_that_is_named_without_its_option_is_told_with_it(site: Comm
         (("secrets",), 3, "paver secrets: unrecognized arguments: --json"),
         (("drivers", "--cals"), 3, "paver drivers: unrecognized arguments: --cals"),
         (("version", "--jsn"), 3, "paver version: unrecognized arguments: --jsn"),
-        (("versio",), 3, "paver has no verb 'versio'"),
+        (("versio",), 3, "paver has no command 'versio'"),
     ],
 )
 def test_whoever_asks_for_json_gets_one_document_of_an_error_too(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from paver.cli.verbs import VERBS
+from paver.cli.commands import COMMANDS
 
 FOLDER = Path(__file__).parents[2] / "paver" / "cli"
 HEAVY = frozenset(
@@ -39,7 +39,7 @@ def at_import(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "opening", "acting", "entry", "parsers", "out"])
+@pytest.mark.parametrize("verb", [*COMMANDS, "opening", "acting", "entry", "parsers", "out"])
 def test_a_verb_loads_nothing_heavy_before_it_runs(verb: str) -> None:
     imported = at_import(FOLDER / f"{verb}.py")
     assert not {name.partition(".")[0] for name in imported} & HEAVY
@@ -48,7 +48,7 @@ def test_a_verb_loads_nothing_heavy_before_it_runs(verb: str) -> None:
 
 
 def test_every_verb_is_a_module_with_help_and_a_function() -> None:
-    for verb in VERBS:
+    for verb in COMMANDS:
         assert importlib.util.find_spec(f"paver.cli.{verb}") is not None
         names = {
             target.id

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from paver.cli import parsers
-from paver.cli.verbs import VERBS
+from paver.cli.commands import COMMANDS
 from paver.drivers import vsphere
 from paver.runs.compose import compose
 from paver.sitefile import Site
@@ -83,7 +83,7 @@ def commands() -> Iterator[tuple[str, str]]:
         for found in COMMAND.findall(page.read_text(encoding="utf-8")):
             command = SHELL.sub("", found.removeprefix(".venv/bin/")).strip()
             verb = command.split()[1]
-            if verb in VERBS and "…" not in command:
+            if verb in COMMANDS and "…" not in command:
                 yield f"{page.relative_to(ROOT)}: {command}", command
 
 
@@ -124,8 +124,8 @@ def test_a_verb_in_the_docs_exists() -> None:
         for page in PAGES
         for verb in re.findall(r"(?:`|\$ )paver ([a-z][a-z-]+)", page.read_text(encoding="utf-8"))
     }
-    # `paver itself failed` is a message, `paver help VERB` the help of a verb.
-    assert sorted(one for one in told if one[1] not in {*VERBS, "itself", "help"}) == []
+    # `paver itself failed` is a message, `paver help COMMAND` the help of a command.
+    assert sorted(one for one in told if one[1] not in {*COMMANDS, "itself", "help"}) == []
 
 
 def locked(name: str) -> set[str]:
