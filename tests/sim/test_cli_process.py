@@ -114,6 +114,7 @@ def test_bash_completes_commands_options_values_and_files(tmp_path: Path) -> Non
     ran = subprocess.run(
         ["bash", "-c", _ASKED, "bash", *asked],
         cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=True,
