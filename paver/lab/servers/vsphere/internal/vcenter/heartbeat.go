@@ -19,17 +19,22 @@ func (v *VCenter) heartbeats() {
 		if !l.isConnected() {
 			continue
 		}
-		conn, err := net.DialTimeout("tcp", l.where, heartbeatInterval)
-		if err == nil {
-			conn.Close()
+		if there, sure := l.answers(); sure {
+			v.heard(l, there)
 		}
-		var slow net.Error
-		if errors.As(err, &slow) && slow.Timeout() {
-			// A machine that has much to do is no host that is lost.
-			continue
-		}
-		v.heard(l, err == nil)
 	}
+}
+
+// answers says whether somebody is at a host's address, and whether that is
+// sure: a machine that has much to do is no host that is lost.
+func (l *link) answers() (there, sure bool) {
+	conn, err := net.DialTimeout("tcp", l.where, heartbeatInterval)
+	if err == nil {
+		conn.Close()
+		return true, true
+	}
+	var slow net.Error
+	return false, !errors.As(err, &slow) || !slow.Timeout()
 }
 
 func (v *VCenter) heard(l *link, there bool) {
@@ -39,11 +44,13 @@ func (v *VCenter) heard(l *link, there bool) {
 		return
 	}
 	l.lost = !there
+	// Neither the one that is gone nor the one that has come back goes on with
+	// the session of before: whoever asked there would wait in vain.
+	l.hangUp()
 	if l.lost {
 		v.showState(v.front.NewContext(), l, types.HostSystemConnectionStateNotResponding)
 		return
 	}
 	// What it has is brought over anew, and with it that it is connected.
-	l.hangUp()
 	l.seen = 0
 }

@@ -53,6 +53,16 @@ func (v *VCenter) bring(links []*link) {
 		case err != nil || !known:
 			v.showState(ctx, l, types.HostSystemConnectionStateNotResponding)
 		case f.Generation != l.seen:
+			// One that has lost its power says nothing more on the session that
+			// we have with it: waiting for that would hold up everybody.
+			if there, sure := l.answers(); sure && l.lost == there {
+				l.hangUp()
+				l.lost = !there
+			}
+			if l.lost {
+				v.showState(ctx, l, types.HostSystemConnectionStateNotResponding)
+				continue
+			}
 			if fault := v.mirror(ctx, l, f); fault != nil {
 				log.Printf("%s: %T", l.name, fault)
 				l.hangUp()
