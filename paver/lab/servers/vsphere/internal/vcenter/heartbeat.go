@@ -37,16 +37,24 @@ func (l *link) answers() (there, sure bool) {
 	return false, !errors.As(err, &slow) || !slow.Timeout()
 }
 
+// hear notes whether a host is there, and says whether that is news; the
+// caller holds syncMu. Neither the one that is gone nor the one that has come
+// back goes on with the session of before: whoever asked there would wait in vain.
+func (l *link) hear(there bool) bool {
+	if l.lost == !there {
+		return false
+	}
+	l.lost = !there
+	l.hangUp()
+	return true
+}
+
 func (v *VCenter) heard(l *link, there bool) {
 	v.syncMu.Lock()
 	defer v.syncMu.Unlock()
-	if l.lost == !there || !l.isConnected() {
+	if !l.isConnected() || !l.hear(there) {
 		return
 	}
-	l.lost = !there
-	// Neither the one that is gone nor the one that has come back goes on with
-	// the session of before: whoever asked there would wait in vain.
-	l.hangUp()
 	if l.lost {
 		v.showState(v.front.NewContext(), l, types.HostSystemConnectionStateNotResponding)
 		return

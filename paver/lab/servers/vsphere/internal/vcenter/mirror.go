@@ -55,9 +55,8 @@ func (v *VCenter) bring(links []*link) {
 		case f.Generation != l.seen:
 			// One that has lost its power says nothing more on the session that
 			// we have with it: waiting for that would hold up everybody.
-			if there, sure := l.answers(); sure && l.lost == there {
-				l.hangUp()
-				l.lost = !there
+			if there, sure := l.answers(); sure {
+				l.hear(there)
 			}
 			if l.lost {
 				v.showState(ctx, l, types.HostSystemConnectionStateNotResponding)
