@@ -72,8 +72,6 @@ def _progress(plan: Plan | None, began: float) -> Progress:
     from paver.runs import progress  # noqa: PLC0415
 
     ago = max(0.0, time.time() - began) if began else 0.0
-    if plan is None:
-        return progress.Progress(ago=ago, moment=progress.late)
     return progress.of(plan, ago=ago, moment=progress.late)
 
 
@@ -84,12 +82,8 @@ def _again(arguments: argparse.Namespace, state: SiteFolder) -> int:
     if not runs:
         out.line("there is no run of this site on this machine yet: `paver apply` begins one")
         return 0
-    plan, clock = past.plan_of(runs[-1]), past.Clock(runs[-1])
-    told = (
-        progress.Progress(clock=clock, moment=clock.moment)
-        if plan is None
-        else progress.of(plan, clock, moment=clock.moment)
-    )
+    clock = past.Clock(runs[-1])
+    told = progress.of(past.plan_of(runs[-1]), clock, moment=clock.moment)
     with acting.view(acting.chosen_view(arguments.progress), told, lambda: False, "looks back") as tell:
         for event in past.events_of(runs[-1]):
             tell(event)

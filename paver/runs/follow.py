@@ -155,9 +155,7 @@ class Remote:
         """Returns the progress of the job, as it was `found`: it does what is left for the jumpbox, and nothing else."""
         ago = max(0.0, (found.ended or time.time()) - found.started) if found.started else 0.0
         plan = self.plan(found)
-        if plan is None:
-            return Progress(ago=ago, moment=progress.late)
-        done = handed_done(self.machine, found)
+        done = () if plan is None else handed_done(self.machine, found)
         return progress.of(plan, ago=ago, station=JUMPBOX, done=done, moment=progress.late)
 
     def follow(self, tell: Tell, line: Callable[[str], None], stop: Callable[[], bool]) -> JobState:

@@ -214,7 +214,7 @@ def late(event: Happening) -> float:
 
 
 def of(
-    plan: Plan,
+    plan: Plan | None,
     clock: Callable[[], float] = time.monotonic,
     ago: float = 0.0,
     *,
@@ -222,16 +222,18 @@ def of(
     done: Collection[ResourceId] = (),
     moment: Callable[[Happening], float] | None = None,
 ) -> Progress:
-    """Returns the progress of a run of `plan`.
+    """Returns the progress of a run of `plan`; of one whose plan is not known, what it tells is all that there is.
 
     Args:
-        plan: what it carries out.
+        plan: what it carries out, None where nobody knows.
         clock: a monotonic clock.
         ago: seconds since the run began.
         station: the only one whose actions it does; empty: it does all.
         done: what was done before it began; the run does not tell of it.
         moment: returns when on `clock` an event happened; without it, events happen when they are told.
     """
+    if plan is None:
+        return Progress(clock=clock, ago=ago, moment=moment)
     acts = [
         action
         for action in plan.actions
