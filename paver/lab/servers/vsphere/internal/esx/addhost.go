@@ -17,6 +17,7 @@ type HostFacts struct {
 	Manager    string            `json:"manager"`
 	Address    string            `json:"address"`
 	Generation uint64            `json:"generation"`
+	Own        uint64            `json:"own"` // of these, what changed more than its machines
 	Datastores map[string]Folder `json:"datastores"`
 	Agents     []string          `json:"agents"`
 }
@@ -94,8 +95,10 @@ func (h *Host) setHA(on bool) {
 }
 
 func (h *Host) facts() HostFacts {
+	// What is counted first is read last, so that no change of the host itself is taken for one of machines.
+	generation := h.generation.Load()
 	facts := HostFacts{
-		Server: h.Name, UUID: identity(h.Name), Hostname: h.host().Name, Generation: h.generation.Load(),
+		Server: h.Name, UUID: identity(h.Name), Hostname: h.host().Name, Generation: generation, Own: h.own.Load(),
 		Datastores: map[string]Folder{}, Agents: h.agentsHere(),
 	}
 	h.mu.Lock()
@@ -122,6 +125,6 @@ func (h *Host) manage(manager, address, password string, force bool) error {
 	if password != "" {
 		h.users[AgentUser] = password
 	}
-	h.generation.Add(1)
+	h.differs()
 	return nil
 }

@@ -44,6 +44,6 @@ func (h *Host) replaceCertificate(certificatePEM, keyPEM []byte) error {
 		return err
 	}
 	h.showCertificate()
-	h.changed()
+	h.differs()
 	return front.Save(h.config.Certificate, h.config.Key, certificatePEM, keyPEM)
 }

@@ -150,7 +150,7 @@ func (h *Host) renameDatastore(name, to string) error {
 	}
 	now[at].Name = to
 	h.renamed.Store(&now)
-	h.generation.Add(1)
+	h.differs()
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,8 +36,10 @@ type Host struct {
 	machines string
 	digests  *digests
 
-	// generation counts changes, so that a vCenter knows when to look again.
+	// generation counts changes, so that a vCenter knows when to look again; own
+	// counts those of more than machines, and is the one that is counted first.
 	generation atomic.Uint64
+	own        atomic.Uint64
 	network    atomic.Pointer[types.HostNetworkInfo]
 	// renamed are the datastores once a vCenter has given one another name.
 	renamed atomic.Pointer[[]DatastoreConfig]
@@ -163,6 +166,9 @@ func (h *Host) furnish(ctx *simulator.Context) error {
 	host.Config.Product = about
 	host.Config.Certificate = nil
 	host.Summary.ManagementServerIp = ""
+	// The template's sensors are the larger half of all that a host says, and a
+	// host in a machine has none.
+	host.Runtime.HealthSystemRuntime = nil
 	cr, _ := h.reg.Get(*host.Parent).(*mo.ComputeResource)
 	cr.Name = host.Name
 
@@ -180,10 +186,16 @@ func (h *Host) furnish(ctx *simulator.Context) error {
 
 func (h *Host) about() types.AboutInfo { return serviceContent(h.config.Version).About }
 
-// changed notes that something may be different from now on.
+// changed notes that something about machines may be different from now on.
 func (h *Host) changed() {
 	h.generation.Add(1)
 	h.space.stale()
+}
+
+// differs notes that something about the host itself is.
+func (h *Host) differs() {
+	h.own.Add(1)
+	h.generation.Add(1)
 }
 
 func (h *Host) serve() { h.front.Serve() }
@@ -204,12 +216,24 @@ func (w *watcher) Reference() types.ManagedObjectReference {
 	return types.ManagedObjectReference{Type: "LabWatcher", Value: "lab-watcher"}
 }
 
+// ofMachines are the kinds of objects that change with a host's machines alone.
+var ofMachines = []string{"EnvironmentBrowser", "Folder", "HttpNfcLease", "ResourcePool", "VirtualMachine", "VirtualMachineSnapshot"}
+
+// notes counts a change of an object of some kind.
+func (w *watcher) notes(kind string) {
+	if slices.Contains(ofMachines, kind) {
+		w.host.generation.Add(1)
+	} else {
+		w.host.differs()
+	}
+}
+
 // PutObject also gives the tasks of file and disk managers an entity: these
 // managers are none, and clients refuse to read a task that says so.
 func (w *watcher) PutObject(_ *simulator.Context, o mo.Reference) {
 	task, ok := o.(*simulator.Task)
 	if !ok {
-		w.host.generation.Add(1)
+		w.notes(o.Reference().Type)
 		return
 	}
 	w.host.space.begin()
@@ -223,14 +247,18 @@ func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes [
 	if task, ok := o.(*mo.Task); ok {
 		// What it changes, its objects tell, or is changed by its end; one that looks changes nothing.
 		if w.host.space.follow(changes) && !front.Reading(task.Info.Name) {
-			w.host.generation.Add(1)
+			of := ""
+			if task.Info.Entity != nil {
+				of = task.Info.Entity.Type
+			}
+			w.notes(of)
 		}
 		return
 	}
 	if o.Reference().Type == "TaskManager" {
 		return // the list of its tasks
 	}
-	w.host.generation.Add(1)
+	w.notes(o.Reference().Type)
 	if o.Reference().Type != "VirtualMachine" {
 		return
 	}
@@ -248,7 +276,7 @@ func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes [
 }
 
 func (w *watcher) RemoveObject(ctx *simulator.Context, ref types.ManagedObjectReference) {
-	w.host.generation.Add(1)
+	w.notes(ref.Type)
 	if ref.Type == "VirtualMachine" {
 		w.host.vmRemoved(ctx, ref)
 	}

@@ -89,7 +89,7 @@ func (h *Host) setLicence(id string) error {
 	h.licence = l
 	h.mu.Unlock()
 	h.showLicence(h.front.NewContext())
-	h.changed()
+	h.differs()
 	return nil
 }
 

@@ -90,7 +90,7 @@ func (h *Host) setNetwork(ctx *simulator.Context, ns *simulator.HostNetworkSyste
 		host.Config.Vmotion = nil
 	})
 	h.network.Store(info)
-	h.generation.Add(1)
+	h.differs()
 }
 
 // completed fills in what follows from the rest: which groups and cards a

@@ -74,7 +74,7 @@ func (h *Host) alsoInConfig(ctx *simulator.Context, f func(*types.HostConfigInfo
 		f(&config)
 		host.Config = &config
 	})
-	h.generation.Add(1)
+	h.differs()
 }
 
 // change alters one service; nil when there is none of that key.

@@ -48,8 +48,9 @@ type link struct {
 
 	mu     sync.Mutex
 	client *vim25.Client
-	// seen is the generation of the host that our objects show.
-	seen uint64
+	// seen is the generation of the host that our objects show, own how many of
+	// its changes were of more than machines; nothing was seen yet where seen is 0.
+	seen, own uint64
 	// lost is a host that is to be connected and is not there; held by syncMu.
 	lost      bool
 	connected bool

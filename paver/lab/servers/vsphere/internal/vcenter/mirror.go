@@ -14,8 +14,11 @@ import (
 	"paver.lab/vsphere/internal/esx"
 )
 
-// state is all that a host has that we show.
+// state is all that a host has that we show, or what may be different where its
+// machines alone have changed: of the host itself only which machines, networks
+// and datastores it has, and no managers.
 type state struct {
+	whole      bool
 	host       mo.HostSystem
 	networks   []mo.Network
 	datastores []mo.Datastore
@@ -27,6 +30,9 @@ type state struct {
 	firewall   mo.HostFirewallSystem
 	autostart  mo.HostAutoStartManager
 }
+
+// listed is what a host's machines change of the host itself.
+var listed = []string{"vm", "network", "datastore"}
 
 // sync shows what the hosts have now. A host that has not changed since costs
 // nothing: one question on a local socket covers all of them.
@@ -68,7 +74,7 @@ func (v *VCenter) bring(links []*link) {
 				v.showState(ctx, l, types.HostSystemConnectionStateNotResponding)
 				continue
 			}
-			l.seen = f.Generation
+			l.seen, l.own = f.Generation, f.Own
 			v.agents.tend()
 		}
 	}
@@ -104,15 +110,15 @@ func (v *VCenter) showState(ctx *simulator.Context, l *link, s types.HostSystemC
 	})
 }
 
-// read takes a host's state over its API.
-func (v *VCenter) read(l *link) (*state, types.BaseMethodFault) {
+// read takes a host's state over its API, whole or what its machines change.
+func (v *VCenter) read(l *link, whole bool) (*state, types.BaseMethodFault) {
 	c, fault := v.open(l)
 	if fault != nil {
 		return nil, fault
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	s := &state{}
+	s := &state{whole: whole}
 	if err := retrieve(ctx, c, s); err != nil {
 		return nil, faultOf(err)
 	}
@@ -121,8 +127,8 @@ func (v *VCenter) read(l *link) (*state, types.BaseMethodFault) {
 
 func retrieve(ctx context.Context, c *vim25.Client, s *state) error {
 	pc := property.DefaultCollector(c)
-	one := func(ref types.ManagedObjectReference, dst any) error {
-		return pc.RetrieveOne(ctx, ref, nil, dst)
+	one := func(ref *types.ManagedObjectReference, dst any) func() error {
+		return func() error { return pc.RetrieveOne(ctx, *ref, nil, dst) }
 	}
 	many := func(refs []types.ManagedObjectReference, dst any) error {
 		if len(refs) == 0 {
@@ -130,7 +136,11 @@ func retrieve(ctx context.Context, c *vim25.Client, s *state) error {
 		}
 		return pc.Retrieve(ctx, refs, nil, dst)
 	}
-	if err := one(types.ManagedObjectReference{Type: "HostSystem", Value: "ha-host"}, &s.host); err != nil {
+	var of []string
+	if !s.whole {
+		of = listed
+	}
+	if err := pc.RetrieveOne(ctx, types.ManagedObjectReference{Type: "HostSystem", Value: "ha-host"}, of, &s.host); err != nil {
 		return err
 	}
 	m := s.host.ConfigManager
@@ -139,11 +149,10 @@ func retrieve(ctx context.Context, c *vim25.Client, s *state) error {
 		func() error { return many(s.host.Datastore, &s.datastores) },
 		func() error { return many(s.host.Vm, &s.machines) },
 		func() error { return many(snapshotsOf(s.machines), &s.snapshots) },
-		func() error { return one(*m.NetworkSystem, &s.network) },
-		func() error { return one(*m.DateTimeSystem, &s.time) },
-		func() error { return one(*m.ServiceSystem, &s.services) },
-		func() error { return one(*m.FirewallSystem, &s.firewall) },
-		func() error { return one(*m.AutoStartManager, &s.autostart) },
+	}
+	if s.whole {
+		steps = append(steps, one(m.NetworkSystem, &s.network), one(m.DateTimeSystem, &s.time), one(m.ServiceSystem, &s.services),
+			one(m.FirewallSystem, &s.firewall), one(m.AutoStartManager, &s.autostart))
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -155,7 +164,7 @@ func retrieve(ctx context.Context, c *vim25.Client, s *state) error {
 
 // mirror makes our objects show what a host has.
 func (v *VCenter) mirror(ctx *simulator.Context, l *link, facts esx.HostFacts) types.BaseMethodFault {
-	s, fault := v.read(l)
+	s, fault := v.read(l, l.seen == 0 || facts.Own != l.own)
 	if fault != nil {
 		return fault
 	}
@@ -170,8 +179,12 @@ func (v *VCenter) mirror(ctx *simulator.Context, l *link, facts esx.HostFacts) t
 	v.knowSnapshots(ctx, l, s.snapshots)
 	gone := v.mirrorMachines(ctx, l, dc, cr, s.machines)
 	v.showSnapshots(ctx, l, s.snapshots)
-	v.mirrorManagers(ctx, l, s)
-	v.mirrorHost(ctx, l, s)
+	if s.whole {
+		v.mirrorManagers(ctx, l, s)
+		v.mirrorHost(ctx, l, s)
+	} else {
+		v.mirrorLists(ctx, l, s)
+	}
 	for _, e := range gone {
 		v.drop(ctx, e)
 	}
@@ -325,6 +338,21 @@ func (v *VCenter) pools(root types.ManagedObjectReference) []*simulator.Resource
 		list = append(list, v.pools(child)...)
 	}
 	return list
+}
+
+// mirrorLists shows what the host has, and that it is there.
+func (v *VCenter) mirrorLists(ctx *simulator.Context, l *link, s *state) {
+	h, ok := v.reg.Get(l.ref).(*simulator.HostSystem)
+	if !ok {
+		return
+	}
+	remote := s.host
+	l.translate(&remote, false)
+	ctx.WithLock(h, func() {
+		ctx.Update(h, []types.PropertyChange{{Name: "vm", Val: remote.Vm}})
+		h.Datastore, h.Network = remote.Datastore, remote.Network
+	})
+	v.showState(ctx, l, types.HostSystemConnectionStateConnected)
 }
 
 // mirrorHost shows the host itself.
