@@ -109,16 +109,18 @@ def _batches(disk: Path | bytes | Iterator[bytes], length: int) -> Iterator[tupl
 
 
 def _gathered(pieces: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
-    held, first = bytearray(), 0
+    held: list[memoryview] = []
+    lacking, first = BATCH, 0
     for piece in pieces:
-        held += piece
-        done = len(held) // BATCH * BATCH
-        for start in range(0, done, BATCH):
-            yield first, bytes(held[start : start + BATCH])
-            first += GRAINS_PER_BATCH
-        del held[:done]
+        rest = memoryview(piece)
+        while len(rest) >= lacking:
+            yield first, b"".join((*held, rest[:lacking]))
+            held, rest, lacking, first = [], rest[lacking:], BATCH, first + GRAINS_PER_BATCH
+        if rest:
+            held.append(rest)
+            lacking -= len(rest)
     if held:
-        yield first, bytes(held)
+        yield first, b"".join(held)
 
 
 def _next_data(descriptor: int, offset: int) -> int | None:
