@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import re
 import ssl
 import time
@@ -41,7 +42,7 @@ class Cloud:
         wanted = {key: datacenters[0][key] for key in ("name", "clusters") if datacenters[0].get(key)}
         return dataclasses.replace(self, settings={**self.settings, **wanted})
 
-    @property
+    @functools.cached_property
     def datacenter(self) -> Any:
         """The datacenter of the configured name."""
         name = self.settings["name"]
@@ -50,7 +51,7 @@ class Cloud:
             raise CloudError(f"Datacenter '{name}' not found")
         return found
 
-    @property
+    @functools.cached_property
     def clusters(self) -> list[tuple[Any, dict[str, Any]]]:
         """The clusters of the configured names, and their own settings."""
         datacenter = self.datacenter
@@ -140,14 +141,17 @@ class Cloud:
 
     def machines(self, wanted: Callable[[str], bool]) -> list[Any]:
         """The machines of the datacenter whose name is a wanted one, in whatever folder."""
+        kind = vmodl.query.PropertyCollector
         view = self.content.viewManager.CreateContainerView(self.datacenter, [vim.VirtualMachine], True)
         try:
-            found = []
-            for vm in view.view:
-                # A machine may go while it is looked at.
-                with contextlib.suppress(vmodl.fault.ManagedObjectNotFound):
-                    found += [vm] if wanted(vm.name) else []
-            return found
+            all_of_it = kind.TraversalSpec(name="all", type=vim.view.ContainerView, path="view", skip=False)
+            names = kind.FilterSpec(
+                objectSet=[kind.ObjectSpec(obj=view, skip=True, selectSet=[all_of_it])],
+                propSet=[kind.PropertySpec(type=vim.VirtualMachine, pathSet=["name"])],
+            )
+            # A machine may go while it is looked at: it has no name then.
+            found = self.content.propertyCollector.RetrieveContents([names])
+            return [one.obj for one in found if any(wanted(entry.val) for entry in one.propSet)]
         finally:
             view.DestroyView()
 
