@@ -18,8 +18,7 @@ settings.load_profile("paver")
 
 ONE_LIFE = "tests/e2e/"
 OWN_LABS = frozenset(
-    f"{ONE_LIFE}test_{name}.py"
-    for name in ("external_services", "faults_on_bare_hosts", "lost_host", "rotation")
+    f"{ONE_LIFE}test_{name}.py" for name in ("faults_on_bare_hosts", "lost_and_external", "rotation")
 )
 """Beside it: these take as long together, and what one process does after another keeps one processor busy."""
 
