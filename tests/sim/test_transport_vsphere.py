@@ -434,6 +434,26 @@ def test_an_expired_session_logs_in_again_once(esx: Esx, connection: VsphereConn
     assert sum(line["method"] == "Login" for line in esx.trace()) == 2
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda reader: reader.value(reader.content.licenseManager, "licenses", fresh=True),
+        lambda reader: reader.objects("Datastore", ("name",)),
+        lambda reader: reader.query(reader.content.searchIndex, "FindByInventoryPath", inventoryPath="x"),
+    ],
+    ids=["a manager's property", "all objects of a type", "a method"],
+)
+def test_whatever_is_read_first_after_a_session_ended_is_read_in_a_new_one(
+    esx: Esx, connection: VsphereConnection, read: Callable[[Any], Any]
+) -> None:
+    reader = connection.reader()
+    before = read(reader)
+    control.call(esx.control, "POST", "/expire", {"server": "esx-01"})
+    reader.forget()
+    assert repr(read(reader)) == repr(before)
+    assert sum(line["method"] == "Login" for line in esx.trace()) == 2
+
+
 def test_files_of_a_datastore_are_written_read_and_deleted(writer: VsphereWriter, esx: Esx) -> None:
     assert writer.datastore_get("datastore1", "paver/led ger.json") is None
     writer.datastore_mkdir("datastore1", "paver")

@@ -48,6 +48,8 @@ UPKEEP = frozenset({"HttpNfcLeaseProgress"})
 """Methods of a writing face that only keep alive what an admitted call started."""
 
 _PLUMBING = frozenset({"Login", "Logout", "RetrieveServiceContent"})
+_COLLECTS = "RetrievePropertiesEx"
+"""Answers whoever is not logged in as well: with no property of what is asked for (privilege System.Anonymous)."""
 
 
 def refuse(call: str, target: str = "", detail: object = None) -> None:
@@ -78,6 +80,14 @@ def _stub_class() -> Any:
     # pyVmomi takes 0.1 s to import: the class that derives from it is made on first use.
     base = soap_types.vmomi("SoapAdapter").SoapStubAdapter
     expired = soap_types.type_of("NotAuthenticated")
+
+    def hidden(answer: Any) -> bool:
+        """Tells whether a property is missing because the session has ended: of a managed object that outlives it, no fault says so.
+
+        A real vCenter's answer lies in govmomi, vim25/mo/fixtures/not_authenticated_fault.xml.
+        """
+        found = answer.objects if answer is not None else ()
+        return any(isinstance(one.fault, expired) for content in found for one in content.missingSet or ())
 
     class GatedStub(base):  # type: ignore[misc, valid-type]
         """A SOAP stub over a route of ours, with a gate in its one door; `lender` is whose connections it uses."""
@@ -142,11 +152,14 @@ def _stub_class() -> Any:
                 self._gate(info.wsdlName, f"{type(mo).__name__.rpartition('.')[2]}:{mo._moId}")  # noqa: SLF001
             used = self._session.cookie
             try:
-                return super().InvokeMethod(mo, info, args, outerStub)
+                answer = super().InvokeMethod(mo, info, args, outerStub)
             except expired:
                 if info.wsdlName in _PLUMBING or self._session.login is None:
                     raise
-                self._again(used)
+            else:
+                if self._session.login is None or not (info.wsdlName == _COLLECTS and hidden(answer)):
+                    return answer
+            self._again(used)
             return super().InvokeMethod(mo, info, args, outerStub)
 
         def InvokeAccessor(self, mo: Any, info: Any) -> Any:  # noqa: N802
