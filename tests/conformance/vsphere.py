@@ -11,6 +11,7 @@ from typing import Any
 from paver.driver import Endpoint, Paved, ResourceId, Secret
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.host import reading
+from paver.drivers.vsphere.inventory import licences
 from paver.drivers.vsphere.inventory.entity import every
 from paver.engine.executor import Outcome
 from paver.engine.plan import Plan
@@ -48,11 +49,11 @@ FIXED = {
     "vsphere.resource-pool": ITS_NAME,
     "vsphere.disk-folder": ITS_NAME,
     "vsphere.vm-override": "it is there for one thing alone, that DRS leaves the VM where it is",
-    "vsphere.cluster-host": "which host it is says its id; a new password it takes in when it is connected again",
     "vsphere.host-certificate": "it is what the host shows",
 }
 UNTOUCHED = {
     "vsphere.datastore": LOOKED_AT,
+    "vsphere.licence": "the key that counts on a host which vCenter has is the one that is assigned there: vsphere.cluster-host",
     "vsphere.image": "it is a file where paver runs",
     "vsphere.host-certificate": "it stands in the sealed store, which only paver writes",
 }
@@ -78,6 +79,7 @@ SECRETS = {
 }
 OTHER: dict[str, dict[str, Any]] = {
     "vsphere.licence:esx-01": {"key": Secret("esx-licence-2")},
+    "vsphere.licence:esx-02": {"key": Secret("esx-licence-2")},
     "vsphere.service:esx-01/TSM-SSH": {"policy": "on", "running": True},
     "vsphere.switch:esx-01/vSwitch1": {"mtu": 9000},
     "vsphere.port-group:esx-01/bosh": {"vlan": 31},
@@ -87,6 +89,8 @@ OTHER: dict[str, dict[str, Any]] = {
     "vsphere.autostart:esx-01": {"enabled": False},
     "vsphere.jumpbox:jumpbox": {"memory_mb": 8192},
     "vsphere.cluster:spare": {"ha": True},
+    "vsphere.cluster-host:esx-01": {"licence": Secret("esx-licence-2")},
+    "vsphere.cluster-host:esx-02": {"licence": Secret("esx-licence-2")},
     "vsphere.role:cpi-root": {"privileges": ("Global.ManageCustomFields",)},
     "vsphere.account:cpi": {"password": Secret("cpi-2")},
     "vsphere.permission:/": {"propagate": True},
@@ -223,7 +227,6 @@ def _drift(run: Whole) -> Iterator[Drift]:
     def of(id_: str, act: Callable[[], object], *also: str) -> Drift:
         return Drift(ResourceId(id_), act, frozenset(map(ResourceId, also)))
 
-    yield of("vsphere.licence:esx-01", on_host(_licence))
     yield of("vsphere.service:esx-01/TSM-SSH", on_host(_service("StartService", "TSM-SSH")))
     yield of("vsphere.switch:esx-01/vSwitch1", on_host(_mtu("vSwitch1")))
     yield of("vsphere.port-group:esx-01/bosh", on_host(_vlan))
@@ -248,6 +251,7 @@ def _drift(run: Whole) -> Iterator[Drift]:
     yield of("vsphere.disk-folder:north/datastore1/BOSH_Disks", in_vcenter(_disks_gone))
     # While no host that has it is connected, nobody can look into a datastore.
     yield Drift(ResourceId("vsphere.cluster-host:esx-01"), in_vcenter(_disconnected), alone=True)
+    yield of("vsphere.cluster-host:esx-01", in_vcenter(_licence))
     yield of(
         "vsphere.folder:BOSH_VMs",
         in_vcenter(_renamed("Folder", "BOSH_VMs")),
@@ -270,7 +274,8 @@ def _drift(run: Whole) -> Iterator[Drift]:
 
 
 def _licence(session: Any) -> None:
-    session.call(session.content.licenseManager, "UpdateLicense", licenseKey=SECRETS["esx-licence-2"])
+    host = _entity(session, "HostSystem", "esx-01.north.example")
+    licences.assign(session, host, SECRETS["esx-licence-2"])
 
 
 def _service(call: str, name: str) -> Callable[[Any], None]:

@@ -212,6 +212,16 @@ def _addhost_free(site: Site) -> str | None:
     return add(site, cluster(site), "esx-01")
 
 
+def _licence_on_host(site: Site) -> str | None:
+    managed(site)
+    licences = site.host().licenseManager
+    before = licences.licenses[0].licenseKey
+    licences.UpdateLicense("STD00-STD00-STD00-STD00-STD00", None)
+    # It looks after its hosts whenever somebody reads.
+    assert site.center().licenseManager.licenses
+    return "put back" if licences.licenses[0].licenseKey == before else None
+
+
 def _host_remove_connected(site: Site) -> str | None:
     _, host = managed(site)
     return fault(host.Destroy_Task)
@@ -388,6 +398,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "addhost-managed": _addhost_managed,
         "addhost-newer": lambda s: add(s, cluster(s), "esx-01"),
         "addhost-free": _addhost_free,
+        "licence-on-host": _licence_on_host,
         "host-remove-connected": _host_remove_connected,
         "maintenance-running": _maintenance_running,
         "option-name": _option_name,

@@ -141,6 +141,7 @@ class Session:
                 for name, spec in host.switches.items()
             ],
             "config.network.vnic": [],
+            "summary.managementServerIp": None,
             "config.network.portgroup": [
                 SimpleNamespace(spec=copy.deepcopy(spec)) for spec in host.groups.values()
             ],

@@ -11,6 +11,7 @@ import pytest
 
 from paver.driver import Grade
 from paver.drivers.vsphere import DRIVER, preflight_state, settings
+from paver.drivers.vsphere.host import reading
 from paver.sitefile import Site
 from paver.sitefile.load import loads
 from tests.support.vsphere_lab import text_of
@@ -25,7 +26,7 @@ def site(tmp_path: Path) -> Site:
 
 def host(manager: str | None) -> Any:
     about = SimpleNamespace(name="VMware ESXi", version="8.0.3", build="1", apiType="HostAgent")
-    values = {preflight_state.MANAGER: manager, preflight_state.MAINTENANCE: False}
+    values = {reading.MANAGER: manager, preflight_state.MAINTENANCE: False}
     return SimpleNamespace(name="esx-01", content=SimpleNamespace(about=about), one=lambda *_: (None, values))
 
 

@@ -11,7 +11,7 @@ from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.inventory import bosh
 from paver.sitefile.site import Site
 
-MANAGER, MAINTENANCE = "summary.managementServerIp", "runtime.inMaintenanceMode"
+MAINTENANCE = "runtime.inMaintenanceMode"
 OLDEST = (6, 7)
 """vCenter 8 manages hosts from ESXi 6.7 on (VMware KB 86165; the installer's target host likewise)."""
 OLDEST_FOR_BOSH = (7, 0)
@@ -61,7 +61,7 @@ def _version(site: Site, name: str, session: Any) -> Finding:
 
 def _manager(site: Site, name: str, session: Any) -> Finding:
     """Looks whose the host is: `AddHost_Task` would refuse another vCenter's, an hour later (AlreadyBeingManaged)."""
-    manager, own = reading.of(session, MANAGER), str(settings.of(site).vcenter.address)
+    manager, own = reading.of(session, reading.MANAGER), str(settings.of(site).vcenter.address)
     if manager in (None, "", own):
         return Finding(subject=name, check="manager", seen=manager or "none")
     return Finding(

@@ -2,6 +2,10 @@
 
 The free licence makes the API read-only, the ledger's file included; so a licence that replaces
 it is the one setting whose entry is written after it. Without a key of the site file this is a check, made before anything else.
+
+On a host that a vCenter manages no key stays that is set on the host itself: the one that is assigned to it in vCenter takes its
+place ("The License Key of an ESXi Host Is Replaced", vCenter Server and Host Management). There `vsphere.cluster-host` assigns it and
+sees whether it is still assigned, and here counts which one was noted.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import Any
 
 from paver.driver import Check, Endpoint, Facts, PaverError, Reader, Refused, Resource, Secret, Writer
 from paver.drivers.vsphere import evaluation, ledger
+from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.host.setting import declared
 
 FREE = "esxBasic"
@@ -21,7 +26,10 @@ FREE = "esxBasic"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LicenceFacts(Facts):
-    """The licence as it is; `key` is the version of the secret that was assigned, None for any other key."""
+    """The licence as it is; `key` is the version of the secret that was assigned, None for any other key.
+
+    On a host that a vCenter manages it is the version of the one that was noted.
+    """
 
     key: str | None = None
     edition: str
@@ -90,7 +98,7 @@ class Licence(Resource[LicenceFacts]):
                 do=f"set iaas.hosts.{host}.licence to a reference, or start the 60-day evaluation on the host, "
                 "then run the same command again",
             )
-        return _facts(world, seen, ledger.read(world, self.at).get(self.id))
+        return _facts(world, session, ledger.read(world, self.at).get(self.id))
 
     def create(self, world: Writer) -> None:
         """Assigns the key, then notes what was there before."""
@@ -104,7 +112,7 @@ class Licence(Resource[LicenceFacts]):
             self.id,
             world.mark(complete=False).action,
             complete=False,
-            address={"digest": _digest(key), "version": world.version(self.key) or ""},
+            address=_address(entry, _digest(key), world.version(self.key) or ""),
             baseline=entry.baseline if entry is not None else {"key": before.key},
         )
         if before.writes:
@@ -132,7 +140,7 @@ class Licence(Resource[LicenceFacts]):
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[LicenceFacts]:
         """Yields the licence if paver assigned it."""
         for entry in ledger.read(world, at).of_kind(cls.kind):
-            yield _facts(world, look(world.session(at)), entry)
+            yield _facts(world, world.session(at), entry)
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: LicenceFacts) -> None:
@@ -155,10 +163,31 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _facts(world: Reader, seen: Seen, entry: ledger.Entry | None) -> LicenceFacts:
+def _address(entry: ledger.Entry | None, digest: str, version: str) -> dict[str, str]:
+    """Returns what is noted of a key, and of the one before it: until it is assigned in vCenter that one is in force."""
+    now = {"digest": digest, "version": version}
+    if entry is None:
+        return now
+    if entry.address["digest"] == digest:
+        return {**entry.address, **now}
+    return {**now, "former_digest": entry.address["digest"], "former_version": entry.address["version"]}
+
+
+def noted(entry: ledger.Entry | None, key: str) -> str | None:
+    """Returns the version of the secret that a licence key is noted as in the host's ledger, None for any other key."""
     ours: Mapping[str, str] = entry.address if entry is not None else {}
+    known = {ours.get(f"{one}digest"): ours.get(f"{one}version") for one in ("former_", "")}
+    return known.get(_digest(key))
+
+
+def _facts(world: Reader, session: Any, entry: ledger.Entry | None) -> LicenceFacts:
+    seen = look(session)
+    version = noted(entry, seen.key)
+    meant = entry.address["version"] if entry is not None else None
+    if version != meant and reading.of(session, reading.MANAGER):
+        version = meant
     return LicenceFacts(
         mark=entry.mark(world.site) if entry is not None else None,
-        key=ours["version"] if ours.get("digest") == _digest(seen.key) else None,
+        key=version,
         edition=seen.edition,
     )

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from paver.driver import STORE, Check, Facts, PaverError, Reader, Secret, Unobservable, Writer, resource_id
+from paver.drivers.vsphere import ledger
 from paver.drivers.vsphere.endpoints import shown_certificate
-from paver.drivers.vsphere.host import reading
-from paver.drivers.vsphere.inventory import attributes, cluster, retreat, versions
+from paver.drivers.vsphere.host import licence, reading
+from paver.drivers.vsphere.inventory import attributes, cluster, licences, retreat, versions
 from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
 from paver.drivers.vsphere.inventory.noted import key_of
 from paver.transport import tls
@@ -66,11 +67,13 @@ class ClusterHostFacts(Facts):
         cluster: the cluster that it is in.
         connected: vCenter reaches it.
         certificate: SHA-256 of what the host itself shows; None where vCenter is to replace that. Other resources use it.
+        licence: the version of the secret whose key vCenter has assigned to the host, None for any other key.
     """
 
     cluster: str | None = None
     connected: bool | None = None
     certificate: str | None = None
+    licence: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,6 +89,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
         password: its password.
         vcenter: the site's own vCenter, by its address.
         connected: vCenter is to reach it.
+        licence: the licence key that vCenter is to assign to it; None leaves it the one that it has.
     """
 
     kind = "vsphere.cluster-host"
@@ -95,8 +99,8 @@ class ClusterHost(Entity[ClusterHostFacts]):
     unmanaged = frozenset({"name", "host", "datacenter", "port", "user", "password", "vcenter"})
     replaces = frozenset({"cluster"})
     calls = declared(
-        create=("AddHost_Task", "ReconnectHost_Task"),
-        update=("ReconnectHost_Task",),
+        create=("AddHost_Task", "ReconnectHost_Task", *licences.CALLS),
+        update=("ReconnectHost_Task", *licences.CALLS),
         delete=("Destroy_Task", *retreat.LEAVING),
     )
 
@@ -108,6 +112,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
     password: Secret
     vcenter: str = ""
     connected: bool = True
+    licence: Secret | None = None
 
     def lies_in(self, session: Any) -> Any:
         """Returns the cluster."""
@@ -136,7 +141,18 @@ class ClusterHost(Entity[ClusterHostFacts]):
             certificate = None
         renamed = world.moved.get(resource_id(cluster.Cluster.kind, facts.cluster))
         held = key_of(renamed) if renamed is not None else facts.cluster
-        return dataclasses.replace(facts, cluster=held, certificate=certificate)
+        return dataclasses.replace(
+            facts, cluster=held, certificate=certificate, licence=self._assigned(world, facts)
+        )
+
+    def _assigned(self, world: Reader, facts: ClusterHostFacts) -> str | None:
+        if self.licence is None:
+            return None
+        session = world.session(self.at)
+        key = licences.assigned(session, session.ref(*facts.address["ref"].split(":", 1)))
+        # A host has one licence, whatever the site file calls the host.
+        entry = next(iter(ledger.read(world, self.also[0]).of_kind(licence.Licence.kind)), None)
+        return licence.noted(entry, key)
 
     def _kept(self, world: Reader) -> str | None:
         entry = world.session(STORE).entry(shown_certificate(self.host))
@@ -159,18 +175,19 @@ class ClusterHost(Entity[ClusterHostFacts]):
             raise self._explained(fault, session) from fault
 
     def change(self, world: Writer, session: Any, found: Found) -> None:
-        """Connects the host anew if vCenter lost it."""
-        if found.values["runtime.connectionState"] == retreat.CONNECTED:
-            return
-        try:
-            session.task(found.ref, "ReconnectHost_Task", cnxSpec=self._spec(world))
-        except VsphereFault as fault:
-            raise self._explained(fault, session) from fault
+        """Connects the host anew if vCenter lost it, and has vCenter assign its licence."""
+        if found.values["runtime.connectionState"] != retreat.CONNECTED:
+            try:
+                session.task(found.ref, "ReconnectHost_Task", cnxSpec=self._spec(world))
+            except VsphereFault as fault:
+                raise self._explained(fault, session) from fault
+        if self.licence is not None:
+            licences.assign(session, found.ref, world.reveal(self.licence))
 
     def _spec(self, world: Writer) -> Any:
         # A host that left while it was disconnected goes on naming the vCenter that it had. One that stands anew at
         # the same address may take it back; from anybody else's it is not taken.
-        manager = reading.of(world.session(self.also[0]), "summary.managementServerIp")
+        manager = reading.of(world.session(self.also[0]), reading.MANAGER)
         pem = shown(world.session(self.also[0]), self.host)
         return new(
             "HostConnectSpec",

@@ -17,6 +17,7 @@ from paver.driver import (
     resource_id,
 )
 from paver.drivers.vsphere import endpoints, settings
+from paver.drivers.vsphere.host.pave import licence_id
 from paver.drivers.vsphere.inventory import bosh, privileges, role, stores, surroundings
 from paver.drivers.vsphere.inventory.account import Account
 from paver.drivers.vsphere.inventory.cluster import Cluster
@@ -309,6 +310,8 @@ def _hosts(site: Site, cluster: str) -> Iterator[Resource[Any]]:
         host = wished.hosts[name]
         # DRS has nowhere to move a machine to before its override stands, and once it is gone.
         before = {id_ for id_, on in kept.items() if _turn(site, on) < _turn(site, name)}
+        if host.licence is not None:
+            before.add(licence_id(name))
         yield ClusterHost(
             id=host_id(name),
             phase=PHASE,
@@ -323,6 +326,7 @@ def _hosts(site: Site, cluster: str) -> Iterator[Resource[Any]]:
             user=host.login.user,
             password=endpoints.secret(host.login.password),
             vcenter=str(wished.vcenter.address),
+            licence=endpoints.secret(host.licence) if host.licence is not None else None,
         )
         yield HostCertificate(
             id=resource_id(HostCertificate.kind, name),

@@ -20,6 +20,7 @@ type HostFacts struct {
 	Own        uint64            `json:"own"` // of these, what changed more than its machines
 	Datastores map[string]Folder `json:"datastores"`
 	Agents     []string          `json:"agents"`
+	Licence    string            `json:"licence"`
 }
 
 // Folder is a datastore's folder on this machine.
@@ -62,6 +63,17 @@ func (f *Fleet) vcenterRoutes() {
 		h.setHA(r.On)
 		return nil, nil
 	})
+	control.Handle(f.control, "POST /licence-key", func(_ *http.Request, r struct {
+		Server string `json:"server"`
+		Key    string `json:"key"`
+	}) (any, error) {
+		h, err := f.host(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		h.assignLicence(r.Key)
+		return nil, nil
+	})
 	control.Handle(f.control, "POST /datastore", func(_ *http.Request, r struct {
 		Server string `json:"server"`
 		Name   string `json:"name"`
@@ -102,7 +114,7 @@ func (h *Host) facts() HostFacts {
 		Datastores: map[string]Folder{}, Agents: h.agentsHere(),
 	}
 	h.mu.Lock()
-	facts.Manager, facts.Address = h.manager, h.host().Summary.ManagementServerIp
+	facts.Manager, facts.Address, facts.Licence = h.manager, h.host().Summary.ManagementServerIp, h.licence.key
 	h.mu.Unlock()
 	for _, d := range h.datastores() {
 		facts.Datastores[d.Name] = Folder{Path: d.Path, Capacity: d.CapacityBytes}

@@ -85,12 +85,38 @@ func (h *Host) setLicence(id string) error {
 	if err != nil {
 		return err
 	}
+	h.putLicence(h.front.NewContext(), l)
+	h.differs()
+	return nil
+}
+
+// assignLicence is the way of the vCenter that has the host.
+func (h *Host) assignLicence(key string) {
+	h.putLicence(h.front.NewContext(), licenceFor(key))
+	h.differs()
+}
+
+func (h *Host) putLicence(ctx *simulator.Context, l licence) {
 	h.mu.Lock()
 	h.licence = l
 	h.mu.Unlock()
-	h.showLicence(h.front.NewContext())
-	h.differs()
-	return nil
+	h.showLicence(ctx)
+}
+
+// licenceFor is what a key of the right form is for: of those that the lab does
+// not know, Enterprise Plus.
+func licenceFor(key string) licence {
+	if i := slices.IndexFunc(licences, func(l licence) bool { return l.key == key }); i >= 0 {
+		return licences[i]
+	}
+	l, _ := licenceOf("enterprise-plus")
+	l.key = key
+	return l
+}
+
+// LicenceInfo is what a server shows of a host's licence.
+func LicenceInfo(key, version string) types.LicenseManagerLicenseInfo {
+	return licenceFor(key).info(version)
 }
 
 // Evaluation is that of a server which was installed a moment ago. The period is
@@ -105,23 +131,15 @@ func Evaluation(now time.Time) types.LicenseManagerEvaluationInfo {
 
 var keyFormat = regexp.MustCompile(`^([0-9A-Z]{5}-){4}[0-9A-Z]{5}$`)
 
-// UpdateLicense puts a licence on. Of the keys that the lab does not know,
-// those of the right form are Enterprise Plus.
+// UpdateLicense puts a licence on.
 func (m *licenceManager) UpdateLicense(ctx *simulator.Context, req *types.UpdateLicense) soap.HasFault {
 	body := new(methods.UpdateLicenseBody)
 	if !keyFormat.MatchString(req.LicenseKey) && m.host.refuse.Refuse("licence-key") {
 		body.Fault_ = simulator.Fault("", &types.InvalidArgument{InvalidProperty: "licenseKey"})
 		return body
 	}
-	l, _ := licenceOf("enterprise-plus")
-	l.key = req.LicenseKey
-	if i := slices.IndexFunc(licences, func(k licence) bool { return k.key == req.LicenseKey }); i >= 0 {
-		l = licences[i]
-	}
-	m.host.mu.Lock()
-	m.host.licence = l
-	m.host.mu.Unlock()
-	m.host.showLicence(ctx)
+	l := licenceFor(req.LicenseKey)
+	m.host.putLicence(ctx, l)
 	body.Res = &types.UpdateLicenseResponse{Returnval: l.info(m.host.config.Version)}
 	return body
 }

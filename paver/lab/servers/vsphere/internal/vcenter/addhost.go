@@ -15,6 +15,8 @@ import (
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
+
+	"paver.lab/vsphere/internal/esx"
 )
 
 // certificateSince is the version of the API whose HostConnectSpec has a
@@ -62,7 +64,7 @@ func (v *VCenter) addHost(into types.ManagedObjectReference, spec types.HostConn
 		if f.Manager != "" && f.Manager != v.instance && !spec.Force && v.refuse.Refuse("addhost-managed") {
 			return nil, &types.AlreadyBeingManaged{IpAddress: f.Address}
 		}
-		return v.takeIn(into, spec, net.JoinHostPort(address, strconv.Itoa(port)), f.Server, uuid, []string{spec.HostName, f.Hostname})
+		return v.takeIn(into, spec, net.JoinHostPort(address, strconv.Itoa(port)), f, []string{spec.HostName, f.Hostname})
 	}
 	return nil, &types.NotSupportedHost{}
 }
@@ -157,10 +159,10 @@ func newer(a, b string) bool {
 }
 
 // takeIn is the part of AddHost that changes things.
-func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConnectSpec, where, server, uuid string, names []string) (types.AnyType, types.BaseMethodFault) {
+func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConnectSpec, where string, host esx.HostFacts, names []string) (types.AnyType, types.BaseMethodFault) {
 	_, service, _ := net.SplitHostPort(where)
 	port, _ := strconv.Atoi(service)
-	l := &link{server: server, uuid: uuid, name: spec.HostName, port: port, where: where, password: secret(), connected: true, maps: newRefMap()}
+	l := &link{server: host.Server, uuid: host.UUID, name: spec.HostName, port: port, where: where, password: secret(), connected: true, maps: newRefMap()}
 	if fault := v.putAgent(l, l.password); fault != nil {
 		return nil, fault
 	}
@@ -174,6 +176,7 @@ func (v *VCenter) takeIn(into types.ManagedObjectReference, spec types.HostConne
 	v.mu.Lock()
 	v.links[l.ref] = l
 	v.mu.Unlock()
+	v.takeLicence(l, host.Licence)
 	v.sync()
 	if c, ok := entity.(*simulator.ClusterComputeResource); ok {
 		v.tellHA(c)

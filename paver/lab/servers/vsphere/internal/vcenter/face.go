@@ -99,7 +99,9 @@ func (v *VCenter) cover(m *simulator.Method) (mo.Reference, types.BaseMethodFaul
 	case *simulator.OptionManager:
 		return &options{OptionManager: o, v: v}, nil
 	case *simulator.LicenseManager:
-		return &licenceManager{LicenseManager: o}, nil
+		return &licenceManager{LicenseManager: o, v: v}, nil
+	case *simulator.LicenseAssignmentManager:
+		return &assignments{LicenseAssignmentManager: o, v: v}, nil
 	case *simulator.AuthorizationManager:
 		return &authorization{AuthorizationManager: o, a: v.authz}, nil
 	}

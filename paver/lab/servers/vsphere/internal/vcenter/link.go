@@ -54,6 +54,7 @@ type link struct {
 	// lost is a host that is to be connected and is not there; held by syncMu.
 	lost      bool
 	connected bool
+	licence   string // the key that is assigned to the host
 	maps      refMap
 }
 

@@ -77,6 +77,9 @@ func (v *VCenter) bring(links []*link) {
 			l.seen, l.own = f.Generation, f.Own
 			v.agents.tend()
 		}
+		if known && !l.lost {
+			v.keepLicence(l, f.Licence)
+		}
 	}
 }
 
