@@ -47,7 +47,12 @@ TOLD = {
     "NotSupportedHost": "hosts of that version",
     "NotEnoughLicenses": "no licence for the host",
     "NoHost": "does not reach the host",
-    "AgentInstallFailed": "does not reach the host",
+    "AgentInstallFailed": "its agent does not run there",
+    "NoPermissionOnHost": "the host's account may not",
+    "TooManyHosts": "as many hosts as its licence allows",
+    "GatewayHostNotReachable": "cannot connect the host",
+    "HostConnectFault": "cannot connect the host",
+    "SystemError": "may pass",
 }
 
 

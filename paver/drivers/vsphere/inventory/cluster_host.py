@@ -47,16 +47,37 @@ _TOLD: tuple[tuple[str, str, str], ...] = (
         "give the host a licence that has it, or set `drs: false` for its cluster",
     ),
     (
-        "HostConnectFault",
-        "vCenter does not reach the host",
-        "check the name in the DNS that vCenter asks, and ports 443 and 902 from there (`paver ports`)",
-    ),
-    (
         "NoHost",
         "vCenter does not reach the host",
         "check the name in the DNS that vCenter asks, and ports 443 and 902 from there (`paver ports`)",
     ),
+    (
+        "AgentInstallFailed",
+        "vCenter reached the host, and its agent does not run there",
+        "make room on the host's boot device, or restart its management agents on the console; see /var/log/vpxa.log on it",
+    ),
+    (
+        "NoPermissionOnHost",
+        "the host's account may not give vCenter what it needs",
+        "log in as root, or give the account the role Administrator on the host",
+    ),
+    (
+        "TooManyHosts",
+        "vCenter has as many hosts as its licence allows",
+        "assign vCenter another licence, or take a host out that is not needed",
+    ),
+    (
+        "HostConnectFault",
+        "vCenter cannot connect the host",
+        "where the fault does not tell why, check name and ports as for a host that is not reached (`paver ports`)",
+    ),
+    (
+        "SystemError",
+        "vCenter or its agent on the host did not come to an end with it, which may pass",
+        "run the same command again; if it stays, compare the clocks of host and vCenter, and see /var/log/vpxa.log on the host",
+    ),
 )
+"""By class, derived ones before those that they are derived from (vim25 HostConnectFault, and who extends it)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
