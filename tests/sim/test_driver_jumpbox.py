@@ -324,6 +324,24 @@ def test_an_image_of_two_disks_with_files_is_refused_before_a_byte_is_sent(run: 
     assert not [call for call in there.trace("esx-01") if "ImportVApp" in call["method"]]
 
 
+def test_an_image_with_shares_and_reservations_is_deployed_on_a_host_that_a_vcenter_manages(
+    run: Run, there: Hosts
+) -> None:
+    made = run.site.folder / "jumpbox.ova"
+    with Ova(made) as whole:
+        text = whole.descriptor.text
+    members = {member.name: made.read_bytes()[member.offset :][: member.size] for member in Ova(made).members}
+    for kind in ("3", "4"):
+        item = f"<rasd:ResourceType>{kind}</rasd:ResourceType>"
+        assert item in text
+        asked = "<rasd:Reservation>64</rasd:Reservation>{}<rasd:Weight>2000</rasd:Weight>"
+        text = text.replace(item, asked.format(item))
+    made.write_bytes(mutate.archive(mutate.sealed({**members, "paver-jumpbox.ovf": text.encode()})))
+    there.ask("/manager", server="esx-01", manager="of-the-site", address="10.20.0.20")
+    run.fine()
+    assert vm(there)["power"] == "poweredOn"
+
+
 def test_another_image_replaces_it_only_where_command_and_plan_name_it(run: Run) -> None:
     run.fine()
     image(run.site.folder, b"second")

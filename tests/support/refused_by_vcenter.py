@@ -222,6 +222,13 @@ def _licence_on_host(site: Site) -> str | None:
     return "put back" if licences.licenses[0].licenseKey == before else None
 
 
+def _managed_resources(site: Site) -> str | None:
+    managed(site)
+    machine = wishes.new_vm(site.host())
+    spec = vim.vm.ConfigSpec(memoryAllocation=vim.ResourceAllocationInfo(reservation=64))
+    return fault(lambda: machine.ReconfigVM_Task(spec))
+
+
 def _host_remove_connected(site: Site) -> str | None:
     _, host = managed(site)
     return fault(host.Destroy_Task)
@@ -399,6 +406,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "addhost-newer": lambda s: add(s, cluster(s), "esx-01"),
         "addhost-free": _addhost_free,
         "licence-on-host": _licence_on_host,
+        "managed-resources": _managed_resources,
         "host-remove-connected": _host_remove_connected,
         "maintenance-running": _maintenance_running,
         "option-name": _option_name,

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paver.errors import BadInput
-from paver.ovf import data_disk, descriptor, manifest, tar
+from paver.ovf import data_disk, descriptor, manifest, shares, tar
 from paver.ovf import ova as archive
 from paver.ovf.model import Disk, Network, Product, Property
 from paver.ovf.names import member_name
@@ -431,6 +431,21 @@ def test_a_descriptor_can_be_had_with_numbers_alone(tmp_path: Path) -> None:
     assert "${" not in text
     assert "<Property" not in text
     assert descriptor.parse(text.encode(), where="x").disks[1].capacity == 64 * 2**30
+
+
+@pytest.mark.parametrize("prefix", ["rasd:", "", "ns-1:"])
+@pytest.mark.parametrize("name", ["Reservation", "Limit", "Weight"])
+def test_shares_reservations_and_limits_are_taken_out_and_nothing_else(
+    tmp_path: Path, prefix: str, name: str
+) -> None:
+    make_ova(tmp_path / "box.ova", name="box", disk=b"x")
+    with Ova(tmp_path / "box.ova") as ova:
+        text = ova.descriptor.text
+    assert shares.without(text) == text
+    asked = f'\n        <{prefix}{name} ovf:required="false">64</{prefix}{name}>'
+    at = text.index("<rasd:ResourceType>4<")
+    place = text.rindex("\n", 0, at)
+    assert shares.without(text[:place] + asked + text[place:]) == text
 
 
 _EMPTY = '<Disk ovf:capacity="${data_disk_gb}"'

@@ -23,6 +23,10 @@ _ADVICE: Mapping[str, tuple[str, str]] = {
     "FileAlreadyExists": ("a file of that name is there already", "remove or rename it"),
     "NoDiskSpace": ("the datastore is full", "free space on it, or choose another"),
     "InvalidLogin": ("user or password is wrong", "check the login that the site file names"),
+    "HostAccessRestrictedToManagementServer": (
+        "a vCenter manages the host, and it alone sets shares, reservations and limits of what runs there",
+        "do it in vCenter; if that is gone, disconnect the host from it in the host's own client",
+    ),
     "NotSupported": (
         "this host or its licence does not offer that",
         "see the vendor's matrix for its version",

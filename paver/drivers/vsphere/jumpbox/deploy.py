@@ -17,7 +17,7 @@ from paver.drivers.vsphere.endpoints import FILES, MACHINE
 from paver.drivers.vsphere.host import autostart, reading
 from paver.drivers.vsphere.jumpbox import facts, first_boot, image
 from paver.machine.brought import arriving
-from paver.ovf import data_disk
+from paver.ovf import data_disk, shares
 from paver.ovf.data_disk import DataDisk
 from paver.ovf.ova import Ova, Verified
 from paver.transport.vsphere import new, nfc
@@ -128,7 +128,7 @@ def _deploy(world: Writer, session: Any, wish: Jumpbox) -> None:
         # By way of their owners: a host that is in a cluster shows the cluster's pools as well.
         pool = session.one("ComputeResource", ("resourcePool",))[1]["resourcePool"]
         folder = session.one("Datacenter", ("vmFolder",))[1]["vmFolder"]
-        text = data_disk.literal(ova.descriptor)
+        text = shares.without(data_disk.literal(ova.descriptor))
         spec = nfc.import_spec(session, text, pool, datastore, name=wish.name, networks=networks)
         _dress(spec.importSpec.configSpec, world, wish)
         if data is not None:

@@ -173,6 +173,11 @@ func (h *Host) checkConfig(ctx *simulator.Context, spec *types.VirtualMachineCon
 			return &types.InvalidVmConfig{Property: "configSpec.extraConfig"}
 		}
 	}
+	if spec.CpuAllocation != nil || spec.MemoryAllocation != nil {
+		if fault := h.restricted(ctx); fault != nil {
+			return fault
+		}
+	}
 	if spec.VAppConfig != nil && h.refuse.Refuse("bare-vapp") {
 		return new(types.NotSupported)
 	}

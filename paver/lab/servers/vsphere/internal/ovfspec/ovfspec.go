@@ -269,7 +269,9 @@ func (b *builder) item(item ovf.ResourceAllocationSettingData) {
 		if item.CoresPerSocket != nil {
 			b.spec.NumCoresPerSocket = item.CoresPerSocket.Value
 		}
+		b.spec.CpuAllocation = allocation(item)
 	case itemMemory:
+		b.spec.MemoryAllocation = allocation(item)
 		b.spec.MemoryMB = quantity(item.VirtualQuantity) * units(item.AllocationUnits, 1<<20) >> 20
 	case itemIDE:
 		b.controller(item, func() (types.BaseVirtualDevice, error) { return b.device.CreateIDEController() })
@@ -290,6 +292,24 @@ func (b *builder) item(item ovf.ResourceAllocationSettingData) {
 	default:
 		b.unsupported(item, "unsupported kind of hardware %d", *item.ResourceType)
 	}
+}
+
+// allocation is what an item asks for beyond its quantity, nil for nothing.
+func allocation(item ovf.ResourceAllocationSettingData) *types.ResourceAllocationInfo {
+	if item.Reservation == nil && item.Limit == nil && item.Weight == nil {
+		return nil
+	}
+	asked := &types.ResourceAllocationInfo{}
+	if r := item.Reservation; r != nil {
+		asked.Reservation = types.NewInt64(int64(*r))
+	}
+	if l := item.Limit; l != nil {
+		asked.Limit = types.NewInt64(int64(*l))
+	}
+	if w := item.Weight; w != nil {
+		asked.Shares = &types.SharesInfo{Level: types.SharesLevelCustom, Shares: int32(*w)}
+	}
+	return asked
 }
 
 func (b *builder) unsupported(item ovf.ResourceAllocationSettingData, format string, args ...any) {

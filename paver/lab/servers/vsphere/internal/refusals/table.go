@@ -63,6 +63,7 @@ var Table = []Row{
 	{ID: "addhost-newer", Where: "both", Refuses: "a host newer than the vCenter", Fault: "NotSupportedHost", Source: "vcenter-installer: vCenter must not be older than its hosts"},
 	{ID: "addhost-free", Where: "both", Refuses: "a host with the free licence", Fault: "NotEnoughLicenses", Source: "esxi-and-ovf: the free licence"},
 	{ID: "licence-on-host", Where: "both", Refuses: "a licence key that is set on a host itself while a vCenter has it", Fault: "put back", Source: "vCenter Server and Host Management, The License Key of an ESXi Host Is Replaced"},
+	{ID: "managed-resources", Where: "both", Refuses: "shares, reservations, limits and pools that are set on a host itself which a vCenter has", Fault: "HostAccessRestrictedToManagementServer", Source: "vim25 HostAccessRestrictedToManagementServer; josenk/terraform-provider-esxi #221"},
 	{ID: "host-remove-connected", Where: "both", Refuses: "removing a host from a cluster that is neither disconnected nor in maintenance", Fault: "InvalidState", Source: "vim25 HostSystem.Destroy_Task"},
 	{ID: "maintenance-running", Where: "both", Refuses: "maintenance mode while machines run that nothing moves away", Fault: "Timedout", Source: "vim25 HostSystem.EnterMaintenanceMode_Task; Broadcom KB 403400"},
 	{ID: "option-name", Where: "vcenter", Refuses: "an advanced setting that there is not, but below config.", Fault: "InvalidName", Source: "govmomi simulator, OptionManager.UpdateOptions"},
