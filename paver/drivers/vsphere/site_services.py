@@ -28,8 +28,9 @@ def resources(site: Site) -> Iterator[Resource[Any]]:
     for name, host in settings.of(site).hosts.items():
         if site.dns_on_jumpbox:
             yield hosts.dns(site, name, host, PHASE, hosts.ready(site, name) | {services.DNS})
-        if site.ntp_on_jumpbox:
-            yield hosts.ntp(site, name, host, PHASE, hosts.ready(site, name) | {services.NTP})
+        if hosts.waits_for_time(site):
+            served = {services.NTP} if site.ntp_on_jumpbox else set[ResourceId]()
+            yield hosts.ntp(site, name, host, PHASE, hosts.ready(site, name) | served)
 
 
 def served(site: Site) -> frozenset[ResourceId]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,7 +66,7 @@ def _host(site: Site, name: str, host: settings.Host) -> Iterator[Resource[Any]]
     yield from _network(name, host, at, ready)
     if not site.dns_on_jumpbox:
         yield dns(site, name, host, PHASE, ready)
-    if not site.ntp_on_jumpbox:
+    if not waits_for_time(site):
         yield ntp(site, name, host, PHASE, ready)
 
 
@@ -141,13 +142,31 @@ def dns(site: Site, name: str, host: settings.Host, phase: str, after: frozenset
     )
 
 
+def waits_for_time(site: Site) -> bool:
+    """Tells whether hosts are told of their time servers in phase `site-services`: once the jumpbox is one, or knows their names."""
+    return site.ntp_on_jumpbox or (_by_name(site) and site.dns_on_jumpbox)
+
+
+def _by_name(site: Site) -> bool:
+    """Tells whether a time server is given by its name: from ESXi 7 on a host looks it up as it is told (RackN, esxi-set-ntp)."""
+
+    def is_name(server: str) -> bool:
+        try:
+            ipaddress.ip_address(server)
+        except ValueError:
+            return True
+        return False
+
+    return any(is_name(server) for server in site.ntp)
+
+
 def ntp(site: Site, name: str, host: settings.Host, phase: str, after: frozenset[ResourceId]) -> Ntp:
-    """Returns a host's time servers; in phase `site-services` where the jumpbox is one."""
+    """Returns a host's time servers, set after its name servers where they have names."""
     return Ntp(
         id=resource_id(Ntp.kind, name),
         phase=phase,
         at=endpoints.host(name),
-        after=after,
+        after=after | {resource_id(Dns.kind, name)} if _by_name(site) else after,
         ledger_on=host.datastore,
         servers=site.ntp,
     )
@@ -155,7 +174,7 @@ def ntp(site: Site, name: str, host: settings.Host, phase: str, after: frozenset
 
 def grounds(site: Site) -> Iterator[Ground]:
     """Yields where orphans of these kinds are looked for, kinds in creation order."""
-    late = {Dns: site.dns_on_jumpbox, Ntp: site.ntp_on_jumpbox}
+    late = {Dns: site.dns_on_jumpbox, Ntp: waits_for_time(site)}
     for kind in KINDS:
         for name in settings.of(site).hosts:
             yield Ground(kind, endpoints.host(name), "site-services" if late.get(kind) else PHASE)
