@@ -34,6 +34,9 @@ from paver.transport import nfs_url
 
 VLAN_ADVICE = "A VLAN id is 0 (untagged), 1 to 4094, or 4095 (trunk to the guest)."
 MTU_ADVICE = "An MTU is 1280 to 9000; 1500 unless every switch on the way carries more."
+LONGEST_SWITCH = 31
+"""Characters of a standard switch's name: 32, and whether the text's end is one of them it does not say (vim25 HostVirtualSwitch.name)."""
+SWITCH_ADVICE = f"A host takes {LONGEST_SWITCH} characters at most: vSwitch1."
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _UPLINK_ADVICE = "Physical adapters as the host names them: vmnic0."
 _UPLINK = re.compile(r"(?:vmnic|vusb)[0-9]{1,3}\Z")
@@ -64,9 +67,16 @@ def _uplink(value: object) -> object:
     return value
 
 
+def _switch_name(text: str) -> str:
+    if len(text) > LONGEST_SWITCH:
+        raise wrong(f"{shown(text)} is too long for a switch", SWITCH_ADVICE)
+    return text
+
+
 Vlan = Annotated[int, Field(ge=0, le=4095), BeforeValidator(_vlan)]
 Mtu = Annotated[int, Field(ge=1280, le=9000), BeforeValidator(_mtu)]
 Uplink = Annotated[str, BeforeValidator(_uplink)]
+SwitchName = Annotated[ObjectName, AfterValidator(_switch_name)]
 
 
 class HostLogin(Login):
@@ -113,7 +123,7 @@ class Host(Section):
         default=None,
         description="Reference to the licence key to assign. Left out, the host's own is kept; it must allow writing.",
     )
-    switches: Map[ObjectName, Switch] = Field(
+    switches: Map[SwitchName, Switch] = Field(
         default={"vSwitch0": Switch(uplinks=("vmnic0",))}, description="Standard switches, by name."
     )
     port_groups: Map[ObjectName, PortGroup] = Field(default={}, description="Port groups, by name.")
