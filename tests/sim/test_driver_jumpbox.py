@@ -438,6 +438,18 @@ def test_a_datastore_without_room_is_refused_before_a_byte_is_sent(tmp_path: Pat
     assert "is too full for paver-jumpbox" in str(failed[0][1])
 
 
+def test_room_for_the_swap_file_that_the_jumpbox_starts_with_is_looked_for_before_a_byte_is_sent(
+    tmp_path: Path,
+) -> None:
+    image(tmp_path)
+    # The site's jumpbox has 4 GiB of memory, and its image less than one MB.
+    with hosts(tmp_path, "esx-01", "esx-02", capacity=2 * 10**9) as small:
+        failed = Run(site_of(small, tmp_path), small, tmp_path, in_jumpbox).apply().failed
+        assert not [call for call in small.trace("esx-01") if call["method"] == "ImportVApp"]
+    assert [type(error) for _, error in failed] == [Refused]
+    assert "is too full for paver-jumpbox" in str(failed[0][1])
+
+
 def test_a_vm_that_was_placed_by_hand_is_adopted(run: Run, there: Hosts) -> None:
     run.fine()
     with run.someone_else("esx-01") as session:

@@ -195,13 +195,13 @@ def test_too_little_room_is_refused_before_anything_is_placed(
         dial(small, monkeypatch)
         found = looked_at(site_with_image(small, tmp_path))
     assert grades(found) == {"esx-01 datastore datastore1": Grade.REFUSED}
-    assert found["esx-01", "datastore datastore1"].wanted == "45 GB"
+    assert found["esx-01", "datastore datastore1"].wanted == "64 GB"
 
 
 def test_the_room_that_is_wanted_in_the_end_is_that_of_the_data_disk_and_of_the_one_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # vCenter's disks have 579 GB, the jumpbox's data disk 100 GB; the first disk has 40.
+    # vCenter's disks have 579 GB, the jumpbox's data disk 100 GB; the first disk has 40, the swap files of both have 19.
     with hosts(tmp_path, "esx-01", "esx-02", capacity=7 * 10**11) as there:
         dial(there, monkeypatch)
         site = site_with_image(there, tmp_path)
@@ -209,4 +209,4 @@ def test_the_room_that_is_wanted_in_the_end_is_that_of_the_data_disk_and_of_the_
         path = tmp_path / "jumpbox.ova"
         make_ova(path, name="jumpbox", disk=b"disk", capacity=40 * 2**30, data_disk_gb=100)
         found = looked_at(site)["esx-01", "datastore datastore1"]
-    assert (found.grade, found.wanted) == (Grade.WARNING, "722 GB")
+    assert (found.grade, found.wanted) == (Grade.WARNING, "741 GB")

@@ -282,4 +282,4 @@ def test_govc_imports_the_same_ova(site: Site, tmp_path: Path) -> None:
     shown = subprocess.run(
         [govc, "vm.info", "machine"], env=settings, check=True, capture_output=True, text=True
     ).stdout
-    assert "512MB" in shown
+    assert "128MB" in shown

@@ -124,6 +124,11 @@ def _extra_config_size(site: Site) -> str | None:
     return fault(lambda: vm.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[option])))
 
 
+def _swap_room(site: Site) -> str | None:
+    vm = wishes.new_vm(site.host(), memoryMB=1024)
+    return fault(lambda: vm.PowerOnVM_Task(None))
+
+
 def _resize_powered_on(site: Site) -> str | None:
     vm = wishes.new_vm(site.host())
     vsim.wait(vm.PowerOnVM_Task(None))
@@ -324,6 +329,7 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         ),
         "extra-config-size": _extra_config_size,
         "resize-powered-on": _resize_powered_on,
+        "swap-room": _swap_room,
         "datastore-full": lambda s: fault(lambda: wishes.new_vm(s.host(), disk_kb=1 << 20, thin=False)),
         "upload-full": _upload_full,
         "file-locked": _locked_file,

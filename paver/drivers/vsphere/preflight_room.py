@@ -18,6 +18,9 @@ DISKS_GB = {"tiny": 579, "small": 694, "medium": 908, "large": 1358, "xlarge": 2
 """Disks of vCenter 8.0 by size; `-lstorage` and `-xlstorage` have more."""
 THIN_GB = 45
 """What a thin appliance takes on its first day."""
+RAM_GIB = {"tiny": 14, "small": 21, "medium": 30, "large": 39, "xlarge": 58}
+"""Memory of vCenter 8.0 by size. A host makes a swap file as large as a machine's memory beside it as it starts it: "If this file
+cannot be created, the virtual machine cannot power on" (vSphere Resource Management, Swap File Location)."""
 GB = 10**9
 
 
@@ -61,11 +64,14 @@ def _placed(site: Site, name: str, host: Host) -> dict[str, tuple[int, int]]:
     if site.jumpbox.on == name:
         image = site.path(site.jumpbox.image)
         size = image.stat().st_size if image.is_file() else 0
-        add(site.jumpbox.datastore or host.datastore, size, site.jumpbox.disk_gb * GB + _beside(image))
+        swap = site.jumpbox.memory_mb * 2**20
+        most = site.jumpbox.disk_gb * GB + _beside(image)
+        add(site.jumpbox.datastore or host.datastore, size + swap, most + swap)
     if iaas.vcenter.on == name:
-        whole = DISKS_GB[iaas.vcenter.size.partition("-")[0]] * GB
+        size_of = iaas.vcenter.size.partition("-")[0]
+        whole, swap = DISKS_GB[size_of] * GB, RAM_GIB[size_of] * 2**30
         least = THIN_GB * GB if iaas.vcenter.thin else whole
-        add(iaas.vcenter.datastore or host.datastore, least, whole)
+        add(iaas.vcenter.datastore or host.datastore, least + swap, whole + swap)
     return needs
 
 

@@ -200,7 +200,7 @@ def _resize(disk: Any, size_gb: int) -> None:
 
 
 def _room(session: Any, wish: Jumpbox, verified: Verified) -> Any:
-    """Returns the datastore, if what is populated of the disks fits, and a fifth more."""
+    """Returns the datastore, if what is populated of the disks fits, a fifth more, and the swap file that it starts with."""
     name = reading.datastore(session, wish.datastore or "")
     free = next(
         (
@@ -215,6 +215,7 @@ def _room(session: Any, wish: Jumpbox, verified: Verified) -> Any:
     # An empty disk takes nothing yet.
     populated = sum(disk.populated or disk.capacity for disk in verified.descriptor.disks if disk.file)
     wanted = max(populated, sum(file.size for file in verified.files)) * 6 // 5
+    wanted += (wish.memory_mb or 0) * 2**20
     if free[1] is not None and free[1] < wanted:
         raise Refused(
             f"{session.name}: [{name}] is too full for {wish.name}",

@@ -62,7 +62,27 @@ func (v *vm) PowerOnVMTask(ctx *simulator.Context, req *types.PowerOnVM_Task) so
 			Task: types.ManagedObjectReference{Type: "Task", Value: "haTask-" + v.Self.Value + "-import"},
 		})}
 	}
+	if !v.on() && !v.swaps() && v.host.refuse.Refuse("swap-room") {
+		return &methods.PowerOnVM_TaskBody{Res: &types.PowerOnVM_TaskResponse{
+			Returnval: failed(ctx, &types.GenericVmConfigFault{Reason: "Failed to extend swap file: no space left on device."}, v.Self, "powerOn"),
+		}}
+	}
 	return v.VirtualMachine.PowerOnVMTask(ctx, req)
+}
+
+// swaps reports whether the datastore has room for the swap file that a machine
+// is started with: as large as the memory that is not reserved for it.
+func (v *vm) swaps() bool {
+	var p object.DatastorePath
+	if v.Config == nil || !p.FromString(v.Config.Files.VmPathName) {
+		return true
+	}
+	need := int64(v.Config.Hardware.MemoryMB) << 20
+	if a := v.Config.MemoryAllocation; a != nil && a.Reservation != nil {
+		need -= *a.Reservation << 20
+	}
+	free, known := v.host.free(p.Datastore)
+	return !known || need <= free
 }
 
 // ReconfigVMTask checks what the simulator takes without a look.

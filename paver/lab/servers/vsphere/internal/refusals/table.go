@@ -39,6 +39,7 @@ var Table = []Row{
 	{ID: "nfc-short", Where: "esx", Refuses: "an upload shorter than it said", Fault: "500", Source: "govmomi #1025"},
 	{ID: "lease-complete", Where: "esx", Refuses: "completing a lease that has failed", Fault: "InvalidState", Source: "vim25 HttpNfcLease.Complete"},
 	{ID: "power-on-importing", Where: "esx", Refuses: "powering on a machine while its disks are coming", Fault: "TaskInProgress", Source: "vim25 HttpNfcLease"},
+	{ID: "swap-room", Where: "esx", Refuses: "powering on a machine for whose swap file its datastore has no room", Fault: "GenericVmConfigFault", Source: "vSphere Resource Management, Swap File Location; which fault is not said"},
 	{ID: "power-op-info", Where: "esx", Refuses: "the power operation 'default' of old OVFs", Fault: "InvalidArgument", Source: "esxi-and-ovf: powerOpInfo default → preset"},
 	{ID: "ovf-hardware", Where: "esx", Refuses: "an OVF for a hardware family that the host does not have", Fault: "OvfNoSupportedHardwareFamily", Source: "esxi-and-ovf: Unsupported hardware family"},
 	{ID: "ovf-network", Where: "esx", Refuses: "an OVF's network mapped to one that is not there", Fault: "ManagedObjectNotFound", Source: "vim25 OvfManager.CreateImportSpec"},
