@@ -440,8 +440,10 @@ def test_an_expired_session_logs_in_again_once(esx: Esx, connection: VsphereConn
         lambda reader: reader.value(reader.content.licenseManager, "licenses", fresh=True),
         lambda reader: reader.objects("Datastore", ("name",)),
         lambda reader: reader.query(reader.content.searchIndex, "FindByInventoryPath", inventoryPath="x"),
+        lambda reader: reader.datastore_size("datastore1", "none"),
+        lambda reader: reader.datastore_get("datastore1", "none"),
     ],
-    ids=["a manager's property", "all objects of a type", "a method"],
+    ids=["a manager's property", "all objects of a type", "a method", "a file's size", "a file"],
 )
 def test_whatever_is_read_first_after_a_session_ended_is_read_in_a_new_one(
     esx: Esx, connection: VsphereConnection, read: Callable[[Any], Any]

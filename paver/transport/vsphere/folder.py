@@ -24,6 +24,11 @@ _PIECE = 1024 * 1024
 MOST_BYTES = 64 * 1024 * 1024
 """What is read whole: a ledger of a host with everything on it has 20 kB. `stream` has no limit."""
 
+
+class SignedOutError(Unobservable):
+    """Nobody is logged in by that cookie: the session may have ended."""
+
+
 Lent = Callable[[], contextlib.AbstractContextManager[HttpsConnection]]
 """Gives a connection of the session, for one request."""
 
@@ -138,7 +143,8 @@ def _present(response: http.client.HTTPResponse, datastore: str, path: str) -> b
     if response.status == 404:
         return False
     if response.status != 200:
-        raise Unobservable(
+        error = SignedOutError if response.status == 401 else Unobservable
+        raise error(
             f"[{datastore}] {path} cannot be read: {response.status} {response.reason}",
             do="check that the account may browse the datastore (Datastore.Browse)",
         )

@@ -6,7 +6,7 @@ import dataclasses
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from paver.errors import PaverError, Unobservable
 from paver.transport import retry, tls
@@ -14,6 +14,8 @@ from paver.transport.context import Station, Wire
 from paver.transport.dial import Route
 from paver.transport.vsphere import faults, folder, soap_gate, soap_types
 from paver.transport.vsphere.snapshot import Found, Snapshot, Wants
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,12 +200,26 @@ class VsphereReader:
         def get() -> bytes | None:
             return folder.get(link.route, link.stub.lent, link.session.cookie, datastore, path, datacenter)
 
-        return get() if fresh else link.snapshot.file((datastore, path, datacenter), get)
+        def ask() -> bytes | None:
+            return self._file(get)
+
+        return ask() if fresh else link.snapshot.file((datastore, path, datacenter), ask)
 
     def datastore_size(self, datastore: str, path: str) -> int | None:
         """Returns the size of a host's `[datastore] path` in bytes, None if it is not there."""
         link, datacenter = self._link, folder.ESX_DATACENTER
-        return folder.head(link.route, link.stub.lent, link.session.cookie, datastore, path, datacenter)
+        return self._file(
+            lambda: folder.head(link.route, link.stub.lent, link.session.cookie, datastore, path, datacenter)
+        )
+
+    def _file(self, ask: Callable[[], T]) -> T:
+        """Returns what is asked of a file, in a new session where the present one has ended."""
+        used = self._link.session.cookie
+        try:
+            return ask()
+        except folder.SignedOutError:
+            self._link.stub.renew(used)
+            return ask()
 
     def datastore_stream(self, datastore: str, path: str) -> Iterator[bytes]:
         """Yields the bytes of a host's `[datastore] path`, piece by piece."""

@@ -159,7 +159,7 @@ def _stub_class() -> Any:
             else:
                 if self._session.login is None or not (info.wsdlName == _COLLECTS and hidden(answer)):
                     return answer
-            self._again(used)
+            self.renew(used)
             return super().InvokeMethod(mo, info, args, outerStub)
 
         def InvokeAccessor(self, mo: Any, info: Any) -> Any:  # noqa: N802
@@ -169,10 +169,11 @@ def _stub_class() -> Any:
             except expired:
                 if self._session.login is None:
                     raise
-                self._again(used)
+                self.renew(used)
             return super().InvokeAccessor(mo, info)
 
-        def _again(self, used: str) -> None:
+        def renew(self, used: str) -> None:
+            """Logs in again where the session with the cookie `used` has ended."""
             # Several threads may meet the expired session at once: only the first logs in again.
             with self._session.lock:
                 if self._session.cookie == used and self._session.login is not None:
