@@ -1,13 +1,20 @@
-"""A secret that is newer in the sealed store than at its consumer: planned as an update, and brought there."""
+"""What is newer than at its consumer, a secret in the sealed store or BUCC's artefact: planned as an update, and brought there."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from paver.lab import system
+from paver.lab.standins import bucc_artefact, stub_releases, stub_services
+from paver.lab.standins.tarballs import Release
 from paver.runs import newest
 from tests.e2e.conftest import Life, led
 from tests.support import scan
@@ -30,6 +37,8 @@ SERVING = (
     "bosh.deployment:registry",
 )
 """Who has a certificate of the services."""
+FORMER, NEWER = stub_releases.STEMCELL_VERSION, {"stemcell": "1.501", "minio": "2026.05.01"}
+"""Versions of the artefacts."""
 ADMINISTRATORS = {
     "admin_password": "director-admin",
     "credhub_admin_client_secret": "credhub-admin",
@@ -152,6 +161,45 @@ def test_passwords_of_vcenters_root_and_administrator_are_noted_once_they_were_c
     assert finished.pending()["vsphere.appliance:vcenter"] == "update"
     finished.paver("apply", "--yes")
     assert finished.pending() == {}
+
+
+def test_a_newer_artefact_is_brought_to_the_director_and_deployed_from_by_one_apply(
+    finished: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stemcell of the same line, for which some releases were not compiled anew, and another release of MinIO."""
+    newer_artefact(finished, monkeypatch)
+    pending = finished.pending()
+    assert {one for one, verb in pending.items() if verb != "update"} == {
+        "jumpbox.artefact:bucc",
+        "bucc.artefact:bucc",
+    }
+    assert pending["bosh.stemcell:default"] == pending["bosh.deployment:object-store"] == "update"
+    finished.paver("apply", "--yes")
+    assert finished.pending() == {}
+    finished.paver("verify")
+    listed = json.loads(finished.tool("bosh", "deployments", "--json").out)["Tables"][0]["Rows"]
+    used = {one["name"]: (one["release_s"].split("\n"), one["stemcell_s"]) for one in listed}
+    stemcell = f"{bucc_artefact.STEMCELL_NAME}/{NEWER['stemcell']}"
+    assert used["registry"][1] == used["object-store"][1] == stemcell
+    assert f"minio/{NEWER['minio']}" in used["object-store"][0]
+    kept = json.loads(finished.tool("bosh", "stemcells", "--json").out)["Tables"][0]["Rows"]
+    assert {one["version"].rstrip("*") for one in kept} == {FORMER, NEWER["stemcell"]}, "the way back"
+
+
+def newer_artefact(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts another artefact where the site file names one."""
+    monkeypatch.setattr(stub_releases, "STEMCELL_VERSION", NEWER["stemcell"])
+    system_of = stub_releases.OPERATING_SYSTEM
+    monkeypatch.setattr(stub_releases, "COMPILED_FOR", f"{system_of}/{NEWER['stemcell']}")
+    older = stub_services.minio
+
+    def minio(binary: str) -> Release:
+        return dataclasses.replace(older(binary), version=NEWER["minio"])
+
+    monkeypatch.setattr(stub_services, "minio", minio)
+    bosh, store, registry = (place.lab.programs[name] for name in ("bosh", "minio", "registry"))
+    words = shlex.quote(sys.executable), shlex.quote(system.python_path())
+    bucc_artefact.build(place.folder / "bucc.tar", bosh, store, registry, *words)
 
 
 def test_no_secret_of_before_or_after_stands_outside_of_the_listed_places_or_was_printed(

@@ -3,16 +3,20 @@
 A stemcell is listed once it is whole. A release is listed from the moment at which the director begins to take it in, and
 nothing that it shows tells a half one from a whole one; a second upload of the same mends it (bosh, jobs/update_release.rb,
 `update_completed`). So what `GET /releases` lists is believed only with the word of the upload's task.
+
+A newer one is taken in beside the one that stands: a director deletes nothing that a deployment uses (bosh,
+jobs/helpers/stemcell_deleter.rb, release_deleter.rb), and those are deployed anew later. The last one before it stays, as the way
+back; those before that go with the next one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from paver.driver import Endpoint, Facts, Lane, Reader, Resource, Verb, Writer
+from paver.driver import Endpoint, Facts, Lane, Mark, Reader, Resource, Verb, Writer
 from paver.foundation.director import ledger, tasks
 
 TARBALL = "application/x-compressed"
@@ -20,7 +24,7 @@ TARBALL = "application/x-compressed"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UploadFacts(Facts):
-    """Name and version."""
+    """Name and version; what it came after is in the address, for whoever deletes it."""
 
     name: str
     version: str
@@ -33,7 +37,6 @@ class Upload(Resource[UploadFacts]):
     path: ClassVar[str] = ""
     uploading: ClassVar[str] = ""
     lane: ClassVar[Lane] = Lane.CONFIG
-    replaces: ClassVar[frozenset[str]] = frozenset({"name", "version"})
     unmanaged: ClassVar[frozenset[str]] = frozenset({"file"})
     dies_with_parent: ClassVar[bool] = True
 
@@ -56,29 +59,22 @@ class Upload(Resource[UploadFacts]):
 
     def read(self, world: Reader) -> UploadFacts | None:
         entry = ledger.read(world, self.at).get(self.id)
-        have = self.versions(world, self.at, self.name)
-        held = entry["address"].get("version", "") if entry is not None else ""
-        if held in have:
-            address = {"name": self.name, "version": held}
-            return UploadFacts(
-                address=address,
-                mark=ledger.mark(world.site, self.id, entry),
-                name=self.name,
-                version=held,
-            )
-        # BUCC and operators upload too: what is there already is adopted.
-        if self.version in have and entry is None:
-            return UploadFacts(address={}, mark=None, name=self.name, version=self.version)
         mark = ledger.mark(world.site, self.id, entry)
-        if entry is None or not ledger.begun(mark):
-            return None
-        return UploadFacts(address=entry["address"], mark=mark, name=self.name, version=held)
+        if entry is None:
+            # BUCC and operators upload too: what is there already is adopted.
+            there = self.version in self.versions(world, self.at, self.name)
+            return _facts({"name": self.name, "version": self.version}, None) if there else None
+        facts = _facts(entry["address"], mark)
+        there = facts.version in self.versions(world, self.at, facts.name)
+        return facts if there or ledger.begun(mark) else None
 
     def create(self, world: Writer) -> None:
-        address = {"name": self.name, "version": self.version}
         director = world.writing(self.at)
+        entry = ledger.read(world, self.at).get(self.id)
+        own = {"name": self.name, "version": self.version}
+        former = _former(entry["address"] if entry is not None else {}, own)
         if not self._arrived(world, director):
-            ledger.note(world, self.at, complete=False, address=address)
+            ledger.note(world, self.at, complete=False, address=_address(own, former))
             source = Path(self.file)
 
             def sent(done: int, total: int) -> None:
@@ -93,7 +89,8 @@ class Upload(Resource[UploadFacts]):
                 on_progress=sent,
             )
             tasks.follow(world, director, answer, f"upload of {self.name}/{self.version}")
-        ledger.note(world, self.at, complete=True, address=address)
+        kept = [*former[:1], *self._in_use(world, former[1:])]
+        ledger.note(world, self.at, complete=True, address=_address(own, kept))
 
     def _arrived(self, world: Writer, director: Any) -> bool:
         """Tells whether the director has all of it, by an upload of an earlier run's or of others."""
@@ -103,6 +100,15 @@ class Upload(Resource[UploadFacts]):
         tasks.await_unfinished(world, director, self.uploading)
         there = self.version in self.versions(world, self.at, self.name)
         return there and self.whole(director, self.name, self.version)
+
+    def _in_use(self, world: Writer, old: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """Deletes what is older than the way back; yields what the director keeps, as what others still deploy from."""
+        for name, version in old:
+            try:
+                self._gone(world, self.at, name, version)
+            except tasks.TaskError as error:
+                world.report(f"{name}/{version} stays: {error.seen}")
+                yield name, version
 
     @classmethod
     def whole(cls, director: Any, name: str, version: str) -> bool:
@@ -116,21 +122,27 @@ class Upload(Resource[UploadFacts]):
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[UploadFacts]:
         for id_, entry in ledger.of_kind(world, at, cls.kind):
-            address = entry["address"]
-            yield UploadFacts(
-                address=address,
-                mark=ledger.mark(world.site, id_, entry),
-                name=address["name"],
-                version=address["version"],
-            )
+            yield _facts(entry["address"], ledger.mark(world.site, id_, entry))
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: UploadFacts) -> None:
-        name, version = facts.address["name"], facts.address["version"]
-        director = world.writing(at)
         if facts.mark is not None:
             # From now on it is not whole, also if it goes only half.
             ledger.leaving(world, at, facts)
+        own = dict(facts.address)
+        for name, version in ((own["name"], own["version"]), *_kept(own)):
+            cls._gone(world, at, name, version)
+        if facts.mark is not None:
+            ledger.strike(world, at, facts.mark.id)
+
+    @classmethod
+    def _gone(cls, world: Writer, at: Endpoint[Any, Any], name: str, version: str) -> None:
+        """Has the director delete one version, if it is there.
+
+        Raises:
+            TaskError: if it does not, as what a deployment uses.
+        """
+        director = world.writing(at)
         # It may be coming still, or going already.
         tasks.await_unfinished(world, director, cls.uploading, cls.removing(name, version))
         if version in cls.versions(world, at, name):
@@ -142,8 +154,6 @@ class Upload(Resource[UploadFacts]):
                 # Whoever took it away: gone is gone.
                 if version in cls.versions(world, at, name):
                     raise
-        if facts.mark is not None:
-            ledger.strike(world, at, facts.mark.id)
 
     @classmethod
     def removing(cls, name: str, version: str) -> str:
@@ -156,6 +166,29 @@ class Upload(Resource[UploadFacts]):
         raise NotImplementedError
 
 
+def _facts(address: Mapping[str, str], mark: Mark | None) -> UploadFacts:
+    kept = dict(address) if mark is not None else {}
+    return UploadFacts(address=kept, mark=mark, name=address["name"], version=address["version"])
+
+
+def _address(own: Mapping[str, str], former: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Returns what an entry of the ledger says: name and version, and those before it, the newest first, a line each."""
+    before = "\n".join(f"{name}/{version}" for name, version in former)
+    return {**own, **({"former": before} if before else {})}
+
+
+def _kept(address: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Returns name and version of those that came before, the newest first."""
+    split = (line.rpartition("/") for line in address.get("former", "").splitlines())
+    return [(name, version) for name, _, version in split]
+
+
+def _former(address: Mapping[str, str], own: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Returns what comes before `own` once it stands: what an entry names without it."""
+    before = [(address["name"], address["version"]), *_kept(address)] if address else []
+    return [one for one in before if one != (own["name"], own["version"])]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stemcell(Upload):
     """A stemcell."""
@@ -164,8 +197,8 @@ class Stemcell(Upload):
     path: ClassVar[str] = "/stemcells"
     uploading: ClassVar[str] = "create stemcell"
     calls: ClassVar = {
-        Verb.CREATE: ledger.CALLS | {"POST /stemcells"},
-        Verb.UPDATE: ledger.CALLS | {"POST /stemcells"},
+        Verb.CREATE: ledger.CALLS | {"POST /stemcells", "DELETE /stemcells/:name/:version"},
+        Verb.UPDATE: ledger.CALLS | {"POST /stemcells", "DELETE /stemcells/:name/:version"},
         Verb.DELETE: ledger.CALLS | {"DELETE /stemcells/:name/:version"},
     }
 
@@ -198,8 +231,8 @@ class Release(Upload):
     path: ClassVar[str] = "/releases"
     uploading: ClassVar[str] = "create release"
     calls: ClassVar = {
-        Verb.CREATE: ledger.CALLS | {"POST /releases"},
-        Verb.UPDATE: ledger.CALLS | {"POST /releases"},
+        Verb.CREATE: ledger.CALLS | {"POST /releases", "DELETE /releases/:name"},
+        Verb.UPDATE: ledger.CALLS | {"POST /releases", "DELETE /releases/:name"},
         Verb.DELETE: ledger.CALLS | {"DELETE /releases/:name"},
     }
 

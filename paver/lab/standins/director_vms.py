@@ -205,7 +205,7 @@ class Vms:
             while queue:
                 name = queue.pop()
                 entry = release["packages"][name]
-                if entry["stemcell"] not in ("", target):
+                if entry["stemcell"] and _line(entry["stemcell"]) != _line(target):
                     raise TaskError(
                         60001,
                         f"Can't use release '{job.release}/{job.version}'. It references packages without source code "
@@ -254,6 +254,15 @@ def _wait_until_running(instance: Mapping[str, Any], door: Door) -> None:
                 f"'{label(instance)}' is not running after update. Review logs for failed jobs: {failing}",
             )
         time.sleep(_POLL_SECONDS)
+
+
+def _line(stemcell: str) -> str:
+    """Returns the line of a stemcell, given as os/version: what was compiled for another of it is taken, if it comes without source.
+
+    Source: bosh, deployment_plan/compiled_package_finder.rb, version/stemcell_version.rb.
+    """
+    system, _, version = stemcell.rpartition("/")
+    return f"{system}/{version.partition('.')[0]}"
 
 
 def _digest(content: Any) -> str:
