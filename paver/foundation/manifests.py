@@ -70,6 +70,27 @@ def cloud_config(site: Site, under: Paved) -> dict[str, Any]:
     }
 
 
+_OF_A_VM = ("range", "gateway", "dns", "cloud_properties")
+"""What a VM gets of its subnet; the rest says which addresses are to be had."""
+
+
+def cloud_of(site: Site, under: Paved, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the cloud config says of the VMs and disks of a manifest's group, by what it says it of."""
+    config, [group] = cloud_config(site, under), manifest["instance_groups"]
+
+    def named(section: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(one for one in config[section] if one["name"] == name)
+        return found
+
+    [subnet] = named("networks", group["networks"][0]["name"])["subnets"]
+    return {
+        "az": named("azs", group["azs"][0])["cloud_properties"],
+        "disk_size": named("disk_types", group["persistent_disk_type"])["disk_size"],
+        "subnet": {key: subnet[key] for key in _OF_A_VM},
+        "vm_type": named("vm_types", group["vm_type"])["cloud_properties"],
+    }
+
+
 def _taken(site: Site, network: str) -> list[str]:
     """Addresses that BOSH must leave alone although no range of the site file says so: the director's."""
     address = site.bucc.address

@@ -100,6 +100,7 @@ def _deployment(
             around=wish.under.around,
             name=name,
             manifest=manifest,
+            cloud=manifests.cloud_of(wish.site, wish.under, manifest),
             versions=secrets
             | {variable: wish.need(places.authority(variable)).secret for variable in places.AGENTS},
         )

@@ -186,6 +186,24 @@ def test_a_newer_artefact_is_brought_to_the_director_and_deployed_from_by_one_ap
     assert {one["version"].rstrip("*") for one in kept} == {FORMER, NEWER["stemcell"]}, "the way back"
 
 
+def test_a_size_that_only_the_cloud_config_says_is_deployed_and_the_disk_keeps_what_is_on_it(
+    finished: Place,
+) -> None:
+    before = finished.site.read_text()
+    larger = before.replace("object_store: {", "object_store: {disk_gb: 120, ")
+    assert larger != before
+    finished.site.write_text(larger)
+    assert finished.pending() == {
+        "bosh.config:cloud/default": "update",
+        "bosh.deployment:object-store": "update",
+    }
+    finished.paver("apply", "--yes")
+    assert finished.pending() == {}
+    finished.paver("verify")
+    [disk] = json.loads(finished.tool("bosh", "disks", "--orphaned", "--json").out)["Tables"][0]["Rows"]
+    assert (disk["deployment"], disk["size"]) == ("object-store", "100 GiB"), "the one before"
+
+
 def newer_artefact(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts another artefact where the site file names one."""
     monkeypatch.setattr(stub_releases, "STEMCELL_VERSION", NEWER["stemcell"])

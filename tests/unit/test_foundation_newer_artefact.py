@@ -1,7 +1,8 @@
-"""A newer stemcell and newer releases come to a director on which things are deployed from the ones that stand."""
+"""A newer stemcell, newer releases and another cloud config come to a director on which things are deployed already."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Mapping
@@ -137,16 +138,29 @@ def test_wherever_it_is_killed_the_next_plan_ends_it_and_nothing_is_forgotten(
         room = Room(folder)
         start = room.stands()
         for version in ("1", "2"):
-            room.site.whole(*artefact(folder, version))
-        third = artefact(folder, "3")
-        planned = room.site.plan(*third)
+            room.site.whole(stemcell(folder, version, "jammy"))
+        third = stemcell(folder, "3", "jammy")
+        planned = room.site.plan(third)
         room.moment.arm(moment, after=after)
-        ended = room.site.act(planned, *third)
+        ended = room.site.act(planned, third)
         room.moment.arm(None, after=False)
-        room.site.whole(*third)
-        assert kept(room) == {"stemcells": ["jammy/2", "jammy/3"], "releases": ["2", "3"]}, moment
-        room.site.whole(*third, mode="destroy")
+        room.site.whole(third)
+        assert kept(room)["stemcells"] == ["jammy/2", "jammy/3"], moment
+        room.site.whole(third, mode="destroy")
         assert room.stands() == start, moment
         if ended:
-            assert moment > 5, "it writes next to nothing"
+            assert moment > 3, "it writes next to nothing"
             return
+
+
+def test_what_the_cloud_config_says_otherwise_of_a_deployment_is_deployed_and_held_against_the_next_plan(
+    room: Room, tmp_path: Path
+) -> None:
+    cell, minio, _ = artefact(tmp_path, "1")
+    small = dataclasses.replace(deployment("1", "jammy"), cloud={"disk_size": 102400})
+    room.site.whole(cell, minio, small)
+    larger = dataclasses.replace(small, cloud={"disk_size": 122880})
+    assert pending(room.site.plan(cell, minio, larger)) == {"bosh.deployment:registry": "update"}
+    room.site.whole(cell, minio, larger)
+    assert room.tasks("create deployment") == 2
+    assert pending(room.site.plan(cell, minio, larger)) == {}

@@ -418,9 +418,26 @@ def test_a_bundle_of_roots_fits_into_credhubs_metadata_and_is_known_again() -> N
     assert other.read(World(credhub)) == found, "what is there is the same, whoever wishes for what"  # type: ignore[arg-type]
 
 
+def test_a_deployment_follows_what_the_cloud_config_says_of_its_own_vm_and_disk_alone(tmp_path: Path) -> None:
+    def deployments(old: str = "", new: str = "") -> dict[str, Any]:
+        text = text_of(PINS)
+        assert old in text
+        site = loads(text.replace(old, new), {"vsphere": DRIVER}, file="site.yml", folder=tmp_path)
+        found = paving.pave(site, DRIVER.pave(site)).resources
+        return {one.name: dict(one.cloud) for one in found if isinstance(one, Deployment)}
+
+    before = deployments()
+    larger = deployments("object_store: {", "object_store: {disk_gb: 120, ")
+    assert larger["object-store"] == {**before["object-store"], "disk_size": 122880}
+    assert larger["registry"] == before["registry"]
+    for other in ("gateway: 10.30.0.2,", "gateway: 10.30.0.1, dns: [10.20.0.99],"):
+        assert all(deployments("gateway: 10.30.0.1,", other)[name] != said for name, said in before.items())
+    assert deployments("static: [10.30.0.10-10.30.0.30]", "static: [10.30.0.10-10.30.0.40]") == before
+
+
 def test_a_deployment_is_never_deleted_by_force() -> None:
     director = Anything()
-    facts = DeploymentFacts(address={"name": "registry"}, mark=None, manifest={}, versions={})
+    facts = DeploymentFacts(address={"name": "registry"}, mark=None, manifest={}, versions={}, cloud={})
     Deployment.delete(World(director), AT, facts)  # type: ignore[arg-type]
     assert director.did == [("DELETE", "/deployments/registry", None)]
 

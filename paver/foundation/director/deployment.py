@@ -5,6 +5,9 @@ so that a rotated one is deployed. It has the director's authorities, too, which
 agents of a former one are lost to the director ("Timed out sending 'get_state'"), until it makes their VMs anew, as it does
 where a deploy says `fix` (bosh, director/deployment_plan/agent_state_migrator.rb; `nats_config_changed?`). None says so
 without need: an agent that is away for a moment is no reason to delete its VM.
+
+The cloud config says the rest of it: how large the disk is, and where the VM stands. A director leaves a deployment with what
+that said at its last deploy (bosh, models/deployment.rb, `cloud_configs`), so `cloud` says what that was.
 """
 
 from __future__ import annotations
@@ -24,10 +27,11 @@ CALLS = ledger.CALLS | {"POST /deployments"}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DeploymentFacts(Facts):
-    """The manifest as the director has it, and the versions that were deployed."""
+    """The manifest as the director has it, the versions that were deployed, and what the cloud config said then."""
 
     manifest: Mapping[str, Any]
     versions: Mapping[str, str]
+    cloud: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,7 @@ class Deployment(Resource[DeploymentFacts]):
         name: of the deployment.
         manifest: the whole, with variables for secrets.
         versions: of its secrets, by variable, and of the director's authorities for agents.
+        cloud: what the cloud config says of its VMs and disks.
     """
 
     kind: ClassVar[str] = "bosh.deployment"
@@ -51,6 +56,7 @@ class Deployment(Resource[DeploymentFacts]):
     name: str
     manifest: Mapping[str, Any]
     versions: Mapping[str, Any]
+    cloud: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     protected: bool = True
 
     def estimate(self) -> int:
@@ -85,10 +91,11 @@ class Deployment(Resource[DeploymentFacts]):
         director, doing = world.writing(self.at), f"deployment {self.name}"
         address = {"name": self.name}
         versions = {name: world.version(secret) or "" for name, secret in self.versions.items()}
+        holds = {"versions": dict(versions), "cloud": plain(self.cloud)}
         entry = ledger.read(world, self.at).get(self.id)
         if not (tasks.resumed(world, director, entry, doing) and self._stands(world, versions)):
             # What is asked for is noted beforehand: who takes it up again can tell whether it is the same still.
-            ledger.note(world, self.at, complete=False, address=address, holds={"versions": dict(versions)})
+            ledger.note(world, self.at, complete=False, address=address, holds=holds)
             answer = director.post(
                 f"/deployments?fix={str(_lost(entry, versions)).lower()}",
                 call="POST /deployments",
@@ -97,12 +104,14 @@ class Deployment(Resource[DeploymentFacts]):
                 expect=(302,),
             )
             tasks.follow(world, director, answer, doing)
-        ledger.note(world, self.at, complete=True, address=address, holds={"versions": dict(versions)})
+        ledger.note(world, self.at, complete=True, address=address, holds=holds)
 
     def _stands(self, world: Reader, versions: Mapping[str, str]) -> bool:
-        """Tells whether the director has this very manifest, with these secrets."""
+        """Tells whether the director has this very manifest, with these secrets, and on what the cloud config says now."""
         found = self.read(world)
-        return found is not None and found.manifest == plain(self.manifest) and found.versions == versions
+        if found is None or found.manifest != plain(self.manifest):
+            return False
+        return found.versions == versions and found.cloud == plain(self.cloud)
 
     def update(self, world: Writer, facts: DeploymentFacts, fields: frozenset[str]) -> None:
         del facts, fields
@@ -151,7 +160,7 @@ def _lost(entry: Mapping[str, Any] | None, versions: Mapping[str, str]) -> bool:
 
 
 def _gone(name: str, mark: Mark | None) -> DeploymentFacts:
-    return DeploymentFacts(address={"name": name}, mark=mark, manifest={}, versions={})
+    return DeploymentFacts(address={"name": name}, mark=mark, manifest={}, versions={}, cloud={})
 
 
 def _facts(
@@ -161,9 +170,11 @@ def _facts(
     if answer is None:
         return None
     manifest = kept(answer.json()["manifest"] or "{}", f"the manifest of the deployment {name}")
+    holds = (entry or {}).get("holds", {})
     return DeploymentFacts(
         address={"name": name},
         mark=ledger.mark(world.site, id_, entry),
         manifest=manifest,
-        versions=(entry or {}).get("holds", {}).get("versions", {}),
+        versions=holds.get("versions", {}),
+        cloud=holds.get("cloud", {}),
     )
