@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from paver.lab.standins import director_intake, director_tarballs, tarballs
+from paver.lab.standins import director_intake, director_tarballs, director_tasks, tarballs
 from paver.lab.standins.director import Director
 from paver.lab.standins.director_library import Library
 from paver.lab.standins.director_state import ROOM, BlobstoreError, State
@@ -92,6 +93,11 @@ def test_another_release_under_the_name_and_version_of_one_that_is_there_is_refu
 @pytest.fixture
 def api(state: State) -> Api:
     none: Any = SimpleNamespace(begin=lambda *_: None, deploy=lambda *_: "", delete=lambda *_: "")
+    return director_of(state, none)
+
+
+def director_of(state: State, none: Any) -> Api:
+    """Returns the director whose CPI and deployer are `none`."""
     configs: Any = SimpleNamespace(routes=lambda *_: [])
     verifier: Any = SimpleNamespace(authorise=lambda *_: {})
     tasks = Tasks(state)
@@ -124,6 +130,33 @@ def test_the_context_id_is_kept_of_deployments_alone(
     assert task["context_id"] == kept
     assert len(api.ok("GET", "/tasks?verbose=2&context_id=action")) == bool(kept)
     until(lambda: api.ok("GET", "/tasks/1")["state"] in {"done", "error"}, "the task has ended")
+
+
+@pytest.mark.parametrize(("verb", "path"), [("POST", "/deployments"), ("DELETE", "/deployments/lab")])
+def test_a_task_of_a_deployment_that_another_one_holds_is_refused(
+    state: State, monkeypatch: pytest.MonkeyPatch, verb: str, path: str
+) -> None:
+    monkeypatch.setattr(director_tasks, "LOCKED", 0.05)
+    at_work, ends = threading.Event(), threading.Event()
+
+    def deploy(*_: Any) -> str:
+        at_work.set()
+        ends.wait(60)
+        return ""
+
+    none: Any = SimpleNamespace(begin=lambda *_: None, deploy=deploy, delete=lambda *_: "")
+    api = director_of(state, none)
+    with state.changing() as data:
+        data["deployments"] = {"lab": {"releases": [], "stemcells": []}}
+    api.ok("POST", "/deployments", "name: lab", content_type="text/yaml")
+    assert at_work.wait(60)
+    api.ok(verb, path, "name: lab", content_type="text/yaml")
+    until(lambda: api.ok("GET", "/tasks/2")["state"] == "error", "the second one ends")
+    told = api.ok("GET", "/tasks/2")["result"]
+    assert told.startswith("Failed to acquire lock for lock:deployment:lab uid: ")
+    assert told.endswith("Locking task id is 1, description: 'create deployment'")
+    ends.set()
+    until(lambda: api.ok("GET", "/tasks/1")["state"] == "done", "the first one ends")
 
 
 def test_deleting_a_release_of_which_there_is_no_version_is_refused(api: Api) -> None:

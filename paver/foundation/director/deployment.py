@@ -13,6 +13,7 @@ that said at its last deploy (bosh, models/deployment.rb, `cloud_configs`), so `
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -96,14 +97,15 @@ class Deployment(Resource[DeploymentFacts]):
         if not (tasks.resumed(world, director, entry, doing) and self._stands(world, versions)):
             # What is asked for is noted beforehand: who takes it up again can tell whether it is the same still.
             ledger.note(world, self.at, complete=False, address=address, holds=holds)
-            answer = director.post(
+            ask = functools.partial(
+                director.post,
                 f"/deployments?fix={str(_lost(entry, versions)).lower()}",
                 call="POST /deployments",
                 content=yaml_text.dumps(plain(self.manifest), sort_keys=False).encode(),
                 headers={"Content-Type": "text/yaml", **tasks.context(world)},
                 expect=(302,),
             )
-            tasks.follow(world, director, answer, doing)
+            tasks.alone(world, director, self.name, doing, ask)
         ledger.note(world, self.at, complete=True, address=address, holds=holds)
 
     def _stands(self, world: Reader, versions: Mapping[str, str]) -> bool:
@@ -139,14 +141,14 @@ class Deployment(Resource[DeploymentFacts]):
             ledger.leaving(world, at, facts)
         if director.find(f"/deployments/{name}") is not None:
             # Never by force: a director that is forced forgets the VMs that it could not delete.
-            answer = director.delete(
+            ask = functools.partial(
+                director.delete,
                 f"/deployments/{name}",
                 call="DELETE /deployments/:name",
                 headers=tasks.context(world),
                 expect=(302, 404),
             )
-            if answer.status != 404:
-                tasks.follow(world, director, answer, doing)
+            tasks.alone(world, director, name, doing, ask)
         if facts.mark is not None:
             ledger.strike(world, at, facts.mark.id)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from paver.driver import Interrupted, PaverError, Writer
@@ -21,6 +21,11 @@ SOONEST, LATEST = 0.05, 2.0
 ENDED = frozenset({"done", "error", "cancelled", "timeout"})
 _UNFINISHED = "queued,processing,cancelling"
 _LOOKED_BACK = "100"
+_ABSENT = 404
+_LOCKED = "Failed to acquire lock for lock:deployment:"
+_LOCK_SECONDS = 300.0
+"""Within which a deployment that another task holds is asked for again: of a director that died a lock stays for four minutes
+(bosh, lock.rb, `expiration`)."""
 
 
 class TaskError(PaverError):
@@ -79,12 +84,50 @@ def await_unfinished(world: Writer, director: Any, *called: str) -> None:
         Interrupted: if the user stopped; the tasks go on.
     """
     found: Any = director.get("/tasks", params={"state": _UNFINISHED, "verbose": "2"}).json()
+    _await(world, director, [task for task in found if task["description"] in called])
+
+
+def alone(world: Writer, director: Any, deployment: str, doing: str, ask: Callable[[], Answer]) -> None:
+    """Asks for a task at a deployment and follows it; one that others began there is awaited first.
+
+    A task does not wait for another one of its deployment, it fails after ten seconds (bosh, lock_helper.rb). Others are a
+    person's, a pipeline's, and the health monitor's: it has VMs made anew whose agents are silent, a minute after a
+    director came up whose authority for agents is another one (bosh-monitor, plugins/resurrector.rb).
+
+    Args:
+        world: for progress and interrupts.
+        director: a session.
+        deployment: its name.
+        doing: what the task does.
+        ask: asks for it; a 404 is an answer, too, and there is nothing to follow then.
+
+    Raises:
+        TaskError: if it did not end well.
+        Interrupted: if the user stopped; the task goes on.
+    """
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        asked = {"state": _UNFINISHED, "verbose": "2", "deployment": deployment}
+        _await(world, director, director.get("/tasks", params=asked).json())
+        answer = ask()
+        if answer.status == _ABSENT:
+            return
+        try:
+            follow(world, director, answer, doing)
+        except TaskError as error:
+            if not error.seen.startswith(_LOCKED) or time.monotonic() > end:
+                raise
+            world.report(f"{doing}: {error.seen}: asking again")
+        else:
+            return
+
+
+def _await(world: Writer, director: Any, found: Iterable[Any]) -> None:
     for task in sorted(found, key=lambda task: int(task["id"])):
-        if task["description"] in called:
-            try:
-                _followed(world, director, str(task["id"]), str(task["description"]))
-            except TaskError as error:
-                world.report(error.what)
+        try:
+            _followed(world, director, str(task["id"]), str(task["description"]))
+        except TaskError as error:
+            world.report(error.what)
 
 
 def latest(director: Any, *called: str) -> Iterator[tuple[str, str | None]]:

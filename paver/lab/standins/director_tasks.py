@@ -1,6 +1,6 @@
 """The director's tasks: each runs in a thread of its own and leaves events, a debug log and a result.
 
-Two tasks of one deployment never run at once: the second stays queued. A task that ran when its director died stays as it
+Two tasks of one deployment never run at once: the second fails if the first does not end soon. A task that ran when its director died stays as it
 was: nobody ends it at the next start (bosh, bin/bosh-director), and whoever looks at it after a while without a sign of it
 finds that its time is up (api/controllers/tasks_controller.rb, `task_timeout?`).
 """
@@ -11,6 +11,7 @@ import json
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from paver.lab.standins.director_state import State
 
 SILENCE = 3.0
 """Seconds without a sign of a task after which it is given up; the real director takes 180."""
+LOCKED = 10.0
+"""Seconds for which a task waits for another one of its deployment (bosh, lock_helper.rb, `with_deployment_lock`)."""
 _KINDS = frozenset({"event", "debug", "result", "cpi"})
 
 
@@ -157,26 +160,44 @@ class Tasks:
             self._left = frozenset()
 
     def _run(self, task: Task, action: Callable[[Task], str], deployment: str) -> None:
-        with self.state.lock:
-            exclusive = (
-                self._deployments.setdefault(deployment, threading.Lock()) if deployment else threading.Lock()
-            )
-        with exclusive:
-            self._set(task, "processing", None)
-            if deployment:
-                self.locked[deployment] = task.identity
-            try:
+        self._set(task, "processing", None)
+        try:
+            with self._alone(task, deployment):
                 result = action(task)
-            except Exception as error:  # noqa: BLE001 - a task ends with every error that is thrown in it
-                code = error.code if isinstance(error, TaskError) else getattr(error, "code", 100)
-                line = {"time": int(time.time()), "error": {"code": code, "message": str(error)}}
-                task.write("event", json.dumps(line) + "\n")
-                task.debug("".join(traceback.format_exception(error)))
-                self._set(task, "error", str(error))
-            else:
-                self._set(task, "done", result)
-            finally:
-                self.locked.pop(deployment, None)
+        except Exception as error:  # noqa: BLE001 - a task ends with every error that is thrown in it
+            code = error.code if isinstance(error, TaskError) else getattr(error, "code", 100)
+            line = {"time": int(time.time()), "error": {"code": code, "message": str(error)}}
+            task.write("event", json.dumps(line) + "\n")
+            task.debug("".join(traceback.format_exception(error)))
+            self._set(task, "error", str(error))
+        else:
+            self._set(task, "done", result)
+
+    @contextmanager
+    def _alone(self, task: Task, deployment: str) -> Iterator[None]:
+        """Keeps other tasks from a deployment; raises TaskError if one does not end in time."""
+        if not deployment:
+            yield
+            return
+        with self.state.lock:
+            lock = self._deployments.setdefault(deployment, threading.Lock())
+        if not lock.acquire(timeout=LOCKED):
+            raise TaskError(100, self._held(deployment))
+        self.locked[deployment] = task.identity
+        try:
+            yield
+        finally:
+            self.locked.pop(deployment, None)
+            lock.release()
+
+    def _held(self, deployment: str) -> str:
+        holder = self.get(self.locked.get(deployment, 0))
+        by = (
+            f"Locking task id is {holder['id']}, description: '{holder['description']}'"
+            if holder is not None
+            else "Lock is gone"
+        )
+        return f"Failed to acquire lock for lock:deployment:{deployment} uid: {uuid.uuid4()}. {by}"
 
     def _set(self, task: Task, state: str, result: str | None) -> None:
         with self.state.changing() as data:
