@@ -125,6 +125,21 @@ def test_passwords_of_the_director_and_its_authority_for_agents_are_brought_to_a
     finished.paver("verify")
 
 
+def test_authorities_by_which_the_director_and_what_it_deploys_are_known_are_replaced_as_the_page_on_failures_says(
+    finished: Place,
+) -> None:
+    for name, first in {
+        "bucc-default-ca": ("trust.authority:bucc-default-ca", "bucc.director:bucc"),
+        "root": ("trust.*", "bucc.director:bucc", "credhub.entry:*", "bosh.deployment:*"),
+    }.items():
+        finished.paver("secrets", "remove", name, "--yes")
+        assert f"pem of trust.authority:{name} is not known" in finished.paver("plan", code=1).told
+        finished.paver("apply", "--yes", *(word for one in first for word in ("--only", one)))
+        finished.paver("apply", "--yes")
+        assert finished.pending() == {}
+        finished.paver("verify")
+
+
 def test_a_password_of_boshs_account_is_brought_to_vcenter_and_the_director_and_known_at_every_station(
     finished: Place, tmp_path: Path
 ) -> None:
