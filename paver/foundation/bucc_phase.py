@@ -62,7 +62,8 @@ def _bucc(wish: Wish) -> None:
     operators = {name: data.decode() for name, data in operations.common(site.bucc.vm).items()}
     operators |= dict(under.cpi_operators)
     for number, text in enumerate(site.bucc.operators):
-        operators[f"60-site-{number:02d}-{text.rpartition('/')[2]}"] = named_files.operators(site, text)
+        # Behind BUCC's own up to `9-`, what an artefact has for releases, and flags, which begin with letters.
+        operators[f"zz-site-{number:02d}-{text.rpartition('/')[2]}"] = named_files.operators(site, text)
     wish.add(
         Bucc(
             id=places.DIRECTOR_ID,

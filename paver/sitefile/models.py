@@ -204,5 +204,5 @@ class Bucc(Section):
     )
     vm: DirectorVm = Field(default=DirectorVm(), description="Size of the VM.")
     operators: List[PathText] = Field(
-        default=(), description="Your own ops files for `bosh create-env`, applied after paver's."
+        default=(), description="Your own ops files for `bosh create-env`, applied after BUCC's and paver's."
     )

@@ -21,7 +21,7 @@ from paver.foundation.credhub.entry import CredhubEntry, EntryFacts
 from paver.foundation.director.deployment import Deployment, DeploymentFacts
 from paver.foundation.object_store.bucket import Bucket
 from paver.foundation.object_store.user import StoreUser
-from paver.lab.standins import credhub_rules
+from paver.lab.standins import credhub_rules, stub_releases
 from paver.sitefile import Site
 from paver.sitefile.load import loads
 from paver.sitefile.services import ExternalRegistry, Registry
@@ -217,6 +217,26 @@ def test_the_directors_persistent_disk_has_the_size_that_the_site_file_says(site
     }
     (wanted,) = yaml.safe_load(wished[places.DIRECTOR_ID].wish()["operators"][operations.DISK])
     assert (wanted["path"], wanted["value"]) == ("/disk_pools/name=disks/disk_size", 131072)
+
+
+def test_a_sites_own_operations_come_after_all_others_of_bucc_its_flags_its_artefact_and_paver(
+    site: Site, tmp_path: Path
+) -> None:
+    own = ("b.yml", "a.yml")
+    for name in own:
+        (tmp_path / name).write_text("- {type: remove, path: /a}\n")
+    bucc = site.bucc.model_copy(update={"operators": own})
+    paved = paving.pave(dataclasses.replace(site, bucc=bucc), DRIVER.pave(site))
+    (wished,) = (one for one in paved.resources if one.id == places.DIRECTOR_ID)
+    tree = Path(stub_releases.__file__).parent / "bucc" / "ops"
+    theirs = [file.name for file in tree.rglob("*.yml")] + [
+        "9-offline.yml",
+        "9x-stemcell-offfline-stemcell.yml",
+    ]
+    # As `bucc up` sorts them: by the file's name alone.
+    applied = sorted([*theirs, *wished.wish()["operators"]])
+    assert [name.rpartition("-")[2] for name in applied[-2:]] == list(own)
+    assert "resource-pool.yml" in applied
 
 
 def test_every_root_of_the_site_is_trusted_by_boshs_machines(site: Site) -> None:

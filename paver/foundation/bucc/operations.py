@@ -1,6 +1,7 @@
 """Paver's own ops files for `bosh create-env`, each with its reason.
 
-They are written into BUCC's `operators/`; BUCC sorts all ops by name, hence the prefix.
+They are written into BUCC's `operators/`; BUCC sorts all ops by name, its flags' too. These come after those that make what they
+change, and before the flags; the site's own come last.
 """
 
 from __future__ import annotations
