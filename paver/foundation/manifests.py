@@ -21,6 +21,8 @@ UPDATE = {
 }
 
 _BEFORE_RESOLVED = ("ubuntu-xenial", "ubuntu-bionic", "ubuntu-jammy")
+_WORKERS = 2
+"""How many VMs compile at once, as far as there are addresses for them."""
 _DNS_DAYS = 3650
 """How long the certificates of BOSH DNS hold, CredHub's most. By default it is a year, and nothing makes them anew then."""
 
@@ -47,15 +49,17 @@ def cloud_config(site: Site, under: Paved) -> dict[str, Any]:
         if network.az is not None
     ]
     store, registry = site.services.object_store, site.services.registry
+    # The director's own: it is in `bucc.az`, which another one need not be.
+    compiling = site.network_of(site.bucc.address) or ""
     return {
         "azs": [{"name": az, "cloud_properties": under.azs.get(az, {})} for az in site.azs],
         "compilation": {
             "az": site.bucc.az,
-            # The director's own: it is in `bucc.az`, which another one need not be.
-            "network": site.network_of(site.bucc.address),
+            "network": compiling,
             "reuse_compilation_vms": True,
             "vm_type": "default",
-            "workers": 2,
+            # One that finds no address fails the deploy.
+            "workers": max(1, min(_WORKERS, site.networks[compiling].dynamic)),
         },
         "disk_types": [
             {"name": "default", "disk_size": 10240},

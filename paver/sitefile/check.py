@@ -205,10 +205,22 @@ def _placed_by_bosh(site: Site) -> Iterator[Diagnostic]:
         there = f"Networks have these: {', '.join(site.azs)}." if site.azs else "No network has an `az`."
         advice = f"Did you mean {near}? {there}" if near else there
         yield site.source.at(("bucc", "az"), f"no network is in the availability zone {site.bucc.az}", advice)
+    yield from _compiling(site)
     bosh = {("bucc", "address"), ("services", "object_store", "address"), ("services", "registry", "address")}
     for machine in site.machines():
         if machine.path in bosh:
             yield from _static(site, machine)
+
+
+def _compiling(site: Site) -> Iterator[Diagnostic]:
+    """BOSH compiles in the director's network, in VMs that ask for a dynamic address each (bosh, compilation_instance_pool.rb)."""
+    name = site.network_of(site.bucc.address)
+    # What is wrong with the network itself has been told above.
+    if name is None or site.networks[name].dynamic or any(_network(site, name, site.networks[name])):
+        return
+    advice = "Leave two out of `static` and `reserved`, or deploy releases alone that come compiled."
+    told = f"BOSH has no address left in {name} for the VMs that compile releases"
+    yield site.source.at(("networks", name, "cidr"), told, advice, severity=Severity.WARNING)
 
 
 def _static(site: Site, machine: Machine) -> Iterator[Diagnostic]:

@@ -82,6 +82,17 @@ class Network(Section):
         default=None, description="DNS servers of this network's machines, if not those of `site_services`."
     )
 
+    @property
+    def dynamic(self) -> int:
+        """How many addresses BOSH may give to a VM that asks for none by number, as those that compile."""
+        first, last = int(self.cidr.network_address), int(self.cidr.broadcast_address)
+        ends = ((at, at) for at in (first, int(self.gateway), last))
+        ranges = ((int(one.first), int(one.last)) for one in (*self.reserved, *self.static))
+        left, at = 0, first
+        for begin, end in sorted((*ends, *ranges)):
+            left, at = left + max(0, begin - at), max(at, end + 1)
+        return left
+
 
 class SiteServices(Section):
     """DNS and time. They are up and checked before anything depends on them."""

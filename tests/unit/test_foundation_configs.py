@@ -118,3 +118,18 @@ def test_a_director_takes_the_cloud_config_of_every_site_that_is_valid_and_its_d
     for manifest in (manifests.object_store, manifests.registry):
         wish = director_manifest.plan(known_of(plain(manifest(site, places.ARTEFACT))), known)
         assert [str(one.address) for one in wish.instances]
+
+
+def test_as_many_machines_compile_at_once_as_there_are_addresses_for_and_a_site_without_any_is_warned() -> (
+    None
+):
+    for left, workers in ((0, 1), (1, 1), (2, 2), (5, 2)):
+        # The first and the last address are nobody's, and the gateway's is its own.
+        kinds = ["free", "free", *["free"] * left, *["static"] * (COUNT - left - 4), "reserved", "free"]
+        site = site_of(kinds, 1, (8, 9, 10))
+        assert site.networks["bosh"].dynamic == left
+        assert manifests.cloud_config(site, under())["compilation"]["workers"] == workers
+        warned = [one.message for one in site.warnings if "compile" in one.message]
+        assert warned == (
+            [] if left else ["BOSH has no address left in bosh for the VMs that compile releases"]
+        )
