@@ -12,7 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paver.driver import BadInput, Endpoint, ResourceId
+from paver.driver import BadInput, Endpoint, Mark, ResourceId
+from paver.engine.diff import changes
 from paver.foundation import record
 from paver.foundation.bucc.artefact import FORMAT, MOST_MANIFEST_BYTES, TREES, BuccArtefact, checked
 
@@ -119,12 +120,8 @@ class Machine:
         return SimpleNamespace(ok=True, out="".join(lines).encode())
 
 
-def unpack(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, deploys: frozenset[str] = frozenset()
-) -> list[str]:
-    monkeypatch.setattr(record, "write", lambda *_, **__: None)
-    world: Any = SimpleNamespace(writing=lambda _: machine, report=lambda *_: None)
-    wish = BuccArtefact(
+def wished(deploys: frozenset[str] = frozenset()) -> BuccArtefact:
+    return BuccArtefact(
         id=ResourceId("bucc.artefact:bucc"),
         at=Endpoint("machine:jumpbox"),
         phase="bucc",
@@ -132,7 +129,14 @@ def unpack(
         source="/bucc.tar",
         deploys=deploys,
     )
-    wish.create(world)
+
+
+def unpack(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, deploys: frozenset[str] = frozenset()
+) -> list[str]:
+    monkeypatch.setattr(record, "write", lambda *_, **__: None)
+    world: Any = SimpleNamespace(writing=lambda _: machine, report=lambda *_: None)
+    wished(deploys).create(world)
     return machine.ran
 
 
@@ -284,3 +288,24 @@ def test_a_registry_whose_stemcell_is_old_that_is_compiled_made_anew_or_not_depl
     stemcell = STEMCELL.replace("ubuntu-noble", system)
     machine = Machine(WITH_REGISTRY, 100, stemcell=stemcell, registry=registry)
     assert unpack(machine, monkeypatch, deploys)[-1] == "mv"
+
+
+def test_a_registry_that_was_external_until_now_is_looked_at_once_the_site_deploys_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine, noted = Machine(WITH_REGISTRY, 100, registry=REGISTRY), []
+    mark = Mark("north", ResourceId("bucc.artefact:bucc"), "a" * 64, complete=True)
+    kept = record.Record(mark, {"sha256": DIGEST, "source": "/bucc.tar", "deploys": ["minio"]})
+    monkeypatch.setattr(record, "read", lambda *_: kept)
+    monkeypatch.setattr(record, "write", lambda *_, complete: noted.append(complete))
+    world: Any = SimpleNamespace(writing=lambda _: machine, session=lambda _: machine, report=lambda *_: None)
+    both = wished(frozenset({"minio"}) | REGISTRIES)
+    found: Any = both.read(world)
+    [change] = changes(both, found, lambda _: None)
+    assert (change.field, change.before, change.after) == ("deploys", ["minio"], ["docker-registry", "minio"])
+    with pytest.raises(BadInput, match=r"docker-registry/3\.5\.2 .* cannot be compiled on its"):
+        both.update(world, found, frozenset({"deploys"}))
+    assert not noted
+    machine.registry = REGISTRY.replace(NGINX, "0" * 64)
+    both.update(world, found, frozenset({"deploys"}))
+    assert noted == [True]

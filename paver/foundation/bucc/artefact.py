@@ -24,6 +24,7 @@ class BuccArtefactFacts(Facts):
     """What the artefact holds; paths are absolute, on the jumpbox."""
 
     sha256: str
+    deploys: frozenset[str]
     tree: str
     stemcell_name: str
     stemcell_os: str
@@ -44,16 +45,17 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
     Attributes:
         sha256: of the artefact.
         source: the artefact's file on the jumpbox.
-        deploys: the releases of it that the site deploys.
+        deploys: the releases of it that the site deploys; those that were not before are looked at then.
     """
 
     kind: ClassVar[str] = "bucc.artefact"
     calls: ClassVar = {
         Verb.CREATE: record.CALLS | {"file:remove", "run:tar", "run:sha256sum", "run:mv"},
+        Verb.UPDATE: record.CALLS | {"run:tar"},
         Verb.DELETE: record.CALLS | record.REMOVE,
     }
     replaces: ClassVar[frozenset[str]] = frozenset({"sha256"})
-    unmanaged: ClassVar[frozenset[str]] = frozenset({"source", "deploys"})
+    unmanaged: ClassVar[frozenset[str]] = frozenset({"source"})
 
     sha256: str
     source: str
@@ -89,13 +91,23 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
         lines = "".join(f"{digest}  {draft / name}\n" for name, digest in files)
         world.report("Checking every file")
         machine.run(["sha256sum", "--check", "--quiet", "--strict", "-"], input=lines.encode())
-        stemcell = json.loads(manifest)["stemcell"]
-        for file, member, known in tarballs.told(manifest):
-            found = tarballs.agreed(machine, draft / file, member, known)
-            if member == "release.MF":
-                tarballs.compiles(found, stemcell["os"], self.deploys)
+        self._look(machine, draft, manifest)
         machine.run(["mv", "--no-target-directory", str(draft), str(tree)])
         record.write(world, self.at, self.id, self.wish(), complete=True)
+
+    def update(self, world: Writer, facts: BuccArtefactFacts, fields: frozenset[str]) -> None:
+        del fields
+        machine, tree = world.writing(self.at), PurePosixPath(facts.address["tree"])
+        self._look(machine, tree, machine.read_file(str(tree / "manifest.json")) or b"")
+        record.write(world, self.at, self.id, self.wish(), complete=True)
+
+    def _look(self, machine: Any, folder: PurePosixPath, manifest: bytes) -> None:
+        """Holds stemcell and releases to what is known of them, before a director is made that could do nothing with them."""
+        system = json.loads(manifest)["stemcell"]["os"]
+        for file, member, known in tarballs.told(manifest):
+            found = tarballs.agreed(machine, folder / file, member, known)
+            if member == "release.MF":
+                tarballs.compiles(found, system, self.deploys)
 
     def checks(self, world: Reader, facts: BuccArtefactFacts) -> Iterable[Check]:
         there = world.session(self.at).exists(f"{facts.tree}/bin/bucc")
@@ -230,6 +242,7 @@ def _gone(found: record.Record) -> BuccArtefactFacts:
         address={"tree": str(TREES / sha256)},
         mark=found.mark,
         sha256=sha256,
+        deploys=_deployed(found),
         tree="",
         stemcell_name="",
         stemcell_os="",
@@ -256,6 +269,7 @@ def _facts(found: record.Record, tree: PurePosixPath, data: bytes) -> BuccArtefa
         address={"tree": str(tree)},
         mark=found.mark,
         sha256=str(found.wish["sha256"]),
+        deploys=_deployed(found),
         tree=str(tree / manifest["bucc"]["tree"]),
         stemcell_name=stemcell["name"],
         stemcell_os=stemcell["os"],
@@ -268,3 +282,7 @@ def _facts(found: record.Record, tree: PurePosixPath, data: bytes) -> BuccArtefa
         registry_version=of("docker-registry", "version"),
         registry_file=of("docker-registry", "file"),
     )
+
+
+def _deployed(found: record.Record) -> frozenset[str]:
+    return frozenset(map(str, found.wish.get("deploys", ())))
