@@ -102,6 +102,27 @@ def test_boshs_machines_that_nobody_starts_after_a_power_cut_come_back_by_one_co
     finished.paver("verify")
 
 
+def test_a_director_whose_vm_is_gone_comes_back_on_its_disk_and_what_it_deployed_stays(
+    finished: Place,
+) -> None:
+    """Out of vCenter, its persistent disk not: `bosh create-env` alone would have nothing to do."""
+    own = json.loads(finished.reveal("bucc-state"))["current_vm_cid"]
+    machines = "find", "/north/vm/BOSH_VMs", "-type", "m"
+    before = finished.tool("govc", *machines).out.split()
+    [path] = [one for one in before if one.endswith(own)]
+    finished.tool("govc", "vm.power", "-off", "-force", path)
+    finished.tool("govc", "vm.unregister", path)
+    finished.tool("govc", "datastore.rm", "-ds", "datastore1", own)
+    plan = finished.paver("plan", code=2)
+    assert f"its VM {own} is gone" in plan.out
+    finished.paver("apply", "--yes")
+    assert finished.pending() == {}
+    finished.paver("verify")
+    after = finished.tool("govc", *machines).out.split()
+    assert {*before} - {*after} == {path}
+    assert len(after) == len(before)
+
+
 def test_what_is_taken_out_of_the_site_file_is_planned_as_deletes_and_goes(finished: Place) -> None:
     """A port group of one host, and a bucket: named with --allow, since buckets are protected."""
     shorter = edited(

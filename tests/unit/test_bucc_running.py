@@ -175,7 +175,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
     def start(_: object, name: str, argv: list[str], *_more: object, **_named: object) -> Any:
         assert all(other.state != "running" for other in made.jobs.values()), "two at once"
-        made.done.append(f"start {argv[-1]}")
+        made.done.append(f"start {' '.join(argv[1:])}")
         made.jobs[name] = JobState("running")
         return handle(name)
 
@@ -250,6 +250,42 @@ def test_a_director_whose_jumpbox_was_lost_is_there_and_is_not_forgotten_by_a_de
     assert found.mark == Mark("north", ID, "a1", complete=True)
     assert machine.files[f"{STATE}/state.json"] == b"{}"
     assert not wish().foresees(world, found)
+
+
+def test_a_director_whose_vm_is_gone_is_made_anew_on_its_disk(machine: Machine) -> None:
+    """`bucc up` alone skips what is deployed as it is wished, whether it is there or not."""
+    store, elsewhere = Store(), Folder(frozenset({"VM /north/vm/Discovered virtual machine/vm-1"}))
+    world = World(machine, store, "a1")
+    one = dataclasses.replace(wish(), around=Folder())
+    one.create(world)
+    machine.files[f"{STATE}/state.json"] = OWN
+    for around in (Folder(), elsewhere, None):
+        found = dataclasses.replace(one, around=around).read(world)
+        assert found is not None
+        assert found.mark is not None
+        assert (found.gone, found.mark.complete) == ("", True)
+    lost = dataclasses.replace(one, around=Folder(frozenset({"VM /north/vm/BOSH_VMs/own/vm-2"})))
+    found = lost.read(world)
+    assert found is not None
+    assert found.mark == Mark("north", ID, "a1", complete=False)
+    assert "its VM vm-1 is gone" in lost.foresees(world, found)
+    machine.done.clear()
+    lost.create(world)
+    assert "start up --recreate" in machine.done
+
+
+def test_a_vcenter_that_cannot_be_asked_leaves_the_directors_vm_where_it_was(machine: Machine) -> None:
+    class Dark(Folder):
+        def look(self, _: Reader) -> frozenset[str]:
+            raise Unobservable("vcenter cannot be asked yet")
+
+    world = World(machine, Store(), "a1")
+    wish().create(world)
+    machine.files[f"{STATE}/state.json"] = OWN
+    found = dataclasses.replace(wish(), around=Dark()).read(world)
+    assert found is not None
+    assert found.mark is not None
+    assert found.mark.complete
 
 
 def test_a_destroy_waits_for_the_bucc_that_is_at_work(machine: Machine) -> None:

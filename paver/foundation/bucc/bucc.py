@@ -2,7 +2,8 @@
 
 BUCC's `state.json` and `creds.yml` are sealed and copied off after every `up`, successful or not; a new
 jumpbox gets them back before its first `up`, and then there is nothing to do. Until then the director counts as begun:
-it is there, and the jumpbox can neither change nor delete it.
+it is there, and the jumpbox can neither change nor delete it. So does one whose VM is gone: `bosh create-env` makes nothing anew
+by itself whose manifest, stemcell and releases are the same (bosh-cli, cmd/deployment_preparer.go, `IsDeployed`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from paver.driver import (
     Refused,
     Resource,
     Secret,
+    Unobservable,
     Unreachable,
     Verb,
     Writer,
@@ -44,7 +46,7 @@ JOB = frozenset({"job:start"})
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BuccFacts(Facts):
-    """What stands in the record; the director itself is asked by the checks."""
+    """What stands in the record; the director itself is asked by the checks. `gone` is a VM of its that is not there any more."""
 
     artefact: str
     cpi: str
@@ -54,6 +56,7 @@ class BuccFacts(Facts):
     operators: Mapping[str, Any]
     flags: tuple[str, ...]
     fresh: bool = True
+    gone: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,13 +124,33 @@ class Bucc(Resource[BuccFacts]):
         found = record.read(world, self.at, self.id)
         if found is None:
             return _deserted_by_its_jumpbox(world)
-        return dataclasses.replace(_facts(found), fresh=leaves.fresh(_span(world), self.renew_before_days))
+        facts = dataclasses.replace(
+            _facts(found), fresh=leaves.fresh(_span(world), self.renew_before_days), gone=self._gone(world)
+        )
+        if not facts.gone or facts.mark is None:
+            return facts
+        return dataclasses.replace(facts, mark=dataclasses.replace(facts.mark, complete=False))
+
+    def _gone(self, world: Reader) -> str:
+        """Returns the id of the director's VM if it is nowhere any more; empty where it is, or nobody can tell."""
+        if self.around is None:
+            return ""
+        state = world.session(self.at).read_file(str(HOME / world.site / "state" / "state.json"))
+        own = _vm(state or b"")
+        try:
+            there = {name.rpartition("/")[2] for name in self.around.look(world)} if own else set()
+        except Unobservable:
+            # Who needs it says so; without it nothing is known to be gone.
+            return ""
+        return own if own not in there else ""
 
     def foresees(self, world: Reader, facts: BuccFacts | None) -> str:
         if facts is None:
             return ""
         if not facts.address["tree"]:
             return "this jumpbox does not know it; its state comes back out of the sealed store"
+        if facts.gone:
+            return f"its VM {facts.gone} is gone; BUCC makes another one, with its persistent disk"
         return (
             ""
             if facts.fresh
@@ -153,8 +176,9 @@ class Bucc(Resource[BuccFacts]):
         _restore(world, self.at, project)
         self._write_inputs(world, project)
         world.report("bucc up")
+        argv = [f"{self.tree}/bin/bucc", "up", *(["--recreate"] if self._gone(world) else [])]
         try:
-            running.follow(world, machine, [f"{self.tree}/bin/bucc", "up"], project, variables)
+            running.follow(world, machine, argv, project, variables)
         finally:
             seal_state(world, self.at, project)
         record.write(world, self.at, self.id, self._recorded(), complete=True)
@@ -296,9 +320,18 @@ def _own(state: bytes) -> frozenset[str]:
     try:
         found: Any = json.loads(state)
         disks = {str(disk["cid"]).partition(".")[0] for disk in found.get("disks") or ()}
-        return frozenset({str(found.get("current_vm_cid") or ""), *disks})
+        return frozenset({_vm(state), *disks})
     except (ValueError, AttributeError, TypeError, KeyError):
         return frozenset()
+
+
+def _vm(state: bytes) -> str:
+    """Returns the id of the director's VM by `bosh create-env`'s state; empty where it has none."""
+    try:
+        found: Any = json.loads(state or b"{}")
+        return str(found.get("current_vm_cid") or "")
+    except (ValueError, AttributeError):
+        return ""
 
 
 def seal_state(world: Writer, at: Endpoint[Any, Any], project: PurePosixPath) -> None:

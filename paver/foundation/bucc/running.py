@@ -85,7 +85,7 @@ def follow(world: Writer, machine: Any, argv: list[str], project: PurePosixPath,
         raise _detached(name)
     if not end.ok:
         raise PaverError(
-            f"`bucc {argv[-1]}` ended with {end.code if end.state == 'ended' else end.state}",
+            f"`bucc {argv[1]}` ended with {end.code if end.state == 'ended' else end.state}",
             seen="\n".join(last),
             why="the last lines of its log are shown above; the CPI's own words are among them",
             do="mend what it says, then run the same command again: create-env goes on where it stopped",
