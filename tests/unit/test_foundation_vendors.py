@@ -17,6 +17,7 @@ from paver.engine.diff import changes
 from paver.foundation import manifests, paving, places, record
 from paver.foundation.bucc import operations
 from paver.foundation.concourse.team import Team
+from paver.foundation.credhub import entry
 from paver.foundation.credhub.entry import CredhubEntry, EntryFacts
 from paver.foundation.director.deployment import Deployment, DeploymentFacts
 from paver.foundation.object_store.bucket import Bucket
@@ -436,6 +437,48 @@ def test_a_bundle_of_roots_fits_into_credhubs_metadata_and_is_known_again() -> N
     assert changes(entry, found, lambda _: None) == ()
     assert [change.field for change in changes(other, found, lambda _: None)] == ["parts"]
     assert other.read(World(credhub)) == found, "what is there is the same, whoever wishes for what"  # type: ignore[arg-type]
+
+
+OUTSIDE = """  object_store: {external: {endpoint: "https://s3", login: {user: a, password: secret:s3}, ca: own.pem}}
+  registry: {external: {endpoint: "https://images", login: {user: a, password: secret:images}, ca: own.pem}}
+"""
+DEPLOYED = "  object_store: {address: 10.30.0.11}\n  registry: {address: 10.30.0.12}\n"
+
+
+def test_all_entries_of_a_site_are_found_in_credhub_and_no_secret_of_others_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own.pem").write_text("-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n")
+    assert DEPLOYED in text_of(PINS)
+    ours = set[str]()
+    for services in (DEPLOYED, OUTSIDE):
+        text = text_of(PINS).replace(DEPLOYED, services)
+        site = loads(text, {"vsphere": DRIVER}, file="site.yml", folder=tmp_path)
+        wished = paving.pave(site, DRIVER.pave(site)).resources
+        ours |= {one.path for one in wished if isinstance(one, CredhubEntry)}
+    assert {path.rpartition("/")[2] for path in ours if path.startswith("/concourse/")} == entry.SHARED
+    theirs = {
+        "/north/cf/admin_password",
+        "/north/object-store/tls/old",
+        "/concourse/main/bosh_client_secret",
+        "/concourse/main/pipeline/root_ca",
+        "/other/registry/password",
+        "/dns_api_tls_ca",
+    }
+    asked: list[str] = []
+
+    class CredHub(Anything):
+        def get(self, path: str, **given: Any) -> Answer:
+            assert path == entry.PATH
+            params: Mapping[str, str] = given["params"]
+            if "path" in params:
+                there = sorted(name for name in ours | theirs if name.startswith(f"{params['path']}/"))
+                return Answer({"credentials": [{"name": name} for name in there]})
+            asked.append(params["name"])
+            return Answer({"data": [{"type": "password"}]})
+
+    assert [*CredhubEntry.discover(World(CredHub()), AT)] == []  # type: ignore[arg-type]
+    assert sorted(asked) == sorted(ours)
 
 
 def test_a_deployment_follows_what_the_cloud_config_says_of_its_own_vm_and_disk_alone(tmp_path: Path) -> None:

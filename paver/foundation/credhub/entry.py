@@ -13,6 +13,19 @@ from typing import Any, ClassVar
 
 from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Secret, Verb, Writer
 
+DEPLOYED = ("object-store", "registry")
+"""Deployments whose secrets paver writes, below `/<site>/`: there a director has those of all others too."""
+SHARED = frozenset(
+    {
+        "object_store_access_key",
+        "object_store_ca",
+        "object_store_secret_key",
+        "registry_ca",
+        "registry_password",
+        "root_ca",
+    }
+)
+"""What a team's pipelines get, below `/concourse/<team>/`: beside it lies what is the team's own."""
 PATH = "/api/v1/data"
 PUT = frozenset({f"PUT {PATH}"})
 _LONGEST = 256
@@ -72,17 +85,29 @@ class CredhubEntry(Resource[EntryFacts]):
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[EntryFacts]:
-        answer: Any = world.session(at).get(PATH, params={"path": "/"}).json()
-        for item in answer["credentials"]:
-            found = _facts(world, at, item["name"])
-            if found is not None and found.mark is not None:
-                yield found
+        # Whose an entry is stands beside its value, and who asks for one gets both: nobody else's secret is asked for.
+        for base in (*(f"/{world.site}/{name}" for name in DEPLOYED), "/concourse"):
+            answer: Any = world.session(at).get(PATH, params={"path": base}).json()
+            for item in answer["credentials"]:
+                found = _facts(world, at, item["name"]) if may_be_ours(world.site, item["name"]) else None
+                if found is not None and found.mark is not None:
+                    yield found
 
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: EntryFacts) -> None:
         world.writing(at).delete(
             PATH, call=f"DELETE {PATH}", params={"name": facts.address["path"]}, expect=(404,)
         )
+
+
+def may_be_ours(site: str, path: str) -> bool:
+    """Tells whether paver writes entries of that name for a site."""
+    match path.split("/"):
+        case ["", "concourse", _, name]:
+            return name in SHARED
+        case ["", first, name, _]:
+            return first == site and name in DEPLOYED
+    return False
 
 
 def _held(world: Writer, part: Any) -> str:
