@@ -288,7 +288,8 @@ def _deserted(world: Writer, state: bytes) -> bool:
                 "the director is down, and what it made may still be there",
                 seen="\n".join((*left[:10], silence.why)),
                 why="without it nobody knows any more to which deployments they belong, and they stay in the IaaS for ever",
-                do="have it answer again (power its VM on, mend the way to it), then run the same command again; "
+                do="have it answer again (power its VM on, mend the way to it, `paver apply` where its VM is gone), then run "
+                "the same command again; "
                 "if it is lost for good, save what is on those machines and disks, delete them yourself, then the same",
             ) from silence
         world.report("the director is down, and left neither machines nor disks")
