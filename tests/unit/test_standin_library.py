@@ -16,6 +16,7 @@ from paver.lab.standins.director_library import Library
 from paver.lab.standins.director_state import ROOM, BlobstoreError, State
 from paver.lab.standins.director_tasks import SILENCE, Task, TaskError, Tasks
 from paver.lab.standins.director_views import Views
+from paver.lab.standins.director_vms import Vms
 from tests.support.raised import until
 from tests.support.standin import Api
 
@@ -130,6 +131,36 @@ def test_the_context_id_is_kept_of_deployments_alone(
     assert task["context_id"] == kept
     assert len(api.ok("GET", "/tasks?verbose=2&context_id=action")) == bool(kept)
     until(lambda: api.ok("GET", "/tasks/1")["state"] in {"done", "error"}, "the task has ended")
+
+
+COMPILED = dataclasses.replace(RELEASE, stemcell="ubuntu-noble/1.484")
+
+
+def packages_on(state: State, stemcell: str) -> list[str]:
+    """Returns what is deployed of the release on a stemcell, given as os/version."""
+    none: Any = None
+    system, _, version = stemcell.rpartition("/")
+    job = SimpleNamespace(release="lab", version="1", name="server")
+    wanted: Any = SimpleNamespace(stemcell={"os": system, "version": version}, jobs=[job])
+    return sorted(Vms(state, none, none, "north", {}, {})._packages(wanted))
+
+
+def test_what_was_compiled_for_another_stemcell_of_the_same_line_is_deployed(
+    state: State, task: Task, tmp_path: Path
+) -> None:
+    director_intake.take_in(state, task, read(tmp_path, COMPILED), fix=False)
+    assert packages_on(state, "ubuntu-noble/1.501") == ["tool"]
+
+
+@pytest.mark.parametrize("stemcell", ["ubuntu-noble/2.1", "ubuntu-jammy/1.484"])
+def test_a_release_that_was_compiled_for_another_line_of_stemcells_is_refused(
+    state: State, task: Task, tmp_path: Path, stemcell: str
+) -> None:
+    director_intake.take_in(state, task, read(tmp_path, COMPILED), fix=False)
+    with pytest.raises(
+        TaskError, match=f"without source code and are not compiled against stemcell '{stemcell}'"
+    ):
+        packages_on(state, stemcell)
 
 
 @pytest.mark.parametrize(("verb", "path"), [("POST", "/deployments"), ("DELETE", "/deployments/lab")])
