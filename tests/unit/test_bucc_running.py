@@ -128,7 +128,7 @@ class World:
     stops: bool = False
     site: str = "north"
     moved: Mapping[ResourceId, ResourceId] = dataclasses.field(default_factory=dict)
-    director: Director | PaverError = DOWN
+    director: Any = DOWN
     around: Around | None = Folder()
 
     def current(self, mark: Mark) -> Mark:
@@ -250,6 +250,43 @@ def test_a_director_whose_jumpbox_was_lost_is_there_and_is_not_forgotten_by_a_de
     assert found.mark == Mark("north", ID, "a1", complete=True)
     assert machine.files[f"{STATE}/state.json"] == b"{}"
     assert not wish().foresees(world, found)
+
+
+class Busy:
+    """A director at whose tasks somebody else's deploy is, for so many looks; `machine` takes down when it ends."""
+
+    def __init__(self, machine: Machine, looks: int) -> None:
+        self.machine, self.looks = machine, looks
+
+    def get(self, path: str, **_: object) -> Any:
+        if path == "/tasks":
+            return SimpleNamespace(json=lambda: [{"id": 7, "description": "create deployment"}])
+        if path == "/tasks/7":
+            self.looks -= 1
+            if not self.looks:
+                self.machine.done.append("their deploy ended")
+            return SimpleNamespace(json=lambda: {"state": "processing" if self.looks else "error"})
+        return SimpleNamespace(text="")
+
+
+def test_a_director_is_not_taken_away_from_under_what_others_have_it_do(machine: Machine) -> None:
+    world = World(machine, Store(), "a1")
+    world.director = Busy(machine, 3)
+    wish().create(world)
+    assert machine.done.index("their deploy ended") < machine.done.index("start up")
+    machine.done.clear()
+    world.director, world.stops = Busy(machine, 3), True
+    with pytest.raises(Interrupted):
+        wish().create(world)
+    assert "start up" not in machine.done
+
+
+@pytest.mark.parametrize(
+    "error", [DOWN, Refused("its certificate was not issued by a root that is trusted here")]
+)
+def test_a_director_that_cannot_be_asked_is_not_waited_for(machine: Machine, error: PaverError) -> None:
+    wish().create(World(machine, Store(), "a1", director=error))
+    assert "start up" in machine.done
 
 
 def test_a_director_whose_vm_is_gone_is_made_anew_on_its_disk(machine: Machine) -> None:

@@ -21,6 +21,7 @@ from paver.driver import (
     Check,
     Endpoint,
     Facts,
+    Interrupted,
     Opaque,
     PaverError,
     Reader,
@@ -34,7 +35,7 @@ from paver.driver import (
 )
 from paver.foundation import record, yaml_text
 from paver.foundation.bucc import leaves, running
-from paver.foundation.director import cleaning
+from paver.foundation.director import cleaning, tasks
 from paver.signing.canonical import Json
 from paver.transport import job
 
@@ -168,6 +169,7 @@ class Bucc(Resource[BuccFacts]):
         machine = world.writing(self.at)
         project = HOME / world.site
         running.await_earlier(world, machine)
+        _let_others_end(world)
         record.write(world, self.at, self.id, self._recorded(), complete=False)
         for folder in (project, project / "state", project / "operators"):
             machine.mkdir(str(folder), 0o700, "paver:paver")
@@ -245,6 +247,20 @@ class Bucc(Resource[BuccFacts]):
                 world.writing(STORE).remove(name)
         if facts.mark is not None:
             record.remove(world, at, facts.mark.id)
+
+
+def _let_others_end(world: Writer) -> None:
+    """Waits for what others have the director do: BUCC takes its VM away without asking it (`--skip-drain`).
+
+    A deploy that loses its director is given up minutes later, with its machines half made. Who cannot be asked is not
+    waited for: it is not there yet, or no more, or shows what a former authority of its issued.
+    """
+    try:
+        tasks.await_all(world, world.session(_api("director")))
+    except Interrupted:
+        raise
+    except PaverError as error:
+        world.report(f"nobody is waited for: {error.what}")
 
 
 def _deserted_by_its_jumpbox(world: Reader) -> BuccFacts | None:

@@ -1,7 +1,7 @@
 """Whose is what on a director and in the Concourse beside it: neither's objects carry marks, so a config of type `paver` does.
 
 One config a site, named like the site: resource id → {action, complete, holds}. `holds` are digests and
-versions that the director or Concourse cannot show. It outlives the jumpbox, as what it speaks of does.
+versions that the director or Concourse cannot show, and what the cloud config said of a deployment. It outlives the jumpbox, as what it speaks of does.
 
 An entry is begun before the first write and struck after the last one. What is begun is there by its entry, also where the
 service has it not yet, or no more: else an entry that a killed run left would be nobody's.

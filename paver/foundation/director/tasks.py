@@ -87,6 +87,15 @@ def await_unfinished(world: Writer, director: Any, *called: str) -> None:
     _await(world, director, [task for task in found if task["description"] in called])
 
 
+def await_all(world: Writer, director: Any) -> None:
+    """Follows whatever the director is doing for anybody at this moment, however that ends.
+
+    Raises:
+        Interrupted: if the user stopped; the tasks go on.
+    """
+    _await(world, director, director.get("/tasks", params={"state": _UNFINISHED, "verbose": "2"}).json())
+
+
 def alone(world: Writer, director: Any, deployment: str, doing: str, ask: Callable[[], Answer]) -> None:
     """Asks for a task at a deployment and follows it; one that others began there is awaited first.
 
