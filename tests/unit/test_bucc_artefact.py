@@ -77,10 +77,12 @@ class Machine:
         stemcell: str = STEMCELL,
         others: Mapping[str, tuple[str, str]] = MappingProxyType({}),
         registry: str = "",
+        bosh: str = "version 7.4.0-0a1b2c3",
     ) -> None:
         self.there = {**dict.fromkeys(files, ("f", "")), **others}
         self.stemcell = stemcell
         self.registry = registry
+        self.bosh = bosh
         self.kind = kind
         self.size = size
         self.ran: list[str] = []
@@ -97,13 +99,15 @@ class Machine:
             return SimpleNamespace(out=self.stemcell.encode())
         if argv[-1] == "*release.MF":
             return SimpleNamespace(out=self.registry.encode())
-        self.ran.append(argv[0])
-        return None
+        self.ran.append(argv[0].rpartition("/")[2])
+        return SimpleNamespace(ok=bool(self.bosh), out=f"{self.bosh}\n\nSucceeded\n".encode())
 
     def stat(self, _: str) -> Any:
         return SimpleNamespace(kind=self.kind, size=self.size)
 
-    def read_file(self, _: str) -> bytes:
+    def read_file(self, path: str) -> bytes:
+        if path.endswith("/bucc/.versions"):
+            return b"credhub=2.9.0\nbosh=7.4.0\n"
         assert self.size <= MOST_MANIFEST_BYTES, "read into memory"
         assert self.kind == "file", "followed"
         if not self.registry:
@@ -144,7 +148,7 @@ LISTED = ["manifest.json", "bucc/bin/bucc", "stemcell.tgz"]
 
 
 def test_a_tree_with_just_what_its_manifest_names_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert unpack(Machine(LISTED, 100), monkeypatch) == ["tar", "sha256sum", "mv"]
+    assert unpack(Machine(LISTED, 100), monkeypatch) == ["tar", "sha256sum", "bosh", "mv"]
 
 
 def test_the_folder_in_which_a_tree_is_moved_is_the_accounts_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +179,7 @@ def test_links_into_the_tree_are_taken_as_bucc_has_them(
     monkeypatch: pytest.MonkeyPatch, name: str, target: str
 ) -> None:
     machine = Machine(LISTED, 100, others={"bucc/bin/another": ("l", "bucc"), name: ("l", target)})
-    assert unpack(machine, monkeypatch) == ["tar", "sha256sum", "mv"]
+    assert unpack(machine, monkeypatch) == ["tar", "sha256sum", "bosh", "mv"]
 
 
 @pytest.mark.parametrize(
@@ -309,3 +313,16 @@ def test_a_registry_that_was_external_until_now_is_looked_at_once_the_site_deplo
     machine.registry = REGISTRY.replace(NGINX, "0" * 64)
     both.update(world, found, frozenset({"deploys"}))
     assert noted == [True]
+
+
+@pytest.mark.parametrize(
+    ("bosh", "seen"), [("version 6.4.1-35ce8438", "version 6.4.1-35ce8438"), ("", "it cannot be run")]
+)
+def test_an_artefact_whose_bucc_would_fetch_another_cli_is_refused_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, bosh: str, seen: str
+) -> None:
+    machine = Machine(LISTED, 100, bosh=bosh)
+    with pytest.raises(BadInput, match="another bosh CLI than its BUCC asks for") as refused:
+        unpack(machine, monkeypatch)
+    assert refused.value.seen == f".versions: bosh=7.4.0\nbin/bosh: {seen}"
+    assert "mv" not in machine.ran

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Verb, Writer
 from paver.foundation import record
-from paver.foundation.bucc import tarballs
+from paver.foundation.bucc import cli, tarballs
 
 TREES = PurePosixPath("/var/lib/paver/bucc/trees")
 FORMAT = "paver.bucc-artefact/1"
@@ -50,7 +50,7 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
 
     kind: ClassVar[str] = "bucc.artefact"
     calls: ClassVar = {
-        Verb.CREATE: record.CALLS | {"file:remove", "run:tar", "run:sha256sum", "run:mv"},
+        Verb.CREATE: record.CALLS | {"file:remove", "run:tar", "run:sha256sum", "run:bosh", "run:mv"},
         Verb.UPDATE: record.CALLS | {"run:tar"},
         Verb.DELETE: record.CALLS | record.REMOVE,
     }
@@ -91,6 +91,7 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
         lines = "".join(f"{digest}  {draft / name}\n" for name, digest in files)
         world.report("Checking every file")
         machine.run(["sha256sum", "--check", "--quiet", "--strict", "-"], input=lines.encode())
+        cli.agrees(machine, draft / str(json.loads(manifest)["bucc"]["tree"]))
         self._look(machine, draft, manifest)
         machine.run(["mv", "--no-target-directory", str(draft), str(tree)])
         record.write(world, self.at, self.id, self.wish(), complete=True)
