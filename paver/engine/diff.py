@@ -84,6 +84,7 @@ def since(
     facts: Facts | None,
     planned: Iterable[Change] | None,
     version: Callable[[Secret], str | None],
+    site: str,
 ) -> str:
     """Returns what changed since a plan was made, in words.
 
@@ -92,9 +93,12 @@ def since(
         facts: as they are now.
         planned: what differed then, None where it was absent.
         version: of secrets.
+        site: whose plan it is.
     """
     if facts is None:
         return "it is gone"
+    if facts.mark is not None and facts.mark.site != site:
+        return f"it belongs to the site {facts.mark.site}"
     whose = "" if facts.mark is not None else ", without a mark of paver's"
     if planned is None:
         return f"it was absent, and stands there now{whose}"

@@ -281,7 +281,7 @@ class Executor:
         ground = self._grounds[action.kind, action.endpoint]
         for found in ground.kind.discover(self._reading, ground.at):
             mark = found.mark
-            if mark is not None and action.resource in {mark.id, mark.was}:
+            if mark is not None and mark.site == self._plan.site and action.resource in {mark.id, mark.was}:
                 named = dataclasses.replace(mark, id=action.resource, was=None)
                 orphan: Facts = dataclasses.replace(found, mark=named)
                 return orphan
@@ -305,7 +305,8 @@ class Executor:
         if resource is None and facts is None:
             return "skip"
         mark = facts.mark if facts is not None else None
-        ours = mark is not None and mark.id == action.resource
+        # By site and id: two sites that share a service have the same ids there.
+        ours = mark is not None and (mark.site, mark.id) == (self._plan.site, action.resource)
         if resource is not None and facts is not None:
             whole = (
                 mark.complete and not mark.was
@@ -326,11 +327,10 @@ class Executor:
             return "act"
         if mark is not None and ours and not (mark.complete and action.asked):
             return "converge"
+        planned = None if action.before is None else action.changes
         raise Refused(
             f"{action.resource} changed since the plan was made",
-            seen=since(
-                resource, facts, None if action.before is None else action.changes, self._hands.versions
-            ),
+            seen=since(resource, facts, planned, self._hands.versions, self._plan.site),
             why="somebody or something else changed it (drift)",
             do="make a new plan and look at what it says",
         )

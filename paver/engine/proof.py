@@ -96,6 +96,12 @@ def as_wished(resource: Resource[Any], after: Facts | None, world: ReadingWorld)
         )
     if after.mark is not None and after.mark.was is not None:
         raise PaverError(f"{resource.id} still bears the mark of {after.mark.was}")
+    if after.mark is not None and (after.mark.site, after.mark.id) != (world.site, resource.id):
+        raise PaverError(
+            f"{resource.id} bears the mark of {after.mark.id} of the site {after.mark.site} after it was made",
+            why="another run made it its own meanwhile",
+            do="find out from where else paver runs there, and which of the two it is to be",
+        )
     if after.mark is not None and not after.mark.complete:
         raise PaverError(
             f"{resource.id} was not marked complete",

@@ -117,6 +117,62 @@ def test_what_bears_the_mark_of_another_resource_of_the_site_is_not_taken_for_th
     assert things(room, "a") == came
 
 
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("values", [{}, {"x": 2}], ids=["alike", "otherwise"])
+def test_what_another_site_made_since_the_plan_under_the_same_id_is_not_taken_for_this_ones(
+    tmp_path: Path, room: Path, values: dict[str, int], *, complete: bool
+) -> None:
+    engine, other = Engine(tmp_path), Engine(tmp_path, site="other")
+    paved = wish(room, shelves={"a": {"x": 1}})
+    planned = engine.plan(paved)
+    other.apply(wish(room, shelves={"a": {"x": 1, **values}}))
+    theirs = things(room, "a")
+    theirs["x"]["mark"][3] = complete
+    (room / "a").write_text(json.dumps(theirs))
+    ((_, error),) = engine.act(paved, planned).failed
+    assert isinstance(error, Refused)
+    assert (error.what, error.seen) == (
+        "memory.box:a/x changed since the plan was made",
+        "it belongs to the site other",
+    )
+    assert things(room, "a") == theirs
+
+
+def test_what_another_site_began_is_not_deleted_by_the_plan_of_what_stood_there_before(
+    tmp_path: Path, room: Path
+) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    engine.apply(paved)
+    for leaving, wished in (
+        (engine.plan(paved, Request(mode="destroy")), paved),
+        (engine.plan(wish(room, shelves={"a": {}})), wish(room, shelves={"a": {}})),
+    ):
+        theirs = things(room, "a")
+        theirs["x"]["mark"][0], theirs["x"]["mark"][3] = "other", False
+        (room / "a").write_text(json.dumps(theirs))
+        engine.act(wished, leaving)
+        assert things(room, "a") == theirs
+        theirs["x"]["mark"][0], theirs["x"]["mark"][3] = "test", True
+        (room / "a").write_text(json.dumps(theirs))
+
+
+def test_what_another_site_takes_over_while_it_is_made_is_not_done(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = memory.Box.create
+
+    def taken(box: Any, world: Any) -> None:
+        create(box, world)
+        held = things(room, "a")
+        held["x"]["mark"][0] = "other"
+        (room / "a").write_text(json.dumps(held))
+
+    monkeypatch.setattr(memory.Box, "create", taken)
+    ((_, error),) = Engine(tmp_path).apply(wish(room, shelves={"a": {"x": 1}})).failed
+    assert str(error).startswith("memory.box:a/x bears the mark of memory.box:a/x of the site other")
+
+
 def test_what_was_to_go_and_lost_its_mark_is_no_longer_ours_and_stays(tmp_path: Path, room: Path) -> None:
     engine = Engine(tmp_path)
     paved = wish(room, shelves={"a": {"x": 1}})
