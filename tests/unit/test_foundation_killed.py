@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Resource, resource_id
+from paver.driver import Resource, Unobservable, resource_id
 from paver.foundation import places, record, yaml_text
 from paver.foundation.bucc.artefact import TREES, BuccArtefact
 from paver.foundation.concourse.team import Pipeline, Team
@@ -19,7 +19,7 @@ from paver.foundation.director import ledger
 from paver.foundation.director.configs import Config
 from paver.foundation.director.deployment import Deployment
 from paver.foundation.director.uploads import Release, Stemcell
-from paver.foundation.handover.contract import Contract
+from paver.foundation.handover.contract import Contract, path_of
 from paver.foundation.services_phase import SMOKE
 from paver.lab.standins import tarballs
 from paver.runs.workbench import pending
@@ -296,6 +296,45 @@ def test_the_ledger_is_the_last_that_goes(tmp_path: Path) -> None:
     assert (ledger.TYPE, "test") in room.stands()["configs"]
     room.site.whole(wish, mode="destroy")
     assert room.stands() == start
+
+
+@pytest.mark.parametrize("damaged", [b"", b'{"schema":', b"[]", b"\xff"])
+def test_a_damaged_contract_is_planned_to_be_written_anew_and_goes_with_the_site(
+    tmp_path: Path, damaged: bytes
+) -> None:
+    room, wish = Room(tmp_path), wishes(tmp_path)[Contract.kind]
+    start = room.stands()
+    room.site.whole(wish)
+    path = str(path_of("test"))
+    whole = room.jumpbox.files[path]
+    room.jumpbox.files[path] = damaged
+    assert pending(room.site.plan(wish)) == {wish.id: "update"}
+    room.site.whole(wish)
+    assert room.jumpbox.files[path] == whole
+    room.jumpbox.files[path] = damaged
+    room.site.whole(wish, mode="destroy")
+    assert room.stands() == start
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"bucc": {"tree": "../.."}}'])
+def test_of_an_artefact_whose_manifest_was_changed_where_it_was_unpacked_it_is_told_how_that_is_mended(
+    tmp_path: Path, damaged: bytes
+) -> None:
+    room = Room(tmp_path)
+    wish = BuccArtefact(
+        id=places.ARTEFACT, phase="services", at=JUMPBOX, sha256="d" * 64, source="/var/lib/paver/bucc.tar"
+    )
+    mark = {"action": "a" * 64, "complete": True, "id": wish.id, "site": "test"}
+    kept = {"mark": mark, "schema": record.SCHEMA, "wish": {"sha256": wish.sha256, "source": wish.source}}
+    room.jumpbox.files[str(record.RECORDS / "test" / "bucc.artefact" / "bucc.json")] = json.dumps(
+        kept
+    ).encode()
+    room.jumpbox.files[f"{TREES}/{'d' * 64}/manifest.json"] = damaged
+    with pytest.raises(
+        Unobservable, match=r"manifest\.json on the jumpbox is not what was unpacked there"
+    ) as told:
+        room.site.plan(wish)
+    assert told.value.do.startswith(f"remove {TREES}/{'d' * 64}: paver unpacks the artefact anew")
 
 
 @pytest.mark.parametrize("wished", [True, False])

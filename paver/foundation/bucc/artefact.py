@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Verb, Writer
+from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Unobservable, Verb, Writer
 from paver.foundation import record
 from paver.foundation.bucc import cli, tarballs
 
@@ -233,7 +233,17 @@ def _leads_out(name: str) -> bool:
 def _unpacked(world: Reader, at: Endpoint[Any, Any], found: record.Record) -> BuccArtefactFacts | None:
     tree = TREES / str(found.wish["sha256"])
     data = world.session(at).read_file(str(tree / "manifest.json"))
-    return None if data is None else _facts(found, tree, data)
+    if data is None:
+        return None
+    try:
+        return _facts(found, tree, data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unobservable(
+            f"{tree}/manifest.json on the jumpbox is not what was unpacked there",
+            seen=type(error).__name__,
+            why="it says what BUCC is made of there: nothing of it is run without that",
+            do=f"remove {tree}: paver unpacks the artefact anew",
+        ) from error
 
 
 def _gone(found: record.Record) -> BuccArtefactFacts:

@@ -144,7 +144,11 @@ def _facts(world: Reader, at: Endpoint[Any, Any], found: record.Record) -> Contr
     data = world.session(at).read_file(str(path))
     if data is None:
         return None
-    document = canonical.loads(data)
+    try:
+        document = canonical.loads(data)
+    except canonical.CanonicalError:
+        # Damaged, or changed there: it differs from what is wished, and is written anew.
+        document = None
     return ContractFacts(
         address={"path": str(path)},
         mark=found.mark,
