@@ -317,11 +317,22 @@ def locked(arguments: argparse.Namespace, site: Site, who: str) -> Iterator[None
     here = folder_of(site)
     there = SiteFolder(state_folder(Path(SITES) / site.name, {}), site.name)
     with here.locked(who):
-        if station_of(arguments) != "jumpbox" or there.path == here.path or not there.path.exists():
+        if station_of(arguments) != "jumpbox" or there.path == here.path or not _may_lock(there, Path(SITES)):
             yield
             return
+        # As a hand-off makes it, so that others find the contract: what the lock makes is for this account alone.
+        Path(SITES).mkdir(exist_ok=True)
         with there.locked(who):
             yield
+
+
+def _may_lock(there: SiteFolder, sites: Path) -> bool:
+    """Tells whether the lock of what is handed over can be taken: also before the first hand-off, which may come meanwhile.
+
+    Its folder is made by the account that what is handed over runs as, and by no other: that one could not use it then.
+    """
+    above = sites.parent
+    return there.path.exists() or (above.is_dir() and above.stat().st_uid == os.geteuid())
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from paver.driver import Secret
 from paver.engine import plan as plans
 from paver.engine.diff import Change
 from paver.engine.journal import Journal, JournalError
-from paver.errors import Interrupted, PartlyDone, PaverError, Unobservable
+from paver.errors import Interrupted, PartlyDone, PaverError, Refused, Unobservable
 from paver.machine import jumpbox
 from paver.runs import handoff, newest, outcome
 from paver.runs.events import Happening
@@ -268,6 +269,36 @@ def test_on_the_jumpbox_an_apply_of_another_copy_of_the_site_is_kept_out_by_the_
         assert "another run is at work" in ran.err
         site.fine("apply", "--yes")
     assert "nothing to do" in site.fine("apply", "--yes", "--station", "jumpbox").out
+
+
+def test_what_is_handed_over_for_the_first_time_is_kept_out_by_an_apply_that_began_on_the_jumpbox(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jumpbox, "SITES", site.folder / "sites")
+    handed = SiteFolder(site.folder / "sites" / "lab-north" / ".paver", "lab-north")
+    create, met, made = memory.Box.create, [], site.folder / "made"
+    made.mkdir()
+
+    def meanwhile(box: Any, world: Any) -> None:
+        with pytest.raises(Refused, match="another run is at work") as refused, handed.locked("paver apply"):
+            pass
+        met.append(refused.value)
+        create(box, world)
+
+    monkeypatch.setattr(memory.Box, "create", meanwhile)
+    site.fine("apply", "--yes", "--station", "jumpbox")
+    assert met
+    assert stat.S_IMODE((site.folder / "sites").stat().st_mode) == stat.S_IMODE(made.stat().st_mode)
+    with handed.locked("paver apply"):
+        assert site.run("apply", "--yes", "--station", "jumpbox").code == 4
+
+
+def test_an_account_that_may_not_run_what_is_handed_over_makes_no_folder_for_it(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jumpbox, "SITES", site.folder / "elsewhere" / "sites")
+    site.fine("apply", "--yes", "--station", "jumpbox")
+    assert not (site.folder / "elsewhere").exists()
 
 
 def test_what_does_not_answer_fails_and_never_counts_as_absent(site: Command) -> None:
