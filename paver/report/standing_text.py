@@ -87,6 +87,11 @@ def _last(standing: Standing) -> str:
     if run.handed_over and standing.handed:
         told = f", {run.ended or run.began}  {run.folder}"
         return f"handed over to the jumpbox, and followed from here no longer{told}"
+    if run.handed_over and run.state != "failed":
+        # Nothing goes on there by now; how it ended, and whether anything is left of it, nobody knows here.
+        return (
+            f"handed over to the jumpbox, and not followed to its end, {run.ended or run.began}  {run.folder}"
+        )
     how = {"unfinished": "killed before its end", "interrupted": "interrupted"}.get(run.state, run.state)
     left = f", {words.plural(run.left, 'action')} left" if run.left else ""
     failed = f", failed at {run.failed[0]}" if run.failed else ""

@@ -755,7 +755,11 @@ def test_what_was_handed_over_and_is_followed_no_longer_is_not_called_interrupte
     assert "running   on the jumpbox, begun by" in site.fine("status").out
     assert "has ended there: `paver follow` tells how" in site.fine("status").out
     handed.state.handed.unlink()
-    assert "last run  interrupted" in site.fine("status", "--quick").out
+    ended = site.fine("status", "--quick").out
+    assert (
+        "last run  handed over to the jumpbox, and not followed to its end, 2026-01-01T00:00:02.000Z" in ended
+    )
+    assert "left" not in ended, "what is left of it nobody knows here"
 
 
 def test_the_contract_is_read_from_the_jumpbox(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
