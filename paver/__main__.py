@@ -18,10 +18,15 @@ def main() -> int:
             return entry.main(["version"])
         return 0
     import gc  # noqa: PLC0415 - same
+    import resource  # noqa: PLC0415 - same
     import signal  # noqa: PLC0415 - same
 
     if None in {sys.stdin, sys.stdout, sys.stderr}:
         _opened()
+    # Secrets in memory go onto no disk with a crash of this process, or of a tool that it starts. A limit of 0 holds for
+    # files alone; one of 1 also where the kernel hands a core to a program (core(5); `do_coredump` in its fs/coredump.c).
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (most if most == 0 else 1, most))
     # What a command began is ended also where a CI that gives up on it, or a service, asks it to go.
     signal.signal(signal.SIGTERM, _stopped)
     # Where the locale has no sign for one of ours, the rest of what is said is worth more than the sign.

@@ -370,3 +370,25 @@ def test_a_command_that_is_asked_to_go_ends_what_it_began() -> None:
     assert told == "ended\n"
     assert "stopped: the same command goes on from here" in errors
     assert running.returncode == 130
+
+
+def test_neither_a_command_nor_what_it_starts_leaves_its_memory_on_a_disk() -> None:
+    code = (
+        "import resource, subprocess, sys\n"
+        "from paver import __main__\n"
+        "from types import SimpleNamespace\n"
+        "from paver.cli import parsers\n"
+        "most = resource.getrlimit(resource.RLIMIT_CORE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (most, most))\n"
+        "def run(arguments):\n"
+        "    print(resource.getrlimit(resource.RLIMIT_CORE)[0], flush=True)\n"
+        "    return subprocess.run(['grep', 'Max core file size', '/proc/self/limits']).returncode\n"
+        "parsers.module_of = lambda name: SimpleNamespace(run=run)\n"
+        "parsers.of = lambda name, module: SimpleNamespace(parse_args=lambda rest: None)\n"
+        "sys.argv = ['paver', 'status']\n"
+        "sys.exit(__main__.main())\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    own, theirs = ran.stdout.splitlines()
+    limit = "0" if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0 else "1"
+    assert (own, theirs.split()[4]) == (limit, limit)
