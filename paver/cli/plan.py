@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import time
 from collections.abc import Iterator
@@ -104,7 +105,8 @@ def _write(path: Path, data: bytes) -> None:
                 why="it would be overwritten",
                 do="name another file, or remove that one",
             )
-        own_files.put(path, data, 0o644)
+        # Planning takes no lock: two may write to one file at once.
+        own_files.put(path, data, 0o644, draft=str(os.getpid()))
     except OSError as error:
         raise unwritten(
             error, f"the plan can't be written to {path}", do="name another file with --out"

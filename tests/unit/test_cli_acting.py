@@ -135,11 +135,12 @@ def test_a_plan_that_was_edited_is_bad_input(site: Command) -> None:
 
 def test_a_plan_follows_no_link_that_lies_where_its_draft_is_written(site: Command) -> None:
     (site.folder / "keys").write_text("mine\n")
-    (site.folder / ".site.plan.new").symlink_to(site.folder / "keys")
+    draft = site.folder / f".site.plan.{os.getpid()}"
+    draft.symlink_to(site.folder / "keys")
     assert site.run("plan", "--out", "site.plan").code == 2
     assert (site.folder / "keys").read_text() == "mine\n"
     assert not (site.folder / "site.plan").is_symlink()
-    assert not (site.folder / ".site.plan.new").exists()
+    assert not draft.is_symlink()
 
 
 def test_what_is_no_plan_at_all_is_bad_input(site: Command) -> None:
@@ -306,6 +307,26 @@ def test_what_does_not_answer_fails_and_never_counts_as_absent(site: Command) ->
     ran = site.run("plan")
     assert ran.code == 1
     assert "does not answer" in ran.err
+
+
+def test_of_two_that_write_one_plan_file_at_once_neither_takes_the_others_draft(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, pid = os.fsync, os.getpid()
+    codes: list[int] = []
+
+    def meanwhile(handle: int) -> None:
+        if not codes and "site.plan" in str(Path(f"/proc/self/fd/{handle}").readlink()):
+            codes.append(0)
+            with pytest.MonkeyPatch.context() as other:
+                other.setattr(os, "getpid", lambda: pid + 1)
+                codes[:] = [site.run("plan", "--out", "site.plan").code]
+        written(handle)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    assert site.run("plan", "--out", "site.plan").code == 2
+    assert codes == [2]
+    assert plans.loads((site.folder / "site.plan").read_bytes()).pending
 
 
 def test_a_failed_action_ends_with_1_and_the_same_command_goes_on(
