@@ -157,6 +157,23 @@ def test_what_another_site_began_is_not_deleted_by_the_plan_of_what_stood_there_
         (room / "a").write_text(json.dumps(theirs))
 
 
+@pytest.mark.parametrize(
+    ("create", "told"),
+    [
+        (lambda *_: None, "memory.box:a/x is not there after it was made"),
+        (lambda box, world: box._put(world, complete=False), "memory.box:a/x was not marked complete"),
+    ],
+    ids=["nothing", "half"],
+)
+def test_what_says_that_it_was_made_and_was_not_is_not_done(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch, create: Any, told: str
+) -> None:
+    monkeypatch.setattr(memory.Box, "create", create)
+    ((_, error),) = Engine(tmp_path).apply(wish(room, shelves={"a": {"x": 1}})).failed
+    assert str(error) == told
+    assert [record["event"] for record in journal_of(tmp_path)][-1] == "failed"
+
+
 def test_what_another_site_takes_over_while_it_is_made_is_not_done(
     tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

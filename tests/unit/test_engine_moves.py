@@ -63,6 +63,15 @@ def test_a_renamed_thing_is_marked_anew_and_nothing_else(engine: Engine, room: P
     assert not engine.plan(dataclasses.replace(box(room), moved={})).pending, "and not needed any more"
 
 
+def test_a_renamed_thing_whose_mark_was_not_written_anew_is_not_done(
+    engine: Engine, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.apply(wish(room, shelves={"a": {"x": 1}}))
+    monkeypatch.setattr(memory.Box, "update", lambda *_: None)
+    ((_, error),) = engine.apply(box(room)).failed
+    assert str(error) == f"{NEW} still bears the mark of {OLD}"
+
+
 def test_without_an_entry_a_renamed_thing_is_in_the_way(engine: Engine, room: Path) -> None:
     engine.apply(wish(room, shelves={"a": {"x": 1}}))
     planned = engine.plan(dataclasses.replace(box(room), moved={}))
