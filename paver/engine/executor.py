@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
-from paver.engine import gate, proof
+from paver.engine import proof
 from paver.engine.again import Again
 from paver.engine.board import standing
 from paver.engine.diff import changes, fingerprint, since
+from paver.engine.gate import Passage
 from paver.engine.graph import Graph, closure
 from paver.engine.journal import Journal
 from paver.engine.mark import Mark
@@ -167,9 +168,12 @@ class Executor:
             journal.write("begun", self._begun(action, facts, verdict) | self._told(action, told))
             begun = True
             self._tell(Event("begun", action))
-            world = self._world(action, told)
             around = proof.around(told, action.verb, self._reading)
-            after = self._act(action, resource, facts, world)
+            passage = Passage(action, journal)
+            try:
+                after = self._act(action, resource, facts, self._world(action, told, passage))
+            finally:
+                passage.end()
             proof.nothing_undeclared(told, action.verb, around, self._reading)
             # Its proofs may go through what it brings about: an endpoint that its outputs lead to.
             self._board.put(action.resource, after)
@@ -335,7 +339,7 @@ class Executor:
             do="make a new plan and look at what it says",
         )
 
-    def _world(self, action: Action, told: Resource[Any] | None) -> WritingWorld:
+    def _world(self, action: Action, told: Resource[Any] | None, passage: Passage) -> WritingWorld:
         def mark(complete: bool) -> Mark:
             return Mark(self._plan.site, action.resource, action.id, complete)
 
@@ -346,7 +350,7 @@ class Executor:
             site=self._plan.site,
             connections=self._hands.connections,
             versions=self._hands.versions,
-            gate_of=gate.of(action, self._hands.journal),
+            gate_of=passage.to,
             secrets=self._hands.reveal,
             marker=mark,
             progress=progress,

@@ -203,6 +203,27 @@ def test_what_was_to_go_and_lost_its_mark_is_no_longer_ours_and_stays(tmp_path: 
     assert things(room, "a") == foreign
 
 
+@pytest.mark.parametrize("fails", [False, True], ids=["done", "failed"])
+def test_what_an_act_leaves_at_work_writes_nothing_after_it(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    create, left = memory.Box.create, []
+
+    def leaving(box: Any, world: Any) -> None:
+        left.append(world.writing(box.at))
+        create(box, world)
+        if fails:
+            raise PaverError("it did not come to its end")
+
+    monkeypatch.setattr(memory.Box, "create", leaving)
+    outcome = Engine(tmp_path).apply(wish(room, shelves={"a": {"x": 1}}))
+    assert bool(outcome.failed) is fails
+    before, stands = journal_of(tmp_path), everything(room)
+    with pytest.raises(Refused, match="tried to call put at shelf:a after its act was over"):
+        left[-1].write("put", "x", {"size": 77, "colour": "grey", "label": None, "mark": None})
+    assert (journal_of(tmp_path), everything(room)) == (before, stands)
+
+
 def test_what_is_still_there_after_it_was_deleted_fails(
     tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
