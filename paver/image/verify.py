@@ -111,6 +111,12 @@ def _signed(file: Path, sums: Path, keys: Sequence[str]) -> Iterator[Finding]:
         raise BadInput(f"{sums.name} does not list {file.name}", do="fetch it again beside the OVA")
     # Who signed is told before any of the sums is believed.
     signer = _signer(sums, text, keys) if keys else None
+    if signer is not None and (unsigned := [name for name in _documents(file) if name not in listed]):
+        raise BadInput(
+            f"{unsigned[0]} is not what was signed: {sums.name} does not list it",
+            why="it is believed for what is told of the image, and anybody may have put it there",
+            do="move it away, or ask whoever signed the image for it",
+        )
     there = {name: file.parent / name for name in listed if (file.parent / name).is_file()}
     for name, path in there.items():
         found = published.digest(path)
@@ -125,6 +131,12 @@ def _signed(file: Path, sums: Path, keys: Sequence[str]) -> Iterator[Finding]:
     yield Finding("sha256", f"{listed[file.name]}; {seen}")
     if signer is not None:
         yield Finding("signature", f"by {signer.fingerprint}, over all of {sums.name}")
+
+
+def _documents(file: Path) -> list[str]:
+    """Returns the names of the documents beside an OVA that are believed."""
+    paths = [published.beside(file, what) for what in ("bill", "cdx", "spdx", "provenance")]
+    return [path.name for path in paths if path.exists()]
 
 
 def _signer(sums: Path, text: bytes, keys: Sequence[str]) -> ssh.Signer:

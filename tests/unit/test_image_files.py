@@ -132,6 +132,24 @@ def test_a_document_that_changed_after_it_was_signed_is_refused(tmp_path: Path, 
         list(verify.verify(made.ova, [made.key]))
 
 
+@pytest.mark.parametrize("what", ["bill", "cdx", "spdx", "provenance"])
+def test_a_document_that_somebody_laid_beside_what_was_signed_is_not_taken_for_a_part_of_it(
+    tmp_path: Path, what: str
+) -> None:
+    made = image(tmp_path / "a", b"\x01" * GRAIN)
+    sums, key = published.sums_of(made.ova), (tmp_path / "a" / "key").read_text()
+    text = f"{published.digest(made.ova)}  {made.ova.name}\n".encode()
+    sums.write_bytes(text)
+    published.signature_of(sums).write_text(ssh.sign(text, key, namespace=published.NAMESPACE))
+    for other in {"bill", "cdx", "spdx", "provenance"} - {what}:
+        published.beside(made.ova, other).unlink()
+    with pytest.raises(BadInput, match=f"{what}.json is not what was signed"):
+        list(verify.verify(made.ova, [made.key]))
+    list(verify.verify(made.ova))
+    published.beside(made.ova, what).unlink()
+    assert [finding.what for finding in verify.verify(made.ova, [made.key])][-1] == "signature"
+
+
 @pytest.mark.parametrize(
     "what", ["bill.json", "cdx.json", "spdx.json", "provenance.json", "sha256", "sha256.sig"]
 )
