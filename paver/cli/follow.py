@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from paver.cli import acting, opening, out
-from paver.errors import Interrupted, PaverError
+from paver.errors import Interrupted, PartlyDone, PaverError
 
 if TYPE_CHECKING:
     from paver.engine.plan import Plan
@@ -25,7 +25,8 @@ examples:
   paver follow --last     the last run of this machine once more
 
 It only watches: Ctrl-C ends the watching, never the run.
-exit codes: 0 the run ended well or there is none, 1 it failed, 130 you stopped watching
+exit codes: 0 the run ended well or there is none, 1 it failed, 5 it left actions that its machine could not do,
+130 you stopped watching
 """
 
 
@@ -163,6 +164,14 @@ def _away(run: Run, state: SiteFolder) -> bool:
 
 
 def _ended(run: Run, state: SiteFolder) -> int:
+    if run.state == "done" and run.left:
+        from paver.report.words import plural  # noqa: PLC0415 - only where something is left
+
+        raise PartlyDone(
+            f"the run ended, and left {plural(run.left, 'action')} that its machine could not do",
+            seen=str(run.folder),
+            do="`paver status` says how the site stands, `paver plan` what is left",
+        )
     if run.state == "done":
         out.line("the run ended well")
         return 0

@@ -573,6 +573,18 @@ def test_follow_of_a_run_that_was_killed_ends_with_1(site: Command) -> None:
     assert "it was killed" in ran.err
 
 
+def test_follow_of_a_run_that_left_something_to_another_machine_ends_as_that_run_did(site: Command) -> None:
+    site.fine("apply", "--yes")
+    (folder,) = site.runs
+    *lines, last = (folder / "journal.jsonl").read_text().splitlines(keepends=True)
+    left = json.dumps({**json.loads(last), "left": 2})
+    (folder / "journal.jsonl").write_text("".join([*lines, f"{left}\n"]))
+    ran = site.run("follow", "--last")
+    assert ran.code == 5
+    assert "ended well" not in ran.out
+    assert "left 2 actions that its machine could not do" in ran.err
+
+
 class _Machine:
     """A jumpbox with one file, and a job that is told line by line."""
 
