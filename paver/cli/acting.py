@@ -143,7 +143,7 @@ def _approved(
     if arguments.handed_off is None:
         opening.warn_of_allow(arguments, plan)
     if not plan.pending:
-        _nothing_to_do(arguments, plan)
+        _nothing_to_do(arguments, plan, fresh)
         return None, ""
     if under_way is None and given is None:
         _confirm(arguments, plan)
@@ -241,11 +241,19 @@ def _commission(arguments: argparse.Namespace, plan: Plan, folder: Path, approva
     )
 
 
-def _nothing_to_do(arguments: argparse.Namespace, plan: Plan) -> None:
+def _nothing_to_do(arguments: argparse.Namespace, plan: Plan, fresh: Plan) -> None:
+    """Tells that a plan has nothing to do; of one that was given not that all is as wished, where it is not any more."""
+    if fresh.pending:
+        from paver.report.words import plural  # noqa: PLC0415 - only where the world has moved on
+
+        now = plural(len(fresh.pending), "change")
+        out.note(f"warning: {now} pending, which came after this plan was made: `paver plan` shows them")
     if arguments.json:
         from paver.runs.outcome import OUTCOME, RunOutcome  # noqa: PLC0415 - only for programs
 
         out.document(OUTCOME, RunOutcome())
+    elif fresh.pending:
+        out.line("nothing to do: the plan has no changes")
     else:
         out.line(f"nothing to do: {len(plan.actions)} resources are as they are wished")
 

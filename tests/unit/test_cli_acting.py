@@ -525,6 +525,17 @@ def test_whoever_confirms_a_plan_sees_it_where_the_outcome_goes_into_a_file(
         assert json.loads(ran.out)["failed"] == []
 
 
+def test_a_plan_without_changes_says_nothing_of_a_world_that_has_moved_on_since(site: Command) -> None:
+    site.fine("apply", "--yes")
+    site.fine("plan", "--out", "site.plan")
+    assert "resources are as they are wished" in site.fine("apply", "site.plan").out
+    site.put("left", {"one": {**site.things("left")["one"], "size": 77}})
+    ran = site.fine("apply", "site.plan")
+    assert ran.out == "nothing to do: the plan has no changes\n"
+    assert "2 changes pending, which came after this plan was made" in ran.err
+    assert "2 changes pending" in site.fine("apply", "site.plan", "--json").err
+
+
 def test_a_plan_file_is_carried_out_as_it_is_and_takes_no_selection(site: Command) -> None:
     site.run("plan", "--out", "site.plan")
     for part in (("--phase", "boxes"), ("--only", "memory.box:*")):
