@@ -466,6 +466,19 @@ def test_an_upload_whose_source_breaks_leaves_nothing(
     until(lambda: [path.name for path in tmp_path.iterdir()] == ["source"])
 
 
+def test_an_upload_that_arrives_changed_is_told_and_leaves_nothing(
+    writer: MachineWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o777)
+    source = tmp_path / "source"
+    source.write_bytes(bytes(300_000))
+    changed = transfer._TAKE.replace('sync "$t"', 'printf x | dd of="$t" conv=notrunc status=none; sync "$t"')
+    monkeypatch.setattr(transfer, "_TAKE", changed)
+    with pytest.raises(PaverError, match="arrived with another digest than source has"):
+        writer.upload(source, str(tmp_path / "target"))
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
 def test_another_host_key_is_refused(server: Server) -> None:
     with pytest.raises(HostKeyError, match="another SSH host key"):
         server.connector(host_keys=(server.other_host_key,)).connect(server.wire())

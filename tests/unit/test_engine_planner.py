@@ -108,6 +108,17 @@ def test_what_is_no_longer_wished_for_is_deleted_and_its_setting_put_back(engine
     assert json.loads((room / "dials").read_text()) == {"heat": {"value": 3}}
 
 
+def test_what_another_site_made_beside_ours_goes_neither_with_a_plan_nor_with_a_destroy(
+    tmp_path: Path, engine: Engine, room: Path
+) -> None:
+    ours, theirs = wish(room, shelves={"a": {"x": 1}}), wish(room, shelves={"a": {"y": 1}}, dials={"heat": 2})
+    assert not Engine(tmp_path, site="other").apply(theirs).failed
+    with_dials = wish(room, shelves={"a": {"x": 1}}, dials={"cold": 1})
+    assert pending(engine.plan(with_dials)) == {"memory.box:a/x": "create", "memory.dial:cold": "update"}
+    engine.apply(ours)
+    assert pending(engine.plan(ours, Request(mode="destroy"))) == {"memory.box:a/x": "delete"}
+
+
 def test_a_selection_leaves_orphans_alone(engine: Engine, room: Path) -> None:
     engine.apply(wish(room, shelves={"a": {"x": 1, "y": 2}}))
     planned = engine.plan(wish(room, shelves={"a": {"x": 5}}), Request(only=("memory.box:*",)))

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Endpoint, Refused, resource_id
-from paver.foundation.handover.proofs import KEY, ObjectStoreProof
+from paver.driver import Endpoint, PaverError, Refused, resource_id
+from paver.foundation.handover.proofs import KEY, ObjectStoreProof, RegistryProof
 from paver.foundation.object_store.bucket import Bucket, BucketFacts
 from paver.transport.context import Wire
 from paver.transport.s3 import FIRST_REGION, S3Connector
@@ -172,3 +172,58 @@ def test_what_a_store_without_versions_holds_keeps_its_bucket() -> None:
     Bucket.delete(world, Endpoint("s3"), facts)
     assert old.requests[-1].method == "DELETE"
     old.close()
+
+
+class Forgetting(OnOneDisk):
+    """A store that takes all, and gives back something else."""
+
+    def answer(self, request: Any) -> tuple[int, bytes]:
+        status, body = super().answer(request)
+        return status, body[::-1] if request.method == "GET" and body in self.objects.values() else body
+
+
+def test_a_store_that_gives_back_something_else_than_was_put_proves_nothing_and_nothing_is_left_in_it() -> (
+    None
+):
+    store = Forgetting()
+    with pytest.raises(PaverError, match="gave back something else than was put into it"):
+        prove(store)
+    assert store.objects == {}
+    store.close()
+
+
+class Keeper:
+    """A registry's writing face: takes an image, and gives back the manifest that it has, or another one."""
+
+    def __init__(self, *, whole: bool) -> None:
+        self._whole = whole
+        self._manifest = b""
+
+    def post(self, path: str, **_: Any) -> Any:
+        return SimpleNamespace(headers={"location": f"https://registry.north.example{path}1"})
+
+    def put(self, path: str, *, content: bytes, **_: Any) -> None:
+        if "/manifests/" in path:
+            self._manifest = content
+
+    def get(self, *_: object, **__: object) -> Any:
+        return SimpleNamespace(body=self._manifest if self._whole else self._manifest + b" ")
+
+    def delete(self, *_: object, **__: object) -> None:
+        """It is asked for no more."""
+
+
+def test_a_registry_that_gives_back_another_manifest_than_was_pushed_proves_nothing() -> None:
+    proof = RegistryProof(
+        id=resource_id(RegistryProof.kind, "push"),
+        phase="handover",
+        at=Endpoint("machine:jumpbox"),
+        also=(Endpoint("registry"),),
+        of={},
+    )
+    keeps, changes = Keeper(whole=True), Keeper(whole=False)
+    whole: Any = SimpleNamespace(writing=lambda _: keeps)
+    proof.prove(whole)
+    changed: Any = SimpleNamespace(writing=lambda _: changes)
+    with pytest.raises(PaverError, match="gave back another manifest than was pushed"):
+        proof.prove(changed)

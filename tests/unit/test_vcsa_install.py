@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from paver.driver import BadInput, Endpoint, Mark, ResourceId, Unobservable
+from paver.driver import MARK_KEY, BadInput, Endpoint, Mark, Refused, ResourceId, Secret, Unobservable
 from paver.drivers.vsphere import ledger
 from paver.drivers.vsphere.endpoints import MACHINE
-from paver.drivers.vsphere.vcsa import install, installer, template
+from paver.drivers.vsphere.vcsa import appliance, install, installer, template
 from paver.drivers.vsphere.vcsa.installer import PROGRAM
 from paver.transport import job
 from paver.transport.job import JobState
+from tests.unit.test_vsphere_cases import ORDER
 
 ID = ResourceId("vsphere.appliance:vcenter")
 HOST: Endpoint[Any, Any] = Endpoint("host:esx-01")
@@ -94,6 +96,40 @@ def test_an_installer_that_is_over_and_left_no_vm_is_started_anew(
     done = run(World(monkeypatch, intent=intent, state=state))
     assert done[0] == "intent"
     assert done[-3:] == ["install new now", *END]
+
+
+@pytest.mark.parametrize("namesake", [None, "south"], ids=["nothing", "another site's"])
+def test_a_vcenter_that_has_left_its_host_is_refused_and_never_made_a_second_time(
+    monkeypatch: pytest.MonkeyPatch, namesake: str | None
+) -> None:
+    wish = appliance.Appliance(
+        id=ID,
+        phase="vcenter",
+        at=HOST,
+        program=f"/opt/vcsa/{PROGRAM}",
+        order=ORDER,
+        host_password=Secret("esx-root"),
+        ledger_on="datastore1",
+        time_limit=1,
+        name="vcsa",
+        ip="10.20.0.20",
+        fqdn="vcsa.north.example",
+        size="tiny",
+        root_password=Secret("vcenter-root"),
+        administrator_password=Secret("vcenter-administrator"),
+    )
+    others = [] if namesake is None else [Mark(namesake, ID, "theirs", True).dumps()]
+    extra = [SimpleNamespace(key=MARK_KEY, value=mark) for mark in others]
+    machines = [(SimpleNamespace(_moId="1"), {"name": "vcsa", "config.extraConfig": extra}) for _ in others]
+    host = SimpleNamespace(name="esx-01", objects=lambda *_: machines)
+    world: Any = SimpleNamespace(site="north", session=lambda _: host)
+    begun = ledger.Entry(id=ID, action="before", complete=False, address={"name": "vcsa"})
+    book: dict[str, ledger.Entry] = {ID: begun}
+    monkeypatch.setattr(ledger, "read", lambda *_: ledger.Ledger("north", "datastore1", book))
+    assert wish.read(world) is None, "the installer has not made it yet"
+    book[ID] = dataclasses.replace(begun, complete=True)
+    with pytest.raises(Refused, match="vCenter's VM vcsa is no longer on esx-01"):
+        wish.read(world)
 
 
 def test_without_an_intent_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
