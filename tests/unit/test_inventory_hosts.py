@@ -125,10 +125,13 @@ class VCenter:
         assert until({"vm": None})
 
 
+NORTH: Any = SimpleNamespace(site="north")
+
+
 @pytest.mark.parametrize("fault", TOLD)
 def test_a_refusal_to_add_a_host_says_which_of_its_causes_it_was(fault: str) -> None:
     seen = faults.translate(new(fault), "AddHost_Task", "vcsa")
-    told = WISH._explained(seen, VCenter())
+    told = WISH._explained(seen, NORTH, VCenter())
     assert isinstance(told, PaverError)
     assert "vCenter cannot add esx-01 (esx-01.north.example)" in told.what
     assert TOLD[fault] in told.why
@@ -143,7 +146,7 @@ def test_vcenter_knows_a_host_by_its_certificate_where_its_api_takes_one_else_by
 
 def test_any_other_refusal_is_told_as_it_came() -> None:
     seen = faults.translate(new("NoPermission", privilegeId="Host.Inventory"), "AddHost_Task", "vcsa")
-    assert WISH._explained(seen, VCenter()) is seen
+    assert WISH._explained(seen, NORTH, VCenter()) is seen
 
 
 def _leave(vcenter: VCenter, state: str = "connected") -> list[str]:

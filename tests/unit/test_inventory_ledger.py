@@ -105,7 +105,7 @@ def test_each_entry_of_the_ledger_has_a_slot_and_keeps_it(vcenter: VCenter) -> N
     attributes.note(vcenter, mark("a"))
     assert vcenter.names == {"paver.ledger.1", "paver.ledger.2"}
     book = attributes.ledger(vcenter)
-    assert book.get("vsphere.role:a") == mark("a")
+    assert book.get("north", "vsphere.role:a") == mark("a")
     assert [one.id for one in book.of_kind("vsphere.role", "north")] == ["vsphere.role:a", "vsphere.role:b"]
     assert list(book.of_kind("vsphere.role", "south")) == []
 
@@ -114,11 +114,11 @@ def test_striking_takes_value_and_definition_in_one_last_call(vcenter: VCenter) 
     attributes.put(vcenter, "north", mark("north"))
     attributes.note(vcenter, mark("a"))
     attributes.note(vcenter, mark("b"))
-    attributes.strike(vcenter, "vsphere.role:a")
+    attributes.strike(vcenter, "north", "vsphere.role:a")
     assert vcenter.names == {"paver.mark", "paver.ledger.2"}
     vcenter.values["north"].clear()
     vcenter.calls.clear()
-    attributes.strike(vcenter, "vsphere.role:b")
+    attributes.strike(vcenter, "north", "vsphere.role:b")
     assert vcenter.calls == ["RemoveCustomFieldDef", "RemoveCustomFieldDef"]
     assert vcenter.names == set()
 
@@ -126,7 +126,7 @@ def test_striking_takes_value_and_definition_in_one_last_call(vcenter: VCenter) 
 def test_a_free_slot_is_used_again(vcenter: VCenter) -> None:
     for key in ("a", "b"):
         attributes.note(vcenter, mark(key))
-    attributes.strike(vcenter, "vsphere.role:a")
+    attributes.strike(vcenter, "north", "vsphere.role:a")
     attributes.note(vcenter, mark("c"))
     assert vcenter.names == {"paver.ledger.1", "paver.ledger.2"}
 
@@ -145,10 +145,22 @@ def test_two_sites_that_take_a_slot_at_once_do_not_take_the_same(
     assert found == {"vsphere.role:ours", "vsphere.role:theirs"}
 
 
+def test_two_sites_in_one_vcenter_have_the_same_ids_and_neither_takes_the_others_entry(
+    vcenter: VCenter,
+) -> None:
+    for site in ("north", "south", "north"):
+        attributes.note(vcenter, mark("cpi-root", site=site))
+    book = attributes.ledger(vcenter)
+    for site in ("north", "south"):
+        assert book.get(site, "vsphere.role:cpi-root") == mark("cpi-root", site=site)
+    attributes.strike(vcenter, "south", "vsphere.role:cpi-root")
+    assert list(attributes.ledger(vcenter).slots.values()) == [mark("cpi-root")]
+
+
 def test_attributes_of_others_are_left_alone(vcenter: VCenter) -> None:
     vcenter.fields[7] = ("owner", None)
     attributes.note(vcenter, mark("a"))
-    attributes.strike(vcenter, "vsphere.role:a")
+    attributes.strike(vcenter, "north", "vsphere.role:a")
     assert vcenter.names == {"owner"}
 
 

@@ -28,13 +28,13 @@ _MOST_SLOTS = 64
 
 @dataclasses.dataclass(frozen=True)
 class Ledger:
-    """The slots of the root folder that hold a mark, by the slot's name."""
+    """The slots of the root folder that hold a mark, by the slot's name; of several sites, which have the same ids."""
 
     slots: Mapping[str, Mark]
 
-    def get(self, id_: str) -> Mark | None:
-        """Returns the mark of a resource."""
-        return next((mark for mark in self.slots.values() if mark.id == id_), None)
+    def get(self, site: str, id_: str) -> Mark | None:
+        """Returns the mark of a site's resource."""
+        return next((mark for mark in self.slots.values() if (mark.site, mark.id) == (site, id_)), None)
 
     def of_kind(self, kind: str, site: str) -> Iterator[Mark]:
         """Yields a site's marks of one kind."""
@@ -71,17 +71,18 @@ def put(session: Any, entity: Any, mark: Mark) -> None:
 def note(session: Any, mark: Mark) -> None:
     """Writes a mark into the ledger: over the one of the same resource, or into a slot that is free."""
     book = ledger(session)
-    name = next((name for name, kept in book.slots.items() if kept.id == mark.id), None)
+    whose = (mark.site, mark.id)
+    name = next((name for name, kept in book.slots.items() if (kept.site, kept.id) == whose), None)
     key = _keys(session)[name] if name is not None else _free_slot(session, book)
     _set(session, session.content.rootFolder, key, _text(mark))
 
 
-def strike(session: Any, id_: str) -> None:
-    """Takes a resource out of the ledger, and with it all definitions under which nothing has a value.
+def strike(session: Any, site: str, id_: str) -> None:
+    """Takes a site's resource out of the ledger, and with it all definitions under which nothing has a value.
 
     Its own slot goes last and in one call, value and definition: until then the next run finds what is left to do.
     """
-    own = [name for name, mark in ledger(session).slots.items() if mark.id == id_]
+    own = [name for name, mark in ledger(session).slots.items() if (mark.site, mark.id) == (site, id_)]
     keys = _keys(session)
     used = _used(session)
     for name, key in sorted(keys.items()):
@@ -118,10 +119,8 @@ def _used(session: Any) -> set[int]:
 
 def begun(world: Reader, book: Ledger, id_: ResourceId) -> Mark | None:
     """Returns the intent of a resource whose entity bears no mark of its own: it was begun and is not complete."""
-    kept = book.get(id_)
-    if kept is None or kept.site != world.site:
-        return None
-    return dataclasses.replace(kept, complete=False)
+    kept = book.get(world.site, id_)
+    return None if kept is None else dataclasses.replace(kept, complete=False)
 
 
 def _keys(session: Any) -> dict[str, int]:

@@ -193,7 +193,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
         try:
             session.task(parent, "AddHost_Task", told, spec=self._spec(world), asConnected=True)
         except VsphereFault as fault:
-            raise self._explained(fault, session) from fault
+            raise self._explained(fault, world, session) from fault
 
     def change(self, world: Writer, session: Any, found: Found) -> None:
         """Connects the host anew if vCenter lost it, and has vCenter assign its licence."""
@@ -201,7 +201,7 @@ class ClusterHost(Entity[ClusterHostFacts]):
             try:
                 session.task(found.ref, "ReconnectHost_Task", cnxSpec=self._spec(world))
             except VsphereFault as fault:
-                raise self._explained(fault, session) from fault
+                raise self._explained(fault, world, session) from fault
         if self.licence is not None:
             licences.assign(session, found.ref, world.reveal(self.licence))
 
@@ -220,12 +220,12 @@ class ClusterHost(Entity[ClusterHostFacts]):
             force=not manager or manager == self.vcenter,
         )
 
-    def _explained(self, fault: VsphereFault, session: Any) -> PaverError:
+    def _explained(self, fault: VsphereFault, world: Writer, session: Any) -> PaverError:
         for name, why, do in _TOLD:
             if fault.is_a(name):
                 if name in _ELSEWHERE:
                     # An intent must not make ours what somebody else added.
-                    attributes.strike(session, self.id)
+                    attributes.strike(session, world.site, self.id)
                 return PaverError(
                     f"vCenter cannot add {self.host} ({self.name})",
                     why=why,

@@ -47,22 +47,21 @@ class DiskFolder(Noted[DiskFolderFacts]):
     @classmethod
     def look(cls, world: Reader, session: Any, id_: ResourceId) -> Seen | None:
         """Returns the directory, on whatever datastores of that name it is."""
-        del world
         place, name, _ = key_of(id_).split("/", 2)
         found = datacenter.find(session, place)
-        return _seen(session, id_, found, stores.named(session, found, name)) if found is not None else None
+        if found is None:
+            return None
+        return _seen(world, session, id_, found, stores.named(session, found, name))
 
     def seen(self, world: Reader, session: Any) -> Seen | None:
         """Returns the directory on its hosts' datastores; it is not whole where one lacks it, or a host is not there."""
-        del world
         place, name, _ = key_of(self.id).split("/", 2)
         found = datacenter.find(session, place)
         if found is None:
             return None
         theirs = stores.of_hosts(session, found, name, self.hosts)
-        return _seen(
-            session, self.id, found, stores.distinct(theirs.values()), whole=None not in theirs.values()
-        )
+        looked = stores.distinct(theirs.values())
+        return _seen(world, session, self.id, found, looked, whole=None not in theirs.values())
 
     def make(self, world: Writer, session: Any, seen: Seen | None) -> None:
         """Makes the directory where it is not.
@@ -116,18 +115,18 @@ class DiskFolder(Noted[DiskFolderFacts]):
 
 
 def _seen(
-    session: Any, id_: ResourceId, place: Found, looked: list[Found], *, whole: bool = True
+    world: Reader, session: Any, id_: ResourceId, place: Found, looked: list[Found], *, whole: bool = True
 ) -> Seen | None:
     """Returns the directory on those of the datastores that have it, None if none has."""
     path = key_of(id_).split("/", 2)[2]
-    there = [store.values["name"] for store in looked if _is_there(session, id_, store, path)]
+    there = [store.values["name"] for store in looked if _is_there(world, session, id_, store, path)]
     if not there:
         return None
     address = {"datacenter": describe(place.ref), "datastore": _AND.join(there), "path": path}
     return Seen(address, {"whole": whole and len(there) == len(looked)})
 
 
-def _is_there(session: Any, id_: ResourceId, store: Found, path: str) -> bool:
+def _is_there(world: Reader, session: Any, id_: ResourceId, store: Found, path: str) -> bool:
     """Tells whether a datastore has the directory.
 
     While its hosts are not connected, which a plan tells of them, nobody can look: then what the ledger names counts
@@ -138,4 +137,4 @@ def _is_there(session: Any, id_: ResourceId, store: Found, path: str) -> bool:
     except VsphereFault as fault:
         if not stores.hidden(fault):
             raise
-        return attributes.ledger(session).get(id_) is not None
+        return attributes.ledger(session).get(world.site, id_) is not None

@@ -143,7 +143,7 @@ class Entity(Resource[F]):
             except VsphereFault as fault:
                 if fault.is_a("DuplicateName"):
                     # Somebody was quicker: an intent must not make a foreign thing ours.
-                    attributes.strike(session, self.id)
+                    attributes.strike(session, world.site, self.id)
                 raise
         self._settle(world, session)
 
@@ -161,8 +161,8 @@ class Entity(Resource[F]):
             session.task(found.ref, "Rename_Task", newName=self.name)
         self.change(world, session, found)
         attributes.put(session, found.ref, world.mark(complete=True))
-        if attributes.ledger(session).get(self.id) is not None:
-            attributes.strike(session, self.id)
+        if attributes.ledger(session).get(world.site, self.id) is not None:
+            attributes.strike(session, world.site, self.id)
 
     @classmethod
     def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[F]:
@@ -189,9 +189,9 @@ class Entity(Resource[F]):
                 try:
                     cls.remove(world, session, found)
                 except Refused:
-                    attributes.strike(session, world.mark(complete=False).id)
+                    attributes.strike(session, world.site, world.mark(complete=False).id)
                     raise
-        attributes.strike(session, world.mark(complete=False).id)
+        attributes.strike(session, world.site, world.mark(complete=False).id)
 
 
 def every(session: Any, type_name: str, paths: tuple[str, ...] = ()) -> list[Found]:

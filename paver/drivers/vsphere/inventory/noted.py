@@ -64,11 +64,10 @@ class Noted(Resource[F]):
     def read(self, world: Reader) -> F | None:
         """Returns the thing as it is."""
         session = world.session(self.at)
-        return self._facts(world, self.seen(world, session), attributes.ledger(session).get(self.id))
+        return self._facts(self.seen(world, session), attributes.ledger(session).get(world.site, self.id))
 
     @classmethod
-    def _facts(cls, world: Reader, seen: Seen | None, kept: Mark | None) -> F | None:
-        mark = kept if kept is not None and kept.site == world.site else None
+    def _facts(cls, seen: Seen | None, mark: Mark | None) -> F | None:
         if seen is None:
             if mark is None:
                 return None
@@ -87,7 +86,7 @@ class Noted(Resource[F]):
         except VsphereFault as fault:
             if fault.fault in self.taken:
                 # An intent must not make a foreign thing ours.
-                attributes.strike(session, self.id)
+                attributes.strike(session, world.site, self.id)
             raise
         attributes.note(session, world.mark(complete=True))
 
@@ -101,7 +100,7 @@ class Noted(Resource[F]):
         """Yields the things of this kind that the ledger names."""
         session = world.session(at)
         for mark in attributes.ledger(session).of_kind(cls.kind, world.site):
-            facts = cls._facts(world, cls.look(world, session, mark.id), mark)
+            facts = cls._facts(cls.look(world, session, mark.id), mark)
             if facts is not None:
                 yield facts
 
@@ -119,7 +118,7 @@ class Noted(Resource[F]):
             attributes.note(session, begun)
         for write in writes:
             write()
-        attributes.strike(session, begun.id)
+        attributes.strike(session, world.site, begun.id)
 
 
 def key_of(id_: ResourceId) -> str:
