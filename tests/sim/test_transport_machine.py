@@ -466,6 +466,14 @@ def test_an_upload_whose_source_breaks_leaves_nothing(
     until(lambda: [path.name for path in tmp_path.iterdir()] == ["source"])
 
 
+@pytest.mark.parametrize("other", [{"boot": "another"}, {"start": "1"}])
+def test_a_process_that_got_a_jobs_number_since_is_not_taken_for_it(other: dict[str, str]) -> None:
+    pid = os.getpid()
+    own = {"pid": pid, "start": job_runner.started_at(pid), "boot": job_runner.boot_id()}
+    assert job_runner.alive(own)
+    assert not job_runner.alive(own | other)
+
+
 def test_an_upload_that_arrives_changed_is_told_and_leaves_nothing(
     writer: MachineWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -386,6 +386,18 @@ def test_the_state_of_a_bucc_at_work_is_sealed_but_not_written_over(machine: Mac
     assert "write state.json" not in machine.done
 
 
+def test_a_jumpbox_gets_back_what_it_lacks_of_what_was_sealed_and_never_an_older_state(
+    machine: Machine,
+) -> None:
+    store = Store()
+    store.held = {bucc.STATE: '{"of": "before"}', bucc.CREDS: "admin_password: sealed"}
+    machine.files = {f"{STATE}/state.json": b'{"of": "now"}'}
+    wish().create(World(machine, store, "a1"))
+    assert machine.files[f"{STATE}/state.json"] == b'{"of": "now"}'
+    assert yaml_text.loads(machine.files[f"{STATE}/creds.yml"]) == {"admin_password": "sealed"}
+    assert store.held[bucc.STATE] == '{"of": "now"}'
+
+
 def test_credentials_that_were_cut_short_are_not_shown(machine: Machine) -> None:
     machine.files = {f"{STATE}/creds.yml": b'admin_password: "hunter2-hunter2'}
     with pytest.raises(PaverError) as refused:

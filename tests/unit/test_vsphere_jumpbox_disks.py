@@ -1,15 +1,17 @@
-"""Which of a jumpbox's disks are its own, told by what identifies them."""
+"""Which image a jumpbox is made of, and which of its disks are its own, told by what identifies them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from paver.drivers.vsphere.jumpbox import deploy, facts
+from paver.drivers.vsphere.jumpbox import deploy, facts, image
 from paver.errors import Refused
 from paver.transport.vsphere import new
+from tests.support import small_image
 
 
 def disk(uuid: str | None, unit: int, *, controller: int = 1000, snapshot: bool = False) -> Any:
@@ -81,3 +83,15 @@ def test_a_restored_or_cloned_machine_keeps_its_disks_since_they_have_other_uuid
     with pytest.raises(Refused, match="none of the disks that it was deployed with") as refusal:
         removed("of before", *BOTH)
     assert "empty paver.disks" in refusal.value.do
+
+
+def test_an_image_that_was_exchanged_since_it_was_planned_is_not_deployed(tmp_path: Path) -> None:
+    planned, other = (
+        small_image.image(tmp_path / name, data * small_image.GRAIN)
+        for name, data in (("a", b"a"), ("b", b"b"))
+    )
+    wish: Any = SimpleNamespace(path="jumpbox.ova", image=image.digest(planned.ova))
+    world: Any = SimpleNamespace(session=lambda _: SimpleNamespace(path=lambda _: other.ova))
+    with pytest.raises(Refused, match=r"the image jumpbox\.ova is not the one that was planned"):
+        # Before the host is asked for anything.
+        deploy._deploy(world, None, wish)
