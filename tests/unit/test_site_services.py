@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import struct
@@ -218,3 +219,61 @@ def test_what_is_asked_is_sent_to_the_machine_and_is_no_argument_of_a_program_th
 def test_what_is_no_answer_of_the_program_that_was_sent_is_told_as_such(out: bytes) -> None:
     with pytest.raises(Unobservable, match=r"10\.20\.0\.10 was to be asked, and something else answered"):
         probe.wrong_times(machine_on(Saying(out)), ["10.20.0.10"])
+
+
+def holds(wish: Any, machine: MachineReader) -> bool:
+    """Whether every proof of a wish holds on a machine."""
+    world: Any = SimpleNamespace(session=lambda _: machine)
+    return all(check.ok for check in wish.checks(world, None))
+
+
+def test_the_zones_proof_is_that_every_name_is_known() -> None:
+    known = {text: [other] for record in RECORDS for text, other in (record, record[::-1])}
+    assert holds(DNS, machine_on(Saying(json.dumps(known).encode())))
+    assert not holds(DNS, machine_on(Saying(json.dumps({**known, "10.20.0.20": []}).encode())))
+
+
+def test_the_time_servers_proof_is_that_the_time_is_told() -> None:
+    assert holds(NTP, machine_on(Saying(b'{"10.20.0.10": {"stratum": 10, "offset_ms": 0}}')))
+    assert not holds(NTP, machine_on(Saying(b'{"10.20.0.10": null}')))
+
+
+class Chrony:
+    """A machine whose chrony tells the time, whatever its file says."""
+
+    name = "jumpbox"
+
+    def __init__(self, **files: bytes) -> None:
+        self.files = dict(files)
+
+    def read_file(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def write_file(self, path: str, data: bytes, *_: object) -> None:
+        self.files[path] = data
+
+    def mkdir(self, *_: object) -> None:
+        """It is there."""
+
+    def remove(self, path: str) -> None:
+        self.files.pop(path, None)
+
+    def service(self, *_: object) -> None:
+        """It runs."""
+
+
+def test_the_distributions_time_server_is_kept_from_the_first_write_on_and_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe, "wrong_times", lambda *_: ())
+    machine = Chrony(**{site_time.FILE: b"pool 2.debian.pool.ntp.org iburst\n"})
+    before = dict(machine.files)
+    world: Any = SimpleNamespace(
+        writing=lambda _: machine, mark=lambda *, complete: dataclasses.replace(MARK, complete=complete)
+    )
+    for _ in range(2):
+        NTP.create(world)
+        assert machine.files[site_time.KEPT] == before[site_time.FILE]
+        assert b"local stratum 10" in machine.files[site_time.FILE]
+    site_time.SiteNtp.delete(world, MACHINE, site_time.parse(NTP.text(MARK), running=True))
+    assert machine.files == before
