@@ -16,6 +16,7 @@ from paver.drivers.vsphere.vcsa import appliance, install, installer, template
 from paver.drivers.vsphere.vcsa.installer import PROGRAM
 from paver.transport import job
 from paver.transport.job import JobState
+from paver.transport.shell import Ran
 from tests.unit.test_vsphere_cases import ORDER
 
 ID = ResourceId("vsphere.appliance:vcenter")
@@ -24,6 +25,24 @@ HOST: Endpoint[Any, Any] = Endpoint("host:esx-01")
 
 END = ("starts with its host", "mark")
 """How an installation that ended well is ended: the mark comes last."""
+
+
+WISH = appliance.Appliance(
+    id=ID,
+    phase="vcenter",
+    at=HOST,
+    program=f"/opt/vcsa/{PROGRAM}",
+    order=ORDER,
+    host_password=Secret("esx-root"),
+    ledger_on="datastore1",
+    time_limit=1,
+    name="vcsa",
+    ip="10.20.0.20",
+    fqdn="vcsa.north.example",
+    size="tiny",
+    root_password=Secret("vcenter-root"),
+    administrator_password=Secret("vcenter-administrator"),
+)
 
 
 class World:
@@ -102,22 +121,6 @@ def test_an_installer_that_is_over_and_left_no_vm_is_started_anew(
 def test_a_vcenter_that_has_left_its_host_is_refused_and_never_made_a_second_time(
     monkeypatch: pytest.MonkeyPatch, namesake: str | None
 ) -> None:
-    wish = appliance.Appliance(
-        id=ID,
-        phase="vcenter",
-        at=HOST,
-        program=f"/opt/vcsa/{PROGRAM}",
-        order=ORDER,
-        host_password=Secret("esx-root"),
-        ledger_on="datastore1",
-        time_limit=1,
-        name="vcsa",
-        ip="10.20.0.20",
-        fqdn="vcsa.north.example",
-        size="tiny",
-        root_password=Secret("vcenter-root"),
-        administrator_password=Secret("vcenter-administrator"),
-    )
     others = [] if namesake is None else [Mark(namesake, ID, "theirs", True).dumps()]
     extra = [SimpleNamespace(key=MARK_KEY, value=mark) for mark in others]
     machines = [(SimpleNamespace(_moId="1"), {"name": "vcsa", "config.extraConfig": extra}) for _ in others]
@@ -126,10 +129,29 @@ def test_a_vcenter_that_has_left_its_host_is_refused_and_never_made_a_second_tim
     begun = ledger.Entry(id=ID, action="before", complete=False, address={"name": "vcsa"})
     book: dict[str, ledger.Entry] = {ID: begun}
     monkeypatch.setattr(ledger, "read", lambda *_: ledger.Ledger("north", "datastore1", book))
-    assert wish.read(world) is None, "the installer has not made it yet"
+    assert WISH.read(world) is None, "the installer has not made it yet"
     book[ID] = dataclasses.replace(begun, complete=True)
     with pytest.raises(Refused, match="vCenter's VM vcsa is no longer on esx-01"):
-        wish.read(world)
+        WISH.read(world)
+
+
+@pytest.mark.parametrize(
+    ("told", "running", "holds"),
+    [
+        ("10.20.0.20      STREAM vcsa.north.example\n10.20.0.20      DGRAM\n", True, [True, True]),
+        ("10.20.0.20      STREAM vcsa.north.example\n", False, [True, False]),
+        ("10.20.0.209     STREAM vcsa.north.example\n", True, [False, True]),
+        ("110.20.0.20     STREAM vcsa.north.example\n", True, [False, True]),
+        ("", True, [False, True]),
+    ],
+)
+def test_a_vcenter_is_proven_by_its_name_that_leads_to_its_address_and_by_running(
+    told: str, *, running: bool, holds: list[bool]
+) -> None:
+    machine = SimpleNamespace(probe=lambda _: Ran((), 0, told.encode(), b""))
+    world: Any = SimpleNamespace(session=lambda _: machine)
+    facts = appliance.ApplianceFacts(name="vcsa", running=running)
+    assert [check.ok for check in WISH.checks(world, facts)] == holds
 
 
 def test_without_an_intent_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

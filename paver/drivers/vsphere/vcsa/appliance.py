@@ -193,7 +193,8 @@ class Appliance(Resource[ApplianceFacts]):
     def checks(self, world: Reader, facts: ApplianceFacts) -> Iterable[Check]:
         """Yields that its name resolves on the jumpbox and that it runs."""
         ran = world.session(MACHINE).probe(["getent", "ahostsv4", self.fqdn])
-        yield Check(f"{self.fqdn} resolves to {self.ip}", self.ip in ran.text, ran.text.strip()[:80])
+        # Whole words: of 10.20.0.20 another address may be the beginning.
+        yield Check(f"{self.fqdn} resolves to {self.ip}", self.ip in ran.text.split(), ran.text.strip()[:80])
         yield Check("it runs", facts.running)
 
     @classmethod
