@@ -77,10 +77,12 @@ def of(folder: Path) -> Run:
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except OSError:
         return
-    for line in text.splitlines():
+    # At newlines alone, and bytes: values of the world may hold what Unicode takes for the end of a line, and a full disk
+    # cuts within a character.
+    for line in data.split(b"\n"):
         try:
             found = json.loads(line)
         except ValueError:
@@ -145,10 +147,10 @@ def plan_of(folder: Path) -> Plan | None:
 def events_of(folder: Path) -> Iterator[Happening]:
     """Yields the events of a run so far."""
     try:
-        text = (folder / EVENTS).read_text(encoding="utf-8")
+        text = (folder / EVENTS).read_bytes().decode(errors="replace")
     except OSError:
         return
-    for line in text.splitlines():
+    for line in text.split("\n"):
         event = parse(line)
         if event is not None:
             yield event

@@ -26,7 +26,7 @@ from paver.cli import acting, out, parsers
 from paver.cli.commands import COMMANDS
 from paver.driver import Check, Finding, Grade, Secret
 from paver.drivers.vsphere import DRIVER
-from paver.errors import Unobservable
+from paver.errors import PaverError, Unobservable
 from paver.report.lines import Lines
 from paver.runs import newest, reach
 from paver.runs.events import Happening, Tell, parse
@@ -505,6 +505,33 @@ def test_of_a_last_run_that_failed_nothing_is_waited_for(
     assert site.run("follow", "--last", "--progress", "live").code == 1
     assert "Ctrl-C" not in screen.getvalue()
     assert "left" not in screen.getvalue().splitlines()[-1]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029"])
+def test_a_failure_in_words_that_hold_a_line_separator_is_no_run_that_was_killed(
+    site: Command, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    """As of a server whose answer holds one: canonical JSON keeps it as it is, within a line of the journal."""
+
+    def create(*_: object) -> None:
+        raise PaverError(f"the server said: no{mark}room")
+
+    monkeypatch.setattr(memory.Box, "create", create)
+    assert site.run("apply", "--yes").code == 1
+    last = json.loads(site.run("status", "--json").out)["last_run"]
+    assert last["state"] == "failed"
+    assert last["failed"], "what failed is named"
+
+
+def test_of_a_journal_that_ends_within_a_character_the_lines_before_are_told(site: Command) -> None:
+    """As after a power cut."""
+    site.fine("apply", "--yes")
+    (folder,) = site.runs
+    for name in ("journal.jsonl", "events.jsonl"):
+        *whole, _ = (folder / name).read_bytes().splitlines(keepends=True)
+        (folder / name).write_bytes(b"".join((*whole, b'{"what":"\xe2\x80')))
+    assert json.loads(site.fine("status", "--json").out)["last_run"]["state"] == "unfinished"
+    assert "memory.box:left/one" in site.run("follow", "--last").out
 
 
 def test_the_last_run_is_the_one_that_was_begun_last_also_where_the_clock_was_set_back(site: Command) -> None:
