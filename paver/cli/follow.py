@@ -126,22 +126,23 @@ def _remote(arguments: argparse.Namespace, state: SiteFolder, here: _Here | None
         if found.state != "running" and not unseen:
             return _none(state)
         out.note(f"on the jumpbox: job {there.name}, {handoff.begun(found)}")
+        plan = there.plan(found)
         progress = here.progress if here is not None else there.progress(found)
         with (
             opening.stopping(None) as stop,
             acting.view(acting.chosen_view(arguments.progress), progress, stop.is_set, "watches") as tell,
         ):
             end = there.follow(here.passed.rest(tell) if here is not None else tell, out.note, stop.is_set)
-    return _ended_there(end)
+    return _ended_there(end, plan.mode if plan is not None else "apply")
 
 
-def _ended_there(end: JobState) -> int:
+def _ended_there(end: JobState, verb: str) -> int:
     if end.state == "running":
         raise Interrupted("stopped watching; the run goes on", do="`paver follow` shows it again")
     if not end.ok:
         raise PaverError(
             f"the run on the jumpbox ended with {end.code if end.code is not None else end.state}",
-            do="`paver apply` goes on where it stopped; its journal is on the jumpbox",
+            do=f"`paver {verb}` goes on where it stopped; its journal is on the jumpbox",
         )
     out.line("the run on the jumpbox ended well")
     return 0
@@ -154,7 +155,8 @@ def _none(state: SiteFolder) -> int:
     runs = state.runs()
     if runs:
         last = past.of(runs[-1])
-        out.line(f"  last  {last.state}, {last.ended or last.began}: `paver follow --last` tells it again")
+        how = f"destroy: {last.state}" if last.mode == "destroy" else last.state
+        out.line(f"  last  {how}, {last.ended or last.began}: `paver follow --last` tells it again")
     return 0
 
 
@@ -184,7 +186,7 @@ def _ended(run: Run, state: SiteFolder) -> int:
     raise PaverError(
         _HOW[run.state],
         seen=str(run.folder),
-        do="`paver status` says how the site stands; `paver apply` goes on",
+        do=f"`paver status` says how the site stands; `paver {run.mode or 'apply'}` goes on",
     )
 
 

@@ -8,6 +8,7 @@ from paver.engine.offer import Door
 from paver.report import words
 from paver.report.table import table
 from paver.runs import who
+from paver.runs.past import Run
 from paver.runs.standing import SOON_DAYS, Standing
 
 MOST_ENDING = 5
@@ -82,6 +83,10 @@ def _last(standing: Standing) -> str:
     run = standing.last
     if run is None:
         return "none from this machine"
+    return f"destroy: {_how(run, standing)}" if run.mode == "destroy" else _how(run, standing)
+
+
+def _how(run: Run, standing: Standing) -> str:
     if run.state == "unfinished" and standing.holder is not None:
         return f"going on since {run.began}"
     if run.handed_over and standing.handed:

@@ -17,6 +17,7 @@ from paver.runs.folder import EVENTS, JOURNAL, PLAN, journals
 
 ENDS = frozenset({"closed", "interrupted"})
 State: TypeAlias = Literal["done", "failed", "interrupted", "unfinished"]
+Mode: TypeAlias = Literal["apply", "destroy", ""]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Run:
 
     Attributes:
         folder: its files.
+        mode: what its plan is for: that the site stands, or that it goes away; empty where no plan can be read.
         began: when, as it stands in the journal.
         ended: when; empty while it goes on, and where it was killed.
         state: how it ended; `unfinished` while it goes on, and where it was killed.
@@ -36,6 +38,7 @@ class Run:
     ALSO: ClassVar = ("name",)
 
     folder: Path
+    mode: Mode = ""
     began: str = ""
     ended: str = ""
     state: State = "unfinished"
@@ -52,20 +55,23 @@ class Run:
 def of(folder: Path) -> Run:
     """Returns what the journal in `folder` says; a cut last line is left out."""
     lines = list(_lines(folder / JOURNAL))
+    plan = plan_of(folder)
+    mode: Mode = "" if plan is None else "destroy" if plan.mode == "destroy" else "apply"
     if not lines:
-        return Run(folder=folder)
+        return Run(folder=folder, mode=mode)
     last = lines[-1]
     began = str(lines[0].get("time", ""))
     stations = [line["event"] for line in lines if line.get("event") in {"handed-off", "returned"}]
     away = stations[-1:] == ["handed-off"]
     if last.get("event") not in ENDS:
-        return Run(folder=folder, began=began, handed_over=away)
+        return Run(folder=folder, mode=mode, began=began, handed_over=away)
     failed = tuple(map(str, last.get("failed", ())))
     left = int(last.get("left", 0))
     wrong = failed or last.get("error")
     state: State = "interrupted" if last["event"] == "interrupted" else "failed" if wrong else "done"
     return Run(
         folder=folder,
+        mode=mode,
         began=began,
         ended=str(last.get("time", "")),
         state=state,

@@ -507,6 +507,23 @@ def test_of_a_last_run_that_failed_nothing_is_waited_for(
     assert "left" not in screen.getvalue().splitlines()[-1]
 
 
+def test_a_destroy_is_told_as_one_and_who_follows_one_that_failed_is_not_sent_to_apply(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.fine("apply", "--yes")
+    assert json.loads(site.fine("status", "--json").out)["last_run"]["mode"] == "apply"
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.Box, "delete", lambda *_: 1 / 0)
+        assert site.run("destroy", "--yes", "--allow", "*").code == 1
+    assert "last run  destroy: failed" in site.run("status", "--quick").out
+    assert "`paver destroy` goes on" in site.run("follow", "--last").err
+    site.fine("destroy", "--yes", "--allow", "*")
+    assert json.loads(site.run("status", "--json").out)["last_run"]["mode"] == "destroy"
+    assert "last run  destroy: done" in site.run("status", "--quick").out
+    assert "last  destroy: done" in site.fine("follow", "--local").out
+    assert "the run ended well" in site.fine("follow", "--last").out
+
+
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029"])
 def test_a_failure_in_words_that_hold_a_line_separator_is_no_run_that_was_killed(
     site: Command, monkeypatch: pytest.MonkeyPatch, mark: str
@@ -636,6 +653,12 @@ class _Job:
         return self._end
 
 
+def _plan_of_a_destroy(site: Command) -> bytes:
+    kept = site.folder / "destroy.plan"
+    assert site.run("plan", "--destroy", "--out", str(kept)).code == 2
+    return kept.read_bytes()
+
+
 def test_follow_attaches_to_the_job_on_the_jumpbox(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     site.fine("apply", "--yes")
     (folder,) = site.runs
@@ -654,7 +677,11 @@ def test_follow_attaches_to_the_job_on_the_jumpbox(site: Command, monkeypatch: p
     assert "the jumpbox is heard again" in ran.out
     assert "the run on the jumpbox ended well" in ran.out
     monkeypatch.setattr(job, "attach", lambda *_: _Job([], JobState("ended", 4)))
-    assert site.run("follow").code == 1
+    ran = site.run("follow")
+    assert ran.code == 1
+    assert "`paver apply` goes on where it stopped" in ran.err
+    machine.files["/handed/plan.json"] = _plan_of_a_destroy(site)
+    assert "`paver destroy` goes on where it stopped" in site.run("follow").err
     monkeypatch.setattr(job, "attach", lambda *_: _Job([], JobState("running")))
     assert site.run("follow").code == 130
 
