@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from paver.driver import MARK_KEY, BadInput, Endpoint, Mark, Refused, ResourceId, Secret, Unobservable
+from paver.driver import (
+    MARK_KEY,
+    BadInput,
+    Endpoint,
+    Mark,
+    PaverError,
+    Refused,
+    ResourceId,
+    Secret,
+    Unobservable,
+)
 from paver.drivers.vsphere import ledger
 from paver.drivers.vsphere.endpoints import MACHINE
 from paver.drivers.vsphere.vcsa import appliance, install, installer, template
@@ -225,3 +235,22 @@ def test_a_marker_that_is_not_what_paver_wrote_is_told_and_never_taken_for_no_tr
     with pytest.raises(Unobservable, match="is not what paver wrote there") as caught:
         unpacked(marker)
     assert "remove /var/lib/paver/installers/tree" in caught.value.do
+
+
+def test_an_iso_that_cannot_be_read_is_named_with_what_the_machine_said_of_it() -> None:
+    """As a folder, of which only reading tells that it is none of the vendor's files."""
+    said = b"sha256sum: /srv/vcsa: Is a directory\n"
+    machine = SimpleNamespace(
+        probe=lambda argv, **_: Ran(tuple(argv), 1, b"", said),
+        exists=lambda path: path == "/srv/vcsa",
+        remove=lambda *_, **__: None,
+        mkdir=lambda *_: None,
+    )
+    world: Any = SimpleNamespace(
+        session=lambda _: machine, writing=lambda _: machine, report=lambda *_: None, mark=lambda **_: None
+    )
+    at = ResourceId("vsphere.installer:vcenter")
+    wish = installer.Installer(id=at, phase="vcenter", at=MACHINE, source="/srv/vcsa", host=HOST)
+    with pytest.raises(PaverError, match="ISO /srv/vcsa can't be read on the jumpbox") as caught:
+        wish.create(world)
+    assert caught.value.seen == said.decode().strip()

@@ -211,6 +211,13 @@ def _tree(source: str) -> PurePosixPath:
 def _digest(world: Writer, iso: str) -> str:
     world.report("verifying the ISO")
     ran = world.session(MACHINE).probe(["sha256sum", iso], timeout=3600, root=True)
+    if not ran.ok:
+        # A folder of that name, or a disk that gives back what it holds no more.
+        raise PaverError(
+            f"the installer's ISO {iso} can't be read on the jumpbox",
+            seen=ran.err.decode(errors="replace").strip(),
+            do="see that it is a file, whole and readable there; then run the same command again",
+        )
     return str(ran.text.split()[0])
 
 
