@@ -89,7 +89,7 @@ class Bootstrap:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         before = self._done()
         if before == digest:
-            return self._end(0, f"This site was paved, and {site.FILE} is the same since.", _NEXT)
+            return self._end(0, f"This site was paved, and {site.FILE} is the same since.", (*_NEXT, _AGAIN))
         if before:
             self.say(f"It was paved once, and {site.FILE} is another one since: this goes on with it.")
         common = ("--site", str(file))
@@ -154,6 +154,7 @@ _NEXT = (
     'eval "$(paver env)"   bosh, credhub, fly, mc, govc',
     "paver verify          prove it all again",
 )
+_AGAIN = "paver apply           repairs it, and paves it anew after a destroy"
 
 
 def main(argv: Sequence[str] | None = None, root: Path = Path("/"), run: Run = run) -> int:
