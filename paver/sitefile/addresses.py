@@ -48,6 +48,11 @@ def _is(kind: type[IPv4Address | IPv6Address | IPv6Network], text: str) -> bool:
     return True
 
 
+def is_address(text: str) -> bool:
+    """Tells whether a text is an IPv4 address, as the site file takes it."""
+    return _is(IPv4Address, text)
+
+
 Address = Annotated[
     IPv4Address, *written(address, IPv4Address, "an IPv4 address", _ADDRESS_ADVICE, r"^[0-9]+(\.[0-9]+){3}$")
 ]

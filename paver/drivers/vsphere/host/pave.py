@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ from paver.drivers.vsphere.host.ntp import Ntp
 from paver.drivers.vsphere.host.port_group import PortGroup
 from paver.drivers.vsphere.host.service import Service
 from paver.drivers.vsphere.host.switch import Switch
+from paver.sitefile.addresses import is_address
 from paver.sitefile.site import Site
 
 PHASE = "hosts"
@@ -149,15 +149,7 @@ def waits_for_time(site: Site) -> bool:
 
 def _by_name(site: Site) -> bool:
     """Tells whether a time server is given by its name: from ESXi 7 on a host looks it up as it is told (RackN, esxi-set-ntp)."""
-
-    def is_name(server: str) -> bool:
-        try:
-            ipaddress.ip_address(server)
-        except ValueError:
-            return True
-        return False
-
-    return any(is_name(server) for server in site.ntp)
+    return not all(is_address(server) for server in site.ntp)
 
 
 def ntp(site: Site, name: str, host: settings.Host, phase: str, after: frozenset[ResourceId]) -> Ntp:

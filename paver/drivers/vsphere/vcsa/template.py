@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import ipaddress
 import json
 import re
 from typing import get_args
@@ -17,6 +16,7 @@ from typing import get_args
 from paver.driver import BadInput
 from paver.drivers.vsphere import settings
 from paver.sealed import passwords
+from paver.sitefile.addresses import is_address
 
 VERSION = "2.13.0"
 """Of the template; 6.7, 7.0 and 8.0 take it, and 9.0 was seen to."""
@@ -167,22 +167,14 @@ def _network_faults(appliance: Appliance) -> list[str]:
         ("gateway", (appliance.gateway,)),
         ("DNS server", appliance.dns),
     ):
-        found += [f"{what}: {each!r} is not an IPv4 address" for each in addresses if not _is_address(each)]
+        found += [f"{what}: {each!r} is not an IPv4 address" for each in addresses if not is_address(each)]
     if not appliance.dns:
         found.append(
             "DNS servers: there are none; where the site has no DNS, 127.0.0.1 and an address as name"
         )
-    if not _is_address(appliance.fqdn):
+    if not is_address(appliance.fqdn):
         if not _FQDN.fullmatch(appliance.fqdn):
             found.append(f"name: {appliance.fqdn!r} is neither a full domain name nor an address")
     elif appliance.fqdn != appliance.address:
         found.append(f"name: {appliance.fqdn} is an address other than the appliance's {appliance.address}")
     return found
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return True
