@@ -184,10 +184,8 @@ func (v *VCenter) mirror(ctx *simulator.Context, l *link, facts esx.HostFacts) t
 	v.showSnapshots(ctx, l, s.snapshots)
 	if s.whole {
 		v.mirrorManagers(ctx, l, s)
-		v.mirrorHost(ctx, l, s)
-	} else {
-		v.mirrorLists(ctx, l, s)
 	}
+	v.mirrorHost(ctx, l, s)
 	for _, e := range gone {
 		v.drop(ctx, e)
 	}
@@ -343,22 +341,7 @@ func (v *VCenter) pools(root types.ManagedObjectReference) []*simulator.Resource
 	return list
 }
 
-// mirrorLists shows what the host has, and that it is there.
-func (v *VCenter) mirrorLists(ctx *simulator.Context, l *link, s *state) {
-	h, ok := v.reg.Get(l.ref).(*simulator.HostSystem)
-	if !ok {
-		return
-	}
-	remote := s.host
-	l.translate(&remote, false)
-	ctx.WithLock(h, func() {
-		ctx.Update(h, []types.PropertyChange{{Name: "vm", Val: remote.Vm}})
-		h.Datastore, h.Network = remote.Datastore, remote.Network
-	})
-	v.showState(ctx, l, types.HostSystemConnectionStateConnected)
-}
-
-// mirrorHost shows the host itself.
+// mirrorHost shows the host itself, and that it is there.
 func (v *VCenter) mirrorHost(ctx *simulator.Context, l *link, s *state) {
 	h, ok := v.reg.Get(l.ref).(*simulator.HostSystem)
 	if !ok {
@@ -366,23 +349,29 @@ func (v *VCenter) mirrorHost(ctx *simulator.Context, l *link, s *state) {
 	}
 	remote := s.host
 	l.translate(&remote, false)
-	remote.Summary.Host = &h.Self
-	remote.Summary.Config.Name = l.name
-	remote.Summary.Config.Port = int32(l.port)
-	remote.Summary.ManagementServerIp = v.front.Addr().IP.String()
-	remote.Config.Host = h.Self
-	remote.Runtime.ConnectionState = types.HostSystemConnectionStateConnected
+	changes := []types.PropertyChange{{Name: "vm", Val: remote.Vm}}
+	if s.whole {
+		remote.Summary.Host = &h.Self
+		remote.Summary.Config.Name = l.name
+		remote.Summary.Config.Port = int32(l.port)
+		remote.Summary.ManagementServerIp = v.front.Addr().IP.String()
+		remote.Config.Host = h.Self
+		remote.Runtime.ConnectionState = types.HostSystemConnectionStateConnected
+		changes = append(changes,
+			types.PropertyChange{Name: "name", Val: l.name},
+			types.PropertyChange{Name: "runtime", Val: remote.Runtime},
+			types.PropertyChange{Name: "summary", Val: remote.Summary},
+			types.PropertyChange{Name: "config", Val: remote.Config},
+		)
+	}
 	ctx.WithLock(h, func() {
-		ctx.Update(h, []types.PropertyChange{
-			{Name: "name", Val: l.name},
-			{Name: "runtime", Val: remote.Runtime},
-			{Name: "summary", Val: remote.Summary},
-			{Name: "config", Val: remote.Config},
-			{Name: "vm", Val: remote.Vm},
-		})
-		h.Hardware, h.Capability = remote.Hardware, remote.Capability
+		ctx.Update(h, changes)
 		h.Datastore, h.Network = remote.Datastore, remote.Network
-		h.ConfigManager = v.managersOf(l, remote.ConfigManager)
-		h.Summary.Runtime = &h.Runtime
+		if s.whole {
+			h.Hardware, h.Capability = remote.Hardware, remote.Capability
+			h.ConfigManager = v.managersOf(l, remote.ConfigManager)
+			h.Summary.Runtime = &h.Runtime
+		}
 	})
+	v.showState(ctx, l, types.HostSystemConnectionStateConnected)
 }
