@@ -83,8 +83,7 @@ def await_unfinished(world: Writer, director: Any, *called: str) -> None:
     Raises:
         Interrupted: if the user stopped; the tasks go on.
     """
-    found: Any = director.get("/tasks", params={"state": _UNFINISHED, "verbose": "2"}).json()
-    _await(world, director, [task for task in found if task["description"] in called])
+    _await(world, director, [task for task in _unfinished(director) if task["description"] in called])
 
 
 def await_all(world: Writer, director: Any) -> None:
@@ -93,7 +92,7 @@ def await_all(world: Writer, director: Any) -> None:
     Raises:
         Interrupted: if the user stopped; the tasks go on.
     """
-    _await(world, director, director.get("/tasks", params={"state": _UNFINISHED, "verbose": "2"}).json())
+    _await(world, director, _unfinished(director))
 
 
 def alone(world: Writer, director: Any, deployment: str, doing: str, ask: Callable[[], Answer]) -> None:
@@ -116,8 +115,7 @@ def alone(world: Writer, director: Any, deployment: str, doing: str, ask: Callab
     """
     end = time.monotonic() + _LOCK_SECONDS
     while True:
-        asked = {"state": _UNFINISHED, "verbose": "2", "deployment": deployment}
-        _await(world, director, director.get("/tasks", params=asked).json())
+        _await(world, director, _unfinished(director, deployment=deployment))
         answer = ask()
         if answer.status == _ABSENT:
             return
@@ -129,6 +127,10 @@ def alone(world: Writer, director: Any, deployment: str, doing: str, ask: Callab
             world.report(f"{doing}: {error.seen}: asking again")
         else:
             return
+
+
+def _unfinished(director: Any, **of: str) -> Any:
+    return director.get("/tasks", params={"state": _UNFINISHED, "verbose": "2", **of}).json()
 
 
 def _await(world: Writer, director: Any, found: Iterable[Any]) -> None:
