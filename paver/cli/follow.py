@@ -127,7 +127,7 @@ def _remote(arguments: argparse.Namespace, state: SiteFolder, here: _Here | None
             return _none(state)
         out.note(f"on the jumpbox: job {there.name}, {handoff.begun(found)}")
         plan = there.plan(found)
-        progress = here.progress if here is not None else there.progress(found)
+        progress = here.progress if here is not None else there.progress(found, plan)
         with (
             opening.stopping(None) as stop,
             acting.view(acting.chosen_view(arguments.progress), progress, stop.is_set, "watches") as tell,

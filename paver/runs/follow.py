@@ -151,10 +151,9 @@ class Remote:
         except PaverError:
             return None
 
-    def progress(self, found: JobState) -> Progress:
-        """Returns the progress of the job, as it was `found`: it does what is left for the jumpbox, and nothing else."""
+    def progress(self, found: JobState, plan: Plan | None) -> Progress:
+        """Returns the progress of the job, as it was `found` with its `plan`: it does what is left for the jumpbox, and nothing else."""
         ago = max(0.0, (found.ended or time.time()) - found.started) if found.started else 0.0
-        plan = self.plan(found)
         done = () if plan is None else handed_done(self.machine, found)
         return progress.of(plan, ago=ago, station=JUMPBOX, done=done, moment=progress.late)
 
