@@ -11,7 +11,17 @@ import paver
 from paver.engine import journal, plan
 from paver.foundation.handover import contract
 
-LIBRARIES = ("boto3", "cryptography", "httpx", "isal", "paramiko", "pydantic", "pyvmomi", "rich", "tenacity")
+LIBRARIES = (
+    "botocore",
+    "cryptography",
+    "httpx",
+    "isal",
+    "paramiko",
+    "pydantic",
+    "pyvmomi",
+    "rich",
+    "tenacity",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

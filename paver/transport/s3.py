@@ -1,4 +1,4 @@
-"""An S3 object store over boto3, and MinIO's administration, with a reading and a writing face."""
+"""An S3 object store over botocore, and MinIO's administration, with a reading and a writing face."""
 
 from __future__ import annotations
 
@@ -8,62 +8,19 @@ import dataclasses
 import hashlib
 import os
 import threading
-import urllib.parse
 from pathlib import Path
 from typing import IO, Any
 
-from paver.errors import PaverError, Refused, Unobservable
-from paver.transport import bounds, dial, tls
+from paver.errors import Refused
+from paver.transport import bounds
 from paver.transport.context import Gate, SecretRef, Wire
+from paver.transport.minio_admin import READS, Administration
+from paver.transport.s3_errors import S3Error, unanswered
 
 FIRST_REGION = "us-east-1"
 _READING = ("get_", "list_", "head_")
 MOST_BYTES = 16 * 1024 * 1024
 """What an object that is read whole may have; those of paver's proofs have a line."""
-_ADMIN_READS = frozenset(
-    {
-        "info",
-        "user_info",
-        "user_list",
-        "policy_info",
-        "policy_list",
-        "group_info",
-        "group_list",
-        "get_policy_entities",
-    }
-)
-
-
-_WRONG_KEY = (
-    "the account is not known there, or its secret is another one",
-    "check the account and its secret; the sealed store's may be newer than the store's, or the other way round",
-)
-_HINTS = {
-    "SignatureDoesNotMatch": _WRONG_KEY,
-    "InvalidAccessKeyId": _WRONG_KEY,
-    "AccessDenied": (
-        "the account may not do that",
-        "give it the right in the store, or name another account",
-    ),
-    "RequestTimeTooSkewed": ("this machine's clock and the store's differ", "check the time on both"),
-}
-
-
-class S3Error(PaverError):
-    """The store refused.
-
-    Attributes:
-        code: the store's own word, as in `NoSuchBucket`.
-        status: the HTTP status.
-    """
-
-    def __init__(self, name: str, call: str, code: str, status: int, message: str) -> None:
-        hint = _HINTS.get(code, _HINTS["AccessDenied"] if status == 403 else ("", ""))
-        super().__init__(
-            f"{name}: {call} was refused with {code} ({status})", seen=message[:400], why=hint[0], do=hint[1]
-        )
-        self.code = code
-        self.status = status
 
 
 class Store:
@@ -76,27 +33,24 @@ class Store:
         self._context = context
         self._lock = threading.Lock()
         self._s3: Any = None
-        self._admin: Any = None
-        self._pool: Any = None
+        self.administration = Administration(connector, context)
         self._roots: IO[str] | None = None
 
     @property
     def s3(self) -> Any:
         """The S3 client."""
-        import boto3  # noqa: PLC0415
+        import botocore.session  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
         with self._lock:
             if self._s3 is None:
                 proxy = self._context.route(self._connector.via)
                 times = self._context.timeouts
-                session = boto3.session.Session(
+                self._s3 = botocore.session.Session().create_client(
+                    "s3",
                     aws_access_key_id=self._connector.access_key,
                     aws_secret_access_key=self._context.reveal(self._connector.secret_key),
                     region_name=self._connector.region,
-                )
-                self._s3 = session.client(
-                    "s3",
                     endpoint_url=self._connector.endpoint,
                     verify=str(self._bundle()),
                     config=Config(
@@ -104,7 +58,7 @@ class Store:
                         read_timeout=times.answer,
                         retries={"max_attempts": 3, "mode": "standard"},
                         s3={"addressing_style": "path"},
-                        # By default boto3 sends a checksum behind an object, in chunks: MinIO before 2024 (BOSH's
+                        # By default botocore sends a checksum behind an object, in chunks: MinIO before 2024 (BOSH's
                         # release carries one of 2021) and other stores don't know that, and refuse the upload.
                         request_checksum_calculation="when_required",
                         response_checksum_validation="when_required",
@@ -113,39 +67,8 @@ class Store:
                 )
             return self._s3
 
-    @property
-    def admin(self) -> Any:
-        """MinIO's administration client."""
-        import minio  # noqa: PLC0415
-        import urllib3  # noqa: PLC0415
-        from minio.credentials.providers import StaticProvider  # noqa: PLC0415
-
-        with self._lock:
-            if self._admin is None:
-                proxy = self._context.route(self._connector.via)
-                times = self._context.timeouts
-                options: dict[str, Any] = {
-                    "ssl_context": tls.ca_context(self._context.pem(self._connector.roots)),
-                    "timeout": urllib3.Timeout(connect=times.connect, read=times.answer),
-                    "retries": False,
-                }
-                self._pool = (
-                    urllib3.ProxyManager(f"http://{proxy[0]}:{proxy[1]}", **options)
-                    if proxy
-                    else urllib3.PoolManager(**options)
-                )
-                self._admin = minio.MinioAdmin(
-                    endpoint=urllib.parse.urlsplit(self._connector.endpoint).netloc,
-                    credentials=StaticProvider(
-                        self._connector.access_key, self._context.reveal(self._connector.secret_key)
-                    ),
-                    region=self._connector.region,
-                    http_client=self._pool,
-                )
-            return self._admin
-
     def _bundle(self) -> Path:
-        # boto3 takes roots as a file only. One without a name goes with the process, however that ends.
+        # botocore takes roots as a file only. One without a name goes with the process, however that ends.
         if self._roots is None:
             self._roots = os.fdopen(os.memfd_create("roots"), "w", encoding="ascii")
             self._roots.write(self._context.pem(self._connector.roots))
@@ -153,7 +76,7 @@ class Store:
         return Path(f"/proc/self/fd/{self._roots.fileno()}")
 
     def ask(self, call: str, **arguments: Any) -> dict[str, Any]:
-        """Calls a method of boto3's client.
+        """Calls a method of botocore's client.
 
         Raises:
             S3Error: if the store refuses.
@@ -170,64 +93,21 @@ class Store:
                 self.name, call, str(told.get("Code", "Unknown")), status, str(told.get("Message", ""))
             ) from None
         except exceptions.BotoCoreError as error:
-            raise self._unanswered(error) from error
-
-    def ask_admin(self, call: str, *arguments: Any, **named: Any) -> Any:
-        """Calls a method of MinIO's administration client; JSON is parsed.
-
-        Raises:
-            S3Error: if the store refuses.
-            Unobservable: if nothing answers.
-        """
-        import json  # noqa: PLC0415
-
-        import urllib3  # noqa: PLC0415
-        from minio.error import MinioAdminException  # noqa: PLC0415
-
-        try:
-            answer = getattr(self.admin, call)(*arguments, **named)
-        except MinioAdminException as error:
-            body = str(getattr(error, "_body", error))
-            try:
-                told = json.loads(body)
-            except ValueError:
-                told = {}
-            code = str(told.get("Code", "Unknown"))
-            raise S3Error(
-                self.name, call, code, int(getattr(error, "_code", 0) or 0), str(told.get("Message", ""))
-            ) from None
-        except urllib3.exceptions.HTTPError as error:
-            raise self._unanswered(error) from error
-        try:
-            return json.loads(answer) if answer else None
-        except ValueError:
-            return answer
-
-    def _unanswered(self, error: Exception) -> PaverError:
-        called = f"{self.name} ({self._connector.endpoint})"
-        refused = dial.refused_certificate(error)
-        if refused is not None:
-            return tls.explain(refused, called)
-        return Unobservable(
-            f"{called} does not answer",
-            why=type(error).__name__,
-            do="check that it runs and can be reached from here (`paver ports`)",
-        )
+            raise unanswered(error, self.name, self._connector.endpoint) from error
 
     def close(self) -> None:
         """Hangs up."""
         with self._lock:
             if self._s3 is not None:
                 self._s3.close()
-            if self._pool is not None:
-                self._pool.clear()
             if self._roots is not None:
                 self._roots.close()
-            self._s3 = self._admin = self._pool = self._roots = None
+            self._s3 = self._roots = None
+        self.administration.close()
 
 
 class S3Reader:
-    """Reads: methods of boto3's client that get, list or head, and MinIO's that look."""
+    """Reads: methods of botocore's client that get, list or head, and MinIO's that look."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -238,7 +118,7 @@ class S3Reader:
         return self._store.name
 
     def query(self, call: str, **arguments: Any) -> dict[str, Any]:
-        """Calls a reading method by boto3's name, as `get_bucket_versioning`.
+        """Calls a reading method by botocore's name, as `get_bucket_versioning`.
 
         Raises:
             Refused: if it is none.
@@ -295,9 +175,9 @@ class S3Reader:
         Raises:
             Refused: if it is none.
         """
-        if call not in _ADMIN_READS:
+        if call not in READS:
             _refuse(call, self.name)
-        return self._store.ask_admin(call, *arguments, **named)
+        return self._store.administration.ask(call, *arguments, **named)
 
 
 class S3Writer(S3Reader):
@@ -308,7 +188,7 @@ class S3Writer(S3Reader):
         self._gate = gate
 
     def call(self, call: str, **arguments: Any) -> dict[str, Any]:
-        """Calls a writing method by boto3's name (call `s3:<name>`).
+        """Calls a writing method by botocore's name (call `s3:<name>`).
 
         Raises:
             S3Error: if the store refuses.
@@ -348,7 +228,7 @@ class S3Writer(S3Reader):
             named: the method's.
         """
         self._gate(f"minio:{call}", f"{self.name}: {target}", None)
-        return self._store.ask_admin(call, *arguments, **named)
+        return self._store.administration.ask(call, *arguments, **named)
 
 
 def _refuse(call: str, name: str) -> None:

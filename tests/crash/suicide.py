@@ -22,7 +22,7 @@ from paver.engine.journal import Journal
 from tests.crash import boundaries
 
 # Costs most of a short run; loaded once, before any run begins.
-HEAVY = ("boto3", "paramiko", "paver.drivers.vsphere.pave", "paver.cli.apply", "paver.cli.destroy")
+HEAVY = ("botocore", "paramiko", "paver.drivers.vsphere.pave", "paver.cli.apply", "paver.cli.destroy")
 # A command that is killed more often than it has lines dies at the same place again and again.
 MOST = 2000
 OUTSIDE, JUMPBOX = "outside", "jumpbox"

@@ -26,7 +26,7 @@ from paver.lab import raising, system
 
 LOADED = (
     *(
-        "boto3.s3.inject",
+        "botocore.session",
         "encodings.idna",
         "httpcore",
         "httpx",

@@ -19,7 +19,7 @@ HEAVY = frozenset(
         "pyVmomi",
         "paramiko",
         "httpx",
-        "boto3",
+        "botocore",
         "rich",
         "jinja2",
         "shtab",

@@ -26,7 +26,7 @@ from paver.lab.standins import credhub_rules, stub_releases
 from paver.sitefile import Site
 from paver.sitefile.load import loads
 from paver.sitefile.services import ExternalRegistry, Registry
-from paver.transport.s3 import S3Error
+from paver.transport.s3_errors import S3Error
 from tests.support.vsphere_lab import text_of
 
 PINS = ["sha256:" + ":".join([f"{number:02x}"] * 32) for number in (1, 2)]

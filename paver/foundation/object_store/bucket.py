@@ -25,7 +25,7 @@ from paver.driver import (
     Writer,
 )
 from paver.foundation import record
-from paver.transport.s3 import S3Error
+from paver.transport.s3_errors import S3Error
 
 TAGS = {"site": "paver-site", "id": "paver-id", "action": "paver-action", "complete": "paver-complete"}
 _SAID = {"true": True, "false": False}

@@ -7,13 +7,12 @@ where it is, and outlives the jumpbox.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from paver.driver import Endpoint, Facts, Mark, Reader, Resource, Secret, Verb, Writer
 from paver.signing import canonical
-from paver.transport.s3 import S3Error
+from paver.transport.s3_errors import S3Error
 
 PREFIX, ARN = "paver-", "arn:aws:s3:::"
 SET = frozenset({"minio:policy_add", "minio:user_add", "minio:policy_set"})
@@ -115,20 +114,17 @@ def _bear(
 def _user(world: Reader, at: Endpoint[Any, Any], name: str) -> dict[str, Any] | None:
     # One by one: MinIO encrypts the list of all, by a key that takes 64 MB and a tenth of a second of a core at each end.
     try:
-        return _told(world.session(at).admin("user_info", name))
+        user: dict[str, Any] = world.session(at).admin("user_info", name)
     except S3Error as error:
         if error.code == "XMinioAdminNoSuchUser":
             return None
         raise
+    return user
 
 
 def _policies(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
-    return _told(world.session(at).admin("policy_list"))
-
-
-def _told(found: Any) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(found) if isinstance(found, str | bytes) else found
-    return told
+    policies: dict[str, Any] = world.session(at).admin("policy_list")
+    return policies
 
 
 def _facts(name: str, user: Mapping[str, Any] | None, policy: Mapping[str, Any] | None) -> StoreUserFacts:
