@@ -69,17 +69,23 @@ def sealed(life: Life, every: dict[str, str]) -> dict[str, str]:
     return every
 
 
-def test_passwords_and_certificates_of_services_are_planned_and_brought_to_who_uses_them_by_one_apply(
+def test_passwords_certificates_and_sizes_of_services_are_planned_and_brought_to_who_uses_them_by_one_apply(
     finished: Place,
 ) -> None:
+    """The size stands in the cloud config alone, and the disk keeps what is on it."""
     before = finished.site.read_text()
-    sooner = f"{before}\ntrust: {{lifetimes: {{certificate: 2y, renew_before: 365d}}}}\n"
+    larger = before.replace("object_store: {", "object_store: {disk_gb: 120, ")
+    assert larger != before
+    lifetimes = "\ntrust: {lifetimes: {certificate: 2y, renew_before: 365d}}\n"
     renewed = dict.fromkeys(
         ("trust.certificate:object-store", "trust.certificate:registry", *SERVING), "update"
     )
+    resized = dict.fromkeys(("bosh.config:cloud/default", "bosh.deployment:object-store"), "update")
     try:
-        finished.site.write_text(sooner)
+        finished.site.write_text(before + lifetimes)
         assert finished.pending() == renewed
+        finished.site.write_text(larger)
+        assert finished.pending() == resized
         finished.site.write_text(before)
         for name in DEPLOYED:
             finished.paver("secrets", "generate", name, "--replace")
@@ -88,20 +94,27 @@ def test_passwords_and_certificates_of_services_are_planned_and_brought_to_who_u
             assert {rotated[each] for each in consumers} == {"update"}
         assert set(rotated.values()) == {"update"}, rotated
         finished.paver("verify", code=2)
-        finished.site.write_text(sooner)
-        assert finished.pending() == renewed | rotated
+        finished.site.write_text(larger + lifetimes)
+        assert finished.pending() == renewed | resized | rotated
         finished.paver("apply", "--yes")
         assert finished.pending() == {}
         finished.paver("verify")
     finally:
-        finished.site.write_text(before)
+        finished.site.write_text(larger)
     assert finished.pending() == {}
+    [disk] = json.loads(finished.tool("bosh", "disks", "--orphaned", "--json").out)["Tables"][0]["Rows"]
+    assert (disk["deployment"], disk["size"]) == ("object-store", "100 GiB"), "the one before"
 
 
-def test_passwords_of_the_director_and_its_authority_for_agents_are_brought_to_all_by_one_apply(
-    finished: Place,
+def test_passwords_of_the_director_and_of_boshs_account_and_the_authority_for_agents_are_brought_to_all_by_one_apply(
+    finished: Place, tmp_path: Path
 ) -> None:
-    """Each alone would make its VM anew; agents of the former authority are lost to it, so theirs are made anew too."""
+    """Each alone would make its VM anew; agents of the former authority are lost to it, so theirs are made anew too.
+
+    Another station would put the former password of BOSH's account back, by its own copy of the sealed store.
+    """
+    copy, state = tmp_path / "another.sealed", {"PAVER_STATE": str(tmp_path / "state")}
+    shutil.copy(finished.sealed, copy)
     for name in ADMINISTRATORS.values():
         finished.paver("secrets", "generate", name, "--replace")
     plan = finished.paver("plan", "--json", code=2).json
@@ -113,16 +126,22 @@ def test_passwords_of_the_director_and_its_authority_for_agents_are_brought_to_a
     assert changed == set(ADMINISTRATORS)
     rotated = finished.pending()
     assert not {one for one in rotated if one.startswith("bosh.deployment:")}
+    finished.paver("secrets", "generate", "vcenter-cpi", "--replace")
+    rotated |= {"vsphere.account:cpi": "update", "bucc.director:bucc": "update"}
+    assert finished.pending() == rotated
     finished.paver("secrets", "remove", "bucc-nats-ca", "--yes")
     assert finished.pending() == rotated | {
         "trust.authority:bucc-nats-ca": "create",
-        "bucc.director:bucc": "update",
         "bosh.deployment:object-store": "update",
         "bosh.deployment:registry": "update",
     }
     finished.paver("apply", "--yes")
     assert finished.pending() == {}
     finished.paver("verify")
+    ran = finished.paver("plan", "--sealed", str(copy), env=state)
+    assert newest.TAKEN in ran.err
+    assert copy.read_bytes() == finished.sealed.read_bytes()
+    assert newest.TAKEN not in finished.paver("plan", "--sealed", str(copy), env=state).err
 
 
 def test_authorities_by_which_the_director_and_what_it_deploys_are_known_are_replaced_as_the_page_on_failures_says(
@@ -138,22 +157,6 @@ def test_authorities_by_which_the_director_and_what_it_deploys_are_known_are_rep
         finished.paver("apply", "--yes")
         assert finished.pending() == {}
         finished.paver("verify")
-
-
-def test_a_password_of_boshs_account_is_brought_to_vcenter_and_the_director_and_known_at_every_station(
-    finished: Place, tmp_path: Path
-) -> None:
-    """Another one would put the former password back, by its own copy of the sealed store."""
-    copy, state = tmp_path / "another.sealed", {"PAVER_STATE": str(tmp_path / "state")}
-    shutil.copy(finished.sealed, copy)
-    finished.paver("secrets", "generate", "vcenter-cpi", "--replace")
-    assert finished.pending() == {"vsphere.account:cpi": "update", "bucc.director:bucc": "update"}
-    finished.paver("apply", "--yes")
-    assert finished.pending() == {}
-    ran = finished.paver("plan", "--sealed", str(copy), env=state)
-    assert newest.TAKEN in ran.err
-    assert copy.read_bytes() == finished.sealed.read_bytes()
-    assert newest.TAKEN not in finished.paver("plan", "--sealed", str(copy), env=state).err
 
 
 def test_passwords_of_vcenters_root_and_administrator_are_noted_once_they_were_changed_there(
@@ -199,24 +202,6 @@ def test_a_newer_artefact_is_brought_to_the_director_and_deployed_from_by_one_ap
     assert f"minio/{NEWER['minio']}" in used["object-store"][0]
     kept = json.loads(finished.tool("bosh", "stemcells", "--json").out)["Tables"][0]["Rows"]
     assert {one["version"].rstrip("*") for one in kept} == {FORMER, NEWER["stemcell"]}, "the way back"
-
-
-def test_a_size_that_only_the_cloud_config_says_is_deployed_and_the_disk_keeps_what_is_on_it(
-    finished: Place,
-) -> None:
-    before = finished.site.read_text()
-    larger = before.replace("object_store: {", "object_store: {disk_gb: 120, ")
-    assert larger != before
-    finished.site.write_text(larger)
-    assert finished.pending() == {
-        "bosh.config:cloud/default": "update",
-        "bosh.deployment:object-store": "update",
-    }
-    finished.paver("apply", "--yes")
-    assert finished.pending() == {}
-    finished.paver("verify")
-    [disk] = json.loads(finished.tool("bosh", "disks", "--orphaned", "--json").out)["Tables"][0]["Rows"]
-    assert (disk["deployment"], disk["size"]) == ("object-store", "100 GiB"), "the one before"
 
 
 def newer_artefact(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
