@@ -52,7 +52,7 @@ class Room:
 
         self._server = socketserver.ThreadingUnixStreamServer(str(path), Ear)
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def next(self, kind: str) -> Any:
         """The next event of a kind."""

@@ -93,7 +93,7 @@ def vcenter(folder: Path, hosts: Hosts, version: str = "8.0.3") -> Iterator[VCen
     machine = pki.machine(FQDN, authority)
     (crt, key), (root, root_key) = machine.write(folder, "vcsa"), authority.write(folder, "vmca")
     names = Names()
-    threading.Thread(target=names.serve_forever, daemon=True).start()
+    threading.Thread(target=names.serve_forever, args=(0.02,), daemon=True).start()
     with socket.socket() as probe:
         probe.bind((ADDRESS, 0))
         port = int(probe.getsockname()[1])

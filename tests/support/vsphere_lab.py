@@ -195,7 +195,7 @@ def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) ->
     room_path = folder / "room.sock"
     file.write_text(json.dumps({"hosts": config, "control": str(socket_path), "room": str(room_path)}))
     room = Room(room_path, socket_path)
-    threading.Thread(target=room.serve_forever, daemon=True).start()
+    threading.Thread(target=room.serve_forever, args=(0.02,), daemon=True).start()
     with (folder / "vsim.log").open("wb") as log:
         process = subprocess.Popen(
             [str(vsim), "esx", "--config", str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -212,7 +212,7 @@ def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) ->
 
 def _await(process: subprocess.Popen[bytes], ports: tuple[int, ...], socket_path: Path, log: Path) -> None:
     waiting = threading.Event()
-    for _ in range(600):
+    for _ in range(3000):
         if process.poll() is not None:
             raise AssertionError(log.read_text())
         try:
@@ -222,7 +222,7 @@ def _await(process: subprocess.Popen[bytes], ports: tuple[int, ...], socket_path
                 return
         except OSError:
             pass
-        waiting.wait(0.05)
+        waiting.wait(0.01)
     raise AssertionError(f"the simulator did not start: {log.read_text()}")
 
 

@@ -235,7 +235,8 @@ class VsphereReader:
     ) -> Any:
         """Waits for a task by leaf paths and returns its result."""
         bound = soap_types.rebound(task, self._link.stub)
-        pause = 0.03
+        # Most tasks of a plan, as to look into a folder, take a host some milliseconds.
+        pause = 0.005
         while True:
             seen = self.values(bound, "info.state", "info.error", "info.progress", "info.result", fresh=True)
             if seen["info.state"] == "success":
