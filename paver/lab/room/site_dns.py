@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from paver.lab.room import cables, machine, world
+import time
 
+from paver.lab.room import cables, machine, resolver, world
+
+_PATIENCE = 10.0
 _NESTED = ("unshare", "-U", "--map-user=1003", "--map-group=1003")
 
 
@@ -25,7 +28,16 @@ def start(place: world.World) -> tuple[machine.Process, ...]:
         config.write_text("\n".join((*chrony(address), f"pidfile {place.run}/chrony-{address}.pid", "")))
         argv = [*nested, str(place.tools["chronyd"]), "-U", "-u", "root", "-x", "-d", "-f", str(config)]
         found.append(machine.spawn(place, folder, argv, folder / "chrony.log"))
+    for address in plan.ntp:
+        _await_time(address)
     return tuple(found)
+
+
+def _await_time(address: str) -> None:
+    """Waits until the server answers: an appliance asks once, as soon as it is switched on."""
+    end = time.monotonic() + _PATIENCE
+    while not resolver.tells_time(address) and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def chrony(address: str) -> tuple[str, ...]:
