@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from collections.abc import Sequence
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from paver.engine.offer import Door
 from paver.engine.plan import Action
@@ -13,6 +15,9 @@ from paver.engine.resource import Verb
 from paver.report import difference, words
 from paver.report.ending import DONE, Ending
 from paver.runs.events import Happening
+
+if TYPE_CHECKING:
+    import jinja2
 
 FOUND = "found done"
 
@@ -70,12 +75,8 @@ def page(
         who: the user, and the machine that paver ran on.
         approval: how the plan came to be approved.
     """
-    import jinja2  # noqa: PLC0415 - only here, and only at the end of a run
-
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    source = resources.files("paver.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     phases = _phases(ending, events)
-    return environment.from_string(source).render(
+    return _template().render(
         ending=ending,
         plan=ending.plan,
         evidence=ending.evidence,
@@ -93,6 +94,16 @@ def page(
         argv=_argv,
         effects=_effects,
         digests=_digests,
+    )
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    import jinja2  # noqa: PLC0415 - only here, and only at the end of a run
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(
+        resources.files("paver.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     )
 
 
