@@ -63,7 +63,11 @@ def render(jobs: Iterable[JobInput], spec: Mapping[str, Any]) -> Rendered:
                 }
             )
         done = subprocess.run(
-            ["ruby", str(_SCRIPT)], input=json.dumps(wanted), capture_output=True, text=True, check=False
+            ["ruby", "--disable-gems", str(_SCRIPT)],
+            input=json.dumps(wanted),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise TaskError(100, f"Rendering templates: ruby exited {done.returncode}: {done.stderr[-500:]}")
