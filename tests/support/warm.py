@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from paver import __main__ as paver
 from paver.lab import raising, system
@@ -126,12 +126,12 @@ def main() -> int:
             return 0
         if os.fork() == 0:
             asked.close()
-            return _lead(files.pop(), files, *json.loads(text))
+            _lead(files.pop(), files, *json.loads(text))
         for file in files:
             os.close(file)
 
 
-def _lead(told: int, files: list[int], argv: list[str], folder: str, environment: dict[str, str]) -> int:
+def _lead(told: int, files: list[int], argv: list[str], folder: str, environment: dict[str, str]) -> NoReturn:
     """Runs `paver` in another process, and tells how that ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
@@ -147,7 +147,11 @@ def _lead(told: int, files: list[int], argv: list[str], folder: str, environment
         os.dup2(file, number)
         os.close(file)
     sys.argv[1:] = argv
-    return paver.main()
+    code = paver.main()
+    # What a Python tidies at its end is shared with the process that forks: it would be copied first, page by page.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
