@@ -199,32 +199,21 @@ def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) ->
     threading.Thread(target=room.serve_forever, args=(0.02,), daemon=True).start()
     with (folder / "vsim.log").open("wb") as log:
         process = subprocess.Popen(
-            [str(vsim), "esx", "--config", str(file)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [str(vsim), "esx", "--config", str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
         )
+    assert process.stdout is not None
     try:
-        _await(process, tuple(ports.values()), socket_path, folder / "vsim.log")
+        assert process.stdout.readline().strip() == b"ready", (folder / "vsim.log").read_text()
         yield Hosts(ports, pins, socket_path, folder, room)
     finally:
         process.terminate()
         process.wait()
+        process.stdout.close()
         room.shutdown()
         room.server_close()
-
-
-def _await(process: subprocess.Popen[bytes], ports: tuple[int, ...], socket_path: Path, log: Path) -> None:
-    waiting = threading.Event()
-    for _ in range(3000):
-        if process.poll() is not None:
-            raise AssertionError(log.read_text())
-        try:
-            for port in ports:
-                socket.create_connection((ADDRESS, port), 1).close()
-            if socket_path.exists():
-                return
-        except OSError:
-            pass
-        waiting.wait(0.01)
-    raise AssertionError(f"the simulator did not start: {log.read_text()}")
 
 
 def text_of(pins: Sequence[str], **changes: str) -> str:
