@@ -310,7 +310,7 @@ class Executor:
             return "skip"
         mark = facts.mark if facts is not None else None
         # By site and id: two sites that share a service have the same ids there.
-        ours = mark is not None and (mark.site, mark.id) == (self._plan.site, action.resource)
+        ours = mark is not None and mark.names(self._plan.site, action.resource)
         if resource is not None and facts is not None:
             whole = (
                 mark.complete and not mark.was

@@ -34,6 +34,10 @@ class Mark:
     complete: bool
     was: ResourceId | None = None
 
+    def names(self, site: str, id_: str) -> bool:
+        """Returns whether it stands for that resource of that site: another site has the same ids."""
+        return (self.site, self.id) == (site, id_)
+
     def document(self) -> dict[str, Json]:
         """Returns the mark as JSON's types; its bearer may put more beside these keys."""
         return {"action": self.action, "complete": self.complete, "id": self.id, "site": self.site}

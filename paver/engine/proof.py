@@ -96,7 +96,7 @@ def as_wished(resource: Resource[Any], after: Facts | None, world: ReadingWorld)
         )
     if after.mark is not None and after.mark.was is not None:
         raise PaverError(f"{resource.id} still bears the mark of {after.mark.was}")
-    if after.mark is not None and (after.mark.site, after.mark.id) != (world.site, resource.id):
+    if after.mark is not None and not after.mark.names(world.site, resource.id):
         raise PaverError(
             f"{resource.id} bears the mark of {after.mark.id} of the site {after.mark.site} after it was made",
             why="another run made it its own meanwhile",

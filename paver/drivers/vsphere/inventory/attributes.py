@@ -34,7 +34,7 @@ class Ledger:
 
     def get(self, site: str, id_: str) -> Mark | None:
         """Returns the mark of a site's resource."""
-        return next((mark for mark in self.slots.values() if (mark.site, mark.id) == (site, id_)), None)
+        return next((mark for mark in self.slots.values() if mark.names(site, id_)), None)
 
     def of_kind(self, kind: str, site: str) -> Iterator[Mark]:
         """Yields a site's marks of one kind."""
@@ -71,8 +71,7 @@ def put(session: Any, entity: Any, mark: Mark) -> None:
 def note(session: Any, mark: Mark) -> None:
     """Writes a mark into the ledger: over the one of the same resource, or into a slot that is free."""
     book = ledger(session)
-    whose = (mark.site, mark.id)
-    name = next((name for name, kept in book.slots.items() if (kept.site, kept.id) == whose), None)
+    name = next((name for name, kept in book.slots.items() if kept.names(mark.site, mark.id)), None)
     key = _keys(session)[name] if name is not None else _free_slot(session, book)
     _set(session, session.content.rootFolder, key, _text(mark))
 
@@ -82,7 +81,7 @@ def strike(session: Any, site: str, id_: str) -> None:
 
     Its own slot goes last and in one call, value and definition: until then the next run finds what is left to do.
     """
-    own = [name for name, mark in ledger(session).slots.items() if (mark.site, mark.id) == (site, id_)]
+    own = [name for name, mark in ledger(session).slots.items() if mark.names(site, id_)]
     keys = _keys(session)
     used = _used(session)
     for name, key in sorted(keys.items()):

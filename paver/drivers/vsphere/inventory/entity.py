@@ -110,7 +110,7 @@ class Entity(Resource[F]):
         for found in every(session, self.type_name, self.paths):
             mark = attributes.mark_of(session, found.values["customValue"])
             now = world.current(mark) if mark is not None else None
-            if now is not None and (now.site, now.id) == (world.site, self.id):
+            if now is not None and now.names(world.site, self.id):
                 return found
             if self._is_here(found, parent):
                 named = found

@@ -232,7 +232,7 @@ def _find(
     for vm, values in world.session(at).objects("VirtualMachine", _PATHS):
         extra = marks.values(values["config.extraConfig"])
         mark = Mark.loads(extra.get(MARK_KEY))
-        if mark is not None and mark.site == world.site and mark.id == id_:
+        if mark is not None and mark.names(world.site, id_):
             return vm, values, extra, mark
         if values["name"] == name and mark is None:
             same_name = vm, values, extra, entry.mark(world.site) if entry is not None else None
