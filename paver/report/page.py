@@ -97,6 +97,7 @@ def page(
     )
 
 
+# Once a process: those of the tests run hundreds of applies.
 @functools.cache
 def _template() -> jinja2.Template:
     import jinja2  # noqa: PLC0415 - only here, and only at the end of a run

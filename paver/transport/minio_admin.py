@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from paver.errors import Unobservable
 from paver.transport import bounds, tls
 from paver.transport.context import Wire
 from paver.transport.s3_errors import S3Error, unanswered
@@ -40,28 +41,13 @@ class Administration:
         self._pool: Any = None
         self._client: Any = None
 
-    def ask(self, call: str, *arguments: Any, **named: Any) -> Any:
-        """Calls one of `READS`, or a method of MinIO's own client; JSON is parsed.
+    def look(self, call: str, *arguments: str) -> dict[str, Any]:
+        """Returns what one of `READS` answers.
 
         Raises:
             S3Error: if the store refuses.
-            Unobservable: if nothing answers.
+            Unobservable: if nothing answers, or what does is not MinIO's administration, or says too much.
         """
-        import urllib3  # noqa: PLC0415
-
-        try:
-            status, answer = (
-                self._read(call, *arguments) if call in READS else self._written(call, *arguments, **named)
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise unanswered(error, self._connector.name, self._connector.endpoint) from error
-        told = _parsed(answer)
-        if status != 200:
-            code, message = (told.get("Code"), told.get("Message")) if isinstance(told, dict) else ("", "")
-            raise S3Error(self._connector.name, call, str(code or "Unknown"), status, str(message or ""))
-        return told
-
-    def _read(self, call: str, *arguments: str) -> tuple[int, str]:
         from botocore.auth import SigV4Auth  # noqa: PLC0415
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415
         from botocore.credentials import Credentials  # noqa: PLC0415
@@ -70,26 +56,71 @@ class Administration:
         query = urllib.parse.urlencode(
             dict(zip(parameters, arguments, strict=True)), quote_via=urllib.parse.quote
         )
-        url = f"{self._connector.endpoint.rstrip('/')}{_PATH}{command}{query and f'?{query}'}"
+        # Beside all buckets, whatever path these are below: where MinIO's own client goes as well.
+        origin = urllib.parse.urlsplit(self._connector.endpoint)
+        url = f"{origin.scheme}://{origin.netloc}{_PATH}{command}{query and f'?{query}'}"
         request = AWSRequest("GET", url)
         # What is signed has to say which payload it is, also where there is none.
         request.headers["X-Amz-Content-SHA256"] = hashlib.sha256(b"").hexdigest()
         key = Credentials(self._connector.access_key, self._context.reveal(self._connector.secret_key))
         SigV4Auth(key, "s3", self._connector.region).add_auth(request)
-        headers = dict(request.headers.items())
-        answer = self._connections().request("GET", url, headers=headers, preload_content=False)
-        try:
-            told = bounds.within(
-                answer.read(MOST_BYTES + 1), MOST_BYTES, f"{self._connector.name}: {command}"
+        status, answer = self._answered(url, dict(request.headers.items()), command)
+        if status != 200:
+            raise self._refused(call, status, answer)
+        found = _parsed(answer)
+        if not isinstance(found, dict):
+            # Never taken for "there is none": a proxy's page has status 200 as well.
+            raise Unobservable(
+                f"{self._connector.name} ({self._connector.endpoint}) does not answer as MinIO's administration",
+                seen=answer[:200],
+                do="check that the endpoint is MinIO itself, and nothing before it that answers instead",
             )
-        finally:
+        return found
+
+    def act(self, call: str, *arguments: Any, **named: Any) -> Any:
+        """Calls a method of MinIO's own client; JSON is parsed.
+
+        Raises:
+            S3Error: if the store refuses.
+            Unobservable: if nothing answers.
+        """
+        import urllib3  # noqa: PLC0415
+        from minio.error import MinioAdminException  # noqa: PLC0415
+
+        client = self._writing()
+        try:
+            return _parsed(getattr(client, call)(*arguments, **named))
+        except MinioAdminException as error:
+            status = int(getattr(error, "_code", 0) or 0)
+            raise self._refused(call, status, str(getattr(error, "_body", error))) from None
+        except urllib3.exceptions.HTTPError as error:
+            raise unanswered(error, self._connector.name, self._connector.endpoint) from error
+
+    def _answered(self, url: str, headers: dict[str, str], command: str) -> tuple[int, str]:
+        import urllib3  # noqa: PLC0415
+
+        try:
+            answer = self._connections().request("GET", url, headers=headers, preload_content=False)
+            try:
+                raw = answer.read(MOST_BYTES + 1)
+                told = bounds.within(raw, MOST_BYTES, f"{self._connector.name}: {command}")
+            except BaseException:
+                # With what was not read, nobody else could use it.
+                answer.close()
+                raise
             answer.release_conn()
+        except urllib3.exceptions.HTTPError as error:
+            raise unanswered(error, self._connector.name, self._connector.endpoint) from error
         return answer.status, told.decode(errors="replace")
 
-    def _written(self, call: str, *arguments: Any, **named: Any) -> tuple[int, str]:
+    def _refused(self, call: str, status: int, answer: str) -> S3Error:
+        told = _parsed(answer)
+        code, message = (told.get("Code"), told.get("Message")) if isinstance(told, dict) else ("", "")
+        return S3Error(self._connector.name, call, str(code or "Unknown"), status, str(message or ""))
+
+    def _writing(self) -> Any:
         import minio  # noqa: PLC0415
         from minio.credentials.providers import StaticProvider  # noqa: PLC0415
-        from minio.error import MinioAdminException  # noqa: PLC0415
 
         pool = self._connections()
         with self._lock:
@@ -102,10 +133,7 @@ class Administration:
                     region=self._connector.region,
                     http_client=pool,
                 )
-        try:
-            return 200, getattr(self._client, call)(*arguments, **named)
-        except MinioAdminException as error:
-            return int(getattr(error, "_code", 0) or 0), str(getattr(error, "_body", error))
+            return self._client
 
     def _connections(self) -> Any:
         import urllib3  # noqa: PLC0415

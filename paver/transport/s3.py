@@ -169,15 +169,17 @@ class S3Reader:
         with contextlib.closing(found["Body"]) as body:
             return bounds.within(bytes(body.read(MOST_BYTES + 1)), MOST_BYTES, f"{self.name}: {bucket}/{key}")
 
-    def admin(self, call: str, *arguments: Any, **named: Any) -> Any:
-        """Calls a reading method of MinIO's administration, as `user_list`.
+    def admin(self, call: str, *arguments: str) -> dict[str, Any]:
+        """Calls a reading method of MinIO's administration, as `user_info`.
 
         Raises:
             Refused: if it is none.
+            S3Error: if the store refuses.
+            Unobservable: if nothing answers, or something else than MinIO.
         """
         if call not in READS:
             _refuse(call, self.name)
-        return self._store.administration.ask(call, *arguments, **named)
+        return self._store.administration.look(call, *arguments)
 
 
 class S3Writer(S3Reader):
@@ -228,7 +230,7 @@ class S3Writer(S3Reader):
             named: the method's.
         """
         self._gate(f"minio:{call}", f"{self.name}: {target}", None)
-        return self._store.administration.ask(call, *arguments, **named)
+        return self._store.administration.act(call, *arguments, **named)
 
 
 def _refuse(call: str, name: str) -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 _PIECE = 256 * 1024
+_LOOK = 0.02
+"""Seconds that closing takes at most: in between it is looked whether to go on listening."""
 
 
 class Far(Protocol):
@@ -64,7 +66,7 @@ class ConnectProxy:
             request_queue_size = 64
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_LOOK,), daemon=True)
         self._thread.start()
 
     @property

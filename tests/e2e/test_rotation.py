@@ -72,7 +72,7 @@ def sealed(life: Life, every: dict[str, str]) -> dict[str, str]:
 def test_passwords_certificates_and_sizes_of_services_are_planned_and_brought_to_who_uses_them_by_one_apply(
     finished: Place,
 ) -> None:
-    """The size stands in the cloud config alone, and the disk keeps what is on it."""
+    """The size stands in the cloud config alone, and is planned alone: `test_foundation_newer_artefact` deploys it so."""
     before = finished.site.read_text()
     larger = before.replace("object_store: {", "object_store: {disk_gb: 120, ")
     assert larger != before
@@ -109,26 +109,26 @@ def test_passwords_certificates_and_sizes_of_services_are_planned_and_brought_to
 def test_passwords_of_the_director_and_of_boshs_account_and_the_authority_for_agents_are_brought_to_all_by_one_apply(
     finished: Place, tmp_path: Path
 ) -> None:
-    """Each alone would make its VM anew; agents of the former authority are lost to it, so theirs are made anew too.
+    """Each alone would make its VM anew, and is planned alone; agents of the former authority are lost to it, so theirs are made anew too.
 
     Another station would put the former password of BOSH's account back, by its own copy of the sealed store.
     """
     copy, state = tmp_path / "another.sealed", {"PAVER_STATE": str(tmp_path / "state")}
     shutil.copy(finished.sealed, copy)
+    finished.paver("secrets", "generate", "vcenter-cpi", "--replace")
+    account = finished.pending()
+    assert account == {"vsphere.account:cpi": "update", "bucc.director:bucc": "update"}
     for name in ADMINISTRATORS.values():
         finished.paver("secrets", "generate", name, "--replace")
     plan = finished.paver("plan", "--json", code=2).json
     [director] = [each for each in plan["actions"] if each["resource"] == "bucc.director:bucc"]
     assert director["verb"] == "update"
-    [change] = director["changes"]
-    assert change["field"] == "seeds"
+    [change] = [one for one in director["changes"] if one["field"] == "seeds"]
     changed = {seed for seed, value in change["after"].items() if change["before"][seed] != value}
     assert changed == set(ADMINISTRATORS)
     rotated = finished.pending()
     assert not {one for one in rotated if one.startswith("bosh.deployment:")}
-    finished.paver("secrets", "generate", "vcenter-cpi", "--replace")
-    rotated |= {"vsphere.account:cpi": "update", "bucc.director:bucc": "update"}
-    assert finished.pending() == rotated
+    assert rotated.items() >= account.items()
     finished.paver("secrets", "remove", "bucc-nats-ca", "--yes")
     assert finished.pending() == rotated | {
         "trust.authority:bucc-nats-ca": "create",

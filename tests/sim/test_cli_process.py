@@ -16,7 +16,7 @@ import pytest
 
 from paver.image import artefacts
 
-HEAVY = ("pyVmomi", "paramiko", "botocore", "httpx", "jinja2", "rich")
+HEAVY = ("pyVmomi", "paramiko", "botocore", "minio", "httpx", "jinja2", "rich")
 
 
 def loaded(*argv: str, cwd: Path) -> set[str]:

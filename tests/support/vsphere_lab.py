@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import http.server
 import json
+import select
 import socket
 import socketserver
 import subprocess
@@ -206,7 +207,8 @@ def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) ->
         )
     assert process.stdout is not None
     try:
-        assert process.stdout.readline().strip() == b"ready", (folder / "vsim.log").read_text()
+        assert select.select([process.stdout], [], [], 30)[0], (folder / "vsim.log").read_text()
+        assert process.stdout.readline() == b"ready\n", (folder / "vsim.log").read_text()
         yield Hosts(ports, pins, socket_path, folder, room)
     finally:
         process.terminate()

@@ -20,6 +20,7 @@ HEAVY = frozenset(
         "paramiko",
         "httpx",
         "botocore",
+        "minio",
         "rich",
         "jinja2",
         "shtab",

@@ -52,8 +52,8 @@ class StoreUser(Resource[StoreUserFacts]):
     secret: Secret
 
     def read(self, world: Reader) -> StoreUserFacts | None:
-        user = _user(world, self.at, self.name)
         policy = _policies(world, self.at).get(f"{PREFIX}{self.name}")
+        user = _user(world, self.at, self.name)
         # A policy of ours without its user is half an account: of a run that was killed, or somebody took the user.
         if user is None and mark_of(policy or {}) is None:
             return None
@@ -87,9 +87,9 @@ class StoreUser(Resource[StoreUserFacts]):
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: StoreUserFacts) -> None:
         store, name = world.writing(at), facts.address["name"]
         policy = f"{PREFIX}{name}"
+        standing = _policies(world, at).get(policy)
         if _user(world, at, name) is not None:
             # Begun first, and the policy last: what is left of an account that was killed on its way out is known as ours.
-            standing = _policies(world, at).get(policy)
             if standing is not None:
                 _bear(world, at, name, standing, facts.secret, complete=False)
             store.admin_call("user_remove", name, name)
@@ -112,11 +112,13 @@ def _bear(
 
 
 def _user(world: Reader, at: Endpoint[Any, Any], name: str) -> dict[str, Any] | None:
-    # One by one: MinIO encrypts the list of all, by a key that takes 64 MB and a tenth of a second of a core at each end.
+    # One by one: MinIO encrypts the list of all, by a key that takes 64 MB and a tenth of a second of a core at each end
+    # (minio/madmin-go `encrypt.go`). Always after the policies: MinIO lists these once it has loaded all accounts, and until
+    # then says of each of them that there is none (minio/minio `cmd/iam.go`, `ListPolicies` and `GetUserInfo`).
     try:
         user: dict[str, Any] = world.session(at).admin("user_info", name)
     except S3Error as error:
-        if error.code == "XMinioAdminNoSuchUser":
+        if error.status == 404 and error.code == "XMinioAdminNoSuchUser":
             return None
         raise
     return user

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+from paver.errors import PaverError
 from paver.lab.room import cables, machine, resolver, world
 
 _PATIENCE = 10.0
@@ -29,14 +31,16 @@ def start(place: world.World) -> tuple[machine.Process, ...]:
         argv = [*nested, str(place.tools["chronyd"]), "-U", "-u", "root", "-x", "-d", "-f", str(config)]
         found.append(machine.spawn(place, folder, argv, folder / "chrony.log"))
     for address in plan.ntp:
-        _await_time(address)
+        _await_time(address, folder / "chrony.log")
     return tuple(found)
 
 
-def _await_time(address: str) -> None:
+def _await_time(address: str, log: Path) -> None:
     """Waits until the server answers: an appliance asks once, as soon as it is switched on."""
     end = time.monotonic() + _PATIENCE
-    while not resolver.tells_time(address) and time.monotonic() < end:
+    while not resolver.tells_time(address):
+        if time.monotonic() > end:
+            raise PaverError(f"the time server {address} does not answer", seen=log.read_text()[-1000:])
         time.sleep(0.01)
 
 

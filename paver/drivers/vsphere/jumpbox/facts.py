@@ -102,7 +102,7 @@ def find(session: Any, *, site: str, id_: str, name: str | None = None) -> Found
     for vm, values in session.objects("VirtualMachine", _SEARCH):
         extra = marks.values(values["config.extraConfig"])
         mark = Mark.loads(extra.get(MARK_KEY))
-        if mark is not None and mark.site == site and mark.id == id_:
+        if mark is not None and mark.names(site, id_):
             return Found(vm, values["name"], extra, session.values(vm, *_DETAILS))
         if name is not None and values["name"] == name:
             same_name = vm, values["name"], extra

@@ -55,7 +55,7 @@ class Image(Resource[ImageFacts]):
         for _, values in world.session(self.host).objects("VirtualMachine", ("config.extraConfig",)):
             extra = marks.values(values["config.extraConfig"])
             mark = Mark.loads(extra.get(MARK_KEY))
-            if mark is not None and mark.id == JUMPBOX and mark.site == world.site and KEY in extra:
+            if mark is not None and mark.names(world.site, JUMPBOX) and KEY in extra:
                 return ImageFacts(digest=extra[KEY])
         raise BadInput(
             f"the jumpbox's image {self.path} is not here",
