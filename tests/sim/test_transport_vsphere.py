@@ -8,7 +8,6 @@ import json
 import os
 import re
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from paver.errors import BadInput, PaverError, Refused, Unobservable
-from paver.lab import build, control, pki
+from paver.lab import control, pki
 from paver.ovf import ova, write
 from paver.transport import stream, vsphere
 from paver.transport.context import Wire
@@ -32,6 +31,7 @@ from paver.transport.vsphere import (
     VsphereWriter,
     nfc,
 )
+from tests.support.vsphere_lab import simulator
 
 pytestmark = pytest.mark.lab
 
@@ -89,7 +89,6 @@ def free_port() -> int:
 
 @pytest.fixture
 def esx(tmp_path: Path) -> Iterator[Esx]:
-    binary = build.build(["vsim"])["vsim"]
     pair = pki.host("esx-01.north.example", ADDRESS)
     certificate, key = pair.write(tmp_path, "rui")
     port = free_port()
@@ -115,19 +114,8 @@ def esx(tmp_path: Path) -> Iterator[Esx]:
         "control": str(tmp_path / "esx.sock"),
     }
     (tmp_path / "esx.json").write_text(json.dumps(config))
-    with (tmp_path / "vsim.log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary, "esx", "--config", tmp_path / "esx.json"], stdout=subprocess.PIPE, stderr=log
-        )
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"ready\n", (tmp_path / "vsim.log").read_text()
-            yield Esx(port, tmp_path, pair)
-        finally:
-            process.terminate()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+    with simulator("esx", tmp_path / "esx.json", tmp_path / "vsim.log"):
+        yield Esx(port, tmp_path, pair)
 
 
 class Gate:

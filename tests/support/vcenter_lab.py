@@ -8,7 +8,6 @@ import json
 import socket
 import socketserver
 import struct
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +20,14 @@ from paver.drivers.vsphere import marks
 from paver.drivers.vsphere.inventory import pave as inventory
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.drivers.vsphere.inventory.vm_override import VmOverride
-from paver.lab import build, control, pki
+from paver.lab import control, pki
 from paver.sitefile import Site
 from paver.transport.context import Wire
 from paver.transport.http import ApiSession, HttpConnector
 from paver.transport.vsphere import VsphereConnector, new
 from paver.transport.vsphere.ssoadmin import SsoConnector
 from tests.support.vsphere_lab import ADDRESS as HOSTS
-from tests.support.vsphere_lab import Hosts, Run, World
+from tests.support.vsphere_lab import Hosts, Run, World, simulator
 
 ADDRESS = "127.0.0.22"
 NAMES = "127.0.0.23"
@@ -113,25 +112,11 @@ def vcenter(folder: Path, hosts: Hosts, version: str = "8.0.3") -> Iterator[VCen
     }
     file = folder / "vcsa.json"
     file.write_text(json.dumps(config))
-    vsim = build.build(["vsim"])["vsim"]
-    with (folder / "vcsa.log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(vsim), "vcenter", "--config", str(file)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
+    pem = authority.certificate.public_bytes(serialization.Encoding.PEM).decode()
     try:
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        assert ready.strip() == b"ready", (folder / "vcsa.log").read_text()
-        pem = authority.certificate.public_bytes(serialization.Encoding.PEM).decode()
-        yield VCenter(port, pem, folder / "vcsa.sock", folder, hosts)
+        with simulator("vcenter", file, folder / "vcsa.log"):
+            yield VCenter(port, pem, folder / "vcsa.sock", folder, hosts)
     finally:
-        process.terminate()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
         names.shutdown()
         names.server_close()
 

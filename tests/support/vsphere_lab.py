@@ -163,7 +163,6 @@ class Hosts:
 @contextlib.contextmanager
 def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) -> Iterator[Hosts]:
     """Starts hosts on loopback and stops them; `settings` go into each host's configuration."""
-    vsim = build.build(["vsim"])["vsim"]
     pins, ports, config = {}, {}, []
     for name in names:
         pair = pki.host(f"{name}.north.example", ADDRESS)
@@ -198,24 +197,34 @@ def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) ->
     file.write_text(json.dumps({"hosts": config, "control": str(socket_path), "room": str(room_path)}))
     room = Room(room_path, socket_path)
     threading.Thread(target=room.serve_forever, args=(0.02,), daemon=True).start()
-    with (folder / "vsim.log").open("wb") as log:
+    try:
+        with simulator("esx", file, folder / "vsim.log"):
+            yield Hosts(ports, pins, socket_path, folder, room)
+    finally:
+        room.shutdown()
+        room.server_close()
+
+
+@contextlib.contextmanager
+def simulator(mode: str, config: Path, log: Path) -> Iterator[None]:
+    """Starts the simulator as `esx` or `vcenter`, and ends it; it answers from the moment that this begins."""
+    vsim = str(build.build(["vsim"])["vsim"])
+    with log.open("wb") as said:
         process = subprocess.Popen(
-            [str(vsim), "esx", "--config", str(file)],
+            [vsim, mode, "--config", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=log,
+            stderr=said,
         )
     assert process.stdout is not None
     try:
-        assert select.select([process.stdout], [], [], 30)[0], (folder / "vsim.log").read_text()
-        assert process.stdout.readline() == b"ready\n", (folder / "vsim.log").read_text()
-        yield Hosts(ports, pins, socket_path, folder, room)
+        assert select.select([process.stdout], [], [], 30)[0], log.read_text()
+        assert process.stdout.readline() == b"ready\n", log.read_text()
+        yield
     finally:
         process.terminate()
         process.wait()
         process.stdout.close()
-        room.shutdown()
-        room.server_close()
 
 
 def text_of(pins: Sequence[str], **changes: str) -> str:
