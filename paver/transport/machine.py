@@ -17,6 +17,7 @@ from typing import Any
 from paver.errors import PaverError, Refused, Unobservable
 from paver.transport import bounds, probes, ssh, transfer
 from paver.transport.context import Gate, Progress, SecretRef, Wire
+from paver.transport.files import Files, Here, There
 from paver.transport.shell import CommandError, Input, LocalShell, Output, Ran, Shell, with_env
 from paver.transport.tunnel import Far
 
@@ -35,8 +36,6 @@ MOST_FILE_BYTES = 64 * 1024 * 1024
 
 _UPLOAD = 6 * 3600.0
 """Seconds that an upload may take: 13 GB at 5 MB/s are 45 minutes."""
-
-_GONE = (b"No such file or directory", b"Not a directory")
 
 _WRITE = (
     'set -eu; umask 077; t=$(mktemp "$1.XXXXXX"); trap \'rm -f "$t"\' EXIT; trap "exit 1" HUP INT TERM; trap "" PIPE; cat >"$t"; '
@@ -82,6 +81,7 @@ class Host:
         jobs: the folder of jobs.
         scratch: a folder on tmpfs for files with secrets.
         timeout: seconds a command may take.
+        files: reads files there.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Host:
     jobs: str
     scratch: str
     timeout: float
+    files: Files
 
 
 class MachineReader:
@@ -115,19 +116,17 @@ class MachineReader:
         Raises:
             Unobservable: if it is there and cannot be read, or is larger than what may be read whole.
         """
-        ran = self._root(["head", "-c", str(MOST_FILE_BYTES + 1), "--", path])
-        there = self._present(ran, path)
-        return bounds.within(ran.out, MOST_FILE_BYTES, f"{self.name}: {path}") if there else None
+        found = self._host.files.ask("read", path, MOST_FILE_BYTES + 1)
+        return bounds.within(found[1], MOST_FILE_BYTES, f"{self.name}: {path}") if found else None
 
     def stat(self, path: str) -> FileStat | None:
         """Returns what stands at `path` (links are not followed), None if nothing does."""
-        ran = self._root(["stat", "-c", "%f %s", "--", path])
-        if not self._present(ran, path):
+        found = self._host.files.ask("stat", path)
+        if found is None:
             return None
-        raw, size = ran.text.split(" ")
-        mode = int(raw, 16)
+        mode, size = int(found[0]["mode"]), int(found[0]["size"])
         kinds = {0o100000: "file", 0o040000: "directory", 0o120000: "link"}
-        return FileStat(kinds.get(mode & 0o170000, "other"), int(size), mode & 0o7777)
+        return FileStat(kinds.get(mode & 0o170000, "other"), size, mode & 0o7777)
 
     def exists(self, path: str) -> bool:
         """Tells whether anything stands at `path`."""
@@ -135,10 +134,8 @@ class MachineReader:
 
     def listdir(self, path: str) -> tuple[str, ...] | None:
         """Returns the sorted names in a directory, None if it is not there."""
-        ran = self._root(["find", path, "-mindepth", "1", "-maxdepth", "1", "-printf", "%f\\0"])
-        if not self._present(ran, path):
-            return None
-        return tuple(sorted(name.decode("utf-8", "surrogateescape") for name in ran.out.split(b"\0") if name))
+        found = self._host.files.ask("list", path)
+        return tuple(str(name) for name in found[0]["names"]) if found else None
 
     def probe(
         self,
@@ -164,22 +161,6 @@ class MachineReader:
                 do="this is a fault of paver or of a driver: please report it with the command that you ran",
             )
         return self._exec(argv, timeout=timeout, root=root)
-
-    def _present(self, ran: Ran, path: str) -> bool:
-        if ran.ok:
-            return True
-        # 1 is what cat, stat and find end with; 127 is env's, where the program itself is not there.
-        if ran.code == 1 and any(ran.err.rstrip().endswith(word) for word in _GONE):
-            return False
-        raise Unobservable(
-            f"{self.name}: {path} cannot be read",
-            seen=ran.err.decode("utf-8", "replace").strip(),
-            do="check that the account may use sudo without a password",
-        )
-
-    def _root(self, argv: Sequence[str]) -> Ran:
-        # The words that tell "absent" from "unreadable" are those of the C locale.
-        return self._exec(["env", "LC_ALL=C", *argv], root=True)
 
     def _exec(
         self,
@@ -368,7 +349,7 @@ class MachineConnector:
         """
         local = context.station == self.station
         becomes_root = () if not self.sudo or self.user == "root" else ("sudo", "-n", "--")
-        shell: Shell
+        shell: LocalShell | ssh.SshShell
         if local:
             shell = LocalShell(self.name)
             becomes_root = () if os.geteuid() == 0 else becomes_root
@@ -376,14 +357,19 @@ class MachineConnector:
             shell = ssh.SshShell(self.name, functools.partial(self._dial, context))
             # As any read: cloud-init restarts a fresh machine's sshd once more after the first boot has said who it is.
             context.repeated(self.name, "logging in by SSH", lambda: shell.client)
+        python, timeout = sys.executable if local else self.python, context.timeouts.command
+        files: Files = Here(self.name)
+        if not local or becomes_root:
+            files = There(self.name, shell, [*becomes_root, python], timeout)
         host = Host(
             name=self.name,
             shell=shell,
             root=becomes_root,
-            python=sys.executable if local else self.python,
+            python=python,
             jobs=self.jobs,
             scratch=self.scratch,
-            timeout=context.timeouts.command,
+            timeout=timeout,
+            files=files,
         )
         try:
             self._look_for_state(host)
@@ -445,4 +431,5 @@ class MachineConnection:
 
     def close(self) -> None:
         """Hangs up."""
+        self._host.files.close()
         self._host.shell.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from paver.errors import Refused
-from paver.transport import bounds
+from paver.transport import bounds, s3_session
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.minio_admin import READS, Administration
 from paver.transport.s3_errors import S3Error, unanswered
@@ -39,15 +39,14 @@ class Store:
     @property
     def s3(self) -> Any:
         """The S3 client."""
-        import botocore.session  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
         with self._lock:
             if self._s3 is None:
                 proxy = self._context.route(self._connector.via)
                 times = self._context.timeouts
-                self._s3 = botocore.session.Session().create_client(
-                    "s3",
+                self._s3 = s3_session.session().create_client(
+                    s3_session.SERVICE,
                     aws_access_key_id=self._connector.access_key,
                     aws_secret_access_key=self._context.reveal(self._connector.secret_key),
                     region_name=self._connector.region,

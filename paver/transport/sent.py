@@ -1,4 +1,4 @@
-"""Programs of paver's own that run on a machine: sent as source text, so that both sides are always of one version."""
+"""Programs of paver's own that run on a machine, each once and to its end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paver.errors import Unobservable
+from paver.transport.booting import booting
 from paver.transport.machine import MachineReader
 from paver.transport.shell import Output, Ran
 
@@ -32,11 +33,10 @@ def run(
         on_output: is told what it prints, as it comes.
     """
     host = machine.host
-    source = program.read_bytes()
-    boot = f"import sys;s=sys.stdin.buffer;exec(compile(s.read(int(s.readline())),'{program.stem}','exec'),{{'__name__':'__main__'}})"
+    boot, source = booting(program)
     return host.shell.run(
         [*(host.root if root else ()), host.python, "-I", "-c", boot, *words],
-        stdin=b"%d\n" % len(source) + source + stdin,
+        stdin=source + stdin,
         timeout=timeout,
         on_output=on_output,
     )

@@ -10,13 +10,15 @@ import dataclasses
 import os
 import select
 import shlex
+import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from paver.errors import PaverError
+from paver.errors import PaverError, Unobservable
 from paver.transport import ending
 
 
@@ -71,6 +73,51 @@ MOST_ERR = 1024 * 1024
 
 Output = Callable[[bytes], None]
 Input = bytes | Iterable[bytes]
+
+
+class Line(Protocol):
+    """A program that runs, and is talked with."""
+
+    def sendall(self, data: bytes) -> object:
+        """Writes to its standard input.
+
+        Raises:
+            OSError: it is gone.
+        """
+        ...
+
+    def recv(self, most: int) -> bytes:
+        """Returns what it says on standard output, at most `most` bytes; nothing where it has ended.
+
+        Raises:
+            TimeoutError: it said nothing for too long.
+            OSError: it is gone.
+        """
+        ...
+
+    def close(self) -> str:
+        """Has it end, by the end of its input; returns what it said on standard error."""
+        ...
+
+    def end(self) -> str:
+        """Ends it with all that it started, whatever it waits for; returns what it said on standard error."""
+        ...
+
+
+class Talker(Protocol):
+    """Something that starts programs on one machine, to talk with them."""
+
+    def talk(self, argv: Sequence[str], *, timeout: float) -> Line:
+        """Starts `argv` to talk with it.
+
+        Args:
+            argv: program and arguments.
+            timeout: seconds until a silence is given up.
+
+        Raises:
+            Unobservable: if the machine cannot be asked.
+        """
+        ...
 
 
 class Shell(Protocol):
@@ -203,8 +250,64 @@ class LocalShell:
             raise broken[0]
         return Ran(tuple(argv), code, bytes(out), bytes(err))
 
+    def talk(self, argv: Sequence[str], *, timeout: float) -> Line:
+        """Starts `argv` to talk with it; see `Talker.talk`."""
+        try:
+            return _Child(argv, timeout)
+        except OSError as error:
+            raise Unobservable(
+                f"{self._name}: {argv[0]} cannot be started", seen=error.strerror or ""
+            ) from error
+
     def close(self) -> None:
         """Has nothing to hang up."""
+
+
+class _Child:
+    def __init__(self, argv: Sequence[str], timeout: float) -> None:
+        self._ours, theirs = socket.socketpair()
+        self._ours.settimeout(timeout)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (until `close`)
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    list(argv),
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=self._errors,
+                    start_new_session=True,
+                )
+            except BaseException:
+                self._ours.close()
+                self._errors.close()
+                raise
+
+    def sendall(self, data: bytes) -> None:
+        self._ours.sendall(data)
+
+    def recv(self, most: int) -> bytes:
+        return self._ours.recv(most)
+
+    def close(self) -> str:
+        # Closed alone, it would not be noticed by who reads from it.
+        with contextlib.suppress(OSError):
+            self._ours.shutdown(socket.SHUT_RDWR)
+        self._ours.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            _awaited(self._process, _LEAVING)
+        return self.end()
+
+    def end(self) -> str:
+        _end(self._process)
+        self._ours.close()
+        with contextlib.suppress(ValueError), self._errors as errors:
+            errors.seek(0)
+            return errors.read(MOST_ERR).decode("utf-8", "replace").strip()
+        return ""  # closed before
+
+
+_LEAVING = 2.0
+"""Seconds for a program to end by itself, once its input has."""
 
 
 def kept(into: bytearray, machine: str, argv: Sequence[str]) -> Output:

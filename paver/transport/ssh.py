@@ -14,13 +14,13 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paver.errors import BadInput, Refused, Unobservable
 from paver.transport import dial, ending, lean
-from paver.transport.shell import Input, Output, Ran, kept, last, late, quoted
+from paver.transport.shell import MOST_ERR, Input, Line, Output, Ran, kept, last, late, quoted
 
 if TYPE_CHECKING:
     import paramiko
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 _ENDING = 15.0
 _SOURCE = Path(ending.__file__)
-_CHANNELS = 8
-"""OpenSSH's default allows ten sessions a connection; two stay free for transfers."""
+_CHANNELS = 7
+"""OpenSSH's default allows ten sessions a connection; two stay free for transfers, and one for what is talked with."""
 
 UNACKNOWLEDGED = 60.0
 """Seconds until the kernel gives up a connection over which nothing is acknowledged (tcp(7), TCP_USER_TIMEOUT).
@@ -323,6 +323,27 @@ class SshShell:
                 other.recv(1)
                 other.close()
 
+    def talk(self, argv: Sequence[str], *, timeout: float) -> Line:
+        """Starts `argv` to talk with it; see `Talker.talk`."""
+        lean.load("paramiko")
+        import paramiko  # noqa: PLC0415
+
+        try:
+            transport = self.client.get_transport()
+            if transport is None:
+                raise EOFError("the connection is gone")  # noqa: TRY301
+            channel = transport.open_session(timeout=min(timeout, _ANSWERED))
+            channel.settimeout(timeout)
+            mark = secrets.token_hex(16)
+            _begin(channel, f"echo {mark} $$; exec {quoted(argv)}", min(timeout, _ANSWERED))
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise Unobservable(
+                f"{self._name}: the SSH connection broke as {argv[0].rpartition('/')[2]} began",
+                why=str(error) or type(error).__name__,
+                do="run the same command again: paver looks first what was done",
+            ) from error
+        return _Talked(channel, mark, self._end)
+
     def reach(self, host: str, port: int) -> Any:
         """Returns a connection from the machine to `host`, as a channel.
 
@@ -348,6 +369,43 @@ class SshShell:
             self._hung_up += 1
         if known is not None:
             known.close()
+
+
+class _Talked:
+    def __init__(
+        self, channel: paramiko.Channel, mark: str, end: Callable[[paramiko.Channel, str], None]
+    ) -> None:
+        self._channel = channel
+        self._end = end
+        self._came = bytearray()
+        self._answer = _Answer(mark, self._came.extend)
+
+    def sendall(self, data: bytes) -> None:
+        self._channel.sendall(data)
+
+    def recv(self, most: int) -> bytes:
+        while not self._came and (piece := self._channel.recv(most)):
+            self._answer(piece)
+        came = bytes(self._came)
+        self._came.clear()
+        return came
+
+    def close(self) -> str:
+        said = self._said()
+        self._channel.close()
+        return said
+
+    def end(self) -> str:
+        said = self._said()
+        self._end(self._channel, self._answer.shell)
+        return said
+
+    def _said(self) -> str:
+        said = b""
+        with contextlib.suppress(OSError):
+            while self._channel.recv_stderr_ready() and (piece := self._channel.recv_stderr(65536)):
+                said = (said + piece)[-MOST_ERR:]
+        return said.decode("utf-8", "replace").strip()
 
 
 class _Answer:

@@ -13,8 +13,9 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
+
+from paver.transport import owner
 
 _PIECE = 256 * 1024
 _LOOK = 0.02
@@ -28,21 +29,6 @@ class Far(Protocol):
     def sendall(self, data: bytes, /) -> Any: ...
     def fileno(self) -> int: ...
     def close(self) -> None: ...
-
-
-def own_process(client: tuple[str, int], server: tuple[str, int], table: str, uid: int) -> bool:
-    """Tells from the kernel's table of TCP connections whether `client`'s socket belongs to `uid`."""
-    wanted = (_hexed(client), _hexed(server))
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) > 7 and (fields[1], fields[2]) == wanted:
-            return int(fields[7]) == uid
-    return False
-
-
-def _hexed(address: tuple[str, int]) -> str:
-    host = socket.inet_aton(address[0])[::-1].hex().upper()
-    return f"{host}:{address[1]:04X}"
 
 
 class ConnectProxy:
@@ -83,8 +69,7 @@ class ConnectProxy:
     def _serve(self, near: socket.socket) -> None:
         with near, contextlib.suppress(OSError):
             near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            table = Path("/proc/net/tcp").read_text("ascii")
-            if not own_process(near.getpeername(), near.getsockname(), table, os.getuid()):
+            if owner.uid_of(near.getpeername(), near.getsockname()) != os.getuid():
                 near.sendall(b"HTTP/1.1 403 Not yours\r\n\r\n")
                 return
             near.settimeout(10)

@@ -18,7 +18,7 @@ import pytest
 from paver.errors import BadInput, PaverError, Refused, Unobservable
 from paver.lab import build, plan, raising, system
 from paver.lab.room import share
-from paver.transport import nfs, nfs_url
+from paver.transport import files, nfs, nfs_url
 from paver.transport.machine import Host, MachineReader, MachineWriter
 from paver.transport.shell import Input, LocalShell, Output, Ran
 from tests.support.raised import Raised, held, until
@@ -75,6 +75,7 @@ class Place:
             jobs="",
             scratch="",
             timeout=60,
+            files=files.Here("jumpbox"),
         )
         return MachineWriter(host, lambda *_: None)
 

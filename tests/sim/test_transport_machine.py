@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import paramiko
 import pytest
@@ -32,8 +32,9 @@ from paver.lab import system
 from paver.transport import dial, job, job_runner, shell, transfer
 from paver.transport import machine as machines
 from paver.transport.context import Retry, Station, Wire
+from paver.transport.files import There
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
-from paver.transport.shell import LocalShell
+from paver.transport.shell import LocalShell, Talker
 from paver.transport.ssh import HostKeyError, SshShell
 from paver.transport.tunnel import ConnectProxy
 from tests.support.process import Unheard, gone
@@ -352,6 +353,34 @@ def test_a_command_that_nobody_waits_for_any_more_is_ended_with_all_that_it_star
         writer.run(["sh", "-c", started], on_output=unheard)
     assert len(unheard.pids) == 2
     until(lambda: all(gone(pid) for pid in unheard.pids))
+
+
+def test_a_file_that_does_not_come_is_given_up_and_what_waited_for_it_is_ended(
+    machine: MachineConnection, tmp_path: Path
+) -> None:
+    host = machine.reader().host
+    os.mkfifo(tmp_path / "silent")
+    tmp_path.chmod(0o777)
+    begin = ["sh", "-c", f'echo $$ >{tmp_path}/pid; exec "$0" "$@"', sys.executable]
+    files = There(host.name, cast(Talker, host.shell), begin, 1)
+    with pytest.raises(PaverError, match="did not end within"):
+        files.ask("read", str(tmp_path / "silent"), 1)
+    until(lambda: gone(int((tmp_path / "pid").read_text())))
+    assert files.ask("stat", str(tmp_path)) is not None, "others are read on"
+    files.close()
+
+
+def test_files_are_read_on_over_another_connection_where_the_first_one_broke(
+    server: Server, tmp_path: Path
+) -> None:
+    connection = server.connector().connect(server.wire())
+    reader = connection.reader()
+    assert reader.listdir(str(tmp_path)) == ()
+    first = cast(SshShell, reader.host.shell).client
+    first.close()
+    assert reader.listdir(str(tmp_path)) == ()
+    assert cast(SshShell, reader.host.shell).client is not first
+    connection.close()
 
 
 def test_the_end_of_a_command_is_told_by_the_kernel_and_not_looked_for(

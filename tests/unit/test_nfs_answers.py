@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from paver.errors import BadInput, PaverError, Refused, Unobservable
-from paver.transport import nfs, nfs_reader
+from paver.transport import files, nfs, nfs_reader
 from paver.transport.machine import Host, MachineReader, MachineWriter
 from paver.transport.nfs_url import Remote
 from paver.transport.shell import Input, Output, Ran
@@ -45,7 +45,7 @@ class Saying:
 
 
 def asked(out: bytes, err: bytes = b"") -> int:
-    host = Host("jumpbox", Saying(out, err), (), "python3", "/jobs", "/scratch", 60)
+    host = Host("jumpbox", Saying(out, err), (), "python3", "/jobs", "/scratch", 60, files.Here("jumpbox"))
     return nfs.size(MachineReader(host), REMOTE)
 
 
@@ -145,7 +145,7 @@ def test_a_reader_tells_that_it_is_there_while_the_server_is_silent(
 
 def test_whoever_copies_is_told_what_came_also_by_steps_that_say_nothing() -> None:
     said = b'{}\n{"size": 9}\n{}\n{"done": 5}\n{}\n{"end": "ok", "size": 9, "sha256": "ab"}\n'
-    host = Host("jumpbox", Saying(said), (), "python3", "/jobs", "/scratch", 60)
+    host = Host("jumpbox", Saying(said), (), "python3", "/jobs", "/scratch", 60, files.Here("jumpbox"))
     told: list[tuple[int, int]] = []
     writer = MachineWriter(host, lambda *_: None)
     nfs.copy(writer, REMOTE, "/iso", on_progress=lambda done, total: told.append((done, total)))

@@ -12,7 +12,7 @@ from paver.driver import BadInput, Finding, Grade, PaverError, Refused, Unobserv
 from paver.drivers.vsphere import DRIVER, preflight_nfs
 from paver.sitefile import load
 from paver.sitefile.site import Site
-from paver.transport import nfs
+from paver.transport import files, nfs
 from paver.transport.context import Station, Wire
 from paver.transport.machine import Host, MachineConnection, MachineConnector
 from paver.transport.shell import LocalShell
@@ -39,7 +39,7 @@ def says(monkeypatch: pytest.MonkeyPatch, answer: int | PaverError) -> None:
         return answer
 
     monkeypatch.setattr(nfs, "size", size)
-    host = Host("jumpbox", LocalShell("jumpbox"), (), "python3", "", "", 60)
+    host = Host("jumpbox", LocalShell("jumpbox"), (), "python3", "", "", 60, files.Here("jumpbox"))
     monkeypatch.setattr(MachineConnector, "connect", lambda *_: MachineConnection(host))
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
 

@@ -19,6 +19,7 @@ from paver.driver import JUMPBOX_ENDPOINT, Endpoint, Mark, ResourceId, Unobserva
 from paver.engine.diff import changes
 from paver.machine.site_services import ask, dns, probe
 from paver.machine.site_services import time as site_time
+from paver.transport import files
 from paver.transport.machine import Host, MachineReader
 from paver.transport.shell import Input, Output, Ran, Shell
 
@@ -189,7 +190,9 @@ class Saying:
 
 
 def machine_on(shell: Shell) -> MachineReader:
-    return MachineReader(Host("jumpbox", shell, (), sys.executable, "/jobs", "/scratch", 60))
+    return MachineReader(
+        Host("jumpbox", shell, (), sys.executable, "/jobs", "/scratch", 60, files.Here("jumpbox"))
+    )
 
 
 def test_what_is_wrong_with_names_is_said_in_words() -> None:

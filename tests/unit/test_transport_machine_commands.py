@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from paver.errors import Refused, Unobservable
-from paver.transport import job, nfs
+from paver.errors import Refused
+from paver.transport import files, job, nfs
 from paver.transport.machine import Host, MachineReader, MachineWriter
 from paver.transport.nfs_url import Remote
 from paver.transport.shell import Ran
@@ -37,25 +37,15 @@ def _anything(call: str, target: str = "", detail: object = None) -> None:
 
 def test_a_folder_is_made_with_mode_and_owner_by_one_command() -> None:
     shell = Listening()
-    host = Host("jumpbox", shell, ("sudo", "-n", "--"), "python3", "/jobs", "/scratch", 60)
+    host = Host(
+        "jumpbox", shell, ("sudo", "-n", "--"), "python3", "/jobs", "/scratch", 60, files.Here("jumpbox")
+    )
     MachineWriter(host, _anything).mkdir("/var/lib/paver/x", 0o700, "paver:paver")
     (argv,) = shell.ran
     assert [*argv] == [
         *("sudo", "-n", "--", "install", "-d", "-m", "700", "-o", "paver", "-g", "paver", "--"),
         "/var/lib/paver/x",
     ]
-
-
-def test_a_machine_without_the_program_that_reads_has_not_lost_the_file() -> None:
-    absent = Listening(1, b"cat: /etc/paver/x: No such file or directory\n")
-    broken = Listening(127, b"env: 'cat': No such file or directory\n")
-    readers = [
-        MachineReader(Host("jumpbox", shell, (), "python3", "/jobs", "/scratch", 60))
-        for shell in (absent, broken)
-    ]
-    assert readers[0].read_file("/etc/paver/x") is None
-    with pytest.raises(Unobservable, match="cannot be read"):
-        readers[1].read_file("/etc/paver/x")
 
 
 def _nothing(call: str, target: str = "", detail: object = None) -> None:
@@ -81,7 +71,7 @@ def test_no_write_reaches_a_machine_before_it_passed_the_gate(
     call: str, write: Callable[[MachineWriter], object]
 ) -> None:
     shell = Listening()
-    host = Host("jumpbox", shell, (), "python3", "/jobs", "/scratch", 60)
+    host = Host("jumpbox", shell, (), "python3", "/jobs", "/scratch", 60, files.Here("jumpbox"))
     with pytest.raises(Refused, match=call):
         write(MachineWriter(host, _nothing))
     assert shell.ran == []
@@ -89,7 +79,7 @@ def test_no_write_reaches_a_machine_before_it_passed_the_gate(
 
 def test_a_reading_face_runs_nothing_that_is_not_known_to_read_only() -> None:
     shell = Listening()
-    host = Host("jumpbox", shell, (), "python3", "/jobs", "/scratch", 60)
+    host = Host("jumpbox", shell, (), "python3", "/jobs", "/scratch", 60, files.Here("jumpbox"))
     for argv in (["reboot"], ["bucc", "info"], ["systemctl", "stop", "ssh"], ["find", "/", "-delete"]):
         with pytest.raises(Refused, match="not known to read only"):
             MachineReader(host).probe(argv)

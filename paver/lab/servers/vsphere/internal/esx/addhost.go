@@ -16,8 +16,7 @@ type HostFacts struct {
 	Hostname   string            `json:"hostname"`
 	Manager    string            `json:"manager"`
 	Address    string            `json:"address"`
-	Generation uint64            `json:"generation"`
-	Own        uint64            `json:"own"` // of these, what changed more than its machines
+	Changes    Changes           `json:"changes"`
 	Datastores map[string]Folder `json:"datastores"`
 	Agents     []string          `json:"agents"`
 	Licence    string            `json:"licence"`
@@ -107,10 +106,8 @@ func (h *Host) setHA(on bool) {
 }
 
 func (h *Host) facts() HostFacts {
-	// What is counted first is read last, so that no change of the host itself is taken for one of machines.
-	generation := h.generation.Load()
 	facts := HostFacts{
-		Server: h.Name, UUID: identity(h.Name), Hostname: h.host().Name, Generation: generation, Own: h.own.Load(),
+		Server: h.Name, UUID: identity(h.Name), Hostname: h.host().Name, Changes: h.changes.now(),
 		Datastores: map[string]Folder{}, Agents: h.agentsHere(),
 	}
 	h.mu.Lock()

@@ -66,7 +66,7 @@ func (h *Host) setGuest(machine *simulator.VirtualMachine, s GuestState) {
 		}
 		ctx.Update(machine, changes)
 	})
-	h.changed()
+	h.called("VirtualMachine", machine.Self.Value)
 }
 
 func guestNet(machine *simulator.VirtualMachine, ip string) []types.GuestNicInfo {

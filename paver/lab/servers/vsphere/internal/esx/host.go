@@ -36,11 +36,8 @@ type Host struct {
 	machines string
 	digests  *digests
 
-	// generation counts changes, so that a vCenter knows when to look again; own
-	// counts those of more than machines, and is the one that is counted first.
-	generation atomic.Uint64
-	own        atomic.Uint64
-	network    atomic.Pointer[types.HostNetworkInfo]
+	changes counter
+	network atomic.Pointer[types.HostNetworkInfo]
 	// renamed are the datastores once a vCenter has given one another name.
 	renamed atomic.Pointer[[]DatastoreConfig]
 	space   space
@@ -99,7 +96,7 @@ func newHost(c HostConfig, machines string, r *room.Room, refuse *refusals.Switc
 	h.front.Valid = h.admits
 	h.front.Before = func(string) { h.space.refresh(h) }
 	h.front.Around = h.space.around
-	h.front.Changed = h.changed
+	h.front.Changed = h.called
 
 	service.RegisterSDK(ctx.Map, ctx.Map.Path+"/vimService")
 	mux := service.ServeMux
@@ -188,14 +185,24 @@ func (h *Host) about() types.AboutInfo { return serviceContent(h.config.Version)
 
 // changed notes that something about machines may be different from now on.
 func (h *Host) changed() {
-	h.generation.Add(1)
+	h.changes.ofMachines()
 	h.space.stale()
 }
 
 // differs notes that something about the host itself is.
-func (h *Host) differs() {
-	h.own.Add(1)
-	h.generation.Add(1)
+func (h *Host) differs() { h.changes.ofHost() }
+
+// called notes what a call on an object, or for a file, may have changed.
+func (h *Host) called(kind, id string) {
+	switch kind {
+	case "VirtualMachine":
+		h.changes.ofMachine(id)
+	case front.Files, "FileManager", "VirtualDiskManager", "HostDatastoreBrowser", "PropertyCollector":
+		h.changes.ofNone()
+	default:
+		h.changes.ofMachines()
+	}
+	h.space.stale()
 }
 
 func (h *Host) serve() { h.front.Serve() }
@@ -216,14 +223,19 @@ func (w *watcher) Reference() types.ManagedObjectReference {
 	return types.ManagedObjectReference{Type: "LabWatcher", Value: "lab-watcher"}
 }
 
-// ofMachines are the kinds of objects that change with a host's machines alone.
-var ofMachines = []string{"EnvironmentBrowser", "Folder", "HttpNfcLease", "ResourcePool", "VirtualMachine", "VirtualMachineSnapshot"}
+// ofMachines are the kinds of objects, besides machines, that change with a host's machines alone.
+var ofMachines = []string{"EnvironmentBrowser", "Folder", "ResourcePool", "VirtualMachineSnapshot"}
 
-// notes counts a change of an object of some kind.
-func (w *watcher) notes(kind string) {
-	if slices.Contains(ofMachines, kind) {
-		w.host.generation.Add(1)
-	} else {
+// notes counts a change of an object.
+func (w *watcher) notes(ref types.ManagedObjectReference) {
+	switch {
+	case ref.Type == "VirtualMachine":
+		w.host.changes.ofMachine(ref.Value)
+	case ref.Type == "HttpNfcLease":
+		w.host.changes.ofNone()
+	case slices.Contains(ofMachines, ref.Type):
+		w.host.changes.ofMachines()
+	default:
 		w.host.differs()
 	}
 }
@@ -233,7 +245,7 @@ func (w *watcher) notes(kind string) {
 func (w *watcher) PutObject(_ *simulator.Context, o mo.Reference) {
 	task, ok := o.(*simulator.Task)
 	if !ok {
-		w.notes(o.Reference().Type)
+		w.notes(o.Reference())
 		return
 	}
 	w.host.space.begin()
@@ -247,9 +259,9 @@ func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes [
 	if task, ok := o.(*mo.Task); ok {
 		// What it changes, its objects tell, or is changed by its end; one that looks changes nothing.
 		if w.host.space.follow(changes) && !front.Reading(task.Info.Name) {
-			of := ""
+			var of types.ManagedObjectReference
 			if task.Info.Entity != nil {
-				of = task.Info.Entity.Type
+				of = *task.Info.Entity
 			}
 			w.notes(of)
 		}
@@ -258,7 +270,7 @@ func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes [
 	if o.Reference().Type == "TaskManager" {
 		return // the list of its tasks
 	}
-	w.notes(o.Reference().Type)
+	w.notes(o.Reference())
 	if o.Reference().Type != "VirtualMachine" {
 		return
 	}
@@ -276,7 +288,7 @@ func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes [
 }
 
 func (w *watcher) RemoveObject(ctx *simulator.Context, ref types.ManagedObjectReference) {
-	w.notes(ref.Type)
+	w.notes(ref)
 	if ref.Type == "VirtualMachine" {
 		w.host.vmRemoved(ctx, ref)
 	}

@@ -42,9 +42,7 @@ func (f *Fleet) install(name string, certificate, key []byte) error {
 	if err != nil {
 		return err
 	}
-	// A vCenter that had it sees that it is not as it was.
-	h.own.Add(old.own.Load() + 1)
-	h.generation.Add(old.generation.Load() + 1)
+	h.changes.goOn(&old.changes)
 	f.mu.Lock()
 	f.hosts[name] = h
 	for i := range f.order {

@@ -17,12 +17,16 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 )
+
+// Files is the kind of what is read and written over HTTP.
+const Files = "File"
 
 // Front serves one address.
 type Front struct {
@@ -39,8 +43,9 @@ type Front struct {
 	// Answer may answer a call that needs no session: with what to put into
 	// the body, and its namespace.
 	Answer func(path, method string) (body any, namespace string)
-	// Changed is called after every call that may have changed something.
-	Changed func()
+	// Changed is called after every call that may have changed something, with
+	// the kind and the id of the object that it was made on; Files stands for those.
+	Changed func(kind, id string)
 
 	service  *simulator.Service
 	sessions *sessions
@@ -48,6 +53,7 @@ type Front struct {
 	server   *http.Server
 	listener net.Listener
 	lines    lines
+	waiting  atomic.Int64
 }
 
 // New puts a front before a simulator's service and reserves its address, so
@@ -62,7 +68,7 @@ func New(name, listen string, certificate *Certificate, trace *Trace, service *s
 		Certificate: certificate,
 		Valid:       func(string, string) bool { return false },
 		Before:      func(string) {},
-		Changed:     func() {},
+		Changed:     func(_, _ string) {},
 		Around:      func(_, _ string, next func()) { next() },
 		Answer:      func(string, string) (any, string) { return nil, "" },
 		service:     service,
@@ -162,6 +168,9 @@ type basicSeen struct {
 	user string
 }
 
+// IsAwaited reports whether a client waits for updates.
+func (f *Front) IsAwaited() bool { return f.waiting.Load() > 0 }
+
 // Adopt notes a session that was opened without a Login here.
 func (f *Front) Adopt(key, user string) { f.sessions.add(key, user) }
 
@@ -244,11 +253,15 @@ func (f *Front) serveSOAP(w http.ResponseWriter, r *http.Request) {
 	if rule != nil && rule.Drop && rule.Late {
 		rec.ResponseWriter = discard{header: http.Header{}}
 	}
+	if Waiting(c.method) {
+		f.waiting.Add(1)
+		defer f.waiting.Add(-1)
+	}
 	f.Around(r.URL.Path, c.method, func() { f.service.ServeMux.ServeHTTP(rec, r) })
 	rec.finish()
 	f.follow(c, cookie, rec)
 	if line.Write {
-		f.Changed()
+		f.Changed(c.kind, c.target)
 	}
 	if rule != nil && rule.Drop && rule.Late {
 		rec.fault = "dropped"
@@ -316,7 +329,7 @@ func (f *Front) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		f.trace.Add(start, line)
 		if line.Write {
-			f.Changed()
+			f.Changed(Files, "")
 		}
 	}()
 	rule := f.Faults.take(method, "")

@@ -1,6 +1,9 @@
 package front
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // reads is the allow-list of methods that change nothing; every other method
 // counts as a write. Prefixes are safe because vSphere names its getters so.
@@ -19,6 +22,9 @@ var reads = []string{
 	"DecodeLicense", "DecodeLicenseInfo", "Fetch", "RewindCollector", "ResetCollector", "GetTrustedCertificates", "Get",
 	"SsoAdminServiceInstance", "SsoGroupcheckServiceInstance", "GetResourceUsage", "ContinueQuery", "GenerateConfigTaskList",
 }
+
+// Waiting reports whether a SOAP method waits for updates.
+func Waiting(method string) bool { return strings.HasPrefix(method, "WaitForUpdates") }
 
 // Reading reports whether a SOAP method changes nothing.
 func Reading(method string) bool {

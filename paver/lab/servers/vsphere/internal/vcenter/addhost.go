@@ -417,7 +417,7 @@ func (v *VCenter) removeHost(h *simulator.HostSystem, clustered bool) types.Base
 			v.drop(ctx, vm)
 		}
 	}
-	v.forgetSnapshots(ctx, l, nil)
+	v.forgetSnapshots(ctx, l, nil, nil)
 	for _, e := range v.children(ctx, dc.DatastoreFolder) {
 		if d, ok := e.(*simulator.Datastore); ok {
 			v.unmount(ctx, d, l)

@@ -48,8 +48,8 @@ type link struct {
 
 	mu     sync.Mutex
 	client *vim25.Client
-	// seen is the generation of the host that our objects show, own how many of
-	// its changes were of more than machines; nothing was seen yet where seen is 0.
+	// seen is how many of the host's changes our objects show, own how many of
+	// them were of more than machines; nothing was seen yet where seen is 0.
 	seen, own uint64
 	// lost is a host that is to be connected and is not there; held by syncMu.
 	lost      bool

@@ -16,7 +16,7 @@ import (
 
 // state is all that a host has that we show, or what may be different where its
 // machines alone have changed: of the host itself only which machines, networks
-// and datastores it has, and no managers.
+// and datastores it has, no managers, and no machine that has not changed.
 type state struct {
 	whole      bool
 	host       mo.HostSystem
@@ -31,8 +31,13 @@ type state struct {
 	autostart  mo.HostAutoStartManager
 }
 
-// listed is what a host's machines change of the host itself.
-var listed = []string{"vm", "network", "datastore"}
+// listed is what a host's machines change of the host itself; of networks and
+// datastores nothing else is shown.
+var (
+	listed      = []string{"vm", "network", "datastore"}
+	ofNetwork   = []string{"name"}
+	ofDatastore = []string{"browser", "capability", "host", "info", "summary"}
+)
 
 // sync shows what the hosts have now. A host that has not changed since costs
 // nothing: one question on a local socket covers all of them.
@@ -58,7 +63,7 @@ func (v *VCenter) bring(links []*link) {
 		switch {
 		case err != nil || !known:
 			v.showState(ctx, l, types.HostSystemConnectionStateNotResponding)
-		case f.Generation != l.seen:
+		case f.Changes.All != l.seen:
 			// One that has lost its power says nothing more on the session that
 			// we have with it: waiting for that would hold up everybody.
 			if there, sure := l.answers(); sure {
@@ -74,7 +79,7 @@ func (v *VCenter) bring(links []*link) {
 				v.showState(ctx, l, types.HostSystemConnectionStateNotResponding)
 				continue
 			}
-			l.seen, l.own = f.Generation, f.Own
+			l.seen, l.own = f.Changes.All, f.Changes.Own
 			v.agents.tend()
 		}
 		if known && !l.lost {
@@ -113,8 +118,9 @@ func (v *VCenter) showState(ctx *simulator.Context, l *link, s types.HostSystemC
 	})
 }
 
-// read takes a host's state over its API, whole or what its machines change.
-func (v *VCenter) read(l *link, whole bool) (*state, types.BaseMethodFault) {
+// read takes a host's state over its API, whole or what its machines change;
+// changed tells which of these have.
+func (v *VCenter) read(l *link, whole bool, changed func(types.ManagedObjectReference) bool) (*state, types.BaseMethodFault) {
 	c, fault := v.open(l)
 	if fault != nil {
 		return nil, fault
@@ -122,22 +128,22 @@ func (v *VCenter) read(l *link, whole bool) (*state, types.BaseMethodFault) {
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
 	s := &state{whole: whole}
-	if err := retrieve(ctx, c, s); err != nil {
+	if err := retrieve(ctx, c, s, changed); err != nil {
 		return nil, faultOf(err)
 	}
 	return s, nil
 }
 
-func retrieve(ctx context.Context, c *vim25.Client, s *state) error {
+func retrieve(ctx context.Context, c *vim25.Client, s *state, changed func(types.ManagedObjectReference) bool) error {
 	pc := property.DefaultCollector(c)
 	one := func(ref *types.ManagedObjectReference, dst any) func() error {
 		return func() error { return pc.RetrieveOne(ctx, *ref, nil, dst) }
 	}
-	many := func(refs []types.ManagedObjectReference, dst any) error {
+	many := func(refs []types.ManagedObjectReference, of []string, dst any) error {
 		if len(refs) == 0 {
 			return nil
 		}
-		return pc.Retrieve(ctx, refs, nil, dst)
+		return pc.Retrieve(ctx, refs, of, dst)
 	}
 	var of []string
 	if !s.whole {
@@ -148,10 +154,10 @@ func retrieve(ctx context.Context, c *vim25.Client, s *state) error {
 	}
 	m := s.host.ConfigManager
 	steps := []func() error{
-		func() error { return many(s.host.Network, &s.networks) },
-		func() error { return many(s.host.Datastore, &s.datastores) },
-		func() error { return many(s.host.Vm, &s.machines) },
-		func() error { return many(snapshotsOf(s.machines), &s.snapshots) },
+		func() error { return many(s.host.Network, ofNetwork, &s.networks) },
+		func() error { return many(s.host.Datastore, ofDatastore, &s.datastores) },
+		func() error { return many(only(s.host.Vm, changed), nil, &s.machines) },
+		func() error { return many(snapshotsOf(s.machines), nil, &s.snapshots) },
 	}
 	if s.whole {
 		steps = append(steps, one(m.NetworkSystem, &s.network), one(m.DateTimeSystem, &s.time), one(m.ServiceSystem, &s.services),
@@ -165,9 +171,32 @@ func retrieve(ctx context.Context, c *vim25.Client, s *state) error {
 	return nil
 }
 
+// only takes those out of a list that something is true of.
+func only(refs []types.ManagedObjectReference, is func(types.ManagedObjectReference) bool) []types.ManagedObjectReference {
+	var list []types.ManagedObjectReference
+	for _, ref := range refs {
+		if is(ref) {
+			list = append(list, ref)
+		}
+	}
+	return list
+}
+
+// machineOf is our object for a host's machine, nil where there is none yet.
+func (v *VCenter) machineOf(l *link, theirs types.ManagedObjectReference) *simulator.VirtualMachine {
+	l.mu.Lock()
+	ours := l.maps.toUs[theirs]
+	l.mu.Unlock()
+	vm, _ := v.reg.Get(ours).(*simulator.VirtualMachine)
+	return vm
+}
+
 // mirror makes our objects show what a host has.
 func (v *VCenter) mirror(ctx *simulator.Context, l *link, facts esx.HostFacts) types.BaseMethodFault {
-	s, fault := v.read(l, l.seen == 0 || facts.Own != l.own)
+	whole := l.seen == 0 || facts.Changes.Own != l.own
+	s, fault := v.read(l, whole, func(theirs types.ManagedObjectReference) bool {
+		return whole || max(facts.Changes.Any, facts.Changes.Machines[theirs.Value]) > l.seen || v.machineOf(l, theirs) == nil
+	})
 	if fault != nil {
 		return fault
 	}
@@ -179,8 +208,8 @@ func (v *VCenter) mirror(ctx *simulator.Context, l *link, facts esx.HostFacts) t
 	v.mirrorTree(l, dc, cr)
 	v.mirrorNetworks(ctx, l, dc, s.networks)
 	v.mirrorDatastores(ctx, l, dc, s.datastores, facts)
-	v.knowSnapshots(ctx, l, s.snapshots)
-	gone := v.mirrorMachines(ctx, l, dc, cr, s.machines)
+	v.knowSnapshots(ctx, l, s)
+	gone := v.mirrorMachines(ctx, l, dc, cr, s)
 	v.showSnapshots(ctx, l, s.snapshots)
 	if s.whole {
 		v.mirrorManagers(ctx, l, s)

@@ -102,24 +102,21 @@ func (v *VCenter) newDatastore(ctx *simulator.Context, dc *simulator.Datacenter,
 
 // mirrorMachines shows a host's machines; it gives those that are gone, which
 // leave the inventory when nothing refers to them any more.
-func (v *VCenter) mirrorMachines(ctx *simulator.Context, l *link, dc *simulator.Datacenter, cr *mo.ComputeResource, machines []mo.VirtualMachine) []mo.Entity {
+func (v *VCenter) mirrorMachines(ctx *simulator.Context, l *link, dc *simulator.Datacenter, cr *mo.ComputeResource, s *state) []mo.Entity {
 	present := map[types.ManagedObjectReference]bool{}
 	fresh := map[types.ManagedObjectReference]*simulator.VirtualMachine{}
-	for i := range machines {
-		theirs := machines[i].Self
-		l.mu.Lock()
-		ours, known := l.maps.toUs[theirs]
-		l.mu.Unlock()
-		if _, ok := v.reg.Get(ours).(*simulator.VirtualMachine); !known || !ok {
-			vm := &simulator.VirtualMachine{}
+	machines := s.machines
+	for _, theirs := range s.host.Vm {
+		vm := v.machineOf(l, theirs)
+		if vm == nil {
+			vm = &simulator.VirtualMachine{}
 			v.reg.NewEntity(vm)
-			ours = vm.Self
-			fresh[ours] = vm
+			fresh[vm.Self] = vm
 			l.mu.Lock()
-			l.maps.put(ours, theirs)
+			l.maps.put(vm.Self, theirs)
 			l.mu.Unlock()
 		}
-		present[ours] = true
+		present[vm.Self] = true
 	}
 	for i := range machines {
 		theirs := machines[i].Self

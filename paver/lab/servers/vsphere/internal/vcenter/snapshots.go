@@ -26,21 +26,28 @@ func snapshotsOf(machines []mo.VirtualMachine) []types.ManagedObjectReference {
 
 // knowSnapshots gives each snapshot of a host a reference of ours, before their
 // machines are shown, which refer to them; it forgets those that are gone.
-func (v *VCenter) knowSnapshots(ctx *simulator.Context, l *link, snapshots []mo.VirtualMachineSnapshot) {
+func (v *VCenter) knowSnapshots(ctx *simulator.Context, l *link, s *state) {
 	present := map[types.ManagedObjectReference]bool{}
-	for _, s := range snapshots {
+	for _, there := range s.snapshots {
 		l.mu.Lock()
-		ours, known := l.maps.toUs[s.Self]
+		ours, known := l.maps.toUs[there.Self]
 		l.mu.Unlock()
 		if !known {
 			ours = v.reg.Put(new(simulator.VirtualMachineSnapshot)).Reference()
 			l.mu.Lock()
-			l.maps.put(ours, s.Self)
+			l.maps.put(ours, there.Self)
 			l.mu.Unlock()
 		}
 		present[ours] = true
 	}
-	v.forgetSnapshots(ctx, l, present)
+	unread := map[types.ManagedObjectReference]bool{}
+	for _, m := range s.host.Vm {
+		unread[m] = true
+	}
+	for _, m := range s.machines {
+		delete(unread, m.Self)
+	}
+	v.forgetSnapshots(ctx, l, present, unread)
 }
 
 // showSnapshots shows what the host knows of its snapshots.
@@ -53,19 +60,31 @@ func (v *VCenter) showSnapshots(ctx *simulator.Context, l *link, snapshots []mo.
 	}
 }
 
-// forgetSnapshots takes a host's snapshots out, but for those that are there.
-func (v *VCenter) forgetSnapshots(ctx *simulator.Context, l *link, present map[types.ManagedObjectReference]bool) {
-	var gone []types.ManagedObjectReference
+// forgetSnapshots takes a host's snapshots out, but for those that are there, and those of machines that were not
+// read, as they have not changed.
+func (v *VCenter) forgetSnapshots(ctx *simulator.Context, l *link, present, unread map[types.ManagedObjectReference]bool) {
+	gone := map[types.ManagedObjectReference]types.ManagedObjectReference{}
 	l.mu.Lock()
 	for ours, theirs := range l.maps.toHost {
 		if ours.Type == "VirtualMachineSnapshot" && !present[ours] {
-			delete(l.maps.toHost, ours)
-			delete(l.maps.toUs, theirs)
-			gone = append(gone, ours)
+			gone[ours] = theirs
 		}
 	}
 	l.mu.Unlock()
-	for _, ref := range gone {
-		v.reg.Remove(ctx, ref)
+	for ours, theirs := range gone {
+		var of types.ManagedObjectReference
+		if s, ok := v.reg.Get(ours).(*simulator.VirtualMachineSnapshot); ok {
+			ctx.WithLock(s, func() { of = s.Vm })
+		}
+		l.mu.Lock()
+		keep := unread[l.maps.toHost[of]]
+		if !keep {
+			delete(l.maps.toHost, ours)
+			delete(l.maps.toUs, theirs)
+		}
+		l.mu.Unlock()
+		if !keep {
+			v.reg.Remove(ctx, ours)
+		}
 	}
 }

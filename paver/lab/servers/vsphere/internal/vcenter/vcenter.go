@@ -154,7 +154,7 @@ func (v *VCenter) before(method string) {
 	}
 }
 
-// watch serves clients that wait for updates instead of reading.
+// watch serves clients that wait for updates instead of reading: nobody else sees what the hosts have before asking.
 func (v *VCenter) watch() {
 	tick, beat := time.NewTicker(pollInterval), time.NewTicker(heartbeatInterval)
 	defer tick.Stop()
@@ -164,8 +164,11 @@ func (v *VCenter) watch() {
 		case <-v.done:
 			return
 		case <-tick.C:
-			v.sync()
+			if v.front.IsAwaited() {
+				v.sync()
+			}
 		case <-beat.C:
+			v.sync()
 			v.agents.tend()
 			go v.heartbeats()
 		}
