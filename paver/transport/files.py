@@ -5,28 +5,44 @@ A command for each file is a session, a sudo and a process or two: most of what 
 
 from __future__ import annotations
 
-import json
+import os
+import re
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 from paver.errors import PaverError, Unobservable
 from paver.transport import files_reader
 from paver.transport.booting import booting
 from paver.transport.shell import Talker
 
-_MOST_LINE = 1 << 26
-"""Bytes of an answer's first line: a folder with a million names."""
+_LINE = re.compile(rb"(found|absent|error) (\d{1,9})(?: (\d+) (\d+))?\n")
+_MOST_LINE = 100
+"""Bytes of an answer's line, and of why something cannot be read."""
+_MOST_TOLD = 1 << 26
+"""Bytes that a folder's names may have: a million of them."""
+
+
+class Found(NamedTuple):
+    """What is found at a path: bytes of the file, or its names with a NUL between two; of `stat` mode and size."""
+
+    data: bytes
+    numbers: tuple[int, ...] = ()
 
 
 class Files(Protocol):
     """What files are read with."""
 
-    def ask(self, way: str, path: str, *more: int) -> files_reader.Answer | None:
+    def ask(self, way: str, path: str, most: int = 0) -> Found | None:
         """Returns what `files_reader` finds at `path`, None if nothing is there.
+
+        Args:
+            way: `read`, `stat` or `list`.
+            path: where.
+            most: bytes that are read at most.
 
         Raises:
             Unobservable: if that cannot be told.
@@ -48,9 +64,9 @@ class Here:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def ask(self, way: str, path: str, *more: int) -> files_reader.Answer | None:
+    def ask(self, way: str, path: str, most: int = 0) -> Found | None:
         """Returns what is found; see `Files.ask`."""
-        return _found(self._name, path, *files_reader.answer(way, path, *more))
+        return _found(self._name, path, *files_reader.answer(way, most, os.fsencode(path)))
 
     def close(self) -> None:
         """Has nothing to hang up."""
@@ -76,14 +92,16 @@ class There:
         self._lock = threading.Lock()
         self._talk: _Talk | None = None
 
-    def ask(self, way: str, path: str, *more: int) -> files_reader.Answer | None:
+    def ask(self, way: str, path: str, most: int = 0) -> Found | None:
         """Returns what is found; see `Files.ask`."""
-        question = json.dumps([way, path, *more]).encode() + b"\n"
+        question = f"{way} {most} {os.fsencode(path).hex()}\n".encode()
         while True:
             talk = self._begun()
             had_answered = talk.has_answered
             try:
-                told, data = talk.answer(question, *more)
+                answer = talk.answer(question, most if way == "read" else _MOST_TOLD)
+                if (way == "stat" and answer[0] == "found") != bool(answer[1]):
+                    raise EOFError(_NOT_ITS_ANSWER)  # noqa: TRY301
             except TimeoutError:
                 self._forget(talk, ended=True)
                 raise PaverError(
@@ -101,7 +119,7 @@ class There:
                     why="" if said else str(error) or type(error).__name__,
                     do=f"check that the account may use sudo without a password, and that {self._argv[-1]} runs there",
                 ) from error
-            return _found(self._name, path, told, data)
+            return _found(self._name, path, *answer)
 
     def _begun(self) -> _Talk:
         with self._lock:
@@ -135,7 +153,7 @@ class _Talk:
         self._sending, self._receiving = threading.Lock(), threading.Lock()
         self.has_answered = False
 
-    def answer(self, question: bytes, most: int = 0) -> files_reader.Answer:
+    def answer(self, question: bytes, most: int) -> files_reader.Answer:
         """Returns the answer to one question, with `most` bytes at most.
 
         Raises:
@@ -156,24 +174,19 @@ class _Talk:
         return asked.answer
 
     def _next(self, most: int) -> files_reader.Answer:
-        try:
-            told = json.loads(self._first_line())
-        except ValueError:
-            told = None
-        count = told.get("bytes", 0) if isinstance(told, dict) else None
-        if not isinstance(count, int) or not 0 <= count <= most:
+        line = _LINE.fullmatch(self._first_line())
+        if line is None or int(line[2]) > max(most, _MOST_LINE):
             raise EOFError(_NOT_ITS_ANSWER)
-        data = self._taken(count)
+        numbers = tuple(int(word) for word in line.groups()[2:] if word is not None)
+        data = self._taken(int(line[2]))
         self.has_answered = True
-        return told, data
+        return line[1].decode(), numbers, data
 
     def _first_line(self) -> bytes:
-        looked = 0
-        while (found := self._came.find(b"\n", looked)) < 0:
-            looked = len(self._came)
-            self._more()
+        while (found := self._came.find(b"\n", 0, _MOST_LINE)) < 0:
             if len(self._came) > _MOST_LINE:
                 raise EOFError(_NOT_ITS_ANSWER)
+            self._more()
         return self._taken(found + 1)
 
     def _taken(self, count: int) -> bytes:
@@ -207,11 +220,11 @@ class _Asked:
 _NOT_ITS_ANSWER = "something on the machine writes between what paver's own program says there"
 
 
-def _found(name: str, path: str, told: dict[str, Any], data: bytes) -> files_reader.Answer | None:
-    if "error" in told:
+def _found(name: str, path: str, what: str, numbers: tuple[int, ...], data: bytes) -> Found | None:
+    if what == "error":
         raise Unobservable(
             f"{name}: {path} cannot be read",
-            seen=str(told["error"]),
+            seen=data.decode("utf-8", "replace"),
             do="look on the machine what stands there",
         )
-    return None if "absent" in told else (told, data)
+    return Found(data, numbers) if what == "found" else None

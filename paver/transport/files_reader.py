@@ -1,24 +1,24 @@
 """Reads files for whoever asks on standard input, until that ends; it can do nothing else.
 
-A question is a line, `["read", PATH, MOST]`, `["stat", PATH]` or
-`["list", PATH]`; its answer a line of JSON, after `read` followed by as many bytes as it says. It needs nothing but the
-standard library, since it is also sent to a machine as source text.
+A question is a line of three words: `read`, `stat` or `list`, how many bytes are wanted at most, and the path in
+hexadecimal digits. The answer is a line too: `found`, `absent` or `error`, how many bytes of data follow it, and of `stat`
+mode and size. The data are the file's bytes, the names with a NUL between two, or why nothing could be read.
+
+It is also sent to a machine as source text, and begins there in 10 ms: it imports nothing that takes a Python longer to
+begin than all that is done here.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import sys
-from collections.abc import Callable
-from typing import Any
 
-Answer = tuple[dict[str, Any], bytes]
+Answer = tuple[str, tuple[int, ...], bytes]
+"""What came of a question: found, absent or error; numbers; data."""
 
 
-def read(path: str, most: int) -> Answer:
-    """Returns the first `most` bytes of a file."""
+def _read(path: bytes, most: int) -> bytes:
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         pieces, left = [], most
@@ -27,41 +27,38 @@ def read(path: str, most: int) -> Answer:
             left -= len(piece)
     finally:
         os.close(handle)
-    return {"bytes": most - left}, b"".join(pieces)
+    return b"".join(pieces)
 
 
-def stat_of(path: str) -> Answer:
-    """Returns what stands at a path; links are not followed."""
-    found = os.lstat(path)
-    return {"mode": found.st_mode, "size": found.st_size}, b""
+def answer(way: str, most: int, path: bytes) -> Answer:
+    """Returns what is found at a path; links are followed to be read only.
 
-
-def listed(path: str) -> Answer:
-    """Returns the sorted names in a directory; what is none has no names, nor has a link to one."""
-    there = stat.S_ISDIR(os.lstat(path).st_mode)
-    # Without pathlib, which would take a third of this program's start.
-    return {"names": sorted(os.listdir(path)) if there else []}, b""  # noqa: PTH208
-
-
-WAYS: dict[str, Callable[..., Answer]] = {"read": read, "stat": stat_of, "list": listed}
-
-
-def answer(way: str, *asked: Any) -> Answer:
-    """Returns what came of a question: what was found, `{"absent": true}`, or `{"error": WHY}`."""
+    Args:
+        way: `read`, `stat` or `list`; what is no directory has no names.
+        most: bytes that are read at most.
+        path: where.
+    """
     try:
-        return WAYS[way](*asked)
+        if way == "read":
+            return "found", (), _read(path, most)
+        found = os.lstat(path)
+        if way == "stat":
+            return "found", (found.st_mode, found.st_size), b""
+        names = os.listdir(path) if stat.S_ISDIR(found.st_mode) else []  # noqa: PTH208 (pathlib takes 4 ms)
+        return "found", (), b"\0".join(sorted(names))
     except (FileNotFoundError, NotADirectoryError):
-        return {"absent": True}, b""
+        return "absent", (), b""
     except (OSError, ValueError) as error:
-        return {"error": getattr(error, "strerror", None) or str(error)}, b""
+        return "error", (), str(getattr(error, "strerror", None) or error).encode()
 
 
 def main() -> int:
     """Answers until nobody asks any more."""
     asking, telling = sys.stdin.buffer, sys.stdout.buffer
     for line in asking:
-        told, data = answer(*json.loads(line))
-        telling.write(json.dumps(told).encode() + b"\n" + data)
+        way, most, path = line.split()
+        what, numbers, data = answer(way.decode(), int(most), bytes.fromhex(path.decode()))
+        telling.write(b"%b\n" % " ".join(map(str, (what, len(data), *numbers))).encode() + data)
         telling.flush()
     return 0
 

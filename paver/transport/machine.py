@@ -117,14 +117,14 @@ class MachineReader:
             Unobservable: if it is there and cannot be read, or is larger than what may be read whole.
         """
         found = self._host.files.ask("read", path, MOST_FILE_BYTES + 1)
-        return bounds.within(found[1], MOST_FILE_BYTES, f"{self.name}: {path}") if found else None
+        return bounds.within(found.data, MOST_FILE_BYTES, f"{self.name}: {path}") if found else None
 
     def stat(self, path: str) -> FileStat | None:
         """Returns what stands at `path` (links are not followed), None if nothing does."""
         found = self._host.files.ask("stat", path)
         if found is None:
             return None
-        mode, size = int(found[0]["mode"]), int(found[0]["size"])
+        mode, size = found.numbers
         kinds = {0o100000: "file", 0o040000: "directory", 0o120000: "link"}
         return FileStat(kinds.get(mode & 0o170000, "other"), size, mode & 0o7777)
 
@@ -135,7 +135,7 @@ class MachineReader:
     def listdir(self, path: str) -> tuple[str, ...] | None:
         """Returns the sorted names in a directory, None if it is not there."""
         found = self._host.files.ask("list", path)
-        return tuple(str(name) for name in found[0]["names"]) if found else None
+        return tuple(os.fsdecode(name) for name in found.data.split(b"\0") if name) if found else None
 
     def probe(
         self,
