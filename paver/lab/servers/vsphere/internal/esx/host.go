@@ -226,9 +226,13 @@ func (w *watcher) Reference() types.ManagedObjectReference {
 // ofMachines are the kinds of objects, besides machines, that change with a host's machines alone.
 var ofMachines = []string{"EnvironmentBrowser", "Folder", "ResourcePool", "VirtualMachineSnapshot"}
 
+// ofClients are the kinds of objects that somebody who looks makes for himself: nothing that anybody else sees.
+var ofClients = []string{"ContainerView", "InventoryView", "ListView", "PropertyCollector", "PropertyFilter"}
+
 // notes counts a change of an object.
 func (w *watcher) notes(ref types.ManagedObjectReference) {
 	switch {
+	case slices.Contains(ofClients, ref.Type):
 	case ref.Type == "VirtualMachine":
 		w.host.changes.ofMachine(ref.Value)
 	case ref.Type == "HttpNfcLease":
@@ -259,11 +263,14 @@ func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes [
 	if task, ok := o.(*mo.Task); ok {
 		// What it changes, its objects tell, or is changed by its end; one that looks changes nothing.
 		if w.host.space.follow(changes) && !front.Reading(task.Info.Name) {
-			var of types.ManagedObjectReference
-			if task.Info.Entity != nil {
-				of = *task.Info.Entity
+			switch of := task.Info.Entity; {
+			case of == nil:
+				w.host.differs()
+			case of.Type == "Datacenter": // of files and disks, see PutObject
+				w.host.changes.ofNone()
+			default:
+				w.notes(*of)
 			}
-			w.notes(of)
 		}
 		return
 	}
