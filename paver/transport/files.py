@@ -89,8 +89,9 @@ class There:
         self._shell = shell
         self._argv = tuple(argv)
         self._timeout = timeout
-        self._lock = threading.Lock()
+        self._lock, self._beginning = threading.Lock(), threading.Lock()
         self._talk: _Talk | None = None
+        self._hung_up = 0
 
     def ask(self, way: str, path: str, most: int = 0) -> Found | None:
         """Returns what is found; see `Files.ask`."""
@@ -122,10 +123,19 @@ class There:
             return _found(self._name, path, *answer)
 
     def _begun(self) -> _Talk:
-        with self._lock:
-            if self._talk is None:
-                self._talk = _Talk(self._shell, self._argv, self._timeout)
-            return self._talk
+        # Whoever hangs up does not wait for a machine that does not answer.
+        with self._beginning:
+            with self._lock:
+                known, before = self._talk, self._hung_up
+            if known is not None:
+                return known
+            talk = _Talk(self._shell, self._argv, self._timeout)
+            with self._lock:
+                if self._hung_up == before:
+                    self._talk = talk
+                    return talk
+            talk.close()
+            raise Unobservable(f"{self._name} was hung up on while it was asked for a file")
 
     def _forget(self, talk: _Talk, *, ended: bool = False) -> str:
         with self._lock:
@@ -137,6 +147,7 @@ class There:
         """Hangs up; who asks again begins anew."""
         with self._lock:
             known, self._talk = self._talk, None
+            self._hung_up += 1
         if known is not None:
             known.close()
 

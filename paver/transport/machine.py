@@ -431,5 +431,5 @@ class MachineConnection:
 
     def close(self) -> None:
         """Hangs up."""
-        self._host.files.close()
         self._host.shell.close()
+        self._host.files.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import signal
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from paver.errors import Unobservable
 from paver.transport.files import Files, Here, There
 from paver.transport.shell import LocalShell
+from tests.support import real_sudo
 
 
 @pytest.fixture
@@ -153,9 +155,18 @@ def test_a_machine_without_the_program_that_reads_has_not_lost_the_file(tmp_path
     ],
 )
 def test_an_answer_that_the_program_does_not_give_is_none(tmp_path: Path, answer: str) -> None:
-    files = answering(f"cat >/dev/null & printf '%s\\n' {shlex.quote(answer)}; wait")
+    files = answering(f"printf '%s\\n' {shlex.quote(answer)}; cat >/dev/null")
     with pytest.raises(Unobservable, match="cannot be read") as none:
         files.ask("read", str(tmp_path), 1)
     assert none.value.why is not None
     assert "something on the machine writes between" in none.value.why
     files.close()
+
+
+@pytest.mark.parametrize("defaults", ["use_pty", "!use_pty"])
+def test_what_only_root_may_read_comes_whole_through_real_sudo(tmp_path: Path, defaults: str) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(bytes(range(256)) * 5000 + b"\r\n\x04\x03")
+    file.chmod(0o600)
+    digest = real_sudo.digest(real_sudo.unpacked(), tmp_path, defaults, file)
+    assert digest == hashlib.sha256(file.read_bytes()).hexdigest()

@@ -2,10 +2,12 @@
 
 In there, as that account: `real_sudo STOP ARGV…` has paver run a command, which is to be ended when it has told a line with
 its processes: by Ctrl-C, or because nobody listens any more. It prints those that are there when paver has given it up.
+`real_sudo read FILE` has paver read a file as root, and prints its digest.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -13,8 +15,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from paver.lab import cache, debian
+from paver.transport.files import There
 from paver.transport.shell import LocalShell
 from tests.support.process import Unheard, gone
 
@@ -28,6 +32,16 @@ def unpacked() -> Path:
 
 def left(root: Path, folder: Path, defaults: str, stop: str, argv: Sequence[str]) -> list[int]:
     """Returns what is left of `argv` once it was stopped, with the sudo below `root`, where sudoers has `defaults`."""
+    found: list[int] = _told(root, folder, defaults, [stop, *argv])
+    return found
+
+
+def digest(root: Path, folder: Path, defaults: str, file: Path) -> str:
+    """Returns the digest of what paver reads of a file that only root may read, with the sudo below `root`."""
+    return str(_told(root, folder, defaults, ["read", str(file)]))
+
+
+def _told(root: Path, folder: Path, defaults: str, words: Sequence[str]) -> Any:
     for place, text in {
         "sudoers": f"Defaults {defaults}\npaver ALL=(ALL) NOPASSWD: ALL\n",
         "passwd": f"root:x:0:0::/:/bin/sh\npaver:x:{ACCOUNT}:{ACCOUNT}::/:/bin/sh\n",
@@ -47,15 +61,14 @@ def left(root: Path, folder: Path, defaults: str, stop: str, argv: Sequence[str]
         cd {Path.cwd()}; exec "$@"
     """
     unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm", "--map-auto"]
-    inside = [sys.executable, "-m", "tests.support.real_sudo", stop, *argv]
+    inside = [sys.executable, "-m", "tests.support.real_sudo", *words]
     done = subprocess.run(
         [*unshare, "--propagation", "private", "sh", "-c", prepare, "sh", *inside],
         stdout=subprocess.PIPE,
         check=True,
         timeout=120,
     )
-    found: list[int] = json.loads(done.stdout)
-    return found
+    return json.loads(done.stdout)
 
 
 class _Interrupted(Unheard):
@@ -63,11 +76,25 @@ class _Interrupted(Unheard):
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def _inside(stop: str, argv: list[str]) -> None:
+def _inside(word: str, argv: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
     os.setgroups([])
     os.setresgid(ACCOUNT, ACCOUNT, ACCOUNT)
     os.setresuid(ACCOUNT, ACCOUNT, ACCOUNT)
+    if word == "read":
+        _read(argv[0])
+    else:
+        _stop(word, argv)
+
+
+def _read(file: str) -> None:
+    files = There("here", LocalShell("here"), ["sudo", "-n", "--", sys.executable], 60)
+    found = files.ask("read", file, 1 << 30)
+    files.close()
+    json.dump(hashlib.sha256(found.data).hexdigest() if found else "", sys.stdout)
+
+
+def _stop(stop: str, argv: list[str]) -> None:
     take = _Interrupted() if stop == "Ctrl-C" else Unheard()
     try:
         LocalShell("here").run(argv, timeout=60, on_output=take)
