@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from paver.image.prove import elsewhere, second
+from tests.support import tools
 from tests.support.process import gone
 from tests.support.raised import until
 
@@ -51,7 +52,14 @@ with second.place() as within:
 
 def proof(tmp_path: Path, more: str) -> tuple[list[str], dict[str, str]]:
     code = PROVE.format(build=BUILD.format(more=more), log=str(tmp_path / "build.log"))
-    return [sys.executable, "-c", code], {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    # Found, so that none of them has it unpacked anew into its own cache.
+    clock = tools.program("faketime", "faketime").parent
+    path = f"{os.environ['PATH']}{os.pathsep}{clock}"
+    return [sys.executable, "-c", code], {
+        **os.environ,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "PATH": path,
+    }
 
 
 def test_elsewhere_all_is_another_that_this_machine_lets_be(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ its processes: by Ctrl-C, or because nobody listens any more. It prints those th
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -25,6 +26,7 @@ from tests.support.process import Unheard, gone
 ACCOUNT = 1002
 
 
+@functools.cache
 def unpacked() -> Path:
     """Returns the folder with Debian's sudo; `sudo` itself gets no wrapper, which nobody could become root by."""
     return debian.unpack(debian.resolve(["sudo"], cache.root()), ["visudo"], cache.root()).parent / "root"
