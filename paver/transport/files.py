@@ -5,6 +5,7 @@ A command for each file is a session, a sudo and a process or two: most of what 
 
 from __future__ import annotations
 
+import abc
 import os
 import re
 import threading
@@ -14,39 +15,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from paver.errors import PaverError, Unobservable
+from paver.errors import Unobservable
 from paver.transport import files_reader
-from paver.transport.booting import booting
-from paver.transport.shell import Talker
+from paver.transport.shell import Starter
+from paver.transport.source_text import NOT_ITS_ANSWER, as_source, instead
 
-_LINE = re.compile(rb"(found|absent|error) (\d{1,9})(?: (\d+) (\d+))?\n")
-_MOST_LINE = 100
-"""Bytes of an answer's line, and of why something cannot be read."""
-_MOST_TOLD = 1 << 26
+_FIRST = re.compile(rb"(found|absent|error) (\d{1,9})(?: (\d{1,9}) (\d{1,20}))?\n")
+_MOST_FIRST = 100
+"""Bytes of an answer's first line, and of why something cannot be read."""
+_MOST_NAMES = 1 << 26
 """Bytes that a folder's names may have: a million of them."""
 
 
-class Found(NamedTuple):
-    """What is found at a path: bytes of the file, or its names with a NUL between two; of `stat` mode and size."""
+class Stat(NamedTuple):
+    """What stands at a path: mode, with its kind, and size in bytes."""
 
-    data: bytes
-    numbers: tuple[int, ...] = ()
+    mode: int
+    size: int
 
 
 class Files(Protocol):
-    """What files are read with."""
+    """What files are read with.
 
-    def ask(self, way: str, path: str, most: int = 0) -> Found | None:
-        """Returns what `files_reader` finds at `path`, None if nothing is there.
+    All raise `Unobservable` if it cannot be told what stands at a path.
+    """
 
-        Args:
-            way: `read`, `stat` or `list`.
-            path: where.
-            most: bytes that are read at most.
+    def read(self, path: str, most: int) -> bytes | None:
+        """Returns the first `most` bytes of a file, None if nothing is there."""
+        ...
 
-        Raises:
-            Unobservable: if that cannot be told.
-        """
+    def stat(self, path: str) -> Stat | None:
+        """Returns what stands at `path`, None if nothing does; a link is not followed."""
+        ...
+
+    def names(self, path: str) -> tuple[str, ...] | None:
+        """Returns the sorted names in a folder, none of what is no folder, None if nothing is there."""
         ...
 
     def close(self) -> None:
@@ -54,8 +57,8 @@ class Files(Protocol):
         ...
 
 
-class Here:
-    """Reads this machine's files, as who runs paver.
+class _Asked(abc.ABC):
+    """Files about which questions are answered.
 
     Args:
         name: what the user calls the machine.
@@ -64,139 +67,180 @@ class Here:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def ask(self, way: str, path: str, most: int = 0) -> Found | None:
-        """Returns what is found; see `Files.ask`."""
-        return _found(self._name, path, *files_reader.answer(way, most, os.fsencode(path)))
+    def read(self, path: str, most: int) -> bytes | None:
+        """Reads a file; see `Files.read`."""
+        found = self._ask("read", path, most)
+        return found and found[1]
+
+    def stat(self, path: str) -> Stat | None:
+        """Looks at what stands at a path; see `Files.stat`."""
+        found = self._ask("stat", path)
+        return found and Stat(*found[0])
+
+    def names(self, path: str) -> tuple[str, ...] | None:
+        """Lists a folder; see `Files.names`."""
+        found = self._ask("list", path, _MOST_NAMES)
+        return found and _split(found[1])
+
+    def _ask(self, verb: str, path: str, most: int = 0) -> tuple[tuple[int, ...], bytes] | None:
+        what, numbers, data = self._answer(verb, path, most)
+        if what == "error":
+            raise Unobservable(
+                f"{self._name}: {path} cannot be read",
+                seen=data.decode("utf-8", "replace"),
+                do="look on the machine what stands there, and who may read it",
+            )
+        return (numbers, data) if what == "found" else None
+
+    @abc.abstractmethod
+    def _answer(self, verb: str, path: str, most: int) -> files_reader.Answer: ...
+
+
+class DirectFiles(_Asked):
+    """This machine's files, read as who runs paver."""
+
+    def _answer(self, verb: str, path: str, most: int) -> files_reader.Answer:
+        return files_reader.answer(verb, most, os.fsencode(path))
 
     def close(self) -> None:
         """Has nothing to hang up."""
 
 
-class There:
-    """Reads a machine's files by a program that is started there with the first question; thread-safe.
+class ServedFiles(_Asked):
+    """A machine's files, read by a program that is started there with the first question; thread-safe.
 
     Questions are sent as they come, and answered in their order: none waits for the one before it to come back.
 
     Args:
         name: what the user calls the machine.
-        shell: starts that program.
+        starter: starts that program.
         argv: what starts a Python there that may read all.
         timeout: seconds that an answer may take.
     """
 
-    def __init__(self, name: str, shell: Talker, argv: Sequence[str], timeout: float) -> None:
-        self._name = name
-        self._shell = shell
+    def __init__(self, name: str, starter: Starter, argv: Sequence[str], timeout: float) -> None:
+        super().__init__(name)
+        self._starter = starter
         self._argv = tuple(argv)
         self._timeout = timeout
         self._lock, self._beginning = threading.Lock(), threading.Lock()
-        self._talk: _Talk | None = None
+        self._reader: _Reader | None = None
         self._hung_up = 0
 
-    def ask(self, way: str, path: str, most: int = 0) -> Found | None:
-        """Returns what is found; see `Files.ask`."""
-        question = f"{way} {most} {os.fsencode(path).hex()}\n".encode()
+    def _answer(self, verb: str, path: str, most: int) -> files_reader.Answer:
+        question = _Question(verb, path, most)
         while True:
-            talk = self._begun()
-            had_answered = talk.has_answered
+            reader = self._begun(path)
+            had_answered = reader.has_answered
             try:
-                answer = talk.answer(question, most if way == "read" else _MOST_TOLD)
-                if (way == "stat" and answer[0] == "found") != bool(answer[1]):
-                    raise EOFError(_NOT_ITS_ANSWER)  # noqa: TRY301
+                return reader.answer(question)
             except TimeoutError:
-                self._forget(talk, ended=True)
-                raise PaverError(
-                    f"{self._name}: reading {path} did not end within {self._timeout:.0f} s",
-                    do="look on the machine what it waits for, then run the same command again",
+                self._forget(reader, by_force=True)
+                raise Unobservable(
+                    f"{self._name}: {path} was not read within {self._timeout:.0f} s",
+                    do="look on the machine whether it lies on a disk or a share that does not answer, "
+                    "then run the same command again",
                 ) from None
-            except (OSError, EOFError) as error:
-                said = self._forget(talk)
-                # One that has worked may have ended since with its connection, as by a restart of sshd.
-                if had_answered:
-                    continue
+            except _NotItsAnswerError:
+                said = self._forget(reader, by_force=True)
                 raise Unobservable(
                     f"{self._name}: {path} cannot be read",
                     seen=said,
-                    why="" if said else str(error) or type(error).__name__,
-                    do=f"check that the account may use sudo without a password, and that {self._argv[-1]} runs there",
+                    why=NOT_ITS_ANSWER,
+                    do=instead(self._argv[-1]),
+                ) from None
+            except (OSError, EOFError) as error:
+                said = self._forget(reader)
+                # One that has worked may have ended since with its connection, as by a restart of sshd.
+                if had_answered:
+                    continue
+                by = f" by {self._argv[0].rpartition('/')[2]}" if len(self._argv) > 1 else ""
+                raise Unobservable(
+                    f"{self._name}: {path} cannot be read",
+                    seen=said,
+                    why="the program that reads files there ended without an answer",
+                    do=f"look on the machine whether the account may start {self._argv[-1]}{by}",
                 ) from error
-            return _found(self._name, path, *answer)
 
-    def _begun(self) -> _Talk:
+    def _begun(self, path: str) -> _Reader:
         # Whoever hangs up does not wait for a machine that does not answer.
         with self._beginning:
             with self._lock:
-                known, before = self._talk, self._hung_up
+                known, before = self._reader, self._hung_up
             if known is not None:
                 return known
-            talk = _Talk(self._shell, self._argv, self._timeout)
+            reader = _Reader(self._starter, self._argv, self._timeout)
             with self._lock:
                 if self._hung_up == before:
-                    self._talk = talk
-                    return talk
-            talk.close()
-            raise Unobservable(f"{self._name} was hung up on while it was asked for a file")
+                    self._reader = reader
+                    return reader
+            reader.close()
+            raise Unobservable(
+                f"{self._name} was hung up on before {path} was read", do="run the same command again"
+            )
 
-    def _forget(self, talk: _Talk, *, ended: bool = False) -> str:
+    def _forget(self, reader: _Reader, *, by_force: bool = False) -> str:
         with self._lock:
-            if self._talk is talk:
-                self._talk = None
-        return talk.end() if ended else talk.close()
+            if self._reader is reader:
+                self._reader = None
+        return reader.end() if by_force else reader.close()
 
     def close(self) -> None:
         """Hangs up; who asks again begins anew."""
         with self._lock:
-            known, self._talk = self._talk, None
+            known, self._reader = self._reader, None
             self._hung_up += 1
         if known is not None:
             known.close()
 
 
-class _Talk:
+class _Reader:
     """One such program, from its start to its end."""
 
-    def __init__(self, shell: Talker, argv: Sequence[str], timeout: float) -> None:
-        boot, source = booting(Path(files_reader.__file__))
-        self._line = shell.talk([*argv, "-I", "-c", boot], timeout=timeout)
+    def __init__(self, starter: Starter, argv: Sequence[str], timeout: float) -> None:
+        boot, source = as_source(Path(files_reader.__file__))
+        self._process = starter.start([*argv, "-I", "-c", boot], timeout=timeout)
         self._source: bytes = source
         self._came = bytearray()
-        self._asked: deque[_Asked] = deque()
+        self._asked: deque[_Waiting] = deque()
         self._sending, self._receiving = threading.Lock(), threading.Lock()
         self.has_answered = False
 
-    def answer(self, question: bytes, most: int) -> files_reader.Answer:
-        """Returns the answer to one question, with `most` bytes at most.
+    def answer(self, question: _Question) -> files_reader.Answer:
+        """Returns the answer to one question.
 
         Raises:
             TimeoutError: it did not come in time.
             OSError, EOFError: nobody is there any more.
         """
-        asked = _Asked(most)
+        waiting = _Waiting(question)
         with self._sending:
-            self._asked.append(asked)
+            self._asked.append(waiting)
             first, self._source = self._source, b""
-            self._line.sendall(first + question)
+            self._process.sendall(first + question.line)
         # Whoever receives hands out the answers of those that asked before.
-        while asked.answer is None:
+        while waiting.answer is None:
             with self._receiving:
-                if asked.answer is None:
-                    answer = self._next(self._asked[0].most)
+                if waiting.answer is None:
+                    answer = self._next(self._asked[0].question)
                     self._asked.popleft().answer = answer
-        return asked.answer
+        return waiting.answer
 
-    def _next(self, most: int) -> files_reader.Answer:
-        line = _LINE.fullmatch(self._first_line())
-        if line is None or int(line[2]) > max(most, _MOST_LINE):
-            raise EOFError(_NOT_ITS_ANSWER)
-        numbers = tuple(int(word) for word in line.groups()[2:] if word is not None)
-        data = self._taken(int(line[2]))
+    def _next(self, question: _Question) -> files_reader.Answer:
+        first = _FIRST.fullmatch(self._first_line())
+        if first is None or int(first[2]) > max(question.most, _MOST_FIRST):
+            raise _NotItsAnswerError
+        what, numbers = first[1].decode(), tuple(int(word) for word in first.groups()[2:] if word is not None)
+        if (what == "found" and question.verb == "stat") != bool(numbers):
+            raise _NotItsAnswerError
+        data = self._taken(int(first[2]))
         self.has_answered = True
-        return line[1].decode(), numbers, data
+        return what, numbers, data
 
     def _first_line(self) -> bytes:
-        while (found := self._came.find(b"\n", 0, _MOST_LINE)) < 0:
-            if len(self._came) > _MOST_LINE:
-                raise EOFError(_NOT_ITS_ANSWER)
+        while (found := self._came.find(b"\n", 0, _MOST_FIRST)) < 0:
+            if len(self._came) > _MOST_FIRST:
+                raise _NotItsAnswerError
             self._more()
         return self._taken(found + 1)
 
@@ -208,34 +252,40 @@ class _Talk:
         return taken
 
     def _more(self) -> None:
-        piece = self._line.recv(1 << 20)
+        piece = self._process.recv(1 << 20)
         if not piece:
-            raise EOFError("it ended")
+            raise EOFError
         self._came += piece
 
     def close(self) -> str:
         """Has it end, and returns what it said on standard error."""
-        return self._line.close()
+        return self._process.close()
 
     def end(self) -> str:
         """Ends it, where it waits for something else than questions."""
-        return self._line.end()
+        return self._process.end()
+
+
+@dataclass(frozen=True)
+class _Question:
+    verb: str
+    path: str
+    most: int
+
+    @property
+    def line(self) -> bytes:
+        return f"{self.verb} {self.most} {os.fsencode(self.path).hex()}\n".encode()
 
 
 @dataclass
-class _Asked:
-    most: int
+class _Waiting:
+    question: _Question
     answer: files_reader.Answer | None = None
 
 
-_NOT_ITS_ANSWER = "something on the machine writes between what paver's own program says there"
+class _NotItsAnswerError(Exception):
+    pass
 
 
-def _found(name: str, path: str, what: str, numbers: tuple[int, ...], data: bytes) -> Found | None:
-    if what == "error":
-        raise Unobservable(
-            f"{name}: {path} cannot be read",
-            seen=data.decode("utf-8", "replace"),
-            do="look on the machine what stands there",
-        )
-    return Found(data, numbers) if what == "found" else None
+def _split(names: bytes) -> tuple[str, ...]:
+    return tuple(os.fsdecode(name) for name in names.split(b"\0") if name)

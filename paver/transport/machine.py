@@ -1,6 +1,7 @@
 """A Linux machine: files, probes, services and commands, on this machine or over SSH with the same faces.
 
-Both run the same commands through a `Shell`, so that what was tried on one holds on the other.
+Commands run through a `Shell`, files are read by `files_reader`: the same here and there, so that what was tried on one
+holds on the other.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from paver.errors import PaverError, Refused, Unobservable
 from paver.transport import bounds, probes, ssh, transfer
 from paver.transport.context import Gate, Progress, SecretRef, Wire
-from paver.transport.files import Files, Here, There
+from paver.transport.files import DirectFiles, Files, ServedFiles
 from paver.transport.shell import CommandError, Input, LocalShell, Output, Ran, Shell, with_env
 from paver.transport.tunnel import Far
 
@@ -77,7 +78,7 @@ class Host:
         name: what the user calls the machine.
         shell: runs commands there.
         root: what stands before a command that needs root.
-        python: the interpreter that runs jobs there.
+        python: the interpreter there that reads files and runs jobs.
         jobs: the folder of jobs.
         scratch: a folder on tmpfs for files with secrets.
         timeout: seconds a command may take.
@@ -116,26 +117,24 @@ class MachineReader:
         Raises:
             Unobservable: if it is there and cannot be read, or is larger than what may be read whole.
         """
-        found = self._host.files.ask("read", path, MOST_FILE_BYTES + 1)
-        return bounds.within(found.data, MOST_FILE_BYTES, f"{self.name}: {path}") if found else None
+        found = self._host.files.read(path, MOST_FILE_BYTES + 1)
+        return None if found is None else bounds.within(found, MOST_FILE_BYTES, f"{self.name}: {path}")
 
     def stat(self, path: str) -> FileStat | None:
         """Returns what stands at `path` (links are not followed), None if nothing does."""
-        found = self._host.files.ask("stat", path)
+        found = self._host.files.stat(path)
         if found is None:
             return None
-        mode, size = found.numbers
         kinds = {0o100000: "file", 0o040000: "directory", 0o120000: "link"}
-        return FileStat(kinds.get(mode & 0o170000, "other"), size, mode & 0o7777)
+        return FileStat(kinds.get(found.mode & 0o170000, "other"), found.size, found.mode & 0o7777)
 
     def exists(self, path: str) -> bool:
         """Tells whether anything stands at `path`."""
         return self.stat(path) is not None
 
     def listdir(self, path: str) -> tuple[str, ...] | None:
-        """Returns the sorted names in a directory, None if it is not there."""
-        found = self._host.files.ask("list", path)
-        return tuple(os.fsdecode(name) for name in found.data.split(b"\0") if name) if found else None
+        """Returns the sorted names in a directory, none of what is no directory, None if it is not there."""
+        return self._host.files.names(path)
 
     def probe(
         self,
@@ -320,7 +319,7 @@ class MachineConnector:
         port: SSH.
         via: the machine that it lies behind, seen from outside.
         sudo: whether the account becomes root by `sudo -n`.
-        python: the interpreter there that runs jobs; it needs the standard library only.
+        python: the interpreter there that reads files and runs jobs; it needs the standard library only.
         jobs: the folder of jobs.
         scratch: a folder on tmpfs there that the account may write to.
         on_disk: a file there that says that the machine's state lies on a disk of its own, and where that is mounted.
@@ -358,9 +357,9 @@ class MachineConnector:
             # As any read: cloud-init restarts a fresh machine's sshd once more after the first boot has said who it is.
             context.repeated(self.name, "logging in by SSH", lambda: shell.client)
         python, timeout = sys.executable if local else self.python, context.timeouts.command
-        files: Files = Here(self.name)
+        files: Files = DirectFiles(self.name)
         if not local or becomes_root:
-            files = There(self.name, shell, [*becomes_root, python], timeout)
+            files = ServedFiles(self.name, shell, [*becomes_root, python], timeout)
         host = Host(
             name=self.name,
             shell=shell,
@@ -374,14 +373,14 @@ class MachineConnector:
         try:
             self._look_for_state(host)
         except BaseException:
-            shell.close()
+            MachineConnection(host).close()
             raise
         return MachineConnection(host)
 
     def _look_for_state(self, host: Host) -> None:
         """Does nothing if the state is where it was: without its disk all of it would count as absent, and be made anew."""
         said, place = self.on_disk
-        if not host.shell.run(["test", "-e", said], timeout=host.timeout).ok:
+        if host.files.stat(said) is None:
             return
         if not host.shell.run(["findmnt", "--noheadings", "--mountpoint", place], timeout=host.timeout).ok:
             raise Unobservable(

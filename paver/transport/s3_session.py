@@ -11,8 +11,8 @@ from typing import Any
 
 SERVICE = "s3"
 
-# What botocore looks up in that table of a store whose address is given: how requests are signed, and that the region which
-# is Amazon's first is signed as such where none is named.
+# What botocore looks up in that table although the store's address is given: how requests are signed, and what stands for
+# us-east-1, which it looks up as no region at all (botocore/args.py, _should_force_s3_global).
 _ANYWHERE = {
     "version": 3,
     "partitions": [

@@ -1,4 +1,4 @@
-"""Programs of paver's own that run on a machine, each once and to its end."""
+"""Runs a program of paver's own on a machine, once and to its end."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paver.errors import Unobservable
-from paver.transport.booting import booting
 from paver.transport.machine import MachineReader
 from paver.transport.shell import Output, Ran
+from paver.transport.source_text import NOT_ITS_ANSWER, as_source, instead
 
 
 def run(
@@ -33,7 +33,7 @@ def run(
         on_output: is told what it prints, as it comes.
     """
     host = machine.host
-    boot, source = booting(program)
+    boot, source = as_source(program)
     return host.shell.run(
         [*(host.root if root else ()), host.python, "-I", "-c", boot, *words],
         stdin=source + stdin,
@@ -47,6 +47,6 @@ def not_its_answer(machine: MachineReader, what: str, answer: bytes) -> Unobserv
     return Unobservable(
         f"{machine.name}: {what}, and something else answered",
         seen=answer[:200].decode("utf-8", "replace").strip(),
-        why="something on the machine writes between what paver's own program says there",
-        do=f"look what `{machine.host.python}` runs there by itself (sitecustomize, a wrapper)",
+        why=NOT_ITS_ANSWER,
+        do=instead(machine.host.python),
     )

@@ -66,7 +66,7 @@ class CommandError(PaverError):
 
 
 MOST_OUT = 64 * 1024 * 1024
-"""Bytes of standard output that a command may have which is not told as it comes: the largest file that is read whole."""
+"""Bytes of standard output that a command may have which is not told as it comes."""
 
 MOST_ERR = 1024 * 1024
 """Bytes of standard error that are kept, the last ones: what went wrong is said at the end."""
@@ -75,7 +75,7 @@ Output = Callable[[bytes], None]
 Input = bytes | Iterable[bytes]
 
 
-class Line(Protocol):
+class Process(Protocol):
     """A program that runs, and is talked with."""
 
     def sendall(self, data: bytes) -> object:
@@ -104,10 +104,13 @@ class Line(Protocol):
         ...
 
 
-class Talker(Protocol):
-    """Something that starts programs on one machine, to talk with them."""
+class Starter(Protocol):
+    """Something that starts programs on one machine, to talk with them.
 
-    def talk(self, argv: Sequence[str], *, timeout: float) -> Line:
+    Apart from `Shell`, since files alone are read so.
+    """
+
+    def start(self, argv: Sequence[str], *, timeout: float) -> Process:
         """Starts `argv` to talk with it.
 
         Args:
@@ -250,10 +253,10 @@ class LocalShell:
             raise broken[0]
         return Ran(tuple(argv), code, bytes(out), bytes(err))
 
-    def talk(self, argv: Sequence[str], *, timeout: float) -> Line:
-        """Starts `argv` to talk with it; see `Talker.talk`."""
+    def start(self, argv: Sequence[str], *, timeout: float) -> Process:
+        """Starts `argv` to talk with it; see `Starter.start`."""
         try:
-            return _Child(argv, timeout)
+            return _LocalProcess(argv, timeout)
         except OSError as error:
             raise Unobservable(
                 f"{self._name}: {argv[0]} cannot be started", seen=error.strerror or ""
@@ -263,7 +266,7 @@ class LocalShell:
         """Has nothing to hang up."""
 
 
-class _Child:
+class _LocalProcess:
     def __init__(self, argv: Sequence[str], timeout: float) -> None:
         self._ours, theirs = socket.socketpair()
         self._ours.settimeout(timeout)
@@ -301,7 +304,7 @@ class _Child:
         _end(self._process)
         self._ours.close()
         with contextlib.suppress(ValueError), self._errors as errors:
-            errors.seek(0)
+            errors.seek(max(errors.seek(0, os.SEEK_END) - MOST_ERR, 0))
             return errors.read(MOST_ERR).decode("utf-8", "replace").strip()
         return ""  # closed before
 
@@ -314,8 +317,7 @@ def kept(into: bytearray, machine: str, argv: Sequence[str]) -> Output:
     """Returns what keeps a command's standard output; it raises `PaverError` where there is more than any has."""
 
     def take(piece: bytes) -> None:
-        # One more: who has `head` end behind a limit tells by that byte that there is more.
-        if len(into) + len(piece) > MOST_OUT + 1:
+        if len(into) + len(piece) > MOST_OUT:
             raise PaverError(
                 f"{machine}: {argv[0].rpartition('/')[2]} writes more than {MOST_OUT >> 20} MiB",
                 why="no answer that paver takes is as large: something else answers there",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from paver.errors import BadInput, Refused, Unobservable
 from paver.transport import dial, ending, lean
-from paver.transport.shell import MOST_ERR, Input, Line, Output, Ran, kept, last, late, quoted
+from paver.transport.shell import Input, Output, Process, Ran, kept, last, late, quoted
 
 if TYPE_CHECKING:
     import paramiko
@@ -29,7 +29,8 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "a
 _ENDING = 15.0
 _SOURCE = Path(ending.__file__)
 _CHANNELS = 7
-"""OpenSSH's default allows ten sessions a connection; two stay free for transfers, and one for what is talked with."""
+"""OpenSSH's default allows ten sessions a connection (sshd_config(5), MaxSessions): one is the program's that reads files,
+two stay free to end what was given up."""
 
 UNACKNOWLEDGED = 60.0
 """Seconds until the kernel gives up a connection over which nothing is acknowledged (tcp(7), TCP_USER_TIMEOUT).
@@ -246,10 +247,7 @@ class SshShell:
 
         with self._free:
             try:
-                transport = self.client.get_transport()
-                if transport is None:
-                    raise EOFError("the connection is gone")  # noqa: TRY301
-                channel = transport.open_session(timeout=min(timeout, _ANSWERED))
+                channel = self._opened(timeout)
                 try:
                     return self._attend(channel, argv, stdin, timeout, on_output)
                 finally:
@@ -323,26 +321,33 @@ class SshShell:
                 other.recv(1)
                 other.close()
 
-    def talk(self, argv: Sequence[str], *, timeout: float) -> Line:
-        """Starts `argv` to talk with it; see `Talker.talk`."""
+    def _opened(self, timeout: float) -> paramiko.Channel:
+        transport = self.client.get_transport()
+        if transport is None:
+            raise EOFError("the connection is gone")
+        return transport.open_session(timeout=min(timeout, _ANSWERED))
+
+    def start(self, argv: Sequence[str], *, timeout: float) -> Process:
+        """Starts `argv` to talk with it; see `Starter.start`."""
         lean.load("paramiko")
         import paramiko  # noqa: PLC0415
 
+        mark = secrets.token_hex(16)
         try:
-            transport = self.client.get_transport()
-            if transport is None:
-                raise EOFError("the connection is gone")  # noqa: TRY301
-            channel = transport.open_session(timeout=min(timeout, _ANSWERED))
-            channel.settimeout(timeout)
-            mark = secrets.token_hex(16)
-            _begin(channel, f"echo {mark} $$; exec {quoted(argv)}", min(timeout, _ANSWERED))
+            channel = self._opened(timeout)
+            try:
+                channel.settimeout(timeout)
+                _begin(channel, f"echo {mark} $$; exec {quoted(argv)}", min(timeout, _ANSWERED))
+            except BaseException:
+                channel.close()
+                raise
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise Unobservable(
                 f"{self._name}: the SSH connection broke as {argv[0].rpartition('/')[2]} began",
                 why=str(error) or type(error).__name__,
-                do="run the same command again: paver looks first what was done",
+                do="run the same command again",
             ) from error
-        return _Talked(channel, mark, self._end)
+        return _RemoteProcess(channel, mark, self._end)
 
     def reach(self, host: str, port: int) -> Any:
         """Returns a connection from the machine to `host`, as a channel.
@@ -371,7 +376,7 @@ class SshShell:
             known.close()
 
 
-class _Talked:
+class _RemoteProcess:
     def __init__(
         self, channel: paramiko.Channel, mark: str, end: Callable[[paramiko.Channel, str], None]
     ) -> None:
@@ -401,10 +406,11 @@ class _Talked:
         return said
 
     def _said(self) -> str:
-        said = b""
+        said = bytearray()
+        take = last(said)
         with contextlib.suppress(OSError):
             while self._channel.recv_stderr_ready() and (piece := self._channel.recv_stderr(65536)):
-                said = (said + piece)[-MOST_ERR:]
+                take(piece)
         return said.decode("utf-8", "replace").strip()
 
 

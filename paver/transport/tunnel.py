@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from paver.transport import owner
+from paver.transport import socket_owner
 
 _PIECE = 256 * 1024
 _LOOK = 0.02
@@ -69,7 +69,7 @@ class ConnectProxy:
     def _serve(self, near: socket.socket) -> None:
         with near, contextlib.suppress(OSError):
             near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if owner.uid_of(near.getpeername(), near.getsockname()) != os.getuid():
+            if socket_owner.uid_of(near.getpeername(), near.getsockname()) != os.getuid():
                 near.sendall(b"HTTP/1.1 403 Not yours\r\n\r\n")
                 return
             near.settimeout(10)

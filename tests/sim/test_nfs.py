@@ -75,7 +75,7 @@ class Place:
             jobs="",
             scratch="",
             timeout=60,
-            files=files.Here("jumpbox"),
+            files=files.DirectFiles("jumpbox"),
         )
         return MachineWriter(host, lambda *_: None)
 

@@ -7,30 +7,30 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paver.errors import Unobservable
-from paver.transport.files import Files, Here, There
+from paver.transport.files import DirectFiles, ServedFiles
 from paver.transport.shell import LocalShell
 from tests.support import real_sudo
 
 
 @pytest.fixture
-def there() -> Iterator[There]:
-    files = There("jumpbox", LocalShell("jumpbox"), [sys.executable], 60)
+def served() -> Iterator[ServedFiles]:
+    files = ServedFiles("jumpbox", LocalShell("jumpbox"), [sys.executable], 60)
     yield files
     files.close()
 
 
-def answering(text: str, seconds: float = 60) -> There:
+def answering(text: str) -> ServedFiles:
     """Returns files for which another program answers than paver's."""
-    return There("jumpbox", LocalShell("jumpbox"), ["sh", "-c", text, "sh"], seconds)
+    return ServedFiles("jumpbox", LocalShell("jumpbox"), ["sh", "-c", text, "sh"], 60)
 
 
 def _furnished(folder: Path) -> dict[str, Path]:
@@ -46,100 +46,116 @@ def _furnished(folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in names}
 
 
-def _told(files: Files, way: str, path: Path, *more: int) -> object:
+def _told(ask: Callable[[str], object], path: Path) -> object:
     try:
-        return files.ask(way, str(path), *more)
+        return ask(str(path))
     except Unobservable as error:
         return error.seen
 
 
-@pytest.mark.parametrize("way", ["read", "stat", "list"])
-def test_what_is_told_of_a_file_is_the_same_here_and_there(there: There, tmp_path: Path, way: str) -> None:
-    more = [1 << 30] if way == "read" else []
+def test_what_is_told_of_a_file_is_the_same_whoever_reads_it(served: ServedFiles, tmp_path: Path) -> None:
+    direct = DirectFiles("jumpbox")
     for name, path in _furnished(tmp_path).items():
-        assert _told(there, way, path, *more) == _told(Here("jumpbox"), way, path, *more), name
+        assert _told(lambda path: served.read(path, 1 << 30), path) == _told(
+            lambda path: direct.read(path, 1 << 30), path
+        ), name
+        assert _told(served.stat, path) == _told(direct.stat, path), name
+        assert _told(served.names, path) == _told(direct.names, path), name
 
 
-def test_what_is_no_folder_has_no_names_and_a_link_is_not_followed(there: There, tmp_path: Path) -> None:
+def test_what_is_no_folder_has_no_names_and_a_link_is_not_followed(
+    served: ServedFiles, tmp_path: Path
+) -> None:
     paths = _furnished(tmp_path)
-    names = {name: found.data for name in paths if (found := there.ask("list", str(paths[name])))}
-    assert names.pop("folder") == b"b\0not \xff text\nof two lines"
+    names = {name: found for name in paths if (found := served.names(str(paths[name]))) is not None}
+    assert names.pop("folder") == ("b", os.fsdecode(b"not \xff text\nof two lines"))
     assert set(names) == {"file", "empty", "link", "nowhere", "to-folder", "folder/b"}
     assert not any(names.values())
 
 
-def test_what_is_absent_is_told_from_what_cannot_be_read(there: There, tmp_path: Path) -> None:
-    assert there.ask("read", str(tmp_path / "none"), 1) is None
+def test_what_is_absent_is_told_from_what_cannot_be_read(served: ServedFiles, tmp_path: Path) -> None:
+    assert served.read(str(tmp_path / "none"), 1) is None
     with pytest.raises(Unobservable) as unread:
-        there.ask("read", str(tmp_path), 1)
+        served.read(str(tmp_path), 1)
     assert unread.value.seen == "Is a directory"
-    assert there.ask("stat", str(tmp_path)) is not None, "it goes on"
+    assert served.stat(str(tmp_path)) is not None, "it goes on"
+
+
+def test_a_folder_of_more_names_than_are_told_is_not_told_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paver.transport.files._MOST_NAMES", 3)
+    (tmp_path / "ab").touch()
+    assert DirectFiles("jumpbox").names(str(tmp_path)) == ("ab",)
+    (tmp_path / "c").touch()
+    with pytest.raises(Unobservable) as many:
+        DirectFiles("jumpbox").names(str(tmp_path))
+    assert many.value.seen == "Too many names"
 
 
 @given(sizes=st.lists(st.integers(0, 300_000), min_size=1, max_size=12), most=st.integers(0, 200_000))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_as_many_bytes_are_read_as_were_asked_for(
-    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], most: int
+    served: ServedFiles, tmp_path: Path, sizes: list[int], most: int
 ) -> None:
-    folder = tmp_path_factory.mktemp("sizes")
-    files = (
-        There("jumpbox", LocalShell("jumpbox"), [sys.executable], 60) if most % 7 == 0 else Here("jumpbox")
-    )
     for number, size in enumerate(sizes):
-        path = folder / str(number)
+        path = tmp_path / str(number)
         path.write_bytes(os.urandom(size))
-        found = files.ask("read", str(path), most)
-        assert found is not None
-        assert found.data == path.read_bytes()[:most]
-    files.close()
+        assert served.read(str(path), most) == path.read_bytes()[:most]
 
 
-def test_each_of_many_that_ask_at_once_gets_its_own_answer(there: There, tmp_path: Path) -> None:
+def test_each_of_many_that_ask_at_once_gets_its_own_answer(served: ServedFiles, tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / str(number)).write_bytes(b"%d" % number * 5000)
 
     def right(number: int) -> bool:
-        found = there.ask("read", str(tmp_path / str(number % 40)), 1 << 20)
-        return found is not None and found.data == b"%d" % (number % 40) * 5000
+        return served.read(str(tmp_path / str(number % 40)), 1 << 20) == b"%d" % (number % 40) * 5000
 
     with ThreadPoolExecutor(12) as pool:
         assert all(pool.map(right, range(400)))
 
 
-def _noting(pid: Path) -> There:
+def _noting(pid: Path) -> ServedFiles:
     """Returns files whose program notes its process in the file `pid`."""
     begin = ["sh", "-c", f'echo $$ >{shlex.quote(str(pid))}; exec "$0" "$@"', sys.executable]
-    return There("jumpbox", LocalShell("jumpbox"), begin, 60)
+    return ServedFiles("jumpbox", LocalShell("jumpbox"), begin, 60)
 
 
 def test_a_program_that_ended_since_is_begun_anew(tmp_path: Path) -> None:
     files = _noting(tmp_path / "pid")
-    assert files.ask("stat", str(tmp_path)) is not None
+    assert files.stat(str(tmp_path)) is not None
     first = int((tmp_path / "pid").read_text())
     os.kill(first, signal.SIGKILL)
-    assert files.ask("stat", str(tmp_path)) is not None
+    assert files.stat(str(tmp_path)) is not None
     assert int((tmp_path / "pid").read_text()) != first
     files.close()
 
 
 def test_nothing_is_left_once_it_is_hung_up(tmp_path: Path) -> None:
     files = _noting(tmp_path / "pid")
-    files.ask("stat", str(tmp_path))
+    files.stat(str(tmp_path))
     files.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_who_may_not_is_told_in_the_words_of_what_refused(tmp_path: Path) -> None:
+def test_whoever_may_not_read_is_told_in_sudos_own_words(tmp_path: Path) -> None:
     files = answering("echo 'sudo: a password is required' >&2; exit 1")
     with pytest.raises(Unobservable, match="cannot be read") as refused:
-        files.ask("stat", str(tmp_path))
+        files.stat(str(tmp_path))
     assert refused.value.seen == "sudo: a password is required"
 
 
 def test_a_machine_without_the_program_that_reads_has_not_lost_the_file(tmp_path: Path) -> None:
-    files = There("jumpbox", LocalShell("jumpbox"), [str(tmp_path / "python")], 60)
-    with pytest.raises(Unobservable, match="cannot be started"):
-        files.ask("stat", str(tmp_path))
+    files = ServedFiles("jumpbox", LocalShell("jumpbox"), ["env", str(tmp_path / "python")], 60)
+    with pytest.raises(Unobservable, match="cannot be read") as missing:
+        files.stat(str(tmp_path))
+    assert missing.value.seen is not None
+    assert "No such file or directory" in missing.value.seen
+    assert missing.value.do == f"look on the machine whether the account may start {tmp_path}/python by env"
+    files = ServedFiles("jumpbox", LocalShell("jumpbox"), [str(tmp_path / "python")], 60)
+    with pytest.raises(Unobservable, match="python cannot be started"):
+        files.stat(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +173,7 @@ def test_a_machine_without_the_program_that_reads_has_not_lost_the_file(tmp_path
 def test_an_answer_that_the_program_does_not_give_is_none(tmp_path: Path, answer: str) -> None:
     files = answering(f"printf '%s\\n' {shlex.quote(answer)}; cat >/dev/null")
     with pytest.raises(Unobservable, match="cannot be read") as none:
-        files.ask("read", str(tmp_path), 1)
+        files.read(str(tmp_path), 1)
     assert none.value.why is not None
     assert "something on the machine writes between" in none.value.why
     files.close()

@@ -32,9 +32,9 @@ from paver.lab import system
 from paver.transport import dial, job, job_runner, shell, transfer
 from paver.transport import machine as machines
 from paver.transport.context import Retry, Station, Wire
-from paver.transport.files import There
+from paver.transport.files import ServedFiles
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
-from paver.transport.shell import LocalShell, Talker
+from paver.transport.shell import LocalShell, Starter
 from paver.transport.ssh import HostKeyError, SshShell
 from paver.transport.tunnel import ConnectProxy
 from tests.support.process import Unheard, gone
@@ -250,8 +250,8 @@ def test_a_command_that_writes_without_end_is_given_up_and_told(
     monkeypatch.setattr(shell, "MOST_OUT", 1024 * 1024)
     with pytest.raises(PaverError, match="cat writes more than 1 MiB"):
         writer.probe(["cat", "/dev/zero"], timeout=60)
-    whole = writer.probe(["head", "-c", str(shell.MOST_OUT + 1), "/dev/zero"], timeout=60)
-    assert len(whole.out) == shell.MOST_OUT + 1
+    whole = writer.probe(["head", "-c", str(shell.MOST_OUT), "/dev/zero"], timeout=60)
+    assert len(whole.out) == shell.MOST_OUT
 
 
 def test_of_what_a_command_says_went_wrong_the_end_is_kept(
@@ -362,11 +362,11 @@ def test_a_file_that_does_not_come_is_given_up_and_what_waited_for_it_is_ended(
     os.mkfifo(tmp_path / "silent")
     tmp_path.chmod(0o777)
     begin = ["sh", "-c", f'echo $$ >{tmp_path}/pid; exec "$0" "$@"', sys.executable]
-    files = There(host.name, cast(Talker, host.shell), begin, 1)
-    with pytest.raises(PaverError, match="did not end within"):
-        files.ask("read", str(tmp_path / "silent"), 1)
+    files = ServedFiles(host.name, cast(Starter, host.shell), begin, 1)
+    with pytest.raises(Unobservable, match="was not read within 1 s"):
+        files.read(str(tmp_path / "silent"), 1)
     until(lambda: gone(int((tmp_path / "pid").read_text())))
-    assert files.ask("stat", str(tmp_path)) is not None, "others are read on"
+    assert files.stat(str(tmp_path)) is not None, "others are read on"
     files.close()
 
 

@@ -205,6 +205,49 @@ def test_a_clone_has_disks_of_its_own(site: Site) -> None:
     assert flat.exists()
 
 
+def test_what_changes_of_a_machine_on_its_host_is_shown_and_others_keep_what_they_have(site: Site) -> None:
+    acts.managed(site)
+    kept, other = (acts.machine(site, name, disk_kb=1024) for name in ("kept", "other"))
+    taken = vsim.wait(kept.CreateSnapshot_Task("initial", None, False, False))
+    there = {one.name: one for one in wishes.compute(site.host()).vm}
+
+    def shown() -> tuple[object, ...]:
+        return (kept.config.hardware.memoryMB, kept.snapshot.currentSnapshot, other.config.hardware.memoryMB)
+
+    before = shown()
+    vsim.wait(there["other"].ReconfigVM_Task(vim.vm.ConfigSpec(memoryMB=12)))
+    assert shown() == (before[0], taken, 12)
+    vsim.wait(there["kept"].ReconfigVM_Task(vim.vm.ConfigSpec(memoryMB=16)))
+    assert shown() == (16, taken, 12)
+    assert taken.config.hardware.memoryMB == before[0]
+    vsim.wait(there["kept"].RemoveAllSnapshots_Task())
+    assert not hasattr(kept, "snapshot") or kept.snapshot is None
+    assert fault(lambda: taken.config) == "ManagedObjectNotFound"
+    vsim.wait(there["other"].Destroy_Task())
+    assert fault(lambda: other.config) == "ManagedObjectNotFound"
+    assert kept.config.hardware.memoryMB == 16
+
+
+def test_whoever_looks_at_a_host_gives_its_vcenter_nothing_to_read(site: Site) -> None:
+    acts.managed(site)
+    machine, content = acts.machine(site), site.host()
+
+    def read() -> int:
+        assert machine.config.name == "vm-1"
+        return sum(
+            line["user"] == "vpxuser" and line["method"].startswith("Retrieve")
+            for line in site.trace("esx-01")
+        )
+
+    until(lambda: wishes.agents(site)["esx-01"], "the cluster has its agent")
+    until(lambda: read() == read(), "nothing changes any more")
+    before = read()
+    content.viewManager.CreateContainerView(content.rootFolder, None, True)
+    assert read() == before
+    vsim.wait(machine.ReconfigVM_Task(vim.vm.ConfigSpec(memoryMB=12)))
+    assert read() > before
+
+
 def test_a_linked_clone_is_a_child_of_a_snapshots_disks_and_is_born_as_it_is_asked_for(site: Site) -> None:
     """As BOSH's CPI makes its VMs out of a stemcell."""
     content = site.center()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from paver.lab import cache, debian
-from paver.transport.files import There
+from paver.transport.files import ServedFiles
 from paver.transport.shell import LocalShell
 from tests.support.process import Unheard, gone
 
@@ -90,10 +90,10 @@ def _inside(word: str, argv: list[str]) -> None:
 
 
 def _read(file: str) -> None:
-    files = There("here", LocalShell("here"), ["sudo", "-n", "--", sys.executable], 60)
-    found = files.ask("read", file, 1 << 30)
+    files = ServedFiles("here", LocalShell("here"), ["sudo", "-n", "--", sys.executable], 60)
+    found = files.read(file, 1 << 30)
     files.close()
-    json.dump(hashlib.sha256(found.data).hexdigest() if found else "", sys.stdout)
+    json.dump(hashlib.sha256(found).hexdigest() if found else "", sys.stdout)
 
 
 def _stop(stop: str, argv: list[str]) -> None:

@@ -45,7 +45,9 @@ class Saying:
 
 
 def asked(out: bytes, err: bytes = b"") -> int:
-    host = Host("jumpbox", Saying(out, err), (), "python3", "/jobs", "/scratch", 60, files.Here("jumpbox"))
+    host = Host(
+        "jumpbox", Saying(out, err), (), "python3", "/jobs", "/scratch", 60, files.DirectFiles("jumpbox")
+    )
     return nfs.size(MachineReader(host), REMOTE)
 
 
@@ -145,7 +147,7 @@ def test_a_reader_tells_that_it_is_there_while_the_server_is_silent(
 
 def test_whoever_copies_is_told_what_came_also_by_steps_that_say_nothing() -> None:
     said = b'{}\n{"size": 9}\n{}\n{"done": 5}\n{}\n{"end": "ok", "size": 9, "sha256": "ab"}\n'
-    host = Host("jumpbox", Saying(said), (), "python3", "/jobs", "/scratch", 60, files.Here("jumpbox"))
+    host = Host("jumpbox", Saying(said), (), "python3", "/jobs", "/scratch", 60, files.DirectFiles("jumpbox"))
     told: list[tuple[int, int]] = []
     writer = MachineWriter(host, lambda *_: None)
     nfs.copy(writer, REMOTE, "/iso", on_progress=lambda done, total: told.append((done, total)))

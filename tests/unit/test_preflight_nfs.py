@@ -39,7 +39,7 @@ def says(monkeypatch: pytest.MonkeyPatch, answer: int | PaverError) -> None:
         return answer
 
     monkeypatch.setattr(nfs, "size", size)
-    host = Host("jumpbox", LocalShell("jumpbox"), (), "python3", "", "", 60, files.Here("jumpbox"))
+    host = Host("jumpbox", LocalShell("jumpbox"), (), "python3", "", "", 60, files.DirectFiles("jumpbox"))
     monkeypatch.setattr(MachineConnector, "connect", lambda *_: MachineConnection(host))
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
 

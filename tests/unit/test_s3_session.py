@@ -9,6 +9,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
+from botocore.loaders import JSONFileLoader
 
 from paver.transport import s3_session
 
@@ -66,8 +67,23 @@ def test_requests_are_those_of_botocores_own_session_whether_it_knows_the_region
     assert sent(s3_session.session(), region) == sent(OWN, region)
 
 
-def test_what_is_read_of_botocores_descriptions_is_read_once_and_not_of_other_services() -> None:
-    first, second = s3_session.session(), s3_session.session()
-    assert first is not second
-    assert first.get_component("data_loader") is second.get_component("data_loader")
-    assert first.get_available_services() == [s3_session.SERVICE]
+def test_of_botocores_descriptions_none_is_of_other_services_and_none_is_read_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[str] = []
+    load = JSONFileLoader.load_file
+
+    def noting(self: JSONFileLoader, path: str) -> Any:
+        found = load(self, path)
+        if found is not None:
+            read.append(path.rpartition("/data/")[2])
+        return found
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", noting)
+    s3_session._loader.cache_clear()
+    for _ in range(2):
+        sent(s3_session.session(), "us-east-1")
+    assert any(name.startswith("s3/") for name in read)
+    assert "endpoints" not in read
+    assert len(read) == len(set(read))
+    assert all(name.startswith("s3/") for name in read if "/" in name)

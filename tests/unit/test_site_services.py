@@ -191,7 +191,7 @@ class Saying:
 
 def machine_on(shell: Shell) -> MachineReader:
     return MachineReader(
-        Host("jumpbox", shell, (), sys.executable, "/jobs", "/scratch", 60, files.Here("jumpbox"))
+        Host("jumpbox", shell, (), sys.executable, "/jobs", "/scratch", 60, files.DirectFiles("jumpbox"))
     )
 
 

@@ -38,7 +38,14 @@ def _anything(call: str, target: str = "", detail: object = None) -> None:
 def test_a_folder_is_made_with_mode_and_owner_by_one_command() -> None:
     shell = Listening()
     host = Host(
-        "jumpbox", shell, ("sudo", "-n", "--"), "python3", "/jobs", "/scratch", 60, files.Here("jumpbox")
+        "jumpbox",
+        shell,
+        ("sudo", "-n", "--"),
+        "python3",
+        "/jobs",
+        "/scratch",
+        60,
+        files.DirectFiles("jumpbox"),
     )
     MachineWriter(host, _anything).mkdir("/var/lib/paver/x", 0o700, "paver:paver")
     (argv,) = shell.ran
@@ -71,7 +78,7 @@ def test_no_write_reaches_a_machine_before_it_passed_the_gate(
     call: str, write: Callable[[MachineWriter], object]
 ) -> None:
     shell = Listening()
-    host = Host("jumpbox", shell, (), "python3", "/jobs", "/scratch", 60, files.Here("jumpbox"))
+    host = Host("jumpbox", shell, (), "python3", "/jobs", "/scratch", 60, files.DirectFiles("jumpbox"))
     with pytest.raises(Refused, match=call):
         write(MachineWriter(host, _nothing))
     assert shell.ran == []
@@ -79,7 +86,7 @@ def test_no_write_reaches_a_machine_before_it_passed_the_gate(
 
 def test_a_reading_face_runs_nothing_that_is_not_known_to_read_only() -> None:
     shell = Listening()
-    host = Host("jumpbox", shell, (), "python3", "/jobs", "/scratch", 60, files.Here("jumpbox"))
+    host = Host("jumpbox", shell, (), "python3", "/jobs", "/scratch", 60, files.DirectFiles("jumpbox"))
     for argv in (["reboot"], ["bucc", "info"], ["systemctl", "stop", "ssh"], ["find", "/", "-delete"]):
         with pytest.raises(Refused, match="not known to read only"):
             MachineReader(host).probe(argv)

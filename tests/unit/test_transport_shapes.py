@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paver.errors import BadInput, PaverError, Refused, Unobservable
-from paver.transport import dial, http, job, owner, probes, shell, ssh, stream, tls
+from paver.transport import dial, http, job, probes, shell, socket_owner, ssh, stream, tls
 from paver.transport.context import Wire
 from paver.transport.machine import MachineReader
 from paver.transport.vsphere import faults, folder, nfc, soap_gate, soap_types
@@ -122,9 +122,9 @@ def test_a_socket_is_its_owners_by_the_kernels_table() -> None:
         "   1: 0100007F:C001 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1002        0 2\n"
     )
     client, server = ("127.0.0.1", 0xC001), ("127.0.0.1", 0x1F90)
-    assert owner.in_table(client, server, table) == 1002
-    assert owner.in_table(server, client, table) == 0
-    assert owner.in_table(("127.0.0.1", 1), server, table) is None
+    assert socket_owner.in_table(client, server, table) == 1002
+    assert socket_owner.in_table(server, client, table) == 0
+    assert socket_owner.in_table(("127.0.0.1", 1), server, table) is None
 
 
 def test_roots_are_texts_or_names_of_anchors_and_unknown_ones_are_left_out() -> None:

@@ -55,7 +55,8 @@ func (c *counter) ofNone() {
 	c.counted.All++
 }
 
-// goOn counts on from those of a host that was installed anew: a vCenter that had it sees that it is not as it was.
+// goOn counts on from what a host had counted before it was installed anew: a vCenter that had it sees that it is not as
+// it was.
 func (c *counter) goOn(old *counter) {
 	before := old.now()
 	c.mu.Lock()

@@ -223,21 +223,21 @@ func (w *watcher) Reference() types.ManagedObjectReference {
 	return types.ManagedObjectReference{Type: "LabWatcher", Value: "lab-watcher"}
 }
 
-// ofMachines are the kinds of objects, besides machines, that change with a host's machines alone.
-var ofMachines = []string{"EnvironmentBrowser", "Folder", "ResourcePool", "VirtualMachineSnapshot"}
+// kindsOfMachines are the kinds of objects, besides machines, that change with a host's machines alone.
+var kindsOfMachines = []string{"EnvironmentBrowser", "Folder", "ResourcePool", "VirtualMachineSnapshot"}
 
-// ofClients are the kinds of objects that somebody who looks makes for himself: nothing that anybody else sees.
-var ofClients = []string{"ContainerView", "InventoryView", "ListView", "PropertyCollector", "PropertyFilter"}
+// kindsOfClients are the kinds of objects that somebody who looks makes for himself: nothing that anybody else sees.
+var kindsOfClients = []string{"ContainerView", "InventoryView", "ListView", "PropertyCollector", "PropertyFilter"}
 
 // notes counts a change of an object.
 func (w *watcher) notes(ref types.ManagedObjectReference) {
 	switch {
-	case slices.Contains(ofClients, ref.Type):
+	case slices.Contains(kindsOfClients, ref.Type):
 	case ref.Type == "VirtualMachine":
 		w.host.changes.ofMachine(ref.Value)
 	case ref.Type == "HttpNfcLease":
 		w.host.changes.ofNone()
-	case slices.Contains(ofMachines, ref.Type):
+	case slices.Contains(kindsOfMachines, ref.Type):
 		w.host.changes.ofMachines()
 	default:
 		w.host.differs()

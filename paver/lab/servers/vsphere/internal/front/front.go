@@ -44,7 +44,8 @@ type Front struct {
 	// the body, and its namespace.
 	Answer func(path, method string) (body any, namespace string)
 	// Changed is called after every call that may have changed something, with
-	// the kind and the id of the object that it was made on; Files stands for those.
+	// the kind and the id of the object that it was made on; for what came over
+	// HTTP, with Files and no id.
 	Changed func(kind, id string)
 
 	service  *simulator.Service
@@ -168,8 +169,8 @@ type basicSeen struct {
 	user string
 }
 
-// IsAwaited reports whether a client waits for updates.
-func (f *Front) IsAwaited() bool { return f.waiting.Load() > 0 }
+// Awaited reports whether a client waits for updates.
+func (f *Front) Awaited() bool { return f.waiting.Load() > 0 }
 
 // Adopt notes a session that was opened without a Login here.
 func (f *Front) Adopt(key, user string) { f.sessions.add(key, user) }

@@ -31,10 +31,10 @@ type state struct {
 	autostart  mo.HostAutoStartManager
 }
 
-// listed is what a host's machines change of the host itself; of networks and
-// datastores nothing else is shown.
 var (
-	listed      = []string{"vm", "network", "datastore"}
+	// listed is what a host's machines change of the host itself.
+	listed = []string{"vm", "network", "datastore"}
+	// ofNetwork and ofDatastore are what is shown of these, and no more.
 	ofNetwork   = []string{"name"}
 	ofDatastore = []string{"browser", "capability", "host", "info", "summary"}
 )

@@ -105,7 +105,6 @@ func (v *VCenter) newDatastore(ctx *simulator.Context, dc *simulator.Datacenter,
 func (v *VCenter) mirrorMachines(ctx *simulator.Context, l *link, dc *simulator.Datacenter, cr *mo.ComputeResource, s *state) []mo.Entity {
 	present := map[types.ManagedObjectReference]bool{}
 	fresh := map[types.ManagedObjectReference]*simulator.VirtualMachine{}
-	machines := s.machines
 	for _, theirs := range s.host.Vm {
 		vm := v.machineOf(l, theirs)
 		if vm == nil {
@@ -118,18 +117,18 @@ func (v *VCenter) mirrorMachines(ctx *simulator.Context, l *link, dc *simulator.
 		}
 		present[vm.Self] = true
 	}
-	for i := range machines {
-		theirs := machines[i].Self
-		if machines[i].Config == nil {
+	for i := range s.machines {
+		theirs := s.machines[i].Self
+		if s.machines[i].Config == nil {
 			continue
 		}
-		l.translate(&machines[i], false)
-		if vm := fresh[machines[i].Self]; vm != nil {
-			v.newMachine(ctx, l, dc, cr, vm, theirs, machines[i])
+		l.translate(&s.machines[i], false)
+		if vm := fresh[s.machines[i].Self]; vm != nil {
+			v.newMachine(ctx, l, dc, cr, vm, theirs, s.machines[i])
 			continue
 		}
-		if vm, ok := v.reg.Get(machines[i].Self).(*simulator.VirtualMachine); ok {
-			v.updateMachine(ctx, cr, vm, &machines[i])
+		if vm, ok := v.reg.Get(s.machines[i].Self).(*simulator.VirtualMachine); ok {
+			v.updateMachine(ctx, cr, vm, &s.machines[i])
 		}
 	}
 	for _, d := range v.reg.All("Datastore") {

@@ -154,7 +154,8 @@ func (v *VCenter) before(method string) {
 	}
 }
 
-// watch serves clients that wait for updates instead of reading: nobody else sees what the hosts have before asking.
+// watch looks at the hosts for clients that wait for updates; everybody else's
+// calls look for themselves. Without such clients it looks with each heartbeat.
 func (v *VCenter) watch() {
 	tick, beat := time.NewTicker(pollInterval), time.NewTicker(heartbeatInterval)
 	defer tick.Stop()
@@ -164,7 +165,7 @@ func (v *VCenter) watch() {
 		case <-v.done:
 			return
 		case <-tick.C:
-			if v.front.IsAwaited() {
+			if v.front.Awaited() {
 				v.sync()
 			}
 		case <-beat.C:

@@ -22,7 +22,11 @@ _ANY_COOKIE = b"\xff" * 8
 
 
 def uid_of(client: Address, server: Address) -> int | None:
-    """Returns the user whose connection goes from `client` to `server` (IPv4), None if there is none."""
+    """Returns the user whose connection goes from `client` to `server` (IPv4), None if there is none.
+
+    Raises:
+        OSError: if the kernel tells of none at all.
+    """
     with contextlib.suppress(OSError):
         return _asked(client, server)
     # A kernel without inet_diag, as some containers have: its table has all connections of the machine.
@@ -54,7 +58,7 @@ def _asked(client: Address, server: Address) -> int | None:
 
 
 def in_table(client: Address, server: Address, table: str) -> int | None:
-    """Returns the same from the kernel's table of TCP connections, the text of /proc/net/tcp."""
+    """Returns what `uid_of` does, from the text of /proc/net/tcp."""
     wanted = (_hexed(client), _hexed(server))
     for line in table.splitlines()[1:]:
         fields = line.split()

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from paver.transport import owner
+from paver.transport import socket_owner
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[owner.Address, owner.Address]]:
+def ends() -> Iterator[tuple[socket_owner.Address, socket_owner.Address]]:
     """A connection's client and server."""
     with contextlib.ExitStack() as held:
         listening = held.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -23,37 +23,39 @@ def ends() -> Iterator[tuple[owner.Address, owner.Address]]:
         yield near.getsockname(), near.getpeername()
 
 
-def test_a_connection_is_that_of_who_opened_it(ends: tuple[owner.Address, owner.Address]) -> None:
+def test_a_connection_is_that_of_who_opened_it(
+    ends: tuple[socket_owner.Address, socket_owner.Address],
+) -> None:
     client, server = ends
-    assert owner.uid_of(client, server) == os.getuid()
-    assert owner.uid_of(server, client) == os.getuid()
+    assert socket_owner.uid_of(client, server) == os.getuid()
+    assert socket_owner.uid_of(server, client) == os.getuid()
 
 
 def test_what_is_not_connected_is_nobodys_also_where_somebody_listens(
-    ends: tuple[owner.Address, owner.Address],
+    ends: tuple[socket_owner.Address, socket_owner.Address],
 ) -> None:
     client, server = ends
-    assert owner.uid_of((client[0], 1), server) is None
-    assert owner.uid_of(server, (client[0], 1)) is None
+    assert socket_owner.uid_of((client[0], 1), server) is None
+    assert socket_owner.uid_of(server, (client[0], 1)) is None
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         free = closed.getsockname()
-    assert owner.uid_of(free, server) is None
+    assert socket_owner.uid_of(free, server) is None
 
 
 def test_the_kernel_says_of_each_connection_what_its_table_says(
-    ends: tuple[owner.Address, owner.Address],
+    ends: tuple[socket_owner.Address, socket_owner.Address],
 ) -> None:
     table = Path("/proc/net/tcp").read_text("ascii")
-    told = {pair: owner.uid_of(*pair) for pair in (ends, ends[::-1])}
-    assert told == {pair: owner.in_table(*pair, table) for pair in told}
+    told = {pair: socket_owner.uid_of(*pair) for pair in (ends, ends[::-1])}
+    assert told == {pair: socket_owner.in_table(*pair, table) for pair in told}
 
 
 def test_a_kernel_that_does_not_tell_of_one_is_asked_for_all(
-    ends: tuple[owner.Address, owner.Address], monkeypatch: pytest.MonkeyPatch
+    ends: tuple[socket_owner.Address, socket_owner.Address], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: object, **__: object) -> socket.socket:
         raise OSError(93, "Protocol not supported")
 
     monkeypatch.setattr(socket, "socket", unknown)
-    assert owner.uid_of(*ends) == os.getuid()
+    assert socket_owner.uid_of(*ends) == os.getuid()
