@@ -9,6 +9,7 @@ import abc
 import os
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -129,8 +130,10 @@ class ServedFiles(_Asked):
 
     def _answer(self, verb: str, path: str, most: int) -> files_reader.Answer:
         question = _Question(verb, path, most)
+        with self._lock:
+            before = self._hung_up
         while True:
-            reader = self._begun(path)
+            reader = self._begun(path, before)
             had_answered = reader.has_answered
             try:
                 return reader.answer(question)
@@ -151,8 +154,9 @@ class ServedFiles(_Asked):
                 ) from None
             except (OSError, EOFError) as error:
                 said = self._forget(reader)
-                # One that has worked may have ended since with its connection, as by a restart of sshd.
-                if had_answered:
+                # One that has worked may have ended since with its connection, as by a restart of sshd; and one that was
+                # given up for another's question has not failed in this one.
+                if had_answered or reader.given_up:
                     continue
                 by = f" by {self._argv[0].rpartition('/')[2]}" if len(self._argv) > 1 else ""
                 raise Unobservable(
@@ -162,19 +166,21 @@ class ServedFiles(_Asked):
                     do=f"look on the machine whether the account may start {self._argv[-1]}{by}",
                 ) from error
 
-    def _begun(self, path: str) -> _Reader:
+    def _begun(self, path: str, before: int) -> _Reader:
         # Whoever hangs up does not wait for a machine that does not answer.
         with self._beginning:
             with self._lock:
-                known, before = self._reader, self._hung_up
-            if known is not None:
+                known, same = self._reader, self._hung_up == before
+            if known is not None and same:
                 return known
-            reader = _Reader(self._starter, self._argv, self._timeout)
-            with self._lock:
-                if self._hung_up == before:
-                    self._reader = reader
-                    return reader
-            reader.close()
+            if same:
+                reader = _Reader(self._starter, self._argv, self._timeout)
+                with self._lock:
+                    same = self._hung_up == before
+                    if same:
+                        self._reader = reader
+                        return reader
+                reader.close()
             raise Unobservable(
                 f"{self._name} was hung up on before {path} was read", do="run the same command again"
             )
@@ -183,10 +189,10 @@ class ServedFiles(_Asked):
         with self._lock:
             if self._reader is reader:
                 self._reader = None
-        return reader.end() if by_force else reader.close()
+        return reader.close(by_force=by_force)
 
     def close(self) -> None:
-        """Hangs up; who asks again begins anew."""
+        """Hangs up, also on those that wait for an answer; who asks afterwards begins anew."""
         with self._lock:
             known, self._reader = self._reader, None
             self._hung_up += 1
@@ -195,16 +201,25 @@ class ServedFiles(_Asked):
 
 
 class _Reader:
-    """One such program, from its start to its end."""
+    """One such program, from its start to its end.
+
+    Attributes:
+        has_answered: a question was answered.
+        given_up: it was ended since a question was not answered in time.
+    """
 
     def __init__(self, starter: Starter, argv: Sequence[str], timeout: float) -> None:
         boot, source = as_source(Path(files_reader.__file__))
         self._process = starter.start([*argv, "-I", "-c", boot], timeout=timeout)
+        self._timeout = timeout
         self._source: bytes = source
         self._came = bytearray()
         self._asked: deque[_Waiting] = deque()
-        self._sending, self._receiving = threading.Lock(), threading.Lock()
+        self._sending, self._receiving, self._ending = threading.Lock(), threading.Lock(), threading.Lock()
+        self._broken = False
+        self._said: str | None = None
         self.has_answered = False
+        self.given_up = False
 
     def answer(self, question: _Question) -> files_reader.Answer:
         """Returns the answer to one question.
@@ -214,56 +229,84 @@ class _Reader:
             OSError, EOFError: nobody is there any more.
         """
         waiting = _Waiting(question)
-        with self._sending:
-            self._asked.append(waiting)
-            first, self._source = self._source, b""
-            self._process.sendall(first + question.line)
-        # Whoever receives hands out the answers of those that asked before.
-        while waiting.answer is None:
-            with self._receiving:
-                if waiting.answer is None:
-                    answer = self._next(self._asked[0].question)
-                    self._asked.popleft().answer = answer
+        try:
+            with self._sending:
+                self._look()
+                self._asked.append(waiting)
+                first, self._source = self._source, b""
+                self._process.sendall(first + question.line)
+            # Whoever receives hands out the answers of those that asked before.
+            while waiting.answer is None:
+                with self._receiving:
+                    if waiting.answer is None:
+                        self._receive(waiting)
+        except BaseException:
+            # After half a question or half an answer nobody could tell whose the next one is.
+            self._broken = True
+            raise
         return waiting.answer
 
+    def _look(self) -> None:
+        if self._broken:
+            raise EOFError
+
+    def _receive(self, waiting: _Waiting) -> None:
+        if waiting.late:
+            raise TimeoutError
+        self._look()
+        head = self._asked[0]
+        try:
+            answer = self._next(head.question)
+        except TimeoutError:
+            self.given_up = head.late = True
+            if head is waiting:
+                raise
+            raise EOFError from None
+        self._asked.popleft().answer = answer
+
     def _next(self, question: _Question) -> files_reader.Answer:
-        first = _FIRST.fullmatch(self._first_line())
+        until = time.monotonic() + self._timeout
+        first = _FIRST.fullmatch(self._first_line(until))
         if first is None or int(first[2]) > max(question.most, _MOST_FIRST):
             raise _NotItsAnswerError
         what, numbers = first[1].decode(), tuple(int(word) for word in first.groups()[2:] if word is not None)
         if (what == "found" and question.verb == "stat") != bool(numbers):
             raise _NotItsAnswerError
-        data = self._taken(int(first[2]))
+        data = self._taken(int(first[2]), until)
         self.has_answered = True
         return what, numbers, data
 
-    def _first_line(self) -> bytes:
+    def _first_line(self, until: float) -> bytes:
         while (found := self._came.find(b"\n", 0, _MOST_FIRST)) < 0:
             if len(self._came) > _MOST_FIRST:
                 raise _NotItsAnswerError
-            self._more()
-        return self._taken(found + 1)
+            self._more(until)
+        return self._taken(found + 1, until)
 
-    def _taken(self, count: int) -> bytes:
+    def _taken(self, count: int, until: float) -> bytes:
         while len(self._came) < count:
-            self._more()
+            self._more(until)
         taken = bytes(self._came[:count])
         del self._came[:count]
         return taken
 
-    def _more(self) -> None:
-        piece = self._process.recv(1 << 20)
+    def _more(self, until: float) -> None:
+        piece = self._process.recv(1 << 20, until)
         if not piece:
             raise EOFError
         self._came += piece
 
-    def close(self) -> str:
-        """Has it end, and returns what it said on standard error."""
-        return self._process.close()
+    def close(self, *, by_force: bool = False) -> str:
+        """Has it end, and returns what it said on standard error.
 
-    def end(self) -> str:
-        """Ends it, where it waits for something else than questions."""
-        return self._process.end()
+        Args:
+            by_force: it may wait for something else than questions.
+        """
+        self._broken = True
+        with self._ending:
+            if self._said is None:
+                self._said = self._process.end() if by_force else self._process.close()
+            return self._said
 
 
 @dataclass(frozen=True)
@@ -281,6 +324,7 @@ class _Question:
 class _Waiting:
     question: _Question
     answer: files_reader.Answer | None = None
+    late: bool = False
 
 
 class _NotItsAnswerError(Exception):

@@ -19,8 +19,11 @@ Answer = tuple[str, tuple[int, ...], bytes]
 
 
 def _read(path: bytes, most: int) -> bytes:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # Of a pipe that nobody writes to, the opening would wait for ever.
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
+        if stat.S_ISFIFO(os.fstat(handle).st_mode):
+            raise ValueError("Is a pipe")
         pieces, left = [], most
         while left and (piece := os.read(handle, min(left, 1 << 20))):
             pieces.append(piece)

@@ -86,11 +86,15 @@ class Process(Protocol):
         """
         ...
 
-    def recv(self, most: int) -> bytes:
+    def recv(self, most: int, until: float) -> bytes:
         """Returns what it says on standard output, at most `most` bytes; nothing where it has ended.
 
+        Args:
+            most: bytes.
+            until: when it is given up, by `time.monotonic()`.
+
         Raises:
-            TimeoutError: it said nothing for too long.
+            TimeoutError: it said nothing until then.
             OSError: it is gone.
         """
         ...
@@ -115,7 +119,7 @@ class Starter(Protocol):
 
         Args:
             argv: program and arguments.
-            timeout: seconds until a silence is given up.
+            timeout: seconds until it has begun, and until it takes what is written to it.
 
         Raises:
             Unobservable: if the machine cannot be asked.
@@ -288,19 +292,21 @@ class _LocalProcess:
     def sendall(self, data: bytes) -> None:
         self._ours.sendall(data)
 
-    def recv(self, most: int) -> bytes:
+    def recv(self, most: int, until: float) -> bytes:
+        self._ours.settimeout(max(until - time.monotonic(), 0.01))
         return self._ours.recv(most)
 
     def close(self) -> str:
-        # Closed alone, it would not be noticed by who reads from it.
         with contextlib.suppress(OSError):
             self._ours.shutdown(socket.SHUT_RDWR)
-        self._ours.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             _awaited(self._process, _LEAVING)
         return self.end()
 
     def end(self) -> str:
+        # Closed alone, it would not be noticed by who reads from it.
+        with contextlib.suppress(OSError):
+            self._ours.shutdown(socket.SHUT_RDWR)
         _end(self._process)
         self._ours.close()
         with contextlib.suppress(ValueError), self._errors as errors:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import socket
 import struct
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 Address = tuple[str, int]
 
 # linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h
-_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, _NLMSG_ERROR = 4, 20, 1, 2
+_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, _ESTABLISHED = 4, 20, 1, 1
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, number, port
 _ASKED = struct.Struct("=BBBxI")  # family, protocol, extensions, states
 _SOCKET = struct.Struct("!HH4s12x4s12x4s8s")  # ports and addresses of both ends, interface, cookie
@@ -22,14 +21,16 @@ _ANY_COOKIE = b"\xff" * 8
 
 
 def uid_of(client: Address, server: Address) -> int | None:
-    """Returns the user whose connection goes from `client` to `server` (IPv4), None if there is none.
+    """Returns the user whose connection goes from `client` to `server` (IPv4), None if none is established.
 
     Raises:
         OSError: if the kernel tells of none at all.
     """
     with contextlib.suppress(OSError):
-        return _asked(client, server)
-    # A kernel without inet_diag, as some containers have: its table has all connections of the machine.
+        found = _asked(client, server)
+        if found is not None:
+            return found
+    # A kernel without inet_diag, as some containers have, knows none either; its table has all of the machine's.
     return in_table(client, server, Path("/proc/net/tcp").read_text("ascii"))
 
 
@@ -45,16 +46,12 @@ def _asked(client: Address, server: Address) -> int | None:
         asking.settimeout(5)
         asking.sendto(header + body, (0, 0))
         answer = asking.recv(65536)
-    _, kind, *_ = _HEADER.unpack_from(answer)
-    if kind == _NLMSG_ERROR:
-        number = -struct.unpack_from("=i", answer, _HEADER.size)[0]
-        if number == errno.ENOENT:
-            return None
-        raise OSError(number, "sock_diag")
-    *_, found, uid = _FOUND.unpack_from(answer, _HEADER.size)
-    # Where nobody is connected from there, it names who listens there.
+    if len(answer) < _HEADER.size + _FOUND.size or _HEADER.unpack_from(answer)[1] != _SOCK_DIAG_BY_FAMILY:
+        return None
+    _, state, _, _, found, uid = _FOUND.unpack_from(answer, _HEADER.size)
+    # Where nobody is connected from there it names who listens there, and whom a connection had that was closed as root.
     ports = struct.unpack_from("!HH", found)
-    return int(uid) if ports == (client[1], server[1]) else None
+    return int(uid) if state == _ESTABLISHED and ports == (client[1], server[1]) else None
 
 
 def in_table(client: Address, server: Address, table: str) -> int | None:
@@ -62,7 +59,7 @@ def in_table(client: Address, server: Address, table: str) -> int | None:
     wanted = (_hexed(client), _hexed(server))
     for line in table.splitlines()[1:]:
         fields = line.split()
-        if len(fields) > 7 and (fields[1], fields[2]) == wanted:
+        if len(fields) > 7 and (fields[1], fields[2]) == wanted and int(fields[3], 16) == _ESTABLISHED:
             return int(fields[7])
     return None
 

@@ -386,10 +386,22 @@ class _RemoteProcess:
         self._answer = _Answer(mark, self._came.extend)
 
     def sendall(self, data: bytes) -> None:
-        self._channel.sendall(data)
+        import paramiko  # noqa: PLC0415
 
-    def recv(self, most: int) -> bytes:
-        while not self._came and (piece := self._channel.recv(most)):
+        try:
+            self._channel.sendall(data)
+        except paramiko.SSHException as error:
+            raise ConnectionAbortedError(str(error)) from error
+
+    def recv(self, most: int, until: float) -> bytes:
+        while not self._came:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._channel.settimeout(left)
+            piece = self._channel.recv(most)
+            if not piece:
+                break
             self._answer(piece)
         came = bytes(self._came)
         self._came.clear()

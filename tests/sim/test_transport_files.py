@@ -7,7 +7,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from paver.errors import Unobservable
 from paver.transport.files import DirectFiles, ServedFiles
-from paver.transport.shell import LocalShell
+from paver.transport.shell import LocalShell, Process
 from tests.support import real_sudo
+from tests.support.raised import until
 
 
 @pytest.fixture
@@ -78,6 +79,10 @@ def test_what_is_absent_is_told_from_what_cannot_be_read(served: ServedFiles, tm
     with pytest.raises(Unobservable) as unread:
         served.read(str(tmp_path), 1)
     assert unread.value.seen == "Is a directory"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Unobservable) as unread:
+        served.read(str(tmp_path / "pipe"), 1)
+    assert unread.value.seen == "Is a pipe"
     assert served.stat(str(tmp_path)) is not None, "it goes on"
 
 
@@ -139,11 +144,78 @@ def test_nothing_is_left_once_it_is_hung_up(tmp_path: Path) -> None:
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-def test_whoever_may_not_read_is_told_in_sudos_own_words(tmp_path: Path) -> None:
+# Answers a question about "slow" with nothing, and any other one by what was asked.
+SLOW = """\
+import os, sys, time
+for line in sys.stdin.buffer:
+    verb, most, path = line.split()
+    name = bytes.fromhex(path.decode())
+    time.sleep(600 if name == b"slow" else 0)
+    os.write(1, b"found %d\\n%b" % (len(name), name))
+"""
+
+
+class Slow:
+    """Starts that instead of paver's own program, which is read and let be."""
+
+    def start(self, argv: Sequence[str], *, timeout: float) -> Process:
+        del argv
+        boot = f"import sys; s = sys.stdin.buffer; s.read(int(s.readline())); exec({SLOW!r})"
+        return LocalShell("jumpbox").start([sys.executable, "-c", boot], timeout=timeout)
+
+
+def test_an_answer_that_does_not_come_is_the_failure_of_its_own_question_alone() -> None:
+    files = ServedFiles("jumpbox", Slow(), [sys.executable], 1)
+    with ThreadPoolExecutor(6) as pool:
+        slow = pool.submit(files.read, "slow", 100)
+        others = [pool.submit(files.read, f"file {number}", 100) for number in range(5)]
+        with pytest.raises(Unobservable, match="slow was not read within 1 s"):
+            slow.result()
+        assert [other.result() for other in others] == [b"file %d" % number for number in range(5)]
+    files.close()
+
+
+def test_whoever_waits_for_an_answer_hears_that_it_was_hung_up_on_and_nothing_begins_anew() -> None:
+    files = ServedFiles("jumpbox", Slow(), [sys.executable], 60)
+    assert files.read("file", 100) == b"file"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(files.read, "slow", 100)
+        until(lambda: files._reader is not None and files._reader._asked, "it has asked")
+        files.close()
+        with pytest.raises(Unobservable, match="was hung up on before slow was read"):
+            waiting.result(20)
+    assert files._reader is None
+    assert files.read("file", 100) == b"file"
+    files.close()
+
+
+def test_after_half_a_question_nobody_gets_anothers_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = ServedFiles("jumpbox", Slow(), [sys.executable], 20)
+    assert files.read("a", 100) == b"a"
+    assert files._reader is not None
+    send = files._reader._process.sendall
+
+    def half(data: bytes) -> None:
+        send(data[:5])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files._reader._process, "sendall", half)
+    with pytest.raises(KeyboardInterrupt):
+        files.read("b", 100)
+    assert files.read("c", 100) == b"c"
+    files.close()
+
+
+def test_all_that_ask_at_once_are_told_in_sudos_own_words(tmp_path: Path) -> None:
     files = answering("echo 'sudo: a password is required' >&2; exit 1")
-    with pytest.raises(Unobservable, match="cannot be read") as refused:
-        files.stat(str(tmp_path))
-    assert refused.value.seen == "sudo: a password is required"
+
+    def refused(_: int) -> str | None:
+        with pytest.raises(Unobservable, match="cannot be read") as found:
+            files.stat(str(tmp_path))
+        return found.value.seen
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(refused, range(4))) == {"sudo: a password is required"}
 
 
 def test_a_machine_without_the_program_that_reads_has_not_lost_the_file(tmp_path: Path) -> None:

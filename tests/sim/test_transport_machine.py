@@ -359,15 +359,20 @@ def test_a_file_that_does_not_come_is_given_up_and_what_waited_for_it_is_ended(
     machine: MachineConnection, tmp_path: Path
 ) -> None:
     host = machine.reader().host
-    os.mkfifo(tmp_path / "silent")
     tmp_path.chmod(0o777)
-    begin = ["sh", "-c", f'echo $$ >{tmp_path}/pid; exec "$0" "$@"', sys.executable]
+    begin = ["sh", "-c", f"echo $$ >{tmp_path}/pid; exec sleep 600"]
     files = ServedFiles(host.name, cast(Starter, host.shell), begin, 1)
     with pytest.raises(Unobservable, match="was not read within 1 s"):
-        files.read(str(tmp_path / "silent"), 1)
+        files.read(str(tmp_path), 1)
     until(lambda: gone(int((tmp_path / "pid").read_text())))
-    assert files.stat(str(tmp_path)) is not None, "others are read on"
-    files.close()
+
+
+def test_why_a_file_may_not_be_read_is_told_in_the_words_of_what_refused(machine: MachineConnection) -> None:
+    host = machine.reader().host
+    refuses = ["sh", "-c", "echo 'sudo: a password is required' >&2; exit 1"]
+    with pytest.raises(Unobservable, match="/x cannot be read") as refused:
+        ServedFiles(host.name, cast(Starter, host.shell), refuses, 20).stat("/x")
+    assert refused.value.seen == "sudo: a password is required"
 
 
 def test_files_are_read_on_over_another_connection_where_the_first_one_broke(

@@ -43,19 +43,34 @@ def test_what_is_not_connected_is_nobodys_also_where_somebody_listens(
     assert socket_owner.uid_of(free, server) is None
 
 
-def test_the_kernel_says_of_each_connection_what_its_table_says(
-    ends: tuple[socket_owner.Address, socket_owner.Address],
-) -> None:
-    table = Path("/proc/net/tcp").read_text("ascii")
-    told = {pair: socket_owner.uid_of(*pair) for pair in (ends, ends[::-1])}
-    assert told == {pair: socket_owner.in_table(*pair, table) for pair in told}
-
-
-def test_a_kernel_that_does_not_tell_of_one_is_asked_for_all(
+def test_of_one_connection_the_kernel_is_not_made_to_list_all(
     ends: tuple[socket_owner.Address, socket_owner.Address], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(*_: object, **__: object) -> socket.socket:
-        raise OSError(93, "Protocol not supported")
+    def listed(*_: object) -> str:
+        raise AssertionError("all connections were read")
 
-    monkeypatch.setattr(socket, "socket", unknown)
+    monkeypatch.setattr(Path, "read_text", listed)
+    assert socket_owner.uid_of(*ends) == os.getuid()
+
+
+def test_a_connection_that_its_client_has_closed_is_nobodys() -> None:
+    """The kernel names root as who has it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as held:
+        with socket.create_connection(listening.getsockname()) as near:
+            held.enter_context(listening.accept()[0])
+            client, server = near.getsockname(), near.getpeername()
+        assert socket_owner.uid_of(client, server) is None
+
+
+@pytest.mark.parametrize("family", [socket.AF_NETLINK, socket.AF_INET])
+def test_a_kernel_that_does_not_tell_of_one_is_asked_for_all(
+    ends: tuple[socket_owner.Address, socket_owner.Address],
+    monkeypatch: pytest.MonkeyPatch,
+    family: socket.AddressFamily,
+) -> None:
+    """Without the protocol, or without what answers for TCP: AF_X25's stands for that, which answers so."""
+    if family == socket.AF_INET:
+        monkeypatch.setattr(socket, "AF_INET", 9)
+    else:
+        monkeypatch.setattr(socket_owner, "_NETLINK_SOCK_DIAG", 31)
     assert socket_owner.uid_of(*ends) == os.getuid()

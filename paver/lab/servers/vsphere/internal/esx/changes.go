@@ -48,6 +48,14 @@ func (c *counter) ofMachine(id string) {
 	c.counted.Machines[id] = c.counted.All
 }
 
+// gone counts the end of a machine.
+func (c *counter) gone(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counted.All++
+	delete(c.counted.Machines, id)
+}
+
 // ofNone counts a change of no machine: of files, or of a lease.
 func (c *counter) ofNone() {
 	c.mu.Lock()

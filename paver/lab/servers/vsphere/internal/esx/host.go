@@ -295,10 +295,12 @@ func (w *watcher) UpdateObject(ctx *simulator.Context, o mo.Reference, changes [
 }
 
 func (w *watcher) RemoveObject(ctx *simulator.Context, ref types.ManagedObjectReference) {
-	w.notes(ref)
 	if ref.Type == "VirtualMachine" {
+		w.host.changes.gone(ref.Value)
 		w.host.vmRemoved(ctx, ref)
+		return
 	}
+	w.notes(ref)
 }
 
 // broken logs what should never happen and turns it into a fault.

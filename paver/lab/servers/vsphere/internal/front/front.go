@@ -17,7 +17,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
@@ -54,7 +53,6 @@ type Front struct {
 	server   *http.Server
 	listener net.Listener
 	lines    lines
-	waiting  atomic.Int64
 }
 
 // New puts a front before a simulator's service and reserves its address, so
@@ -169,9 +167,6 @@ type basicSeen struct {
 	user string
 }
 
-// Awaited reports whether a client waits for updates.
-func (f *Front) Awaited() bool { return f.waiting.Load() > 0 }
-
 // Adopt notes a session that was opened without a Login here.
 func (f *Front) Adopt(key, user string) { f.sessions.add(key, user) }
 
@@ -254,14 +249,10 @@ func (f *Front) serveSOAP(w http.ResponseWriter, r *http.Request) {
 	if rule != nil && rule.Drop && rule.Late {
 		rec.ResponseWriter = discard{header: http.Header{}}
 	}
-	if Waiting(c.method) {
-		f.waiting.Add(1)
-		defer f.waiting.Add(-1)
-	}
 	f.Around(r.URL.Path, c.method, func() { f.service.ServeMux.ServeHTTP(rec, r) })
 	rec.finish()
 	f.follow(c, cookie, rec)
-	if line.Write {
+	if line.Write || refreshes(c.method) {
 		f.Changed(c.kind, c.target)
 	}
 	if rule != nil && rule.Drop && rule.Late {

@@ -23,6 +23,10 @@ var reads = []string{
 	"SsoAdminServiceInstance", "SsoGroupcheckServiceInstance", "GetResourceUsage", "ContinueQuery", "GenerateConfigTaskList",
 }
 
+// refreshes reports whether a SOAP method, though it changes nothing, shows what
+// was changed by others.
+func refreshes(method string) bool { return strings.HasPrefix(method, "Refresh") }
+
 // Waiting reports whether a SOAP method waits for updates.
 func Waiting(method string) bool { return strings.HasPrefix(method, "WaitForUpdates") }
 

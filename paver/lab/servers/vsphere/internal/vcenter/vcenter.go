@@ -154,8 +154,7 @@ func (v *VCenter) before(method string) {
 	}
 }
 
-// watch looks at the hosts for clients that wait for updates; everybody else's
-// calls look for themselves. Without such clients it looks with each heartbeat.
+// watch serves clients that wait for updates instead of reading.
 func (v *VCenter) watch() {
 	tick, beat := time.NewTicker(pollInterval), time.NewTicker(heartbeatInterval)
 	defer tick.Stop()
@@ -165,11 +164,8 @@ func (v *VCenter) watch() {
 		case <-v.done:
 			return
 		case <-tick.C:
-			if v.front.Awaited() {
-				v.sync()
-			}
-		case <-beat.C:
 			v.sync()
+		case <-beat.C:
 			v.agents.tend()
 			go v.heartbeats()
 		}
