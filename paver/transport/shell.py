@@ -263,7 +263,9 @@ class LocalShell:
             return _LocalProcess(argv, timeout)
         except OSError as error:
             raise Unobservable(
-                f"{self._name}: {argv[0]} cannot be started", seen=error.strerror or ""
+                f"{self._name}: {argv[0]} cannot be started",
+                why=error.strerror or str(error),
+                do=f"install {argv[0]} there" if isinstance(error, FileNotFoundError) else "",
             ) from error
 
     def close(self) -> None:

@@ -78,17 +78,21 @@ class State:
 
     def _take_room(self) -> None:
         room = self.folder / ROOM
-        while room.is_file() and room.read_text() == _WAIT:
+        while True:
+            with self.lock:
+                # Whoever asks for the fault writes and removes the file meanwhile: one that is empty is being written.
+                try:
+                    told = room.read_text() or _WAIT
+                except FileNotFoundError:
+                    return
+                if told != _WAIT:
+                    if int(told) <= 0:
+                        raise BlobstoreError(
+                            "Failed to upload blob, code 1, output: 'no space left on device', error: ''"
+                        )
+                    room.write_text(str(int(told) - 1))
+                    return
             time.sleep(_POLL_SECONDS)
-        with self.lock:
-            if not room.is_file():
-                return
-            left = int(room.read_text())
-            if left <= 0:
-                raise BlobstoreError(
-                    "Failed to upload blob, code 1, output: 'no space left on device', error: ''"
-                )
-            room.write_text(str(left - 1))
 
     def blob(self, name: str) -> bytes:
         """Returns a blob."""
