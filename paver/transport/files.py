@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from paver.errors import Unobservable
 from paver.transport import files_reader
@@ -28,11 +28,19 @@ _MOST_NAMES = 1 << 26
 """Bytes that a folder's names may have: a million of them."""
 
 
-class Stat(NamedTuple):
-    """What stands at a path: mode, with its kind, and size in bytes."""
+@dataclass(frozen=True)
+class FileStat:
+    """A file as it stands there.
 
-    mode: int
+    Attributes:
+        kind: `file`, `directory`, `link` or `other`.
+        size: bytes.
+        mode: permission bits.
+    """
+
+    kind: str
     size: int
+    mode: int
 
 
 class Files(Protocol):
@@ -45,7 +53,7 @@ class Files(Protocol):
         """Returns the first `most` bytes of a file, None if nothing is there."""
         ...
 
-    def stat(self, path: str) -> Stat | None:
+    def stat(self, path: str) -> FileStat | None:
         """Returns what stands at `path`, None if nothing does; a link is not followed."""
         ...
 
@@ -73,10 +81,10 @@ class _Asked(abc.ABC):
         found = self._ask("read", path, most)
         return found and found[1]
 
-    def stat(self, path: str) -> Stat | None:
+    def stat(self, path: str) -> FileStat | None:
         """Looks at what stands at a path; see `Files.stat`."""
         found = self._ask("stat", path)
-        return found and Stat(*found[0])
+        return found and _stat(*found[0])
 
     def names(self, path: str) -> tuple[str, ...] | None:
         """Lists a folder; see `Files.names`."""
@@ -209,8 +217,8 @@ class _Reader:
     """
 
     def __init__(self, starter: Starter, argv: Sequence[str], timeout: float) -> None:
-        boot, source = as_source(Path(files_reader.__file__))
-        self._process = starter.start([*argv, "-I", "-c", boot], timeout=timeout)
+        words, source = as_source(Path(files_reader.__file__))
+        self._process = starter.start([*argv, *words], timeout=timeout)
         self._timeout = timeout
         self._source: bytes = source
         self._came = bytearray()
@@ -333,3 +341,8 @@ class _NotItsAnswerError(Exception):
 
 def _split(names: bytes) -> tuple[str, ...]:
     return tuple(os.fsdecode(name) for name in names.split(b"\0") if name)
+
+
+def _stat(mode: int, size: int) -> FileStat:
+    kinds = {0o100000: "file", 0o040000: "directory", 0o120000: "link"}
+    return FileStat(kinds.get(mode & 0o170000, "other"), size, mode & 0o7777)

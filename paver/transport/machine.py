@@ -18,7 +18,7 @@ from typing import Any
 from paver.errors import PaverError, Refused, Unobservable
 from paver.transport import bounds, probes, ssh, transfer
 from paver.transport.context import Gate, Progress, SecretRef, Wire
-from paver.transport.files import DirectFiles, Files, ServedFiles
+from paver.transport.files import DirectFiles, Files, FileStat, ServedFiles
 from paver.transport.shell import CommandError, Input, LocalShell, Output, Ran, Shell, with_env
 from paver.transport.tunnel import Far
 
@@ -53,21 +53,6 @@ _REPLACE = (
 )
 """The same, holding the lock $5, if what stands at $1 has the digest $6 (none: if nothing does)."""
 _NOT_REPLACED = {_HELD: "somebody is writing it", _ANOTHER: "somebody has written it since it was read"}
-
-
-@dataclasses.dataclass(frozen=True)
-class FileStat:
-    """A file as it stands there.
-
-    Attributes:
-        kind: `file`, `directory`, `link` or `other`.
-        size: bytes.
-        mode: permission bits.
-    """
-
-    kind: str
-    size: int
-    mode: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +107,7 @@ class MachineReader:
 
     def stat(self, path: str) -> FileStat | None:
         """Returns what stands at `path` (links are not followed), None if nothing does."""
-        found = self._host.files.stat(path)
-        if found is None:
-            return None
-        kinds = {0o100000: "file", 0o040000: "directory", 0o120000: "link"}
-        return FileStat(kinds.get(found.mode & 0o170000, "other"), found.size, found.mode & 0o7777)
+        return self._host.files.stat(path)
 
     def exists(self, path: str) -> bool:
         """Tells whether anything stands at `path`."""

@@ -33,9 +33,9 @@ def run(
         on_output: is told what it prints, as it comes.
     """
     host = machine.host
-    boot, source = as_source(program)
+    begin, source = as_source(program)
     return host.shell.run(
-        [*(host.root if root else ()), host.python, "-I", "-c", boot, *words],
+        [*(host.root if root else ()), host.python, *begin, *words],
         stdin=source + stdin,
         timeout=timeout,
         on_output=on_output,

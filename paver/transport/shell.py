@@ -299,16 +299,18 @@ class _LocalProcess:
         return self._ours.recv(most)
 
     def close(self) -> str:
-        with contextlib.suppress(OSError):
-            self._ours.shutdown(socket.SHUT_RDWR)
+        self._hang_up()
         with contextlib.suppress(subprocess.TimeoutExpired):
             _awaited(self._process, _LEAVING)
         return self.end()
 
-    def end(self) -> str:
+    def _hang_up(self) -> None:
         # Closed alone, it would not be noticed by who reads from it.
         with contextlib.suppress(OSError):
             self._ours.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> str:
+        self._hang_up()
         _end(self._process)
         self._ours.close()
         with contextlib.suppress(ValueError), self._errors as errors:

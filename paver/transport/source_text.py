@@ -10,12 +10,12 @@ _BOOT = "import sys;s=sys.stdin.buffer;exec(compile(s.read(int(s.readline())),'{
 NOT_ITS_ANSWER = "something on the machine writes between what paver's own program says there"
 
 
-def as_source(program: Path) -> tuple[str, bytes]:
-    """Returns what a Python is to run by `-c`, and what it reads first, to become the module in the file `program`.
+def as_source(program: Path) -> tuple[tuple[str, ...], bytes]:
+    """Returns a Python's first arguments, and what it reads first, to become the module in the file `program`.
 
     What comes after that on standard input is the module's own; it needs nothing but the standard library.
     """
-    return _BOOT.format(name=program.stem), _framed(program)
+    return ("-I", "-c", _BOOT.format(name=program.stem)), _framed(program)
 
 
 @functools.cache

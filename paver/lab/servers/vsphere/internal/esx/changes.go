@@ -20,48 +20,40 @@ type counter struct {
 	counted Changes
 }
 
-// ofHost counts a change of the host itself.
-func (c *counter) ofHost() {
+// count counts one, and notes what it was of.
+func (c *counter) count(of func(*Changes)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counted.All++
-	c.counted.Own++
-	c.counted.Any = c.counted.All
+	of(&c.counted)
+}
+
+// ofHost counts a change of the host itself.
+func (c *counter) ofHost() {
+	c.count(func(n *Changes) {
+		n.Own++
+		n.Any = n.All
+	})
 }
 
 // ofMachines counts a change of nobody knows which machines.
-func (c *counter) ofMachines() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.counted.All++
-	c.counted.Any = c.counted.All
-}
+func (c *counter) ofMachines() { c.count(func(n *Changes) { n.Any = n.All }) }
 
 // ofMachine counts a change of one machine.
 func (c *counter) ofMachine(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.counted.All++
-	if c.counted.Machines == nil {
-		c.counted.Machines = map[string]uint64{}
-	}
-	c.counted.Machines[id] = c.counted.All
+	c.count(func(n *Changes) {
+		if n.Machines == nil {
+			n.Machines = map[string]uint64{}
+		}
+		n.Machines[id] = n.All
+	})
 }
 
 // gone counts the end of a machine.
-func (c *counter) gone(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.counted.All++
-	delete(c.counted.Machines, id)
-}
+func (c *counter) gone(id string) { c.count(func(n *Changes) { delete(n.Machines, id) }) }
 
 // ofNone counts a change of no machine: of files, or of a lease.
-func (c *counter) ofNone() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.counted.All++
-}
+func (c *counter) ofNone() { c.count(func(*Changes) {}) }
 
 // goOn counts on from what a host had counted before it was installed anew: a vCenter that had it sees that it is not as
 // it was.

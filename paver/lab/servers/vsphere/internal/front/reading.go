@@ -27,9 +27,6 @@ var reads = []string{
 // was changed by others.
 func refreshes(method string) bool { return strings.HasPrefix(method, "Refresh") }
 
-// Waiting reports whether a SOAP method waits for updates.
-func Waiting(method string) bool { return strings.HasPrefix(method, "WaitForUpdates") }
-
 // Reading reports whether a SOAP method changes nothing.
 func Reading(method string) bool {
 	if slices.Contains(reads, method) {

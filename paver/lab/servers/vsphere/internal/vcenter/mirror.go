@@ -119,8 +119,8 @@ func (v *VCenter) showState(ctx *simulator.Context, l *link, s types.HostSystemC
 }
 
 // read takes a host's state over its API, whole or what its machines change;
-// changed tells which of these have.
-func (v *VCenter) read(l *link, whole bool, changed func(types.ManagedObjectReference) bool) (*state, types.BaseMethodFault) {
+// unchanged tells which of these have not.
+func (v *VCenter) read(l *link, whole bool, unchanged func(types.ManagedObjectReference) bool) (*state, types.BaseMethodFault) {
 	c, fault := v.open(l)
 	if fault != nil {
 		return nil, fault
@@ -128,13 +128,13 @@ func (v *VCenter) read(l *link, whole bool, changed func(types.ManagedObjectRefe
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
 	s := &state{whole: whole}
-	if err := retrieve(ctx, c, s, changed); err != nil {
+	if err := retrieve(ctx, c, s, unchanged); err != nil {
 		return nil, faultOf(err)
 	}
 	return s, nil
 }
 
-func retrieve(ctx context.Context, c *vim25.Client, s *state, changed func(types.ManagedObjectReference) bool) error {
+func retrieve(ctx context.Context, c *vim25.Client, s *state, unchanged func(types.ManagedObjectReference) bool) error {
 	pc := property.DefaultCollector(c)
 	one := func(ref *types.ManagedObjectReference, dst any) func() error {
 		return func() error { return pc.RetrieveOne(ctx, *ref, nil, dst) }
@@ -156,7 +156,7 @@ func retrieve(ctx context.Context, c *vim25.Client, s *state, changed func(types
 	steps := []func() error{
 		func() error { return many(s.host.Network, ofNetwork, &s.networks) },
 		func() error { return many(s.host.Datastore, ofDatastore, &s.datastores) },
-		func() error { return many(only(s.host.Vm, changed), nil, &s.machines) },
+		func() error { return many(slices.DeleteFunc(slices.Clone(s.host.Vm), unchanged), nil, &s.machines) },
 		func() error { return many(snapshotsOf(s.machines), nil, &s.snapshots) },
 	}
 	if s.whole {
@@ -169,17 +169,6 @@ func retrieve(ctx context.Context, c *vim25.Client, s *state, changed func(types
 		}
 	}
 	return nil
-}
-
-// only takes those out of a list that something is true of.
-func only(refs []types.ManagedObjectReference, is func(types.ManagedObjectReference) bool) []types.ManagedObjectReference {
-	var list []types.ManagedObjectReference
-	for _, ref := range refs {
-		if is(ref) {
-			list = append(list, ref)
-		}
-	}
-	return list
 }
 
 // machineOf is our object for a host's machine, nil where there is none yet.
@@ -195,7 +184,8 @@ func (v *VCenter) machineOf(l *link, theirs types.ManagedObjectReference) *simul
 func (v *VCenter) mirror(ctx *simulator.Context, l *link, facts esx.HostFacts) types.BaseMethodFault {
 	whole := l.seen == 0 || facts.Changes.Own != l.own
 	s, fault := v.read(l, whole, func(theirs types.ManagedObjectReference) bool {
-		return whole || max(facts.Changes.Any, facts.Changes.Machines[theirs.Value]) > l.seen || v.machineOf(l, theirs) == nil
+		last := max(facts.Changes.Any, facts.Changes.Machines[theirs.Value])
+		return !whole && last <= l.seen && v.machineOf(l, theirs) != nil
 	})
 	if fault != nil {
 		return fault
