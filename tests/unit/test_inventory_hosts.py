@@ -82,6 +82,12 @@ class VCenter:
     def value(self, managed: Any, path: str) -> Any:
         del managed, path
 
+    def each(self, *wants: tuple[Any, str]) -> list[Any]:
+        return [self.value(managed, path) for managed, path in wants]
+
+    def snapshot(self, wants: Any) -> None:
+        pass
+
     def forget(self) -> None:
         pass
 

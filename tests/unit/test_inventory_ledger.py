@@ -36,6 +36,12 @@ class VCenter:
         assert path == "customValue"
         return self._custom(managed)
 
+    def each(self, *wants: tuple[str, str]) -> list[Any]:
+        return [self.value(managed, path) for managed, path in wants]
+
+    def snapshot(self, wants: Any) -> None:
+        pass
+
     def objects(self, type_name: str, paths: tuple[str, ...]) -> list[Any]:
         if type_name != "Datacenter":
             return []

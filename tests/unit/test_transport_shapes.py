@@ -494,3 +494,58 @@ def test_a_file_of_a_datastore_that_is_too_large_is_not_read_whole(monkeypatch: 
         folder.get(route, lent, "", "datastore1", "paver/x", folder.ESX_DATACENTER)
     assert read == [1024 * 1024 + 1]
     assert closed, "the rest would be taken for the next answer"
+
+
+def test_paths_of_several_objects_are_read_in_one_call_and_what_is_kept_is_not_read_again() -> None:
+    collector = Collector(
+        {"Folder:1": {"name": "vm", "customValue": ["a"]}, "CustomFieldsManager:1": {"field": ["f"]}}
+    )
+    snapshot = snapshot_of(collector)
+    root, other = soap_types.ref("Folder", "1"), soap_types.ref("Folder", "2")
+    wants = [(root, ["customValue"]), (other, ["customValue"])]
+    assert snapshot.several(wants) == [{"customValue": ["a"]}, {"customValue": None}]
+    assert snapshot.several([*wants, (root, ["name"])]) == [
+        {"customValue": ["a"]},
+        {"customValue": None},
+        {"name": "vm"},
+    ]
+    assert collector.asked == [{"customValue"}, {"name"}]
+    snapshot.forget_attributes()
+    assert snapshot.values(root, ["name", "customValue"]) == {"name": "vm", "customValue": ["a"]}
+    assert collector.asked[2:] == [{"customValue"}]
+
+
+def test_an_answer_is_kept_until_something_is_forgotten_and_not_where_it_was_asked_before_that() -> None:
+    snapshot, answers = snapshot_of(Collector({})), iter(range(9))
+    assert [snapshot.answer("a", lambda: next(answers)) for _ in range(2)] == [0, 0]
+    assert snapshot.answer("b", lambda: next(answers)) == 1
+    snapshot.forget()
+
+    def while_somebody_writes() -> int:
+        snapshot.forget()
+        return next(answers)
+
+    assert snapshot.answer("a", while_somebody_writes) == 2
+    assert [snapshot.answer("a", lambda: next(answers)) for _ in range(2)] == [3, 3]
+
+
+def test_what_lasts_outlives_what_is_forgotten_and_ends_with_the_calls_that_change_it() -> None:
+    snapshot, answers = snapshot_of(Collector({})), iter(range(9))
+
+    def lasting() -> int:
+        return snapshot.lasting("roles", lambda: next(answers), until=frozenset({"AddRole", "RemoveRole"}))
+
+    assert lasting() == 0
+    snapshot.forget()
+    snapshot.called("CreateFolder")
+    assert lasting() == 0
+    snapshot.called("RemoveRole")
+    assert lasting() == 1
+
+    def while_one_is_added() -> int:
+        snapshot.called("AddRole")
+        return next(answers)
+
+    snapshot.called("AddRole")
+    assert snapshot.lasting("roles", while_one_is_added, until=frozenset({"AddRole"})) == 2
+    assert lasting() == 3

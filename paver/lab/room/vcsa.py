@@ -176,11 +176,13 @@ class Appliance:
         return path
 
     def _tell(self, state: str, percent: int, message: str) -> None:
-        self._progress = {"state": state, "percent": percent, "message": message}
+        progress = {"state": state, "percent": percent, "message": message}
         path = self._folder / "progress.json"
         draft = path.with_suffix(".part")
-        draft.write_text(json.dumps(self._progress))
+        draft.write_text(json.dumps(progress))
         draft.replace(path)
+        # After the file: who hears of it from the room finds it there too.
+        self._progress = progress
         if state in {"failed", "succeeded"}:
             self._publish(world.Guest(self._settings.get("appliance.net.addr"), {STATE: state}))
 

@@ -145,6 +145,22 @@ class VsphereReader:
         """Returns one path of one object, None if it is unset."""
         return self.values(managed, path, fresh=fresh)[path]
 
+    def each(self, *wants: tuple[Any, str]) -> list[Any]:
+        """Returns a path of each of several objects, what is not kept in one call; None for what is unset."""
+        bound = [(soap_types.rebound(managed, self._link.stub), (path,)) for managed, path in wants]
+        found = self._guard(
+            "read " + ", ".join(soap_types.describe(managed) for managed, _ in bound),
+            lambda: self._link.snapshot.several(bound),
+        )
+        return [values[path] for values, (_, path) in zip(found, wants, strict=True)]
+
+    def lasting(self, name: str, ask: Callable[[], T], *, until: frozenset[str]) -> T:
+        """Returns what `ask` returns; asked once a session, and again after each of the calls `until` by this session.
+
+        For what is dear to read, and what nobody relies on for a thing that may change behind paver's back: `forget` keeps it.
+        """
+        return self._link.snapshot.lasting(name, ask, until=until)
+
     def wait(
         self,
         managed: Any,
@@ -189,6 +205,11 @@ class VsphereReader:
         bound = soap_types.rebound(managed, self._link.stub)
         result = self._guard(method, lambda: soap_types.method(bound, method)(**arguments))
         return self._finished(result, method) if method.endswith("_Task") else result
+
+    def answer(self, managed: Any, method: str, **arguments: Any) -> Any:
+        """Calls a method as `query` does; its answer is kept until the next write or `forget`."""
+        question = soap_types.describe(managed), method, repr(sorted(arguments.items()))
+        return self._link.snapshot.answer(question, lambda: self.query(managed, method, **arguments))
 
     def datastore_get(self, datastore: str, path: str, *, fresh: bool = False) -> bytes | None:
         """Returns the bytes of a host's `[datastore] path`, None if it is not there.

@@ -7,12 +7,13 @@ uses it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from paver.errors import Unobservable
 from paver.transport.vsphere import soap_types
 
+T = TypeVar("T")
 Found = tuple[Any, dict[str, Any]]
 Wants = Mapping[str, Iterable[str]]
 File = tuple[str, str, str]
@@ -88,10 +89,13 @@ class Snapshot:
         self._paths: dict[tuple[str, str], frozenset[str]] = {}
         self._values: dict[str, dict[str, Any]] = {}
         self._files: dict[File, bytes | None] = {}
+        self._answers: dict[Hashable, Any] = {}
         self._wants: dict[str, frozenset[str]] = {}
         self._asked: dict[str, frozenset[str]] = {}
         self._planning = True
         self._views: dict[str, Any] = {}
+        self._lasting: dict[str, tuple[Any, frozenset[str]]] = {}
+        self._calls = 0
         self._age = 0
 
     def forget(self) -> None:
@@ -106,6 +110,7 @@ class Snapshot:
             self._paths.clear()
             self._values.clear()
             self._files.clear()
+            self._answers.clear()
             if self._asked:
                 self._wants = {} if self._planning else self._asked
                 self._planning = False
@@ -128,6 +133,27 @@ class Snapshot:
             # New ones: whoever reads just now holds the old ones.
             for key, values in self._values.items():
                 self._values[key] = {path: values[path] for path in values.keys() - ATTRIBUTES}
+
+    def lasting(self, name: str, ask: Callable[[], T], *, until: frozenset[str]) -> T:
+        """Returns what `ask` returns; it is kept, whatever is forgotten, until one of the calls `until` was made."""
+        with self._lock:
+            calls = self._calls
+            if name in self._lasting:
+                kept: T = self._lasting[name][0]
+                return kept
+        found = ask()
+        with self._lock:
+            if calls == self._calls:
+                self._lasting[name] = found, until
+        return found
+
+    def called(self, method: str) -> None:
+        """Drops of what lasts that which ends with a call of `method`."""
+        with self._lock:
+            self._calls += 1
+            self._lasting = {
+                name: (found, until) for name, (found, until) in self._lasting.items() if method not in until
+            }
 
     def expect(self, wants: Wants) -> None:
         """Adds to what the next reading fetches in its one call."""
@@ -202,20 +228,49 @@ class Snapshot:
 
     def values(self, managed: Any, paths: Sequence[str], *, fresh: bool = False) -> dict[str, Any]:
         """Returns `paths` of one object; unset ones are None."""
-        key = soap_types.describe(managed)
+        [found] = self.several([(managed, paths)], fresh=fresh)
+        return found
+
+    def several(
+        self, wants: Sequence[tuple[Any, Sequence[str]]], *, fresh: bool = False
+    ) -> list[dict[str, Any]]:
+        """Returns paths of several objects, those that are not kept read in one call; unset ones are None."""
+        names = [soap_types.describe(managed) for managed, _ in wants]
         with self._lock:
             age = self._age
-            kept = {} if fresh else self._values.get(key, {})
-            lacking = [path for path in paths if path not in kept]
-        if lacking:
-            found = collect(self._collector(), [object_filter([managed], lacking)])
-            got = found[0][1] if found else {}
-            kept = {**kept, **{path: got.get(path) for path in lacking}}
+            kept = {name: {} if fresh else self._values.get(name, {}) for name in names}
+        lacking = {
+            name: (managed, [path for path in paths if path not in kept[name]])
+            for name, (managed, paths) in zip(names, wants, strict=True)
+        }
+        filters = [object_filter([managed], paths) for managed, paths in lacking.values() if paths]
+        if filters:
+            found = {soap_types.describe(ref): values for ref, values in collect(self._collector(), filters)}
+            got = {
+                name: {path: found.get(name, {}).get(path) for path in paths}
+                for name, (_, paths) in lacking.items()
+            }
+            kept = {name: {**kept[name], **got[name]} for name in names}
             with self._lock:
                 # What was asked before somebody wrote is no answer for whoever asks after it.
                 if not fresh and age == self._age:
-                    self._values[key] = {**self._values.get(key, {}), **kept}
-        return {path: kept[path] for path in paths}
+                    self._values |= {name: {**self._values.get(name, {}), **kept[name]} for name in names}
+        return [
+            {path: kept[name][path] for path in paths} for name, (_, paths) in zip(names, wants, strict=True)
+        ]
+
+    def answer(self, question: Hashable, ask: Callable[[], T]) -> T:
+        """Returns what `ask` returns to a question."""
+        with self._lock:
+            age = self._age
+            if question in self._answers:
+                kept: T = self._answers[question]
+                return kept
+        found = ask()
+        with self._lock:
+            if age == self._age:
+                self._answers[question] = found
+        return found
 
     def file(self, place: File, get: Callable[[], bytes | None]) -> bytes | None:
         """Returns what `get` returns for a file, None if it is not there."""

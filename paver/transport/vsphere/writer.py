@@ -38,7 +38,7 @@ class VsphereWriter(VsphereReader):
         try:
             return self._invoke(method, target, lambda: soap_types.method(bound, method)(**arguments))
         finally:
-            self._wrote(managed)
+            self._wrote(managed, method)
 
     def task(
         self, managed: Any, method: str, on_progress: Callable[[int], None] | None = None, **arguments: Any
@@ -58,7 +58,7 @@ class VsphereWriter(VsphereReader):
         try:
             return self._finished(task, method, f"{self.name}: {soap_types.describe(managed)}", on_progress)
         finally:
-            self._wrote(managed)
+            self._wrote(managed, method)
 
     def datastore_put(
         self,
@@ -142,8 +142,9 @@ class VsphereWriter(VsphereReader):
         """Passes the gate for a write that is not SOAP (a disk's upload)."""
         self._gate(call, f"{self.name}: {target}", detail or None)
 
-    def _wrote(self, managed: Any) -> None:
-        """Drops what a call on `managed` may have changed."""
+    def _wrote(self, managed: Any, method: str) -> None:
+        """Drops what a call of `method` on `managed` may have changed."""
+        self._link.snapshot.called(method)
         kind = soap_types.name_of(type(managed))
         if kind == "FileManager":
             self._link.snapshot.forget_files()

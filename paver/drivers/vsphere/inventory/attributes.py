@@ -51,12 +51,10 @@ def mark_of(session: Any, custom: Any) -> Mark | None:
 
 def ledger(session: Any) -> Ledger:
     """Returns the ledger."""
-    keys = {key: name for name, key in _keys(session).items() if name.startswith(SLOT)}
-    if not keys:
-        return Ledger({})
-    found = _values(session.value(session.content.rootFolder, "customValue"))
-    texts = {name: found[key] for key, name in keys.items() if found.get(key)}
-    read = {name: Mark.loads(text) for name, text in texts.items()}
+    defined, custom = _read(session)
+    found = _values(custom)
+    slots = (one for one in defined if one.name.startswith(SLOT) and found.get(one.key))
+    read = {one.name: Mark.loads(found[one.key]) for one in slots}
     return Ledger({name: mark for name, mark in read.items() if mark is not None})
 
 
@@ -109,10 +107,11 @@ def _free_slot(session: Any, book: Ledger) -> int:
 
 
 def _used(session: Any) -> set[int]:
+    session.snapshot(dict.fromkeys(MARKED, _CUSTOM))
     found = [
         values["customValue"] for type_name in MARKED for _, values in session.objects(type_name, _CUSTOM)
     ]
-    found.append(session.value(session.content.rootFolder, "customValue"))
+    found.append(_read(session)[1])
     return {key for custom in found for key, text in _values(custom).items() if text}
 
 
@@ -123,8 +122,15 @@ def begun(world: Reader, book: Ledger, id_: ResourceId) -> Mark | None:
 
 
 def _keys(session: Any) -> dict[str, int]:
-    defined = session.value(session.content.customFieldsManager, "field") or ()
-    return {one.name: one.key for one in defined}
+    return {one.name: one.key for one in _read(session)[0]}
+
+
+def _read(session: Any) -> tuple[Any, Any]:
+    """Returns all definitions, and the root folder's values: whoever asks for the ones needs the others next."""
+    defined, custom = session.each(
+        (session.content.customFieldsManager, "field"), (session.content.rootFolder, "customValue")
+    )
+    return defined or (), custom
 
 
 def _values(custom: Any) -> dict[int, str]:

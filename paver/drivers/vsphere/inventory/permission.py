@@ -84,7 +84,7 @@ class Permission(Noted[PermissionFacts]):
         if seen is not None and seen.values == {"role": self.role, "propagate": self.propagate}:
             return
         entities, whole = self._meant(session)
-        number = next((one.roleId for one in role.roles(session) if one.name == self.role), None)
+        number = role.number(session, self.role)
         if not entities or not whole or number is None:
             missing = f"the role {self.role}" if entities and whole else f"the object {key_of(self.id)}"
             raise PaverError(f"{self.principal} cannot be given {self.role}", why=f"{missing} is not there")
@@ -147,23 +147,21 @@ def _entities(session: Any, id_: ResourceId) -> list[Any]:
     if store is not None:
         place = datacenter.find(session, path.partition("/")[0])
         return [one.ref for one in stores.named(session, place, store)] if place is not None else []
-    found = session.query(session.content.searchIndex, "FindByInventoryPath", inventoryPath=path)
+    found = session.answer(session.content.searchIndex, "FindByInventoryPath", inventoryPath=path)
     return [found] if found is not None else []
 
 
 def _on(session: Any, entities: list[Any]) -> list[Seen]:
-    if not entities:
-        return []
-    names = {one.roleId: one.name for one in role.roles(session)}
-    granted = (
+    granted = [
         (entity, one)
         for entity in entities
-        for one in session.query(
+        for one in session.answer(
             session.content.authorizationManager, "RetrieveEntityPermissions", entity=entity, inherited=False
         )
         or ()
         if not one.group
-    )
+    ]
+    names = role.names(session, (one.roleId for _, one in granted)) if granted else {}
     return [
         Seen(
             {"entity": describe(entity), "principal": str(one.principal)},

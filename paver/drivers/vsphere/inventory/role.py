@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from paver.driver import Facts, Reader, ResourceId, Writer
 from paver.drivers.vsphere.inventory import privileges
 from paver.drivers.vsphere.inventory.entity import declared
 from paver.drivers.vsphere.inventory.noted import Noted, Removal, Seen, key_of
+
+_ADD, _UPDATE, _REMOVE = "AddAuthorizationRole", "UpdateAuthorizationRole", "RemoveAuthorizationRole"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,11 +32,7 @@ class Role(Noted[RoleFacts]):
 
     kind = "vsphere.role"
     facts = RoleFacts
-    calls = declared(
-        create=("AddAuthorizationRole", "UpdateAuthorizationRole"),
-        update=("UpdateAuthorizationRole",),
-        delete=("RemoveAuthorizationRole",),
-    )
+    calls = declared(create=(_ADD, _UPDATE), update=(_UPDATE,), delete=(_REMOVE,))
 
     privileges: frozenset[str]
 
@@ -55,20 +53,16 @@ class Role(Noted[RoleFacts]):
         manager, granted = session.content.authorizationManager, sorted(self.privileges)
         called = name(world.site, key_of(self.id))
         if seen is None:
-            session.call(manager, "AddAuthorizationRole", name=called, privIds=granted)
+            session.call(manager, _ADD, name=called, privIds=granted)
         elif seen.values["privileges"] != self.privileges:
             role = int(seen.address["role"])
-            session.call(manager, "UpdateAuthorizationRole", roleId=role, newName=called, privIds=granted)
+            session.call(manager, _UPDATE, roleId=role, newName=called, privIds=granted)
 
     @classmethod
     def removing(cls, session: Any, address: Mapping[str, str]) -> list[Removal]:
         """Returns what removes the role; vCenter refuses while somebody else grants it."""
         manager, number = session.content.authorizationManager, int(address["role"])
-        return [
-            functools.partial(
-                session.call, manager, "RemoveAuthorizationRole", roleId=number, failIfUsed=True
-            )
-        ]
+        return [functools.partial(session.call, manager, _REMOVE, roleId=number, failIfUsed=True)]
 
     def says(self) -> str:
         """Returns what a plan shows."""
@@ -88,3 +82,36 @@ def prefix(site: str) -> str:
 def roles(session: Any) -> list[Any]:
     """Returns all roles of vCenter."""
     return list(session.value(session.content.authorizationManager, "roleList") or ())
+
+
+def names(session: Any, numbers: Iterable[int]) -> dict[int, str]:
+    """Returns the names of the roles of these numbers, as far as they are there."""
+    wanted = set(numbers)
+    known = _names(session)
+    if not wanted <= known.keys():
+        known = _names_now(session)
+    return {number: known[number] for number in wanted & known.keys()}
+
+
+def number(session: Any, called: str) -> int | None:
+    """Returns the number of the role of that name, None if there is none."""
+    for known in (_names, _names_now):
+        for one, its_name in known(session).items():
+            if its_name == called:
+                return one
+    return None
+
+
+def _names(session: Any) -> dict[int, str]:
+    """Returns the names of roles as they were: vCenter gives a number once, and whoever acts on a role itself reads it anew.
+
+    It tells them in a list of all privileges of all roles, thousands of them.
+    """
+    known: dict[int, str] = session.lasting(
+        "names of roles", lambda: _names_now(session), until=frozenset({_ADD, _UPDATE, _REMOVE})
+    )
+    return known
+
+
+def _names_now(session: Any) -> dict[int, str]:
+    return {role.roleId: role.name for role in roles(session)}
