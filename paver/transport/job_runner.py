@@ -1,6 +1,7 @@
 """Runs over there: starts a command detached from every session, keeps its log and its exit code, holds its limits.
 
-It needs nothing but the standard library, since it is sent to the machine as source text. Its folder is
+It needs nothing but the standard library, since it is sent to the machine as source text. There it begins in half of the
+time, since it loads what takes long only where a job needs it (`pathlib` and `typing` never). Its folder is
 `JOBS/<id>/` with `spec.json` (without secrets), `pid` (who attends it), `log` (both outputs of the command) and
 `exit.json` (written last).
 
@@ -10,21 +11,20 @@ It needs nothing but the standard library, since it is sent to the machine as so
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import select
-import shutil
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Mapping
+    from typing import Any
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -32,13 +32,15 @@ GRACE = 10.0
 
 def boot_id() -> str:
     """Returns the id of this boot: a pid from another boot means nothing."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        return stream.read().strip()
 
 
 def started_at(pid: int) -> str:
     """Returns when a process started, in ticks since boot; empty if it is gone or only waits to be reaped."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
+            stat = stream.read()
     except OSError:
         return ""
     fields = stat.rpartition(")")[2].split()
@@ -54,25 +56,26 @@ def _mark(pid: int) -> dict[str, Any]:
     return {"pid": pid, "start": started_at(pid), "boot": boot_id()}
 
 
-def _read(path: Path) -> Any:
+def _read(path: str) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        with open(path, "rb") as stream:
+            return json.loads(stream.read())
     except (OSError, ValueError):
         return None
 
 
-def _write(path: Path, value: Any) -> None:
-    temporary = path.with_name(path.name + ".new")
+def _write(path: str, value: Any) -> None:
+    temporary = f"{path}.new"
     with open(temporary, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
         json.dump(value, stream, sort_keys=True)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.rename(path)
+    os.rename(temporary, path)
 
 
 @contextlib.contextmanager
-def _locked(jobs: Path, job_id: str) -> Iterator[None]:
-    handle = os.open(jobs / f".{job_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _locked(jobs: str, job_id: str) -> Iterator[None]:
+    handle = os.open(f"{jobs}/.{job_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -80,26 +83,25 @@ def _locked(jobs: Path, job_id: str) -> Iterator[None]:
         os.close(handle)
 
 
-def state(jobs: Path, job_id: str) -> dict[str, Any]:
+def state(jobs: str, job_id: str) -> dict[str, Any]:
     """Returns how a job stands.
 
     `state` is `absent`, `running`, `ended` or `died` (nobody attends it, and no exit code was left).
     """
-    folder = jobs / job_id
-    spec = _read(folder / "spec.json")
+    folder = f"{jobs}/{job_id}"
+    spec = _read(f"{folder}/spec.json")
     if spec is None:
         return {"state": "absent"}
-    marks = _read(folder / "pid") or {}
-    log = folder / "log"
+    marks = _read(f"{folder}/pid") or {}
     found = {
         "state": "died",
         "argv": spec["argv"],
-        "log": log.stat().st_size if log.exists() else 0,
+        "log": _size(f"{folder}/log"),
         "started": spec["started"],
     }
     # Read the exit last: an attendant that ends in between has written it before it went.
     running = any(alive(marks[who]) for who in ("attendant", "command") if marks.get(who))
-    end = _read(folder / "exit.json")
+    end = _read(f"{folder}/exit.json")
     if end is not None:
         return {**found, "state": "ended", **end}
     if running:
@@ -107,17 +109,24 @@ def state(jobs: Path, job_id: str) -> dict[str, Any]:
     return found
 
 
-def start(jobs: Path, job_id: str, spec: dict[str, Any]) -> dict[str, Any]:
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def start(jobs: str, job_id: str, spec: dict[str, Any]) -> dict[str, Any]:
     """Starts a job, or finds that it runs; returns its state and whether this call `began` it."""
-    jobs.mkdir(mode=0o755, parents=True, exist_ok=True)
+    os.makedirs(jobs, mode=0o755, exist_ok=True)
     with _locked(jobs, job_id):
         now = state(jobs, job_id)
         if now["state"] == "running":
             return {**now, "began": False}
-        folder = jobs / job_id
-        if folder.exists():
+        folder = f"{jobs}/{job_id}"
+        if os.path.exists(folder):
             _keep_old(jobs, job_id)
-        folder.mkdir(mode=0o700)
+        os.mkdir(folder, mode=0o700)
         ready, tell = os.pipe()
         first = os.fork()
         if first == 0:
@@ -133,14 +142,14 @@ def start(jobs: Path, job_id: str, spec: dict[str, Any]) -> dict[str, Any]:
         return {**state(jobs, job_id), "began": True}
 
 
-def _keep_old(jobs: Path, job_id: str) -> None:
-    number = 1 + max(
-        (int(path.suffix[1:]) for path in jobs.glob(f"{job_id}.*") if path.suffix[1:].isdigit()), default=0
-    )
-    (jobs / job_id).rename(jobs / f"{job_id}.{number}")
+def _keep_old(jobs: str, job_id: str) -> None:
+    before = f"{job_id}."
+    kept = [name.removeprefix(before) for name in os.listdir(jobs) if name.startswith(before)]
+    number = 1 + max((int(suffix) for suffix in kept if suffix.isdigit()), default=0)
+    os.rename(f"{jobs}/{job_id}", f"{jobs}/{job_id}.{number}")
 
 
-def _become_attendant(folder: Path, spec: dict[str, Any], tell: int) -> None:
+def _become_attendant(folder: str, spec: dict[str, Any], tell: int) -> None:
     """Never returns: detaches for good, runs the command, waits for its end."""
     code = 1
     try:
@@ -165,14 +174,14 @@ def _become_attendant(folder: Path, spec: dict[str, Any], tell: int) -> None:
 
 
 def _close_others(keep: int) -> None:
-    for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208 (numbers, not files)
+    for entry in os.listdir("/proc/self/fd"):
         number = int(entry)
         if number > 2 and number != keep:
             with contextlib.suppress(OSError):
                 os.close(number)
 
 
-def attend(folder: Path, spec: dict[str, Any], tell: int) -> None:
+def attend(folder: str, spec: dict[str, Any], tell: int) -> None:
     """Runs the command of `spec`, holds its limits, and writes how it ended."""
     scratch = _scratch_of(folder, spec)
     log = -1
@@ -183,20 +192,20 @@ def attend(folder: Path, spec: dict[str, Any], tell: int) -> None:
     try:
         if scratch is not None:
             _fill(scratch, spec)
-        log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        log = os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         process, trouble = _launch(spec, scratch, log)
         if process is not None:
             marks["command"] = _mark(process.pid)
-        _write(folder / "pid", marks)
+        _write(f"{folder}/pid", marks)
         # The spec comes after the pid: a job without a spec does not exist yet.
-        _write(folder / "spec.json", {**public, "started": int(time.time())})
+        _write(f"{folder}/spec.json", {**public, "started": int(time.time())})
         os.write(tell, b"ok")
         os.close(tell)
         if process is None:
             os.write(log, trouble.encode())
             end = {"code": 127, "reason": "not-started"}
         else:
-            end = _wait(process, folder / "log", spec)
+            end = _wait(process, f"{folder}/log", spec)
     except BaseException:
         # Where the disk is too full for its pid, nobody would find it again: it must not work on unattended.
         if process is not None and process.poll() is None:
@@ -204,38 +213,50 @@ def attend(folder: Path, spec: dict[str, Any], tell: int) -> None:
         raise
     finally:
         if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
+            _remove(scratch)
         if log >= 0:
             os.close(log)
-    _write(folder / "exit.json", {**end, "ended": int(time.time())})
+    _write(f"{folder}/exit.json", {**end, "ended": int(time.time())})
 
 
-def _scratch_of(folder: Path, spec: dict[str, Any]) -> Path | None:
+def _scratch_of(folder: str, spec: dict[str, Any]) -> str | None:
     """Returns the job's own folder for secrets, the same one at each start: a later start finds what was left there."""
     if not spec["scratch"]:
         return None
-    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
-    return Path(spec["scratch_folder"]) / f"paver-{os.getuid()}-{name}"
+    import hashlib
+
+    name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
+    return f"{spec['scratch_folder']}/paver-{os.getuid()}-{name}"
 
 
-def _fill(folder: Path, spec: dict[str, Any]) -> None:
+def _fill(folder: str, spec: dict[str, Any]) -> None:
+    import base64
+
     # What a killed attendant left goes first; a folder of somebody else's making is never used.
-    if folder.is_symlink() or folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(mode=0o700)
+    if os.path.lexists(folder):
+        _remove(folder, strictly=True)
+    os.mkdir(folder, mode=0o700)
     for name, content in spec["scratch"].items():
-        path = folder / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = f"{folder}/{name}"
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as stream:
             stream.write(base64.b64decode(content))
 
 
+def _remove(folder: str, *, strictly: bool = False) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=not strictly)
+
+
 def _launch(
-    spec: dict[str, Any], scratch: Path | None, log: int
+    spec: dict[str, Any], scratch: str | None, log: int
 ) -> tuple[subprocess.Popen[bytes] | None, str]:
+    import subprocess
+
     def put(text: str) -> str:
-        return text.replace("{scratch}", str(scratch)) if scratch is not None else text
+        return text.replace("{scratch}", scratch) if scratch is not None else text
 
     env = {
         "PATH": os.environ.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
@@ -283,7 +304,7 @@ class Ending:
             self._handle = -1
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path, spec: dict[str, Any]) -> dict[str, Any]:
+def _wait(process: subprocess.Popen[bytes], log: str, spec: dict[str, Any]) -> dict[str, Any]:
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     begun = grew = time.monotonic()
@@ -295,7 +316,7 @@ def _wait(process: subprocess.Popen[bytes], log: Path, spec: dict[str, Any]) -> 
             return {"code": process.wait(), "reason": "ended"}
         pause = min(pause * 2, 0.25)
         now = time.monotonic()
-        current = log.stat().st_size
+        current = os.stat(log).st_size
         if current != size:
             size, grew = current, now
         reason = ""
@@ -310,6 +331,8 @@ def _wait(process: subprocess.Popen[bytes], log: Path, spec: dict[str, Any]) -> 
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
+    import subprocess
+
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -322,9 +345,9 @@ def _end(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-def stop(jobs: Path, job_id: str) -> dict[str, Any]:
+def stop(jobs: str, job_id: str) -> dict[str, Any]:
     """Asks the attendant to end the command; returns the state as it then is."""
-    marks = _read(jobs / job_id / "pid") or {}
+    marks = _read(f"{jobs}/{job_id}/pid") or {}
     attendant = marks.get("attendant", {})
     if alive(attendant):
         os.kill(attendant["pid"], signal.SIGTERM)
@@ -335,15 +358,15 @@ def stop(jobs: Path, job_id: str) -> dict[str, Any]:
     return now
 
 
-def follow(jobs: Path, job_id: str, offset: int, beat: float, out: Any) -> None:
+def follow(jobs: str, job_id: str, offset: int, beat: float, out: Any) -> None:
     r"""Writes the log from `offset` on until the job ends, in frames: `<length>\n<bytes>`, then `=<state>\n`.
 
     While nothing comes, an empty frame every `beat` seconds shows the reader that the line still stands.
     """
-    folder = jobs / job_id
+    folder = f"{jobs}/{job_id}"
     quiet = time.monotonic()
-    ending = Ending((_read(folder / "pid") or {}).get("attendant", {}).get("pid", 0))
-    with (folder / "log").open("rb") as log, contextlib.closing(ending):
+    ending = Ending((_read(f"{folder}/pid") or {}).get("attendant", {}).get("pid", 0))
+    with open(f"{folder}/log", "rb") as log, contextlib.closing(ending):
         log.seek(offset)
         pause = 0.02
         while True:
@@ -370,7 +393,7 @@ def follow(jobs: Path, job_id: str, offset: int, beat: float, out: Any) -> None:
 
 def main(arguments: list[str]) -> int:
     """Does what the first argument says; writes JSON (`follow`: frames) to standard output."""
-    verb, jobs, job_id = arguments[0], Path(arguments[1]), arguments[2]
+    verb, jobs, job_id = arguments[:3]
     if verb == "follow":
         follow(jobs, job_id, int(arguments[3]), float(arguments[4]), sys.stdout.buffer)
         return 0

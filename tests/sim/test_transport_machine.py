@@ -760,14 +760,14 @@ def test_a_disk_that_is_full_before_a_job_begins_leaves_no_secret_behind(
     opened = os.open
 
     def full(path: Any, *more: Any, **options: Any) -> int:
-        if isinstance(path, Path) and path.name == where:
+        if isinstance(path, str) and Path(path).name == where:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         return opened(path, *more, **options)
 
     monkeypatch.setattr(os, "open", full)
     with pytest.raises(RuntimeError, match="No space left"):
         job_runner.start(
-            tmp_path / "jobs", "full", spec_of(["true"], tmp_path, first=b"secret", key=b"secret")
+            str(tmp_path / "jobs"), "full", spec_of(["true"], tmp_path, first=b"secret", key=b"secret")
         )
     assert not list(tmp_path.glob("paver-*"))
 
@@ -794,21 +794,21 @@ def test_a_job_whose_pid_the_full_disk_does_not_take_is_ended(
 ) -> None:
     launch = job_runner._launch
 
-    def launched(spec: dict[str, Any], scratch: Path | None, log: int) -> Any:
+    def launched(spec: dict[str, Any], scratch: str | None, log: int) -> Any:
         process, trouble = launch(spec, scratch, log)
         assert process is not None
         (tmp_path / "launched").write_text(str(process.pid))
         return process, trouble
 
-    def full(path: Path, _: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    def full(path: str, _: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
     monkeypatch.setattr(job_runner, "_launch", launched)
     monkeypatch.setattr(job_runner, "_write", full)
     with pytest.raises(RuntimeError, match="No space left"):
-        job_runner.start(tmp_path / "jobs", "full", spec_of(["sleep", "77"], tmp_path))
+        job_runner.start(str(tmp_path / "jobs"), "full", spec_of(["sleep", "77"], tmp_path))
     assert not job_runner.started_at(int((tmp_path / "launched").read_text()))
-    assert job_runner.state(tmp_path / "jobs", "full")["state"] == "absent"
+    assert job_runner.state(str(tmp_path / "jobs"), "full")["state"] == "absent"
 
 
 def test_a_job_that_is_stopped_says_so(writer: MachineWriter, request: pytest.FixtureRequest) -> None:
