@@ -74,6 +74,11 @@ class Trace:
         return [call for call in self.calls() if call.write]
 
 
+def verbs(plan: Any) -> dict[str, str]:
+    """Returns the verbs that a plan has for resources that are not as they are wished. `paver verify` ends with 0 where it has none."""
+    return {each["resource"]: each["verb"] for each in plan["actions"] if each["verb"] != "keep"}
+
+
 @dataclasses.dataclass(frozen=True)
 class Place:
     """A raised lab, and the demo's site in a folder beside it.
@@ -168,7 +173,7 @@ class Place:
         """Returns the verbs that a plan has for resources that are not as they are wished."""
         ran = self.paver("plan", "--json", *argv, code=None)
         assert ran.code in {0, 2}, ran.told
-        found = {each["resource"]: each["verb"] for each in ran.json["actions"] if each["verb"] != "keep"}
+        found = verbs(ran.json)
         assert bool(found) == (ran.code == 2)
         return found
 

@@ -18,8 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
+from paver.lab.standins import libyaml
 from paver.sealed import keys, store
 
 SHORTEST = 12
@@ -61,7 +60,7 @@ def secrets(sealed: Path, key: Path) -> dict[str, str]:
     for number, (name, value) in enumerate(reader.all_values()):
         text = value.reveal()
         if name == CREDENTIALS:
-            found |= dict(_leaves(name, yaml.safe_load(text)))
+            found |= dict(_leaves(name, libyaml.loads(text)))
         elif name not in DOCUMENTS and "BEGIN CERTIFICATE" not in text and text:
             found[f"{name} #{number}"] = text
     return found

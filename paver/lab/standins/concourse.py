@@ -17,9 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from paver.lab.standins import concourse_config, service
+from paver.lab.standins import concourse_config, libyaml, service
 from paver.lab.standins.httpd import Exchange, Refusal, Reply, Route
 
 _VERSION = "8.0.1"
@@ -233,7 +231,7 @@ class Concourse:
     def set_config(self, exchange: Exchange, team: str, name: str) -> Reply:
         """Stores a config if the version that the caller has seen is still the current one."""
         self._authorise(exchange, team)
-        document = yaml.safe_load(exchange.body())
+        document = libyaml.loads(exchange.body())
         errors = _errors(document)
         if errors:
             raise Refusal(400, {"errors": errors})

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from paver.lab.standins import director_network
+from paver.lab.standins import director_network, libyaml
 from paver.lab.standins.director_network import Address, Network
 from paver.lab.standins.director_properties import canonical, prop
 from paver.lab.standins.director_tasks import TaskError
@@ -46,8 +46,8 @@ class RuntimeConfig:
 def content(text: Any) -> dict[str, Any]:
     """Returns what a config of any type says: a YAML hash; refuses all else at its upload."""
     try:
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, AttributeError) as error:
+        found = libyaml.loads(text)
+    except (yaml.YAMLError, TypeError) as error:
         raise TaskError(440011, f"Config must be valid YAML: {error}") from error
     if not isinstance(found, dict):
         raise TaskError(440011, "YAML hash expected")
@@ -59,7 +59,7 @@ def manifest(text: str) -> dict[str, Any]:
     if not text:
         raise TaskError(440001, "Manifest should not be empty")
     try:
-        found = yaml.safe_load(text)
+        found = libyaml.loads(text)
     except yaml.YAMLError as error:
         raise TaskError(440001, f"Incorrect YAML structure of the uploaded manifest: {error}") from error
     if not isinstance(found, dict):
@@ -74,7 +74,7 @@ def kept(kind: str, text: str, document: Mapping[str, Any]) -> str:
     releases = document.get("releases") or []
     named = [{**one, "version": str(one["version"])} if one.get("version") else one for one in releases]
     again = {**document, **({"releases": named} if "releases" in document else {})}
-    return str(yaml.safe_dump(again, sort_keys=False, explicit_start=True))
+    return libyaml.dumps(again, explicit_start=True)
 
 
 def merged(configs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

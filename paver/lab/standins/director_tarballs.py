@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from paver.lab.standins import tarballs
+from paver.lab.standins import libyaml, tarballs
 
 _PIECE = 2**20
 
@@ -181,7 +181,7 @@ def _manifest(files: Mapping[str, bytes], name: str, code: int, missing: str) ->
     if name not in files:
         raise BadTarballError(code, missing)
     try:
-        content = yaml.safe_load(files[name])
+        content = libyaml.loads(files[name])
     except yaml.YAMLError as error:
         raise BadTarballError(code, f"{name} is no YAML") from error
     if not isinstance(content, dict):

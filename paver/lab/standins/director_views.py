@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from paver.lab.standins import director_configs
+from paver.lab.standins import director_configs, libyaml
 from paver.lab.standins.client import Failed
 from paver.lab.standins.director_machines import Door
 from paver.lab.standins.director_state import State
@@ -102,7 +100,7 @@ class Views:
 
     def errands(self, _exchange: Exchange, name: str) -> Reply:
         """The groups that run once."""
-        manifest = yaml.safe_load(self.known(name)["manifest"] or "{}")
+        manifest = libyaml.loads(self.known(name)["manifest"] or "{}")
         groups = [g for g in manifest.get("instance_groups", []) if g.get("lifecycle") == "errand"]
         return Reply(200, [{"name": group["name"]} for group in groups])
 
@@ -138,12 +136,10 @@ class Views:
         wish = manifest_of(exchange.body().decode())
         with self.state.lock:
             known = self.state.data["deployments"].get(name)
-        before = yaml.safe_load(known["manifest"] or "{}") if known else {}
+        before = libyaml.loads(known["manifest"] or "{}") if known else {}
         if exchange.query.get("redact") != "false":
             before, wish = _redact(before), _redact(wish)
-        texts = [
-            "" if not content else yaml.safe_dump(content, sort_keys=False) for content in (before, wish)
-        ]
+        texts = ["" if not content else libyaml.dumps(content) for content in (before, wish)]
         configs = {
             kind: [int(c["id"]) for c in self.state.current_configs(kind)] for kind in ("cloud", "runtime")
         }

@@ -57,7 +57,8 @@ def save(path: Path, content: Any) -> None:
     with os.fdopen(
         os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
     ) as file:
-        json.dump(content, file)
+        # In one piece: what is written piece by piece is written by Python's own code, twenty times as slow.
+        file.write(json.dumps(content))
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
