@@ -27,8 +27,8 @@ test-fast: setup ## unit tests only
 
 test: check ## all tests but the long lives under kills; builds the lab's servers first
 	@$(PY) -m paver.lab.demo --only-build
-	@echo "tests: about 4,900, eight to fifteen minutes on 2 cores; what they miss of QEMU, Packer and Ansible is unpacked into the cache"
-	@pytest -q tests -n 4
+	@echo "tests: about 5,000, seven to fifteen minutes on 2 cores; what they miss of QEMU, Packer and Ansible is unpacked into the cache"
+	@sh .ci/test
 
 test-kills: check ## runs killed at every boundary of the journal and at 40 random moments: half an hour to an hour
 	@$(PY) -m paver.lab.demo --only-build
