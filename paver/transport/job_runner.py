@@ -213,7 +213,9 @@ def attend(folder: str, spec: dict[str, Any], tell: int) -> None:
         raise
     finally:
         if scratch is not None:
-            _remove(scratch)
+            import shutil
+
+            shutil.rmtree(scratch, ignore_errors=True)
         if log >= 0:
             os.close(log)
     _write(f"{folder}/exit.json", {**end, "ended": int(time.time())})
@@ -230,11 +232,13 @@ def _scratch_of(folder: str, spec: dict[str, Any]) -> str | None:
 
 
 def _fill(folder: str, spec: dict[str, Any]) -> None:
+    # What takes them away again is loaded before the first secret is written: at the end it might not be any more.
     import base64
+    import shutil
 
     # What a killed attendant left goes first; a folder of somebody else's making is never used.
     if os.path.lexists(folder):
-        _remove(folder, strictly=True)
+        shutil.rmtree(folder)
     os.mkdir(folder, mode=0o700)
     for name, content in spec["scratch"].items():
         path = f"{folder}/{name}"
@@ -242,12 +246,6 @@ def _fill(folder: str, spec: dict[str, Any]) -> None:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as stream:
             stream.write(base64.b64decode(content))
-
-
-def _remove(folder: str, *, strictly: bool = False) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=not strictly)
 
 
 def _launch(

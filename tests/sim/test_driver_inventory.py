@@ -23,6 +23,7 @@ from paver.drivers.vsphere.inventory.account import Account, AccountFacts
 from paver.drivers.vsphere.inventory.cluster_host import ClusterHost
 from paver.drivers.vsphere.inventory.entity import every
 from paver.drivers.vsphere.vcsa import expiry
+from paver.engine.plan import Plan
 from paver.engine.resource import Gate
 from paver.engine.world import ReadingWorld
 from paver.sitefile import Site
@@ -34,7 +35,7 @@ from tests.support.left import agents, but_agents, without
 from tests.support.raised import until
 from tests.support.vcenter_lab import CPI, InventoryRun, VCenter, vcenter, with_cluster, with_pool
 from tests.support.vsphere_lab import ADDRESS as HOSTS_AT
-from tests.support.vsphere_lab import Hosts, hosts, pending, site_of, text_of
+from tests.support.vsphere_lab import Hosts, World, hosts, pending, site_of, text_of
 
 pytestmark = pytest.mark.lab
 
@@ -352,6 +353,42 @@ DRIFT: dict[str, tuple[Callable[[Any], None], dict[str, str]]] = {
     "a permission is inherited": (_everywhere, {"vsphere.permission:/": "update"}),
     "a permission is gone": (_not_permitted, {"vsphere.permission:north/vm/BOSH_VMs": "create"}),
 }
+
+
+def _another_of_the_name(session: Any) -> None:
+    """Renames the role of BOSH's folders, and makes another one in its stead."""
+    manager = session.content.authorizationManager
+    [role] = [one for one in session.value(manager, "roleList") if one.name == "paver-north-cpi-folder"]
+    privileges = [one for one in role.privilege if not one.startswith("System.")]
+    more = {"roleId": role.roleId, "newName": "theirs", "privIds": ["Authorization.ModifyRoles"]}
+    session.call(manager, "UpdateAuthorizationRole", **more)
+    session.call(manager, "AddAuthorizationRole", name="paver-north-cpi-folder", privIds=privileges)
+
+
+def test_an_account_gets_the_role_that_has_its_name_when_it_gets_it_and_not_when_that_was_planned(
+    run: InventoryRun, there: VCenter
+) -> None:
+    run.fine()
+    with run.administrator() as session:
+        _not_permitted(session)
+
+    def planned(world: World) -> Plan:
+        plan = run.plan_in(world)
+        assert pending(plan) == {"vsphere.permission:north/vm/BOSH_VMs": "create"}
+        with run.administrator() as session:
+            _another_of_the_name(session)
+        return plan
+
+    outcome = run._carry(planned)
+    assert not outcome.failed
+    assert outcome.acted == {"vsphere.permission:north/vm/BOSH_VMs"}
+    with run.administrator() as session:
+        manager = session.content.authorizationManager
+        names = {one.roleId: one.name for one in session.value(manager, "roleList")}
+        folder = entity(session, "Folder", "BOSH_VMs")
+        granted = session.query(manager, "RetrieveEntityPermissions", entity=folder, inherited=False)
+    assert [names[one.roleId] for one in granted] == ["paver-north-cpi-folder"]
+    assert there.writes().count("SetEntityPermissions") == 8
 
 
 @pytest.mark.parametrize("drift", DRIFT)

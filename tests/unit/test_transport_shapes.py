@@ -498,21 +498,22 @@ def test_a_file_of_a_datastore_that_is_too_large_is_not_read_whole(monkeypatch: 
 
 def test_paths_of_several_objects_are_read_in_one_call_and_what_is_kept_is_not_read_again() -> None:
     collector = Collector(
-        {"Folder:1": {"name": "vm", "customValue": ["a"]}, "CustomFieldsManager:1": {"field": ["f"]}}
+        {"Folder:1": {"name": "vm", "customValue": ["a"]}, "CustomFieldsManager:f": {"field": 1}}
     )
     snapshot = snapshot_of(collector)
     root, other = soap_types.ref("Folder", "1"), soap_types.ref("Folder", "2")
-    wants = [(root, ["customValue"]), (other, ["customValue"])]
-    assert snapshot.several(wants) == [{"customValue": ["a"]}, {"customValue": None}]
-    assert snapshot.several([*wants, (root, ["name"])]) == [
-        {"customValue": ["a"]},
-        {"customValue": None},
-        {"name": "vm"},
-    ]
-    assert collector.asked == [{"customValue"}, {"name"}]
+    wants = [(root, ["customValue"]), (other, ["customValue"]), (root, ["name"])]
+    for _ in range(2):
+        assert snapshot.several(wants) == [{"customValue": ["a"]}, {"customValue": None}, {"name": "vm"}]
+    assert collector.asked == [{"name", "customValue"}]
     snapshot.forget_attributes()
     assert snapshot.values(root, ["name", "customValue"]) == {"name": "vm", "customValue": ["a"]}
-    assert collector.asked[2:] == [{"customValue"}]
+    assert collector.asked[1:] == [{"customValue"}]
+
+
+def test_what_was_asked_for_by_its_base_type_is_known_by_its_own() -> None:
+    snapshot = snapshot_of(Collector({"DistributedVirtualPortgroup:dvportgroup-7": {"name": "bosh"}}))
+    assert snapshot.values(soap_types.ref("Network", "dvportgroup-7"), ["name"]) == {"name": "bosh"}
 
 
 def test_an_answer_is_kept_until_something_is_forgotten_and_not_where_it_was_asked_before_that() -> None:
@@ -541,11 +542,12 @@ def test_what_lasts_outlives_what_is_forgotten_and_ends_with_the_calls_that_chan
     assert lasting() == 0
     snapshot.called("RemoveRole")
     assert lasting() == 1
+    assert snapshot.lasting("roles", lambda: 7, until=frozenset(), anew=True) == lasting() == 7
 
     def while_one_is_added() -> int:
         snapshot.called("AddRole")
         return next(answers)
 
-    snapshot.called("AddRole")
+    snapshot.forget_all()
     assert snapshot.lasting("roles", while_one_is_added, until=frozenset({"AddRole"})) == 2
     assert lasting() == 3

@@ -47,7 +47,7 @@ def content(text: Any) -> dict[str, Any]:
     """Returns what a config of any type says: a YAML hash; refuses all else at its upload."""
     try:
         found = libyaml.loads(text)
-    except (yaml.YAMLError, TypeError) as error:
+    except yaml.YAMLError as error:
         raise TaskError(440011, f"Config must be valid YAML: {error}") from error
     if not isinstance(found, dict):
         raise TaskError(440011, "YAML hash expected")

@@ -16,7 +16,11 @@ def loads(text: str | bytes) -> Any:
     Raises:
         yaml.YAMLError: it is none, or makes anything else.
     """
-    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, whichever it is
+    try:
+        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, whichever it is
+    except (TypeError, AttributeError, UnicodeEncodeError) as error:
+        # What is no text at all, or has half of a character.
+        raise yaml.YAMLError(str(error)) from error
 
 
 def dumps(value: object, *, explicit_start: bool = False) -> str:

@@ -86,7 +86,7 @@ class VsphereReader:
             seconds=seconds,
         )
         link.stub.DropConnections()
-        link.snapshot.forget()
+        link.snapshot.forget_all()
 
     @property
     def content(self) -> Any:
@@ -154,12 +154,12 @@ class VsphereReader:
         )
         return [values[path] for values, (_, path) in zip(found, wants, strict=True)]
 
-    def lasting(self, name: str, ask: Callable[[], T], *, until: frozenset[str]) -> T:
-        """Returns what `ask` returns; asked once a session, and again after each of the calls `until` by this session.
+    def lasting(self, name: str, ask: Callable[[], T], *, until: frozenset[str], anew: bool = False) -> T:
+        """Returns what `ask` returns; asked once a session, after each of the calls `until` by this session, and `anew`.
 
         For what is dear to read, and what nobody relies on for a thing that may change behind paver's back: `forget` keeps it.
         """
-        return self._link.snapshot.lasting(name, ask, until=until)
+        return self._link.snapshot.lasting(name, ask, until=until, anew=anew)
 
     def wait(
         self,
@@ -207,7 +207,10 @@ class VsphereReader:
         return self._finished(result, method) if method.endswith("_Task") else result
 
     def answer(self, managed: Any, method: str, **arguments: Any) -> Any:
-        """Calls a method as `query` does; its answer is kept until the next write or `forget`."""
+        """Calls a method as `query` does; its answer is kept until the next write or `forget`.
+
+        Not until files or custom attributes are written: they have to be nothing to it.
+        """
         question = soap_types.describe(managed), method, repr(sorted(arguments.items()))
         return self._link.snapshot.answer(question, lambda: self.query(managed, method, **arguments))
 

@@ -116,6 +116,13 @@ class Snapshot:
                 self._planning = False
                 self._asked = {}
 
+    def forget_all(self) -> None:
+        """Drops also what lasts: another server may answer from now on."""
+        self.forget()
+        with self._lock:
+            self._calls += 1
+            self._lasting = {}
+
     def forget_files(self) -> None:
         """Drops what changes when files are written: the files, and how full datastores are."""
         with self._lock:
@@ -134,11 +141,11 @@ class Snapshot:
             for key, values in self._values.items():
                 self._values[key] = {path: values[path] for path in values.keys() - ATTRIBUTES}
 
-    def lasting(self, name: str, ask: Callable[[], T], *, until: frozenset[str]) -> T:
-        """Returns what `ask` returns; it is kept, whatever is forgotten, until one of the calls `until` was made."""
+    def lasting(self, name: str, ask: Callable[[], T], *, until: frozenset[str], anew: bool = False) -> T:
+        """Returns what `ask` returns; it is kept, whatever is forgotten, until one of the calls `until` was made, or `anew`."""
         with self._lock:
             calls = self._calls
-            if name in self._lasting:
+            if name in self._lasting and not anew:
                 kept: T = self._lasting[name][0]
                 return kept
         found = ask()
@@ -239,16 +246,17 @@ class Snapshot:
         with self._lock:
             age = self._age
             kept = {name: {} if fresh else self._values.get(name, {}) for name in names}
-        lacking = {
-            name: (managed, [path for path in paths if path not in kept[name]])
-            for name, (managed, paths) in zip(names, wants, strict=True)
-        }
+        lacking: dict[str, tuple[Any, dict[str, None]]] = {}
+        for name, (managed, paths) in zip(names, wants, strict=True):
+            wanted = lacking.setdefault(name, (managed, {}))[1]
+            wanted |= dict.fromkeys(path for path in paths if path not in kept[name])
         filters = [object_filter([managed], paths) for managed, paths in lacking.values() if paths]
         if filters:
-            found = {soap_types.describe(ref): values for ref, values in collect(self._collector(), filters)}
+            # By id alone: what was asked for by its base type may be answered for by its own.
+            found = {ref._moId: values for ref, values in collect(self._collector(), filters)}  # noqa: SLF001
             got = {
-                name: {path: found.get(name, {}).get(path) for path in paths}
-                for name, (_, paths) in lacking.items()
+                name: {path: found.get(managed._moId, {}).get(path) for path in paths}  # noqa: SLF001
+                for name, (managed, paths) in lacking.items()
             }
             kept = {name: {**kept[name], **got[name]} for name in names}
             with self._lock:
@@ -260,7 +268,7 @@ class Snapshot:
         ]
 
     def answer(self, question: Hashable, ask: Callable[[], T]) -> T:
-        """Returns what `ask` returns to a question."""
+        """Returns what `ask` returns to a question; it is kept until `forget`."""
         with self._lock:
             age = self._age
             if question in self._answers:

@@ -144,7 +144,6 @@ class VsphereWriter(VsphereReader):
 
     def _wrote(self, managed: Any, method: str) -> None:
         """Drops what a call of `method` on `managed` may have changed."""
-        self._link.snapshot.called(method)
         kind = soap_types.name_of(type(managed))
         if kind == "FileManager":
             self._link.snapshot.forget_files()
@@ -152,6 +151,8 @@ class VsphereWriter(VsphereReader):
             self._link.snapshot.forget_attributes()
         else:
             self.forget()
+        # After that: what is asked just now by an answer of before must not last.
+        self._link.snapshot.called(method)
 
     def _invoke(self, method: str, target: str, act: Callable[[], Any]) -> Any:
         from pyVmomi import vmodl  # noqa: PLC0415

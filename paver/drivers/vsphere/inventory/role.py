@@ -85,33 +85,24 @@ def roles(session: Any) -> list[Any]:
 
 
 def names(session: Any, numbers: Iterable[int]) -> dict[int, str]:
-    """Returns the names of the roles of these numbers, as far as they are there."""
+    """Returns the names of the roles of these numbers, as far as they are there; a role that was renamed since may have its former one.
+
+    vCenter tells names in a list of all privileges of all roles, thousands of them. So it is asked once a session, and again
+    for a number that is not known, and where paver itself changed roles. Whoever acts by a role asks for it anew: `number`.
+    """
     wanted = set(numbers)
-    known = _names(session)
-    if not wanted <= known.keys():
-        known = _names_now(session)
+    for anew in (False, True):
+        known: dict[int, str] = session.lasting(
+            "names of roles",
+            lambda: {role.roleId: role.name for role in roles(session)},
+            until=frozenset({_ADD, _UPDATE, _REMOVE}),
+            anew=anew,
+        )
+        if wanted <= known.keys():
+            break
     return {number: known[number] for number in wanted & known.keys()}
 
 
 def number(session: Any, called: str) -> int | None:
-    """Returns the number of the role of that name, None if there is none."""
-    for known in (_names, _names_now):
-        for one, its_name in known(session).items():
-            if its_name == called:
-                return one
-    return None
-
-
-def _names(session: Any) -> dict[int, str]:
-    """Returns the names of roles as they were: vCenter gives a number once, and whoever acts on a role itself reads it anew.
-
-    It tells them in a list of all privileges of all roles, thousands of them.
-    """
-    known: dict[int, str] = session.lasting(
-        "names of roles", lambda: _names_now(session), until=frozenset({_ADD, _UPDATE, _REMOVE})
-    )
-    return known
-
-
-def _names_now(session: Any) -> dict[int, str]:
-    return {role.roleId: role.name for role in roles(session)}
+    """Returns the number of the role of that name as it is now, None if there is none."""
+    return next((role.roleId for role in roles(session) if role.name == called), None)
