@@ -23,6 +23,7 @@ from typing import IO, NoReturn
 
 from paver import __main__ as paver
 from paver.lab import raising, system
+from paver.report import page
 from paver.transport import s3_session
 
 LOADED = (
@@ -120,6 +121,7 @@ def main() -> int:
     for module in LOADED:
         importlib.import_module(module)
     s3_session.session().get_service_data(s3_session.SERVICE)
+    page._template()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:

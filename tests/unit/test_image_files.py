@@ -522,6 +522,8 @@ def test_a_machine_without_room_is_told_before_anything_is_built(
     for name in host.PROGRAMS:
         (tmp_path / name).touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("SCRATCH", "PUBLISHED", "ROOM"):
+        monkeypatch.setattr(host, name, 0)
     monkeypatch.setattr(host, "available", lambda: 10**9)
     with pytest.raises(PaverError) as refusal:
         host.require(tmp_path / "cache", tmp_path / "out")
