@@ -153,7 +153,8 @@ class Executor:
             return False
         begun = False
         try:
-            self._hands.connections.forget(action.endpoint)
+            for endpoint_name in (action.endpoint, *action.also):
+                self._hands.connections.forget(endpoint_name)
             resource = self._wish(action)
             facts = self._found(action, resource)
             verdict = self._verdict(action, resource, facts)

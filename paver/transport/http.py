@@ -25,6 +25,7 @@ from paver.transport.http_auth import (
     PasswordGrant,
     whole,
 )
+from paver.transport.kept import Kept
 
 if TYPE_CHECKING:
     import httpx
@@ -128,6 +129,7 @@ class Line:
     def __init__(self, connector: HttpConnector, context: Wire) -> None:
         self.name = connector.name
         self.reading_posts = connector.reading_posts
+        self.kept = Kept()
         self._connector = connector
         self._context = context
         self._lock = threading.Lock()
@@ -258,6 +260,11 @@ class HttpReader:
         answer = self.get(path, params=params, expect=(404,))
         return None if answer.status == 404 else answer
 
+    def answer(self, path: str, *, params: Mapping[str, str] | None = None) -> Answer:
+        """Gets `path`; the answer is kept until the next write or `forget`: nothing to wait for a change by."""
+        question = path, tuple(sorted((params or {}).items()))
+        return self._line.kept.get(question, lambda: self.get(path, params=params))
+
     def query(self, path: str, *, json: Any = None, expect: tuple[int, ...] = ()) -> Answer:
         """Posts a question to a path that the connector declares as reading.
 
@@ -311,9 +318,19 @@ class HttpWriter(HttpReader):
             HttpError: for any other status.
         """
         self._gate(call or f"{method} {path.partition('?')[0]}", f"{self.name}: {path.partition('?')[0]}")
-        return self._line.ask(
-            method, path, json=json, data=data, content=content, params=params, headers=headers, expect=expect
-        )
+        try:
+            return self._line.ask(
+                method,
+                path,
+                json=json,
+                data=data,
+                content=content,
+                params=params,
+                headers=headers,
+                expect=expect,
+            )
+        finally:
+            self._line.kept.forget()
 
     def post(self, path: str, **options: Any) -> Answer:
         """Posts; see `send`."""
@@ -341,13 +358,16 @@ class HttpWriter(HttpReader):
         """Posts a file as the body, streamed; see `send`."""
         size = source.stat().st_size
         self._gate(call or f"POST {path.partition('?')[0]}", f"{self.name}: {path}", {"bytes": size})
-        return self._line.ask(
-            "POST",
-            path,
-            headers={"Content-Type": content_type, "Content-Length": str(size), **(headers or {})},
-            body=lambda: _pieces(source, size, on_progress),
-            expect=expect,
-        )
+        try:
+            return self._line.ask(
+                "POST",
+                path,
+                headers={"Content-Type": content_type, "Content-Length": str(size), **(headers or {})},
+                body=lambda: _pieces(source, size, on_progress),
+                expect=expect,
+            )
+        finally:
+            self._line.kept.forget()
 
 
 def _pieces(source: Path, size: int, on_progress: Progress | None) -> Iterator[bytes]:
@@ -402,7 +422,8 @@ class HttpConnection:
         return HttpWriter(self._line, gate)
 
     def forget(self) -> None:
-        """Has nothing to drop: nothing is kept."""
+        """Drops what was answered."""
+        self._line.kept.forget()
 
     def close(self) -> None:
         """Hangs up."""

@@ -11,9 +11,11 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
+from paver import __version__
 from paver.errors import Refused
 from paver.transport import bounds, s3_session
 from paver.transport.context import Gate, SecretRef, Wire
+from paver.transport.kept import Kept
 from paver.transport.minio_admin import READS, Administration
 from paver.transport.s3_errors import S3Error, unanswered
 
@@ -35,6 +37,7 @@ class Store:
         self._s3: Any = None
         self.administration = Administration(connector, context)
         self._roots: IO[str] | None = None
+        self.kept = Kept()
 
     @property
     def s3(self) -> Any:
@@ -53,6 +56,8 @@ class Store:
                     endpoint_url=self._connector.endpoint,
                     verify=str(self._bundle()),
                     config=Config(
+                        # Its own tells a store every detail of this machine, and is put together for each request.
+                        user_agent=f"paver/{__version__}",
                         connect_timeout=times.connect,
                         read_timeout=times.answer,
                         retries={"max_attempts": 3, "mode": "standard"},
@@ -137,9 +142,14 @@ class S3Reader:
                 return None
             raise
 
+    def answer(self, call: str, **arguments: Any) -> dict[str, Any] | None:
+        """Calls a reading method as `find` does; its answer is kept until the next write or `forget`."""
+        question = call, tuple(sorted(arguments.items()))
+        return self._store.kept.get(question, lambda: self.find(call, **arguments))
+
     def buckets(self) -> tuple[str, ...]:
-        """Returns the names of all buckets that the account sees."""
-        return tuple(entry["Name"] for entry in self.query("list_buckets").get("Buckets", []))
+        """Returns the names of all buckets that the account sees; kept until the next write or `forget`."""
+        return tuple(entry["Name"] for entry in (self.answer("list_buckets") or {}).get("Buckets", []))
 
     def versions(self, bucket: str, prefix: str = "", most: int = 1000) -> list[dict[str, Any]]:
         """Returns what a bucket holds: versions and markers of deletions, each with `Key` and `VersionId`.
@@ -196,7 +206,10 @@ class S3Writer(S3Reader):
         """
         target = "/".join(str(arguments[key]) for key in ("Bucket", "Key") if key in arguments)
         self._gate(f"s3:{call}", f"{self.name}: {target}", None)
-        return self._store.ask(call, **arguments)
+        try:
+            return self._store.ask(call, **arguments)
+        finally:
+            self._store.kept.forget()
 
     def create_bucket(self, name: str, *, lock: bool) -> None:
         """Makes a bucket in the connector's region (call `s3:create_bucket`).
@@ -282,7 +295,8 @@ class S3Connection:
         return S3Writer(self._store, gate)
 
     def forget(self) -> None:
-        """Has nothing to drop: nothing is kept."""
+        """Drops what was answered."""
+        self._store.kept.forget()
 
     def close(self) -> None:
         """Hangs up."""

@@ -15,6 +15,7 @@ from paver.engine.plan import Plan
 from paver.engine.planner import Request
 from paver.runs.workbench import Engine
 from paver.transport.http import Answer, HttpError, HttpReader, HttpWriter
+from paver.transport.kept import Kept
 from tests.support.standin import Api
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class Line:
     api: Api
     moment: Moment
     reading_posts: tuple[str, ...] = ()
+    kept: Kept = dataclasses.field(default_factory=Kept)
 
     def read(self, method: str, path: str, **options: Any) -> Answer:
         return self.ask(method, path, **options)
@@ -100,6 +102,7 @@ class Connection:
     """An endpoint that is connected already: `faces` give its reading and its writing one."""
 
     faces: tuple[Callable[[], Any], Callable[[Gate], Any]]
+    kept: Kept = dataclasses.field(default_factory=Kept)
 
     def connect(self, context: Any) -> Connection:
         del context
@@ -112,7 +115,7 @@ class Connection:
         return self.faces[1](gate)
 
     def forget(self) -> None:
-        return None
+        self.kept.forget()
 
     def close(self) -> None:
         return None
@@ -121,7 +124,7 @@ class Connection:
 def http(name: str, api: Api, moment: Moment) -> Connection:
     """Returns a stand-in's API behind paver's own sessions."""
     line: Any = Line(name, api, moment)
-    return Connection((lambda: HttpReader(line), lambda gate: HttpWriter(line, gate)))
+    return Connection((lambda: HttpReader(line), lambda gate: HttpWriter(line, gate)), line.kept)
 
 
 @dataclasses.dataclass

@@ -20,6 +20,9 @@ class Director:
         content = self.configs.get((params["type"], params["name"]))
         return _answer([] if content is None else [{"content": content}])
 
+    def answer(self, path: str, *, params: dict[str, str]) -> Answer:
+        return self.get(path, params=params)
+
     def post(self, path: str, *, call: str, json: dict[str, str]) -> Answer:
         assert (path, call) == ("/configs", "POST /configs")
         self.configs[json["type"], json["name"]] = json["content"]

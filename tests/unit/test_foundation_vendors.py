@@ -61,6 +61,9 @@ class Anything:
     def get(self, path: str, **_: Any) -> Answer:
         return Answer(self.answers.get(path, []))
 
+    def answer(self, path: str, **_: Any) -> Answer:
+        return self.get(path)
+
     def find(self, path: str, **_: Any) -> Answer | None:
         return Answer({}) if path.startswith("/deployments/") else None
 
@@ -122,11 +125,7 @@ class Store(Anything):
         if name == "put_bucket_tagging":
             self.tags[given["Bucket"]] = given["Tagging"]["TagSet"]
 
-    def query(self, name: str, **_: Any) -> dict[str, Any]:
-        assert name == "get_bucket_versioning"
-        return {}
-
-    def find(self, path: str, **given: Any) -> Any:
+    def answer(self, path: str, **given: Any) -> Any:
         return {"TagSet": self.tags[given["Bucket"]]} if path == "get_bucket_tagging" else None
 
     def read_file(self, path: str) -> bytes | None:

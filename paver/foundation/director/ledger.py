@@ -22,12 +22,22 @@ CALLS = frozenset({"POST /configs", "DELETE /configs"})
 
 
 def read(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
-    """Returns all entries of this site, by resource id."""
-    params = {"type": TYPE, "name": world.site, "latest": "true"}
-    found: Any = world.session(at).get("/configs", params=params).json()
-    if not found:
-        return {}
-    return loads(found[0]["content"], world.site)
+    """Returns all entries of this site, by resource id; kept as long as what else was read of the director."""
+    return _entries(world.session(at).answer("/configs", params=_latest(world)), world.site)
+
+
+def _now(world: Reader, at: Endpoint[Any, Any]) -> dict[str, Any]:
+    """Returns them as they are: whoever writes writes all of them."""
+    return _entries(world.session(at).get("/configs", params=_latest(world)), world.site)
+
+
+def _latest(world: Reader) -> dict[str, str]:
+    return {"type": TYPE, "name": world.site, "latest": "true"}
+
+
+def _entries(answer: Any, site: str) -> dict[str, Any]:
+    found: Any = answer.json()
+    return loads(found[0]["content"], site) if found else {}
 
 
 def of_kind(world: Reader, at: Endpoint[Any, Any], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -91,7 +101,7 @@ def note(
 ) -> None:
     """Notes this action's resource as begun or complete."""
     wanted = world.mark(complete=complete)
-    entries = read(world, at)
+    entries = _now(world, at)
     entries[wanted.id] = {
         "action": wanted.action,
         "address": dict(address or {}),
@@ -114,7 +124,7 @@ def leaving(world: Writer, at: Endpoint[Any, Any], facts: Facts) -> None:
 
 def strike(world: Writer, at: Endpoint[Any, Any], id_: str) -> None:
     """Removes an entry."""
-    entries = read(world, at)
+    entries = _now(world, at)
     if entries.pop(id_, None) is not None:
         _write(world, at, entries)
 

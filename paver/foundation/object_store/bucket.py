@@ -196,18 +196,20 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _versioned(store: Any, name: str) -> bool:
-    return bool(store.query("get_bucket_versioning", Bucket=name).get("Status") == "Enabled")
+    return bool((store.answer("get_bucket_versioning", Bucket=name) or {}).get("Status") == "Enabled")
 
 
 def _facts(world: Reader, at: Endpoint[Any, Any], name: str) -> BucketFacts | None:
     store = world.session(at)
     if name not in store.buckets():
         return None
-    tags = store.find("get_bucket_tagging", Bucket=name) or {}
+    tags = store.answer("get_bucket_tagging", Bucket=name) or {}
     ours = {tag["Key"]: tag["Value"] for tag in tags.get("TagSet", [])}
     document = {name: ours.get(tag) for name, tag in TAGS.items()}
     mark = Mark.of({**document, "complete": _SAID.get(str(document["complete"]))})
-    lock = (store.find("get_object_lock_configuration", Bucket=name) or {}).get("ObjectLockConfiguration", {})
+    lock = (store.answer("get_object_lock_configuration", Bucket=name) or {}).get(
+        "ObjectLockConfiguration", {}
+    )
     return BucketFacts(
         address={"name": name},
         mark=mark,
