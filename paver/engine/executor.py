@@ -153,8 +153,7 @@ class Executor:
             return False
         begun = False
         try:
-            for endpoint_name in (action.endpoint, *action.also):
-                self._hands.connections.forget(endpoint_name)
+            self._forget(action)
             resource = self._wish(action)
             facts = self._found(action, resource)
             verdict = self._verdict(action, resource, facts)
@@ -270,7 +269,7 @@ class Executor:
             action = self._actions.get(holder)
             if action is None or action.verb is not Verb.DELETE:
                 continue
-            self._hands.connections.forget(action.endpoint)
+            self._forget(action)
             if not standing(self._facts(action, None), self._graph.resources[holder]):
                 self._lost.add(holder)
                 return True
@@ -379,9 +378,13 @@ class Executor:
                 resource.update(world, facts, fields)
             else:
                 resource.create(world)
+        self._forget(action)
+        return self._facts(action, resource)
+
+    def _forget(self, action: Action) -> None:
+        """Drops what was read of all that the action touches."""
         for endpoint_name in (action.endpoint, *action.also):
             self._hands.connections.forget(endpoint_name)
-        return self._facts(action, resource)
 
     def _in_place(self, action: Action, resource: Resource[Any], fields: frozenset[str]) -> None:
         wrong = sorted(fields & resource.replaces)

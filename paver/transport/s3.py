@@ -21,6 +21,8 @@ from paver.transport.s3_errors import S3Error, unanswered
 
 FIRST_REGION = "us-east-1"
 _READING = ("get_", "list_", "head_")
+_NO_STORE_OR_BUCKET = frozenset({"NoSuchBucket", "404", "Unknown"})
+"""Codes of a 404 that speak of no bucket's property: of a router before the store they are the status alone."""
 MOST_BYTES = 16 * 1024 * 1024
 """What an object that is read whole may have; those of paver's proofs have a line."""
 
@@ -142,14 +144,29 @@ class S3Reader:
                 return None
             raise
 
-    def answer(self, call: str, **arguments: Any) -> dict[str, Any] | None:
-        """Calls a reading method as `find` does; its answer is kept until the next write or `forget`."""
-        question = call, tuple(sorted(arguments.items()))
-        return self._store.kept.get(question, lambda: self.find(call, **arguments))
+    def answer(self, call: str, *, may_lack: bool = False, **arguments: Any) -> dict[str, Any]:
+        """Calls a reading method as `query` does; its answer is kept until the next write or `forget`.
 
-    def buckets(self) -> tuple[str, ...]:
-        """Returns the names of all buckets that the account sees; kept until the next write or `forget`."""
-        return tuple(entry["Name"] for entry in (self.answer("list_buckets") or {}).get("Buckets", []))
+        Args:
+            call: by botocore's name.
+            may_lack: the bucket may have none of what is asked for; the answer is empty then.
+            arguments: the method's.
+        """
+
+        def ask() -> dict[str, Any]:
+            try:
+                return self.query(call, **arguments)
+            except S3Error as error:
+                if not may_lack or error.status != 404 or error.code in _NO_STORE_OR_BUCKET:
+                    raise
+                return {}
+
+        return self._store.kept.get((call, tuple(sorted(arguments.items()))), ask)
+
+    def buckets(self, *, fresh: bool = False) -> tuple[str, ...]:
+        """Returns the names of all buckets that the account sees: kept until the next write or `forget`, or `fresh`."""
+        found = self.query("list_buckets") if fresh else self.answer("list_buckets")
+        return tuple(entry["Name"] for entry in found.get("Buckets", []))
 
     def versions(self, bucket: str, prefix: str = "", most: int = 1000) -> list[dict[str, Any]]:
         """Returns what a bucket holds: versions and markers of deletions, each with `Key` and `VersionId`.

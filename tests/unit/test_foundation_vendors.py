@@ -83,7 +83,7 @@ class Anything:
         del target, arguments
         self.did.append(("ADMIN", name, named.get("user")))
 
-    def buckets(self) -> tuple[str, ...]:
+    def buckets(self, **_: Any) -> tuple[str, ...]:
         return ()
 
     def call(self, name: str, **_: Any) -> Any:
@@ -111,7 +111,7 @@ class Store(Anything):
         self.files: dict[str, bytes] = {}
         self.dies_after = dies_after
 
-    def buckets(self) -> tuple[str, ...]:
+    def buckets(self, **_: Any) -> tuple[str, ...]:
         return tuple(self.tags)
 
     def create_bucket(self, name: str, **_: Any) -> None:
@@ -126,7 +126,7 @@ class Store(Anything):
             self.tags[given["Bucket"]] = given["Tagging"]["TagSet"]
 
     def answer(self, path: str, **given: Any) -> Any:
-        return {"TagSet": self.tags[given["Bucket"]]} if path == "get_bucket_tagging" else None
+        return {"TagSet": self.tags[given["Bucket"]]} if path == "get_bucket_tagging" else {}
 
     def read_file(self, path: str) -> bytes | None:
         return self.files.get(path)
@@ -367,7 +367,7 @@ def test_a_bucket_whose_run_was_killed_before_it_had_its_tags_is_known_again() -
 
 def test_a_bucket_that_somebody_else_made_meanwhile_stays_foreign() -> None:
     class Raced(Store):
-        def buckets(self) -> tuple[str, ...]:
+        def buckets(self, **_: Any) -> tuple[str, ...]:
             return tuple(self.tags) if self.seen else ()
 
         seen = False

@@ -15,7 +15,9 @@ from paver.driver import Endpoint, PaverError, Refused, resource_id
 from paver.foundation.handover.proofs import KEY, ObjectStoreProof, RegistryProof
 from paver.foundation.object_store.bucket import Bucket, BucketFacts
 from paver.transport.context import Wire
-from paver.transport.s3 import FIRST_REGION, S3Connector
+from paver.transport.kept import Kept
+from paver.transport.s3 import FIRST_REGION, S3Connector, S3Reader
+from paver.transport.s3_errors import S3Error
 
 ROOT = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
 
@@ -227,3 +229,37 @@ def test_a_registry_that_gives_back_another_manifest_than_was_pushed_proves_noth
     changed: Any = SimpleNamespace(writing=lambda _: changes)
     with pytest.raises(PaverError, match="gave back another manifest than was pushed"):
         proof.prove(changed)
+
+
+class Refusing:
+    """A store that answers each question with a 404 of one code, and counts them."""
+
+    def __init__(self, code: str) -> None:
+        self.name, self.kept, self.asked, self._code = "object store", Kept(), 0, code
+
+    def ask(self, call: str, **_: Any) -> dict[str, Any]:
+        self.asked += 1
+        raise S3Error(self.name, call, self._code, 404, "")
+
+
+def test_what_a_bucket_may_lack_is_told_as_empty_and_kept() -> None:
+    store: Any = Refusing("NoSuchTagSet")
+    for _ in range(2):
+        assert S3Reader(store).answer("get_bucket_tagging", may_lack=True, Bucket="state") == {}
+    assert store.asked == 1
+
+
+@pytest.mark.parametrize("code", ["NoSuchBucket", "404", "Unknown"])
+def test_a_bucket_that_is_gone_and_a_router_before_the_store_are_nothing_that_a_bucket_may_lack(
+    code: str,
+) -> None:
+    store: Any = Refusing(code)
+    with pytest.raises(S3Error):
+        S3Reader(store).answer("get_bucket_tagging", may_lack=True, Bucket="state")
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_store_that_is_not_there_is_none_without_buckets(fresh: bool) -> None:
+    store: Any = Refusing("404")
+    with pytest.raises(S3Error):
+        S3Reader(store).buckets(fresh=fresh)

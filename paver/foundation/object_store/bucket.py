@@ -84,7 +84,7 @@ class Bucket(Resource[BucketFacts]):
 
     def create(self, world: Writer) -> None:
         store = world.writing(self.at)
-        if self.name not in store.buckets():
+        if self.name not in store.buckets(fresh=True):
             record.write(world, record.jumpbox(), self.id, {"name": self.name}, complete=False)
             try:
                 with _explained(self.name):
@@ -142,7 +142,7 @@ class Bucket(Resource[BucketFacts]):
     @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: BucketFacts) -> None:
         store, name = world.writing(at), facts.address["name"]
-        there = name in store.buckets()
+        there = name in store.buckets(fresh=True)
         if there and store.versions(name, most=1):
             raise Refused(
                 f"the bucket {name} is not empty",
@@ -196,20 +196,19 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _versioned(store: Any, name: str) -> bool:
-    return bool((store.answer("get_bucket_versioning", Bucket=name) or {}).get("Status") == "Enabled")
+    return bool(store.answer("get_bucket_versioning", Bucket=name).get("Status") == "Enabled")
 
 
 def _facts(world: Reader, at: Endpoint[Any, Any], name: str) -> BucketFacts | None:
     store = world.session(at)
     if name not in store.buckets():
         return None
-    tags = store.answer("get_bucket_tagging", Bucket=name) or {}
+    tags = store.answer("get_bucket_tagging", may_lack=True, Bucket=name)
     ours = {tag["Key"]: tag["Value"] for tag in tags.get("TagSet", [])}
     document = {name: ours.get(tag) for name, tag in TAGS.items()}
     mark = Mark.of({**document, "complete": _SAID.get(str(document["complete"]))})
-    lock = (store.answer("get_object_lock_configuration", Bucket=name) or {}).get(
-        "ObjectLockConfiguration", {}
-    )
+    locked = store.answer("get_object_lock_configuration", may_lack=True, Bucket=name)
+    lock = locked.get("ObjectLockConfiguration", {})
     return BucketFacts(
         address={"name": name},
         mark=mark,

@@ -18,8 +18,8 @@ def loads(text: str | bytes) -> Any:
     """
     try:
         return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, whichever it is
-    except (TypeError, AttributeError, UnicodeEncodeError) as error:
-        # What is no text at all, or has half of a character.
+    except (TypeError, AttributeError, ValueError, KeyError) as error:
+        # What is no text at all, has half of a character, or looks like a date, a number or a truth and is none.
         raise yaml.YAMLError(str(error)) from error
 
 
