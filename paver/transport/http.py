@@ -318,17 +318,13 @@ class HttpWriter(HttpReader):
             HttpError: for any other status.
         """
         self._gate(call or f"{method} {path.partition('?')[0]}", f"{self.name}: {path.partition('?')[0]}")
+        return self._ask(
+            method, path, json=json, data=data, content=content, params=params, headers=headers, expect=expect
+        )
+
+    def _ask(self, method: str, path: str, **options: Any) -> Answer:
         try:
-            return self._line.ask(
-                method,
-                path,
-                json=json,
-                data=data,
-                content=content,
-                params=params,
-                headers=headers,
-                expect=expect,
-            )
+            return self._line.ask(method, path, **options)
         finally:
             self._line.kept.forget()
 
@@ -358,16 +354,13 @@ class HttpWriter(HttpReader):
         """Posts a file as the body, streamed; see `send`."""
         size = source.stat().st_size
         self._gate(call or f"POST {path.partition('?')[0]}", f"{self.name}: {path}", {"bytes": size})
-        try:
-            return self._line.ask(
-                "POST",
-                path,
-                headers={"Content-Type": content_type, "Content-Length": str(size), **(headers or {})},
-                body=lambda: _pieces(source, size, on_progress),
-                expect=expect,
-            )
-        finally:
-            self._line.kept.forget()
+        return self._ask(
+            "POST",
+            path,
+            headers={"Content-Type": content_type, "Content-Length": str(size), **(headers or {})},
+            body=lambda: _pieces(source, size, on_progress),
+            expect=expect,
+        )
 
 
 def _pieces(source: Path, size: int, on_progress: Progress | None) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from paver.errors import Unobservable
+from paver.transport.kept import Kept
 from paver.transport.vsphere import soap_types
 
 T = TypeVar("T")
@@ -88,14 +89,13 @@ class Snapshot:
         self._found: dict[tuple[str, str], dict[str, Found]] = {}
         self._paths: dict[tuple[str, str], frozenset[str]] = {}
         self._values: dict[str, dict[str, Any]] = {}
-        self._files: dict[File, bytes | None] = {}
-        self._answers: dict[Hashable, Any] = {}
+        self._files = Kept()
+        self._answers = Kept()
         self._wants: dict[str, frozenset[str]] = {}
         self._asked: dict[str, frozenset[str]] = {}
         self._planning = True
         self._views: dict[str, Any] = {}
-        self._lasting: dict[str, tuple[Any, frozenset[str]]] = {}
-        self._calls = 0
+        self._lasting: dict[str, tuple[Kept, frozenset[str]]] = {}
         self._age = 0
 
     def forget(self) -> None:
@@ -109,8 +109,8 @@ class Snapshot:
             self._found.clear()
             self._paths.clear()
             self._values.clear()
-            self._files.clear()
-            self._answers.clear()
+            self._files.forget()
+            self._answers.forget()
             if self._asked:
                 self._wants = {} if self._planning else self._asked
                 self._planning = False
@@ -120,14 +120,14 @@ class Snapshot:
         """Drops also what lasts: another server may answer from now on."""
         self.forget()
         with self._lock:
-            self._calls += 1
-            self._lasting = {}
+            for kept, _ in self._lasting.values():
+                kept.forget()
 
     def forget_files(self) -> None:
         """Drops what changes when files are written: the files, and how full datastores are."""
         with self._lock:
             self._age += 1
-            self._files.clear()
+            self._files.forget()
             for key in [key for key in self._found if key[0] == "Datastore"]:
                 del self._found[key], self._paths[key]
 
@@ -144,23 +144,17 @@ class Snapshot:
     def lasting(self, name: str, ask: Callable[[], T], *, until: frozenset[str], anew: bool = False) -> T:
         """Returns what `ask` returns; it is kept, whatever is forgotten, until one of the calls `until` was made, or `anew`."""
         with self._lock:
-            calls = self._calls
-            if name in self._lasting and not anew:
-                kept: T = self._lasting[name][0]
-                return kept
-        found = ask()
-        with self._lock:
-            if calls == self._calls:
-                self._lasting[name] = found, until
-        return found
+            kept, _ = self._lasting.setdefault(name, (Kept(), until))
+        if anew:
+            kept.forget()
+        return kept.get(name, ask)
 
     def called(self, method: str) -> None:
         """Drops of what lasts that which ends with a call of `method`."""
         with self._lock:
-            self._calls += 1
-            self._lasting = {
-                name: (found, until) for name, (found, until) in self._lasting.items() if method not in until
-            }
+            for kept, until in self._lasting.values():
+                if method in until:
+                    kept.forget()
 
     def expect(self, wants: Wants) -> None:
         """Adds to what the next reading fetches in its one call."""
@@ -269,25 +263,8 @@ class Snapshot:
 
     def answer(self, question: Hashable, ask: Callable[[], T]) -> T:
         """Returns what `ask` returns to a question; it is kept until `forget`."""
-        with self._lock:
-            age = self._age
-            if question in self._answers:
-                kept: T = self._answers[question]
-                return kept
-        found = ask()
-        with self._lock:
-            if age == self._age:
-                self._answers[question] = found
-        return found
+        return self._answers.get(question, ask)
 
     def file(self, place: File, get: Callable[[], bytes | None]) -> bytes | None:
-        """Returns what `get` returns for a file, None if it is not there."""
-        with self._lock:
-            age = self._age
-            if place in self._files:
-                return self._files[place]
-        content = get()
-        with self._lock:
-            if age == self._age:
-                self._files[place] = content
-        return content
+        """Returns what `get` returns for a file, None if it is not there; kept until files are written, or `forget`."""
+        return self._files.get(place, get)
