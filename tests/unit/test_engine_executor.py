@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import errno
+import itertools
 import json
 import os
 import resource
@@ -17,12 +18,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from paver.driver import Gate, Opaque, Paved, Verb, output
+from paver.driver import Endpoint, Gate, Opaque, Paved, Verb, output
 from paver.engine import proof
 from paver.engine.diff import wish_digest
 from paver.engine.journal import Journal, JournalError
 from paver.engine.plan import loads
 from paver.engine.planner import Request
+from paver.engine.world import Connections
 from paver.errors import BadInput, PaverError, Refused, Unobservable
 from paver.runs.workbench import Engine, pending
 from paver.signing import canonical, chain
@@ -859,3 +861,26 @@ def test_a_tool_that_takes_away_takes_no_more_than_it_declares(
     assert set(things(room, "a")) == {"x"}
     assert not engine.act(around("x"), engine.plan(around("x"), Request(mode="destroy"))).failed
     assert not (room / "a").exists() or things(room, "a") == {}
+
+
+def test_an_action_has_forgotten_what_was_read_of_all_that_it_writes_to_before_it_looks(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in another place's ledger would else be known from when the plan was made."""
+    told: list[str] = []
+    monkeypatch.setattr(Connections, "forget", lambda _, name: told.append(name))
+    read = memory.Box.read
+
+    def seen(self: Any, world: Any) -> Any:
+        told.append("read")
+        return read(self, world)
+
+    monkeypatch.setattr(memory.Box, "read", seen)
+    paved = wish(room, shelves={"a": {"x": 1}, "b": {}})
+    also = tuple(dataclasses.replace(one, also=(Endpoint("shelf:b"),)) for one in paved.resources)
+    paved = dataclasses.replace(paved, resources=also)
+    engine = Engine(tmp_path)
+    planned = engine.plan(paved)
+    told.clear()
+    assert not engine.act(paved, planned).failed
+    assert [one for one, _ in itertools.groupby(told)] == ["shelf:a", "shelf:b", "read"] * 2
