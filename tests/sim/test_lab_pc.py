@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 
 from paver.lab.qemu import guestinfo, plant, programs
 from tests.support import boots
+from tests.support.ear import Ear
 from tests.support.raised import Raised, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("qemu")]
@@ -117,6 +120,34 @@ def test_cutting_the_power_ends_it_and_takes_its_cable_away(pc: Pc) -> None:
     assert pc.links() == {"lo"}
     running = pc.raised.run(["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"], check=False).stdout
     assert pc.device not in running
+
+
+def test_a_machine_that_goes_off_by_itself_is_told_to_its_host_and_its_console_says_why(pc: Pc) -> None:
+    host = Ear(pc.raised.lab.room.with_name("vcenter.control.sock"))
+    try:
+        pc.on()
+        until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
+        os.kill(qemu(pc.device), signal.SIGABRT)
+        said = host.next("/guest")
+        while not said["off"]:
+            assert said["tools"] == "guestToolsRunning"
+            said = host.next("/guest")
+        assert (said["vm"], said["tools"], said["ip"]) == (pc.uuid, "guestToolsNotRunning", "")
+        assert "QEMU ended: it was ended by SIGABRT" in pc.raised.console(pc.uuid)
+    finally:
+        host.close()
+        host.path.unlink()
+
+
+def qemu(name: str) -> int:
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = each.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"-name" in words and name.encode() in words:
+            return int(each.parent.name)
+    raise AssertionError(f"no QEMU runs {name}")
 
 
 def test_its_disk_is_its_own_and_has_the_stand_in_for_guestinfo(pc: Pc) -> None:

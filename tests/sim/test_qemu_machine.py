@@ -72,6 +72,26 @@ def test_a_machine_that_hangs_is_told_with_what_it_said_last(tmp_path: Path) -> 
     assert "no bootable world" in raised.value.seen
 
 
+def test_a_machine_that_breaks_down_is_told_and_one_whose_power_is_cut_is_off(tmp_path: Path) -> None:
+    with machine.Machine(pc(tmp_path), SOFTWARE, tmp_path) as running:
+        running.console.wait("no bootable world", 60, running.runs)
+        os.kill(running.pid, signal.SIGABRT)
+        with pytest.raises(PaverError, match="QEMU ended") as raised:
+            running.wait()
+        assert raised.value.why == "it was ended by SIGABRT"
+    (tmp_path / "again").mkdir()
+    with machine.Machine(pc(tmp_path / "again"), SOFTWARE, tmp_path / "again") as running:
+        running.off()
+        running.wait()
+        assert not running.runs()
+
+
+def test_a_machine_that_went_off_is_not_waited_for_at_its_serial_port(tmp_path: Path) -> None:
+    values = guestinfo.Guestinfo({})
+    with pytest.raises(PaverError, match="went off before"):
+        values.serve(tmp_path / "guestinfo.sock", lambda: False)
+
+
 def test_a_machine_does_not_outlive_whoever_started_it_and_was_killed(tmp_path: Path) -> None:
     disk(tmp_path)
     program = f"""

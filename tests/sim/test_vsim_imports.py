@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import http.server
-import json
 import os
-import queue
-import socketserver
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -24,6 +19,7 @@ from paver.lab import build
 from paver.ovf.ova import Ova
 from tests.support import small_image, vsim
 from tests.support import vsim_wishes as wishes
+from tests.support.ear import Ear
 from tests.support.vsim import Site, fault, vim
 
 pytestmark = pytest.mark.lab
@@ -31,52 +27,16 @@ pytestmark = pytest.mark.lab
 _STREAM = {"Content-Type": "application/x-vnd.vmware-streamVmdk"}
 
 
-class Room:
-    """A supervisor that only listens."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.heard: queue.Queue[tuple[str, Any]] = queue.Queue()
-        heard = self.heard
-
-        class Ear(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                heard.put((self.path, json.loads(body)))
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                return
-
-        self._server = socketserver.ThreadingUnixStreamServer(str(path), Ear)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def next(self, kind: str) -> Any:
-        """The next event of a kind."""
-        while True:
-            path, body = self.heard.get(timeout=10)
-            if path == kind:
-                return body
-
-    def close(self) -> None:
-        """Stops listening."""
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture
-def room() -> Iterator[Room]:
+def room() -> Iterator[Ear]:
     with tempfile.TemporaryDirectory(prefix="room-") as folder:
-        made = Room(Path(folder) / "room.sock")
+        made = Ear(Path(folder) / "room.sock")
         yield made
         made.close()
 
 
 @pytest.fixture
-def site(room: Room) -> Iterator[Site]:
+def site(room: Ear) -> Iterator[Site]:
     with vsim.site(room=room.path) as made:
         yield made
 
@@ -97,7 +57,7 @@ def _files(site: Site) -> list[str]:
     return sorted(found)
 
 
-def test_what_was_uploaded_is_what_the_manifest_says_and_what_boots(site: Site, room: Room) -> None:
+def test_what_was_uploaded_is_what_the_manifest_says_and_what_boots(site: Site, room: Ear) -> None:
     content, lease, path = _begun(site)
     headers = {**_STREAM, **wishes.cookie(content)}
     assert wishes.request(site.where("esx-01"), "POST", path, wishes.DISK, headers)[0] == 201
@@ -121,7 +81,7 @@ def test_what_was_uploaded_is_what_the_manifest_says_and_what_boots(site: Site, 
     assert (nic["port_group"], nic["vlan"], nic["uplinks_up"], nic["connected"]) == ("VM Network", 0, 1, True)
 
 
-def test_the_room_hears_when_the_wiring_changes_under_a_running_machine(site: Site, room: Room) -> None:
+def test_the_room_hears_when_the_wiring_changes_under_a_running_machine(site: Site, room: Ear) -> None:
     content = site.host()
     network = wishes.compute(content).configManager.networkSystem
     network.AddPortGroup(wishes.group("mgmt", 20))
@@ -136,6 +96,23 @@ def test_the_room_hears_when_the_wiring_changes_under_a_running_machine(site: Si
     assert room.next("/power")["state"] == "off"
     vsim.wait(vm.Destroy_Task())
     assert room.next("/power")["state"] == "destroyed"
+
+
+def test_a_machine_that_switched_itself_off_is_off_at_its_host_and_the_room_hears_it(
+    site: Site, room: Ear
+) -> None:
+    content = site.host()
+    vm = wishes.new_vm(content)
+    vsim.wait(vm.PowerOnVM_Task(None))
+    assert room.next("/power")["state"] == "on"
+    guest = {"vm": vm.config.uuid, "tools": "guestToolsRunning", "ip": "10.20.0.10"}
+    site.steer("/guest", guest)
+    site.steer("/guest", {**guest, "tools": "guestToolsNotRunning", "ip": "", "off": True})
+    assert room.next("/power")["state"] == "off"
+    assert (vm.runtime.powerState, vm.guest.toolsRunningStatus) == ("poweredOff", "guestToolsNotRunning")
+    assert not vm.guest.ipAddress
+    vsim.wait(vm.PowerOnVM_Task(None))
+    assert room.next("/power")["state"] == "on"
 
 
 def test_an_aborted_import_leaves_nothing(site: Site) -> None:
@@ -159,7 +136,7 @@ def test_an_upload_that_is_cut_fails_the_lease(site: Site) -> None:
     assert _files(site) == []
 
 
-def test_a_lease_without_progress_times_out_and_leaves_nothing(room: Room) -> None:
+def test_a_lease_without_progress_times_out_and_leaves_nothing(room: Ear) -> None:
     with vsim.site(room=room.path, lease_timeout_s=1) as site:
         content, lease, _ = _begun(site)
         vsim.until(lambda: lease.state == "error", "the lease times out")
@@ -168,7 +145,7 @@ def test_a_lease_without_progress_times_out_and_leaves_nothing(room: Room) -> No
         assert _files(site) == []
 
 
-def test_a_full_datastore_fails_the_lease(room: Room) -> None:
+def test_a_full_datastore_fails_the_lease(room: Ear) -> None:
     small = [{"name": "datastore1", "path": "", "capacity_bytes": 4096}]
     with tempfile.TemporaryDirectory() as folder:
         small[0]["path"] = folder

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,33 @@ def test_a_script_that_did_not_do_all_of_it_is_told(
     assert [line.holds for line in pave.bootstrapped(lambda asked, _: answers[asked])] == holds
 
 
+def test_an_apply_that_failed_is_told_with_what_the_machine_showed_last(tmp_path: Path) -> None:
+    log, folder = tmp_path / "console.log", tmp_path / "pave"
+    log.write_text("\x1b[2Jstarting\r\nKernel panic - not syncing\r\n")
+    folder.mkdir()
+    machines = [
+        {"name": "paver-jumpbox", "kind": "pc", "state": "on", "console": str(log)},
+        {"name": "vcenter", "kind": "vcsa", "state": "on"},
+        {"name": "lost", "kind": "pc", "state": "off", "console": str(tmp_path / "none")},
+    ]
+    shown = pave.consoles(machines, folder)
+    assert shown.splitlines()[:3] == [
+        "paver-jumpbox is on; its console's last lines:",
+        "starting",
+        "Kernel panic - not syncing",
+    ]
+    assert "lost is off; its console's last lines:" in shown
+    assert (folder / "paver-jumpbox.console.log").read_bytes() == log.read_bytes()
+    failed, handed_over = pave.applied(1, "error: no host keys\n", shown)
+    assert not failed.holds
+    assert failed.seen.startswith(
+        "error: no host keys\npaver-jumpbox is on; its console's last lines:\nstarting"
+    )
+    assert not handed_over.holds
+    done, _ = pave.applied(0, "all of it (3 from here, 2 on the jumpbox)", shown)
+    assert (done.holds, done.seen) == (True, "exit code 0")
+
+
 def test_that_only_an_ova_is_deployed_is_said_before_anything_is_booted(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is a folder"):
         run.prove(run.Order(file=tmp_path), lambda _: None, lambda _: None)
@@ -311,6 +339,30 @@ def test_a_way_that_hangs_is_a_line_of_the_report_and_the_others_are_done(
         ("uefi-nocloud", True),
     ]
     assert "the console's last line" in proved.sections[0].lines[0].seen
+
+
+def test_what_was_said_in_a_way_that_does_not_hold_is_kept_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boot(_: object, way: ways.Way, __: object, folder: Path, ___: object) -> Section:
+        (folder / "console.log").write_text("the last line")
+        return Section(name=way.name, how=way.how, lines=(Line("a", "x", way.name != "bios-nocloud", "1"),))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(ways, "prove", boot)
+    monkeypatch.setattr(programs, "provide", lambda _: None)
+    monkeypatch.setattr(programs, "provide_firmware", lambda _: None)
+    monkeypatch.setattr(acceleration, "choose", lambda: acceleration.Acceleration("tcg", "none other"))
+    image = tmp_path / "image"
+    image.mkdir()
+    with (image / "disk.vmdk").open("wb") as file:
+        vmdk.write_vmdk(b"disk", file)
+    told: list[str] = []
+    run.prove(run.Order(file=image, only=("bios-nocloud", "uefi-nocloud")), told.append, lambda _: None)
+    (kept,) = (line for line in told if "is kept" in line)
+    name, _, log = kept.partition(": what was said is kept, see ")
+    assert (name, Path(log).read_text()) == ("bios-nocloud", "the last line")
+    assert Path(log).is_relative_to(tmp_path)
 
 
 def test_a_report_of_a_proof_that_was_ended_does_not_hold() -> None:

@@ -93,21 +93,35 @@ def test_only_a_machine_that_shall_have_guestinfo_says_that_vmware_made_it() -> 
     assert "path=/folder/guestinfo.sock" in made
 
 
-@pytest.mark.parametrize(("runs", "name"), [(True, "kvm"), (False, "tcg")])
-def test_kvm_is_taken_only_where_a_pc_really_runs_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: bool, name: str
+@pytest.mark.parametrize(
+    ("kvm", "name"), [(0.1, "kvm"), (None, "tcg")], ids=["faster than software", "not through in its time"]
+)
+def test_kvm_is_taken_only_where_a_pc_runs_with_it_no_slower_than_in_software(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kvm: float | None, name: str
 ) -> None:
     there = tmp_path / "kvm"
     there.touch()
     monkeypatch.setattr(acceleration, "KVM", there)
     tried = []
 
-    def tries(wanted: str, seconds: float) -> bool:
+    def tries(wanted: str, seconds: float) -> float | None:
         tried.append((wanted, seconds))
-        return runs
+        return 0.4 if wanted == "tcg" else kvm
 
-    assert acceleration.choose(tries).name == name
-    assert tried == [("kvm", 2.0)]
+    chosen = acceleration.choose(tries)
+    assert chosen.name == name
+    assert "0.4 s" in chosen.why
+    assert tried == [("tcg", 20.0), ("kvm", 0.4)]
+
+
+def test_kvm_is_not_taken_where_nothing_tells_how_fast_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "kvm"
+    there.touch()
+    monkeypatch.setattr(acceleration, "KVM", there)
+    chosen = acceleration.choose(lambda *_: None)
+    assert (chosen.name, chosen.why) == ("tcg", f"no PC ran in software within 20 s, to measure {there} by")
 
 
 def test_a_missing_value_is_told_as_the_real_program_tells_it() -> None:

@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -22,6 +23,7 @@ from paver.errors import PaverError
 from paver.image.prove.report import Line, Section
 from paver.image.stages import Tell
 from paver.lab import plan, providing, raising, site
+from paver.lab.qemu.console import Console
 
 NAME = "pave"
 HOW = "deployed by the main job onto a host of the lab, booted there by BIOS; its paver-bootstrap paves vCenter to handover"
@@ -57,7 +59,7 @@ def prove(image: Path, folder: Path, tell: Tell) -> Section:
         phases = [word for phase in OUTSIDE for word in ("--phase", phase)]
         code, said = _paver(lab, folder / "apply.log", "apply", "--site", str(made.site), "--yes", *phases)
         seconds = {"apply": round(time.monotonic() - began)}
-        lines = [*_applied(code, said), *_machine(lab)]
+        lines = [*applied(code, said, consoles(lab.status()["machines"], folder)), *_machine(lab)]
         if code == 0:
             machine = _Over(lab, made, folder)
             machine.copy_in()
@@ -151,11 +153,37 @@ class _Over:
             raise PaverError(f"scp ended with {code}", seen=_last(said))
 
 
-def _applied(code: int, said: str) -> list[Line]:
+def consoles(machines: Sequence[Mapping[str, Any]], folder: Path) -> str:
+    """Copies what the console of each PC has shown into `folder`, since it goes with the lab.
+
+    Args:
+        machines: what the lab tells of each of its machines.
+        folder: where the copies get the ending `.log`.
+
+    Returns:
+        the last lines of each.
+    """
+    last = []
+    for each in machines:
+        if each["kind"] != "pc":
+            continue
+        log = folder / f"{each['name']}.console.log"
+        try:
+            shutil.copyfile(each["console"], log)
+            shown = Console(log).last()
+        except OSError as error:
+            shown = str(error)
+        last.append(f"{each['name']} is {each['state']}; its console's last lines:\n{shown or 'none'}")
+    return "\n".join(last)
+
+
+def applied(code: int, said: str, shown: str) -> list[Line]:
+    """Returns what holds of an `apply` that ended with `code` and said `said`, when the PCs' consoles had shown `shown`."""
     found = _OVER.search(said)
     there = int(found[2]) if found else 0
+    seen = f"exit code {code}" if code == 0 else f"{_last(said)}\n{shown}".strip()
     return [
-        Line(GROUP, "paver apply ended with 0", code == 0, f"exit code {code}" if code == 0 else _last(said)),
+        Line(GROUP, "paver apply ended with 0", code == 0, seen),
         Line(
             GROUP,
             "what was handed over the machine itself did",

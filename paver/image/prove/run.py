@@ -99,8 +99,9 @@ def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
                 kept = _keep(order.keep or Path(tempfile.mkdtemp(prefix="paver-console-")), folder)
                 section = _fallen(name, error, kept)
             else:
-                if order.keep is not None:
-                    _keep(order.keep, folder)
+                if order.keep is not None or not section.holds:
+                    kept = _keep(order.keep or Path(tempfile.mkdtemp(prefix="paver-console-")), folder)
+                    tell(f"{name}: what was said is kept, see {kept}")
             proved = dataclasses.replace(proved, sections=(*proved.sections, section), left=proved.left[1:])
             found(proved)
         return proved

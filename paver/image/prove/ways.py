@@ -115,7 +115,7 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
     with machine.Machine(pc, acceleration, folder) as running:
         tell(f"{way.name} boot: waiting for SSH")
         if values is not None:
-            values.serve(folder / "guestinfo.sock")
+            values.serve(folder / "guestinfo.sock", running.runs)
         running.console.wait("Linux version", BOOT, running.runs, what="its kernel")
         clock.note("kernel")
         shown = None

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from paver.errors import PaverError
 from paver.lab import control
 
 NONE = "No value found"
@@ -96,9 +97,17 @@ class Guestinfo:
         code, text = self.answer(_decoded(line))
         return f"{code} {base64.b64encode(text.encode()).decode()}\n".encode()
 
-    def serve(self, port: Path) -> None:
-        """Answers the machine whose second serial port is the socket `port`, in a thread, until it is switched off."""
-        line = _opened(port)
+    def serve(self, port: Path, alive: Callable[[], bool]) -> None:
+        """Answers the machine whose second serial port is the socket `port`, in a thread, until it is switched off.
+
+        Args:
+            port: the socket.
+            alive: tells whether the machine is on, or raises why it is not.
+
+        Raises:
+            PaverError: the machine went off before it could be heard, or does not open its port.
+        """
+        line = _opened(port, alive)
         threading.Thread(target=self._serve, args=(line,), name="guestinfo", daemon=True).start()
 
     def _serve(self, line: socket.socket) -> None:
@@ -126,12 +135,17 @@ def _decoded(line: bytes) -> str:
         return ""
 
 
-def _opened(port: Path) -> socket.socket:
+def _opened(port: Path, alive: Callable[[], bool]) -> socket.socket:
     end = time.monotonic() + _OPENS
     while True:
+        still = alive()
         try:
             return control.connect(port, _OPENS)
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            if not still:
+                raise PaverError("the machine went off before its serial port could be opened") from error
             if time.monotonic() > end:
-                raise
+                raise PaverError(
+                    f"the machine did not open its serial port within {_OPENS:g} s", why=str(error)
+                ) from error
             time.sleep(0.02)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +40,7 @@ class Machine:
         self.monitor = Monitor(folder / "monitor.sock")
         self.screen = Screen(self.monitor)
         self.folder = folder
+        self._cut = False
         if hardware.firmware == UEFI:
             shutil.copyfile(programs.firmware()[1], folder / "firmware.fd")
         command = hardwares.argv(hardware, acceleration, folder)
@@ -58,19 +60,34 @@ class Machine:
         return self._process.pid
 
     def runs(self) -> bool:
-        """Returns whether it is still on.
+        """Returns whether it is still on; it is not where its power was cut, or it switched itself off.
 
         Raises:
-            PaverError: QEMU refused to run it at all.
+            PaverError: QEMU refused to run it at all, or broke down.
         """
-        code = self._process.poll()
-        if code is not None and code > 0:
+        return self._on(self._process.poll())
+
+    def wait(self) -> None:
+        """Waits until it is off.
+
+        Raises:
+            PaverError: as `runs`.
+        """
+        self._on(self._process.wait())
+
+    def _on(self, code: int | None) -> bool:
+        if code and not self._cut:
             said = (self.folder / "qemu.log").read_text(errors="replace").strip()
-            raise PaverError("QEMU ended", seen=said[-1500:], why=f"exit code {code}")
+            raise PaverError(
+                "QEMU ended",
+                seen=said[-1500:],
+                why=f"exit code {code}" if code > 0 else f"it was ended by {signal.Signals(-code).name}",
+            )
         return code is None
 
     def off(self) -> None:
         """Cuts the power."""
+        self._cut = True
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         self._process.wait()

@@ -6,6 +6,7 @@ has. guestinfo goes through the stand-in that is planted on its disk (`paver.lab
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,15 +74,29 @@ class Computer:
             disks=self._blank(),
             vmware=True,
         )
-        self._running = machine.Machine(pc, runs_by, folder)
-        self._values.serve(folder / "guestinfo.sock")
+        running = self._running = machine.Machine(pc, runs_by, folder)
+        threading.Thread(target=self._watch, args=(running,), name=self._device, daemon=True).start()
+        try:
+            self._values.serve(folder / "guestinfo.sock", running.runs)
+        except PaverError as error:
+            self._monitor.say(f"guestinfo: {error.what}")
         return world.Guest(None, {})
+
+    def _watch(self, running: machine.Machine) -> None:
+        try:
+            running.wait()
+            said = "it switched itself off"
+        except PaverError as error:
+            said = "\n".join(filter(None, (f"{error.what}: {error.why}", error.seen)))
+        if running is self._running:
+            self._monitor.say(said)
+            self._monitor.ended()
 
     def halt(self) -> None:
         """Cuts the power."""
         if self._running is not None:
-            self._running.off()
-            self._running = None
+            running, self._running = self._running, None
+            running.off()
         if self._world.isolated:
             cables.unplug(self._device)
 

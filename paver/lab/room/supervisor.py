@@ -148,6 +148,7 @@ class Supervisor:
         monitor = world.Monitor(
             say=lambda line: self._say(machine, line),
             publish=lambda guest: self._publish(event, "guestToolsRunning", guest),
+            ended=lambda: machine.events.put(lambda: self._ended(machine, event)),
         )
         machine.system = make(self._world, event, monitor)
         machine.wanted = machine.system.wake()
@@ -160,6 +161,11 @@ class Supervisor:
         guest = machine.system.launch(machine.up)
         machine.launched = bool(machine.up)
         self._publish(event, "guestToolsRunning", guest)
+
+    def _ended(self, machine: _Machine, event: world.Event) -> None:
+        """Shows at its host that a machine went off by itself; the host's answer is the event that it is off."""
+        if machine.system is not None and machine.last is event:
+            self._publish(event, "guestToolsNotRunning", world.Guest(None, {}), off=True)
 
     def _off(self, machine: _Machine) -> None:
         if machine.system is not None:
@@ -203,7 +209,7 @@ class Supervisor:
                 self._say(machine, f"network: {address} is up")
         machine.up, machine.obstacles = tuple(up), tuple(obstacles)
 
-    def _publish(self, event: world.Event, tools: str, guest: world.Guest) -> None:
+    def _publish(self, event: world.Event, tools: str, guest: world.Guest, *, off: bool = False) -> None:
         names = {host.name for host in self._world.plan.hosts}
         socket = self._world.run / ("esx.control.sock" if event.server in names else "vcenter.control.sock")
         body = {
@@ -212,6 +218,7 @@ class Supervisor:
             "ip": guest.address or "",
             "tools": tools,
             "guestinfo": dict(guest.guestinfo),
+            "off": off,
         }
         try:
             control.call(socket, "POST", "/guest", body, timeout=5)

@@ -99,10 +99,14 @@ class System(Protocol):
 
 @dataclass(frozen=True)
 class Monitor:
-    """How a running machine makes itself heard: lines for its console, and what its tools tell the host."""
+    """How a running machine makes itself heard: lines for its console, what its tools tell the host, and its end.
+
+    `ended` is called by a machine that went off by itself, from any thread.
+    """
 
     say: Callable[[str], None]
     publish: Callable[[Guest], None]
+    ended: Callable[[], None]
 
 
 def event(raw: Any) -> Event:

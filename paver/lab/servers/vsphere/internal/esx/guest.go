@@ -29,6 +29,7 @@ type GuestState struct {
 	Hostname  string            `json:"hostname"`
 	Tools     string            `json:"tools"`
 	Guestinfo map[string]string `json:"guestinfo"`
+	Off       bool              `json:"off"` // the machine switched itself off
 }
 
 // setGuest shows a guest's state as VMware Tools report it.
@@ -63,6 +64,11 @@ func (h *Host) setGuest(machine *simulator.VirtualMachine, s GuestState) {
 		}
 		if len(s.Guestinfo) > 0 {
 			changes = append(changes, types.PropertyChange{Name: "config.extraConfig", Val: withGuestinfo(machine.Config.ExtraConfig, s.Guestinfo)})
+		}
+		if s.Off && machine.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn {
+			changes = append(changes,
+				types.PropertyChange{Name: "runtime.powerState", Val: types.VirtualMachinePowerStatePoweredOff},
+				types.PropertyChange{Name: "summary.runtime.powerState", Val: types.VirtualMachinePowerStatePoweredOff})
 		}
 		ctx.Update(machine, changes)
 	})
