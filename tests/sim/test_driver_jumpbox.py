@@ -429,6 +429,20 @@ def test_a_jumpbox_that_never_answers_is_told_and_taken_up_again(run: Run, there
     assert pending(run.plan()) == {}
 
 
+def test_a_jumpbox_that_goes_off_while_it_boots_is_told_at_once_and_switched_on_again(
+    run: Run, there: Hosts
+) -> None:
+    there.room.boots, there.room.falls = False, True
+    ((_, error),) = run.apply().failed
+    assert isinstance(error, PaverError)
+    assert error.lines()[0] == "error: paver-jumpbox is poweredOff while it was to boot"
+    assert "events of paver-jumpbox on esx-01" in error.do
+    there.room.boots = True
+    run.fine()
+    assert len([call for call in there.trace("esx-01") if call["method"] == "ImportVApp"]) == 1
+    assert pending(run.plan()) == {}
+
+
 def test_a_datastore_without_room_is_refused_before_a_byte_is_sent(tmp_path: Path) -> None:
     image(tmp_path)
     with hosts(tmp_path, "esx-01", "esx-02", capacity=60_000) as small:

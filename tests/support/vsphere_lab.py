@@ -95,6 +95,7 @@ class Room(socketserver.ThreadingUnixStreamServer):
     Attributes:
         heard: the power events.
         boots: whether guests come up, and publish a host key.
+        falls: whether a guest that does not come up switches itself off.
     """
 
     daemon_threads = True
@@ -102,6 +103,7 @@ class Room(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path, control_socket: Path) -> None:
         self.heard: list[dict[str, Any]] = []
         self.boots = True
+        self.falls = False
         self._control = control_socket
         super().__init__(str(path), _Listener)
 
@@ -115,6 +117,14 @@ class Room(socketserver.ThreadingUnixStreamServer):
                 "vm": event["vm"]["uuid"],
                 "ip": "10.20.0.10",
                 "guestinfo": {"guestinfo.paver.host-keys": published},
+            }
+            control.call(self._control, "POST", "/guest", body)
+        elif event.get("state") == "on" and self.falls:
+            body = {
+                "host": event["server"],
+                "vm": event["vm"]["uuid"],
+                "tools": "guestToolsNotRunning",
+                "off": True,
             }
             control.call(self._control, "POST", "/guest", body)
 

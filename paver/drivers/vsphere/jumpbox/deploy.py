@@ -306,8 +306,10 @@ def _await(world: Writer, session: Any, wish: Jumpbox, vm: Any) -> None:
             )
         power = str(seen["runtime.powerState"])
         if power != "poweredOn":
-            raise PaverError(
-                f"{wish.name} is {power} while it was to boot", do="look at its console on the host"
+            raise _OffError(
+                f"{wish.name} is {power} while it was to boot",
+                why="it switched itself off, somebody did, or its host could not run it on",
+                do=f"look at the events of {wish.name} on {session.name}, then run the same command again",
             )
         world.report("waiting for the first boot", int(time.monotonic() - began), wish.patience, "s")
 
@@ -327,7 +329,7 @@ def _await(world: Writer, session: Any, wish: Jumpbox, vm: Any) -> None:
 
 
 class _OffError(PaverError):
-    pass
+    """The machine is off, and so will not boot however long it is waited for."""
 
 
 def _silent(session: Any, wish: Jumpbox, vm: Any) -> PaverError:
