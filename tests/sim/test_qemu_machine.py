@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from paver.errors import PaverError
-from paver.lab.qemu import guestinfo, hardware, machine, monitor, plant, programs
+from paver.lab.qemu import acceleration, guestinfo, hardware, machine, monitor, plant, programs
 from paver.lab.qemu.acceleration import Acceleration
 from paver.lab.qemu.console import Hung
 from paver.ovf import gpt
@@ -70,6 +70,13 @@ def test_a_machine_that_hangs_is_told_with_what_it_said_last(tmp_path: Path) -> 
         with pytest.raises(Hung) as raised:
             running.console.wait("login:", 0.5, running.runs)
     assert "no bootable world" in raised.value.seen
+
+
+def test_a_pc_is_measured_by_what_it_takes_and_not_waited_for_any_longer() -> None:
+    took = acceleration.probe("tcg", 60)
+    assert took is not None
+    assert 0 < took < 60
+    assert acceleration.probe("tcg", took / 20) is None
 
 
 def test_a_machine_that_breaks_down_is_told_and_one_whose_power_is_cut_is_off(tmp_path: Path) -> None:
