@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from paver.lab import control
 from paver.lab.qemu import guestinfo, plant, programs
 from tests.support import boots
 from tests.support.ear import Ear
@@ -46,7 +47,7 @@ class Pc:
     def folder(self) -> Path:
         return self.raised.lab.folder / "machines" / self.uuid
 
-    def on(self, **changes: Any) -> None:
+    def on(self, boot: str = "", **changes: Any) -> None:
         network = {
             "version": 2,
             "ethernets": {
@@ -63,7 +64,7 @@ class Pc:
         ]
         # A simulated host makes a file for an empty disk too, without a byte in it.
         disks += [{"file": f"{self.disk}-empty", "bytes": 0, "capacity": size} for size in self.empty]
-        self.raised.power("on", self.uuid, extra_config=told, nics=[card(**changes)], disks=disks)
+        self.raised.power("on", self.uuid, extra_config=told, nics=[card(**changes)], disks=disks, boot=boot)
 
     def off(self, state: str = "off") -> None:
         self.raised.power(state, self.uuid)
@@ -122,21 +123,55 @@ def test_cutting_the_power_ends_it_and_takes_its_cable_away(pc: Pc) -> None:
     assert pc.device not in running
 
 
-def test_a_machine_that_goes_off_by_itself_is_told_to_its_host_and_its_console_says_why(pc: Pc) -> None:
-    host = Ear(pc.raised.lab.room.with_name("vcenter.control.sock"))
-    try:
-        pc.on()
-        until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
-        os.kill(qemu(pc.device), signal.SIGABRT)
+def test_a_card_that_comes_to_its_vlan_later_is_reached_and_the_machine_runs_on(pc: Pc) -> None:
+    pc.on(vlan=30)
+    until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
+    runs = qemu(pc.device)
+    wired = {"server": "esx-01", "machines": [{"vm": {"uuid": pc.uuid}, "nics": [card()]}]}
+    control.call(pc.raised.lab.room, "POST", "/wiring", wired)
+    until(lambda: pc.device in pc.route(), "a route leads to it")
+    assert qemu(pc.device) == runs
+
+
+@pytest.fixture
+def host(pc: Pc) -> Iterator[Ear]:
+    """The host that the machine is on."""
+    ear = Ear(pc.raised.lab.room.with_name("vcenter.control.sock"))
+    yield ear
+    ear.close()
+    ear.path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("ends", "why"),
+    [(signal.SIGABRT, "QEMU ended: by signal 6, Aborted"), (signal.SIGTERM, "it switched itself off")],
+    ids=["QEMU breaks down", "it switches itself off"],
+)
+def test_a_machine_that_goes_off_is_told_to_its_host_and_its_console_says_why(
+    pc: Pc, host: Ear, ends: signal.Signals, why: str
+) -> None:
+    pc.on(boot="2026-11-30T17:00:00Z")
+    until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
+    os.kill(qemu(pc.device), ends)
+    said = host.next("/guest")
+    while not said["off"]:
+        assert said["tools"] == "guestToolsRunning"
         said = host.next("/guest")
-        while not said["off"]:
-            assert said["tools"] == "guestToolsRunning"
-            said = host.next("/guest")
-        assert (said["vm"], said["tools"], said["ip"]) == (pc.uuid, "guestToolsNotRunning", "")
-        assert "QEMU ended: it was ended by SIGABRT" in pc.raised.console(pc.uuid)
-    finally:
-        host.close()
-        host.path.unlink()
+    assert (said["vm"], said["tools"], said["ip"]) == (pc.uuid, "guestToolsNotRunning", "")
+    assert said["boot"] == "2026-11-30T17:00:00Z"
+    assert why in pc.raised.console(pc.uuid)
+
+
+def test_a_machine_whose_power_is_cut_is_not_told_as_one_that_went_off(pc: Pc, host: Ear) -> None:
+    pc.on()
+    until(lambda: boots.SAYS in pc.serial(), "its boot sector speaks", 120)
+    pc.off()
+    pc.on()
+    until(lambda: pc.raised.console(pc.uuid).count("QEMU boots it") == 2, "it boots again", 120)
+    pc.off("destroyed")
+    told = [body["off"] for _, body in host.all()]
+    assert told
+    assert not any(told)
 
 
 def qemu(name: str) -> int:

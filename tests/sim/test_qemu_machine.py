@@ -85,7 +85,7 @@ def test_a_machine_that_breaks_down_is_told_and_one_whose_power_is_cut_is_off(tm
         os.kill(running.pid, signal.SIGABRT)
         with pytest.raises(PaverError, match="QEMU ended") as raised:
             running.wait()
-        assert raised.value.why == "it was ended by SIGABRT"
+        assert raised.value.why == "by signal 6, Aborted"
     (tmp_path / "again").mkdir()
     with machine.Machine(pc(tmp_path / "again"), SOFTWARE, tmp_path / "again") as running:
         running.off()

@@ -98,21 +98,30 @@ def test_the_room_hears_when_the_wiring_changes_under_a_running_machine(site: Si
     assert room.next("/power")["state"] == "destroyed"
 
 
-def test_a_machine_that_switched_itself_off_is_off_at_its_host_and_the_room_hears_it(
+def test_a_machine_that_went_off_is_off_at_its_host_unless_it_was_switched_on_again_meanwhile(
     site: Site, room: Ear
 ) -> None:
     content = site.host()
     vm = wishes.new_vm(content)
     vsim.wait(vm.PowerOnVM_Task(None))
-    assert room.next("/power")["state"] == "on"
+    first = room.next("/power")
+    assert first["state"] == "on"
     guest = {"vm": vm.config.uuid, "tools": "guestToolsRunning", "ip": "10.20.0.10"}
     site.steer("/guest", guest)
-    site.steer("/guest", {**guest, "tools": "guestToolsNotRunning", "ip": "", "off": True})
+    off = {**guest, "tools": "guestToolsNotRunning", "ip": "", "off": True}
+    site.steer("/guest", {**off, "boot": "2026-01-01T00:00:00Z"})
+    assert (vm.runtime.powerState, vm.guest.ipAddress) == ("poweredOn", "10.20.0.10")
+    site.steer("/guest", {**off, "boot": first["boot"]})
     assert room.next("/power")["state"] == "off"
     assert (vm.runtime.powerState, vm.guest.toolsRunningStatus) == ("poweredOff", "guestToolsNotRunning")
     assert not vm.guest.ipAddress
+    site.steer("/guest", guest)
+    assert vm.guest.toolsRunningStatus == "guestToolsNotRunning"
     vsim.wait(vm.PowerOnVM_Task(None))
-    assert room.next("/power")["state"] == "on"
+    again = room.next("/power")
+    assert again["state"] == "on"
+    site.steer("/guest", {**off, "boot": first["boot"]})
+    assert (vm.runtime.powerState, again["boot"] > first["boot"]) == ("poweredOn", True)
 
 
 def test_an_aborted_import_leaves_nothing(site: Site) -> None:

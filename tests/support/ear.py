@@ -48,6 +48,10 @@ class Ear:
             if path == kind:
                 return body
 
+    def all(self) -> list[tuple[str, Any]]:
+        """What was asked up to now, but for what was looked at before."""
+        return [self.heard.get_nowait() for _ in range(self.heard.qsize())]
+
     def close(self) -> None:
         """Stops listening."""
         self._server.shutdown()

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import tempfile
+import types
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from paver.image.prove import (
     ways,
 )
 from paver.image.prove.report import Line, Report, Section
+from paver.lab import providing, raising, site
 from paver.lab.qemu import acceleration, console, programs
 from paver.lab.qemu.console import Hung
 from paver.ovf import vmdk, write
@@ -256,31 +258,67 @@ def test_a_script_that_did_not_do_all_of_it_is_told(
     assert [line.holds for line in pave.bootstrapped(lambda asked, _: answers[asked])] == holds
 
 
-def test_an_apply_that_failed_is_told_with_what_the_machine_showed_last(tmp_path: Path) -> None:
-    log, folder = tmp_path / "console.log", tmp_path / "pave"
-    log.write_text("\x1b[2Jstarting\r\nKernel panic - not syncing\r\n")
-    folder.mkdir()
-    machines = [
-        {"name": "paver-jumpbox", "kind": "pc", "state": "on", "console": str(log)},
-        {"name": "vcenter", "kind": "vcsa", "state": "on"},
-        {"name": "lost", "kind": "pc", "state": "off", "console": str(tmp_path / "none")},
-    ]
-    shown = pave.consoles(machines, folder)
-    assert shown.splitlines()[:3] == [
-        "paver-jumpbox is on; its console's last lines:",
+def lab_of(folder: Path) -> Path:
+    """A lab's folder, with what two of its machines said."""
+    said = {
+        "machines/30-1/console.log": "power on: paver-jumpbox on esx-01\nQEMU ended: by signal 6, Aborted\n",
+        "machines/30-2/console.log": "power on: vcsa on esx-01\n",
+        "run/pc-30/console.log": "\x1b[2Jstarting\r\nKernel panic - not syncing\r\n",
+        "run/pc-30/qemu.log": "",
+        "run/room.log": "not of a machine",
+    }
+    for name, text in said.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_an_apply_that_failed_is_told_with_what_the_machines_said_last(tmp_path: Path) -> None:
+    kept = tmp_path / "pave"
+    kept.mkdir()
+    shown = pave.consoles(lab_of(tmp_path / "lab"), kept)
+    assert shown.splitlines() == [
+        "30-1.console.log:",
+        "power on: paver-jumpbox on esx-01",
+        "QEMU ended: by signal 6, Aborted",
+        "30-2.console.log:",
+        "power on: vcsa on esx-01",
+        "pc-30.console.log:",
         "starting",
         "Kernel panic - not syncing",
     ]
-    assert "lost is off; its console's last lines:" in shown
-    assert (folder / "paver-jumpbox.console.log").read_bytes() == log.read_bytes()
+    assert {path.name for path in kept.iterdir()} == {
+        "30-1.console.log",
+        "30-2.console.log",
+        "pc-30.console.log",
+        "pc-30.qemu.log",
+    }
     failed, handed_over = pave.applied(1, "error: no host keys\n", shown)
     assert not failed.holds
-    assert failed.seen.startswith(
-        "error: no host keys\npaver-jumpbox is on; its console's last lines:\nstarting"
-    )
+    assert failed.seen.startswith("error: no host keys\n30-1.console.log:\npower on: paver-jumpbox")
     assert not handed_over.holds
     done, _ = pave.applied(0, "all of it (3 from here, 2 on the jumpbox)", shown)
     assert (done.holds, done.seen) == (True, "exit code 0")
+
+
+def test_what_machines_said_is_kept_however_a_pave_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down: list[Path] = []
+
+    def endless(*_: object) -> tuple[int, str]:
+        raise PaverError("paver apply did not end within 2 hours")
+
+    monkeypatch.setattr(providing, "provide", lambda *_: ({}, {}))
+    raised = types.SimpleNamespace(folder=lab_of(tmp_path / "lab"))
+    monkeypatch.setattr(raising, "up", lambda *_, **__: raised)
+    monkeypatch.setattr(raising, "down", down.append)
+    monkeypatch.setattr(site, "write", lambda *_: types.SimpleNamespace(site=tmp_path / "site.yml"))
+    monkeypatch.setattr(pave, "_paver", endless)
+    with pytest.raises(PaverError, match="within 2 hours"):
+        pave.prove(tmp_path / "x.ova", tmp_path, lambda _: None)
+    assert down == [tmp_path / "lab"]
+    assert "Kernel panic" in (tmp_path / "pc-30.console.log").read_text()
 
 
 def test_that_only_an_ova_is_deployed_is_said_before_anything_is_booted(tmp_path: Path) -> None:

@@ -13,9 +13,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -59,7 +58,7 @@ def prove(image: Path, folder: Path, tell: Tell) -> Section:
         phases = [word for phase in OUTSIDE for word in ("--phase", phase)]
         code, said = _paver(lab, folder / "apply.log", "apply", "--site", str(made.site), "--yes", *phases)
         seconds = {"apply": round(time.monotonic() - began)}
-        lines = [*applied(code, said, consoles(lab.status()["machines"], folder)), *_machine(lab)]
+        lines = [*applied(code, said, consoles(lab.folder, folder)), *_machine(lab)]
         if code == 0:
             machine = _Over(lab, made, folder)
             machine.copy_in()
@@ -73,6 +72,7 @@ def prove(image: Path, folder: Path, tell: Tell) -> Section:
             lines.append(Line(GROUP, "paver verify holds, from outside", verified == 0, _last(words)))
         lines += _network(lab)
     finally:
+        consoles(lab.folder, folder)
         raising.down(folder / "lab")
     return Section(name=NAME, how=HOW, stands_in=STANDS_IN, seconds=seconds, lines=tuple(lines))
 
@@ -153,32 +153,30 @@ class _Over:
             raise PaverError(f"scp ended with {code}", seen=_last(said))
 
 
-def consoles(machines: Sequence[Mapping[str, Any]], folder: Path) -> str:
-    """Copies what the console of each PC has shown into `folder`, since it goes with the lab.
+def consoles(lab: Path, folder: Path) -> str:
+    """Copies what the machines of the lab in the folder `lab` have said into `folder`, since it goes with the lab.
 
-    Args:
-        machines: what the lab tells of each of its machines.
-        folder: where the copies get the ending `.log`.
+    Of each the lab's own words of it; of one that QEMU runs its serial console and QEMU's words too.
 
     Returns:
         the last lines of each.
     """
     last = []
-    for each in machines:
-        if each["kind"] != "pc":
-            continue
-        log = folder / f"{each['name']}.console.log"
-        try:
-            shutil.copyfile(each["console"], log)
-            shown = Console(log).last()
-        except OSError as error:
-            shown = str(error)
-        last.append(f"{each['name']} is {each['state']}; its console's last lines:\n{shown or 'none'}")
+    for pattern in ("machines/*/console.log", "run/*/console.log", "run/*/qemu.log"):
+        for log in sorted(lab.glob(pattern)):
+            kept = folder / f"{log.parent.name}.{log.name}"
+            try:
+                shutil.copyfile(log, kept)
+            except OSError as error:
+                last.append(f"{kept.name} could not be kept: {error}")
+                continue
+            if shown := Console(kept).last():
+                last.append(f"{kept.name}:\n{shown}")
     return "\n".join(last)
 
 
 def applied(code: int, said: str, shown: str) -> list[Line]:
-    """Returns what holds of an `apply` that ended with `code` and said `said`, when the PCs' consoles had shown `shown`."""
+    """Returns what holds of an `apply` that ended with `code` and said `said`, when the machines had said `shown`."""
     found = _OVER.search(said)
     there = int(found[2]) if found else 0
     seen = f"exit code {code}" if code == 0 else f"{_last(said)}\n{shown}".strip()

@@ -96,12 +96,10 @@ def prove(order: Order, tell: Tell, found: Callable[[Report], None]) -> Report:
             try:
                 section = does(name, folder)
             except PaverError as error:
-                kept = _keep(order.keep or Path(tempfile.mkdtemp(prefix="paver-console-")), folder)
-                section = _fallen(name, error, kept)
+                section = _fallen(name, error, _keep(order, folder))
             else:
                 if order.keep is not None or not section.holds:
-                    kept = _keep(order.keep or Path(tempfile.mkdtemp(prefix="paver-console-")), folder)
-                    tell(f"{name}: what was said is kept, see {kept}")
+                    tell(f"{name}: what was said is kept, see {_keep(order, folder)}")
             proved = dataclasses.replace(proved, sections=(*proved.sections, section), left=proved.left[1:])
             found(proved)
         return proved
@@ -187,9 +185,9 @@ def _bill(file: Path, sha256: str) -> bill.Bill | None:
     return listed
 
 
-def _keep(keep: Path, folder: Path) -> Path:
+def _keep(order: Order, folder: Path) -> Path:
     """Copies logs, and pictures of a screen, to where they stay; returns the console's log, or the folder if there is none."""
-    into = keep / folder.name
+    into = (order.keep or Path(tempfile.mkdtemp(prefix="paver-proof-"))) / folder.name
     into.mkdir(parents=True, exist_ok=True)
     for path in (*folder.glob("*.log"), *folder.glob("*.png")):
         shutil.copy2(path, into)

@@ -54,7 +54,7 @@ def choose(runs: Callable[[str, float], float | None] | None = None) -> Accelera
     runs = runs or probe
     software = runs("tcg", _SECONDS)
     if software is None:
-        return Acceleration("tcg", f"no PC ran in software within {_SECONDS:g} s, to measure {KVM} by")
+        return Acceleration("tcg", f"no PC ran in software, which {KVM} is measured by")
     if (took := runs("kvm", software)) is None:
         return Acceleration(
             "tcg", f"{KVM} is there, but no PC was through with it in the {software:.1f} s that software took"

@@ -77,11 +77,11 @@ class Machine:
 
     def _on(self, code: int | None) -> bool:
         if code and not self._cut:
-            said = (self.folder / "qemu.log").read_text(errors="replace").strip()
+            log = self.folder / "qemu.log"
+            said = log.read_text(errors="replace").strip() if log.exists() else ""
+            ended = f"signal {-code}, {signal.strsignal(-code) or 'which has no name'}"
             raise PaverError(
-                "QEMU ended",
-                seen=said[-1500:],
-                why=f"exit code {code}" if code > 0 else f"it was ended by {signal.Signals(-code).name}",
+                "QEMU ended", seen=said[-1500:], why=f"exit code {code}" if code > 0 else f"by {ended}"
             )
         return code is None
 

@@ -29,6 +29,7 @@ class Jumpbox:
     """See `world.System`."""
 
     kind = "jumpbox"
+    waits = True
 
     def __init__(self, place: world.World, event: world.Event, monitor: world.Monitor) -> None:
         self._world = place

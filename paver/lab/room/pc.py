@@ -24,6 +24,7 @@ class Computer:
     """See `world.System`."""
 
     kind = "pc"
+    waits = False
 
     def __init__(self, place: world.World, event: world.Event, monitor: world.Monitor) -> None:
         self._world = place
@@ -35,7 +36,7 @@ class Computer:
             {key: value for key, value in event.extra_config.items() if key.startswith(_PREFIX)},
             self._changed,
         )
-        self._addresses: tuple[str, ...] = ()
+        self._addresses: list[str] = []
         self._running: machine.Machine | None = None
 
     def wake(self) -> tuple[world.Wanted, ...]:
@@ -48,6 +49,7 @@ class Computer:
             self._unpack()
         # What the first boot will make of guestinfo, as far as the lab's cables have to know it beforehand.
         seed = cloudinit.seed(self._values.values, self._event.macs)
+        self._addresses = [address.split("/")[0] for card in seed.cards for address in card.addresses]
         cables.plug(self._device, dict.fromkeys(each for card in seed.cards for each in card.gateways))
         return tuple(
             world.Wanted(card.mac, address.split("/")[0], self._device)
@@ -57,9 +59,9 @@ class Computer:
 
     def launch(self, up: tuple[str, ...]) -> world.Guest:
         """Switches it on; what runs on it is heard of later, by guestinfo."""
+        del up  # It has a network of its own: what comes up outside of it starts nothing in it.
         if not self._world.isolated:
             return world.Guest(None, {})
-        self._addresses = up
         # Sockets want short paths.
         folder = self._world.run / self._device
         folder.mkdir(exist_ok=True)
@@ -76,21 +78,16 @@ class Computer:
         )
         running = self._running = machine.Machine(pc, runs_by, folder)
         threading.Thread(target=self._watch, args=(running,), name=self._device, daemon=True).start()
-        try:
-            self._values.serve(folder / "guestinfo.sock", running.runs)
-        except PaverError as error:
-            self._monitor.say(f"guestinfo: {error.what}")
+        self._values.serve(folder / "guestinfo.sock", running.runs)
         return world.Guest(None, {})
 
     def _watch(self, running: machine.Machine) -> None:
+        said = "it switched itself off"
         try:
             running.wait()
-            said = "it switched itself off"
         except PaverError as error:
             said = "\n".join(filter(None, (f"{error.what}: {error.why}", error.seen)))
-        if running is self._running:
-            self._monitor.say(said)
-            self._monitor.ended()
+        self._monitor.ended(lambda: running is self._running, said)
 
     def halt(self) -> None:
         """Cuts the power."""

@@ -21,6 +21,7 @@ class Stemcell:
     """See `world.System`."""
 
     kind = "bosh-stemcell"
+    waits = True
 
     def __init__(self, place: world.World, event: world.Event, monitor: world.Monitor) -> None:
         self._world = place

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from paver.errors import PaverError
 from paver.lab import control
 from paver.lab.room import cables, disk, world
 
@@ -120,9 +121,12 @@ class Supervisor:
             act = machine.events.get()
             try:
                 act()
-            except Exception:  # noqa: BLE001 - a machine that fails must not take the room with it
+            except Exception as error:  # noqa: BLE001 - a machine that fails must not take the room with it
                 machine.state = "failed"
-                self._say(machine, traceback.format_exc())
+                told = "\n".join(error.lines()) if isinstance(error, PaverError) else traceback.format_exc()
+                self._say(machine, told)
+                if machine.last is not None:
+                    self._ends(machine.last)
 
     def _handle(self, machine: _Machine, event: world.Event) -> None:
         if event.state == "on":
@@ -148,7 +152,7 @@ class Supervisor:
         monitor = world.Monitor(
             say=lambda line: self._say(machine, line),
             publish=lambda guest: self._publish(event, "guestToolsRunning", guest),
-            ended=lambda: machine.events.put(lambda: self._ended(machine, event)),
+            ended=lambda still, why: machine.events.put(lambda: self._ended(machine, event, still, why)),
         )
         machine.system = make(self._world, event, monitor)
         machine.wanted = machine.system.wake()
@@ -162,10 +166,14 @@ class Supervisor:
         machine.launched = bool(machine.up)
         self._publish(event, "guestToolsRunning", guest)
 
-    def _ended(self, machine: _Machine, event: world.Event) -> None:
-        """Shows at its host that a machine went off by itself; the host's answer is the event that it is off."""
-        if machine.system is not None and machine.last is event:
-            self._publish(event, "guestToolsNotRunning", world.Guest(None, {}), off=True)
+    def _ended(self, machine: _Machine, event: world.Event, still: Callable[[], bool], why: str) -> None:
+        if still():
+            self._say(machine, why)
+            self._ends(event)
+
+    def _ends(self, event: world.Event) -> None:
+        """Shows at its host that a machine is off; the host's answer is the event that it is."""
+        self._publish(event, "guestToolsNotRunning", world.Guest(None, {}), off=True)
 
     def _off(self, machine: _Machine) -> None:
         if machine.system is not None:
@@ -181,7 +189,7 @@ class Supervisor:
         if machine.system is None or machine.last is None:
             return
         self._connect(machine, cards)
-        if machine.up and not machine.launched:
+        if machine.system.waits and machine.up and not machine.launched:
             # It booted without an address, so nothing listens yet: what waits for one starts now.
             machine.system.halt()
             self._launch(machine, machine.last)
@@ -219,6 +227,7 @@ class Supervisor:
             "tools": tools,
             "guestinfo": dict(guest.guestinfo),
             "off": off,
+            "boot": event.boot if off else "",
         }
         try:
             control.call(socket, "POST", "/guest", body, timeout=5)

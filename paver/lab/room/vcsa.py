@@ -31,6 +31,7 @@ class Appliance:
     """See `world.System`."""
 
     kind = "vcsa"
+    waits = True
 
     def __init__(self, place: world.World, event: world.Event, monitor: world.Monitor) -> None:
         self._world = place

@@ -37,7 +37,8 @@ class World:
 class Event:
     """A machine's power event: `state` is "on", "off" or "destroyed"; `disks` are files of the datastores.
 
-    `empty` are the capacities in bytes of disks that nothing was uploaded to.
+    `empty` are the capacities in bytes of disks that nothing was uploaded to, `boot` tells one time that it was switched
+    on from another.
     """
 
     server: str
@@ -48,6 +49,7 @@ class Event:
     cards: tuple[cables.Card, ...]
     disks: tuple[Path, ...]
     empty: tuple[int, ...] = ()
+    boot: str = ""
 
     @property
     def macs(self) -> tuple[str, ...]:
@@ -76,9 +78,13 @@ class Guest:
 
 
 class System(Protocol):
-    """What boots on a machine. Used by one thread."""
+    """What boots on a machine. Used by one thread.
+
+    `waits` is whether what runs on it starts only once an address of it is up, and so is launched anew then.
+    """
 
     kind: str
+    waits: bool
 
     def wake(self) -> tuple[Wanted, ...]:
         """Reads what the machine was given, prepares its files, and returns the addresses that it sets up."""
@@ -101,12 +107,13 @@ class System(Protocol):
 class Monitor:
     """How a running machine makes itself heard: lines for its console, what its tools tell the host, and its end.
 
-    `ended` is called by a machine that went off by itself, from any thread.
+    `ended` is called, from any thread, for a machine that went off by itself: with what tells, in the machine's own
+    thread, whether it is still that which is on, and with why.
     """
 
     say: Callable[[str], None]
     publish: Callable[[Guest], None]
-    ended: Callable[[], None]
+    ended: Callable[[Callable[[], bool], str], None]
 
 
 def event(raw: Any) -> Event:
@@ -129,6 +136,7 @@ def event(raw: Any) -> Event:
                 for each in raw.get("disks") or ()
                 if each.get("capacity") and not each.get("bytes")
             ),
+            boot=str(raw.get("boot") or ""),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput("not a power event", why=f"{type(error).__name__}: {error}") from error

@@ -308,8 +308,8 @@ def _await(world: Writer, session: Any, wish: Jumpbox, vm: Any) -> None:
         if power != "poweredOn":
             raise _OffError(
                 f"{wish.name} is {power} while it was to boot",
-                why="it switched itself off, somebody did, or its host could not run it on",
-                do=f"look at the events of {wish.name} on {session.name}, then run the same command again",
+                why="it went off by itself, somebody did it, or its host could not run it on",
+                do=f"look at the console and the events of {wish.name} on {session.name}, then run the same command again",
             )
         world.report("waiting for the first boot", int(time.monotonic() - began), wish.patience, "s")
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -29,7 +30,8 @@ type GuestState struct {
 	Hostname  string            `json:"hostname"`
 	Tools     string            `json:"tools"`
 	Guestinfo map[string]string `json:"guestinfo"`
-	Off       bool              `json:"off"` // the machine switched itself off
+	Off       bool              `json:"off"`  // the machine went off: by itself, or what ran it broke down
+	Boot      string            `json:"boot"` // of which boot that is said, as room.Power told it; any, where empty
 }
 
 // setGuest shows a guest's state as VMware Tools report it.
@@ -37,6 +39,12 @@ func (h *Host) setGuest(machine *simulator.VirtualMachine, s GuestState) {
 	ctx := h.front.NewContext()
 	running := s.Tools == string(types.VirtualMachineToolsRunningStatusGuestToolsRunning)
 	ctx.WithLock(machine, func() {
+		if s.Boot != "" && s.Boot != bootOf(machine) {
+			return // was switched on again meanwhile
+		}
+		if running && machine.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
+			return // said before it went off
+		}
 		changes := []types.PropertyChange{}
 		if s.Tools != "" {
 			status := types.VirtualMachineToolsStatusToolsNotRunning
@@ -73,6 +81,14 @@ func (h *Host) setGuest(machine *simulator.VirtualMachine, s GuestState) {
 		ctx.Update(machine, changes)
 	})
 	h.called("VirtualMachine", machine.Self.Value)
+}
+
+// bootOf tells one time that a machine was switched on from another.
+func bootOf(machine *simulator.VirtualMachine) string {
+	if machine.Summary.Runtime.BootTime == nil {
+		return ""
+	}
+	return machine.Summary.Runtime.BootTime.Format(time.RFC3339Nano)
 }
 
 func guestNet(machine *simulator.VirtualMachine, ip string) []types.GuestNicInfo {

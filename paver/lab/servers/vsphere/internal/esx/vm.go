@@ -251,7 +251,7 @@ func (h *Host) tellPower(state string, machine *simulator.VirtualMachine) {
 	}
 	event := room.Power{
 		Server: h.Name, State: state, VM: nameOf(machine), ExtraConfig: extraConfigOf(machine),
-		NICs: h.wiredNICs(machine), Disks: h.disksOf(machine),
+		NICs: h.wiredNICs(machine), Disks: h.disksOf(machine), Boot: bootOf(machine),
 	}
 	h.room.Tell("/power", func() any {
 		for i := range event.Disks {

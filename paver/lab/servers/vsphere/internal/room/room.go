@@ -49,6 +49,7 @@ type Power struct {
 	ExtraConfig map[string]string `json:"extra_config"`
 	NICs        []NIC             `json:"nics"`
 	Disks       []Disk            `json:"disks"`
+	Boot        string            `json:"boot"` // which time this was; what ends it names it again
 }
 
 // Wiring is the event POST /wiring: the NICs of the machines that are on,

@@ -1,0 +1,133 @@
+"""What the lab's supervisor does when a machine goes off by itself, or cannot be started."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paver.errors import PaverError
+from paver.lab import control, plan
+from paver.lab.room import disk, supervisor, world
+
+EVENT = world.Event(
+    server="esx-01",
+    state="on",
+    uuid="u1",
+    name="jumpbox",
+    extra_config={},
+    cards=(),
+    disks=(Path("disk"),),
+    boot="2026-11-30T17:00:00Z",
+)
+
+
+class System:
+    """A machine that starts as `start` lets it."""
+
+    kind = "fake"
+    waits = False
+
+    def __init__(self, monitor: world.Monitor, start: Callable[[], None]) -> None:
+        self.monitor, self._start = monitor, start
+
+    def wake(self) -> tuple[world.Wanted, ...]:
+        return ()
+
+    def launch(self, _: tuple[str, ...]) -> world.Guest:
+        self._start()
+        return world.Guest(None, {})
+
+    def halt(self) -> None:
+        return
+
+    def about(self) -> dict[str, Any]:
+        return {}
+
+
+class Room:
+    """A supervisor, and what it told hosts, as (tools, off, boot)."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, start: Callable[[], None]) -> None:
+        self.told: list[tuple[str, bool, str]] = []
+        self.made: list[System] = []
+        self._folder = folder
+        self._more = threading.Condition()
+        monkeypatch.setattr(control, "call", self._call)
+        monkeypatch.setattr(disk, "kind", lambda _: "fake")
+        place = world.World(
+            lab=folder,
+            run=folder,
+            plan=plan.demo(dict.fromkeys(("esx-01", "esx-02"), "VMware1!")),
+            programs={},
+            tools={},
+            isolated=True,
+        )
+
+        def make(_: world.World, __: world.Event, monitor: world.Monitor) -> System:
+            self.made.append(System(monitor, start))
+            return self.made[-1]
+
+        self.supervisor = supervisor.Supervisor(place, {"fake": make})
+
+    def _call(self, _: Path, __: str, ___: str, body: dict[str, Any], **____: object) -> None:
+        with self._more:
+            self.told.append((body["tools"], body["off"], body["boot"]))
+            self._more.notify_all()
+
+    def heard(self, count: int) -> list[tuple[str, bool, str]]:
+        """What hosts were told, once they were told `count` times."""
+        with self._more:
+            assert self._more.wait_for(lambda: len(self.told) >= count, 10)
+            return list(self.told)
+
+    def console(self) -> str:
+        return (self._folder / "machines" / "u1" / "console.log").read_text()
+
+
+RUNNING = ("guestToolsRunning", False, "")
+OFF = ("guestToolsNotRunning", True, EVENT.boot)
+
+
+def test_a_machine_that_went_off_is_told_with_its_boot_and_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Room(tmp_path, monkeypatch, lambda: None)
+    room.supervisor.power(EVENT)
+    room.heard(1)
+    room.made[0].monitor.ended(lambda: True, "it switched itself off")
+    assert room.heard(2) == [RUNNING, OFF]
+    assert "it switched itself off" in room.console()
+
+
+def test_an_end_of_what_is_not_on_any_more_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Room(tmp_path, monkeypatch, lambda: None)
+    room.supervisor.power(EVENT)
+    room.heard(1)
+    room.made[0].monitor.ended(lambda: False, "an earlier one ended")
+    room.supervisor.power(EVENT)
+    again = room.heard(3)
+    room.made[1].monitor.ended(lambda: True, "this one ended")
+    assert room.heard(4) == [*again, OFF]
+    assert again == [RUNNING, ("guestToolsNotRunning", False, ""), RUNNING]
+    assert "earlier" not in room.console()
+
+
+def test_a_machine_that_cannot_be_started_is_off_at_its_host_and_its_console_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start() -> None:
+        raise PaverError("no disk could be made", seen="No space left on device", why="qemu-img refused")
+
+    room = Room(tmp_path, monkeypatch, start)
+    room.supervisor.power(EVENT)
+    assert room.heard(1) == [OFF]
+    said = room.console()
+    assert "no disk could be made" in said
+    assert "No space left on device" in said
+    assert "Traceback" not in said
