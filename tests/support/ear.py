@@ -11,48 +11,60 @@ from pathlib import Path
 from typing import Any
 
 
-class Ear:
-    """Hears requests at a unix socket, and takes each.
+class Listener(socketserver.ThreadingUnixStreamServer):
+    """Takes each request at the unix socket `path`, from when it is made until it is closed."""
 
-    Attributes:
-        heard: what was asked and with what, in order.
-    """
+    daemon_threads = True
 
     def __init__(self, path: Path) -> None:
+        super().__init__(str(path), _Request)
         self.path = path
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def hear(self, asked: str, body: Any) -> None:
+        """Is told what was asked for, and with what, once that is answered; by many threads."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stops listening."""
+        self.shutdown()
+        self.server_close()
+
+
+class _Request(http.server.BaseHTTPRequestHandler):
+    server: Listener
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        self.server.hear(self.path, body)
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+class Ear(Listener):
+    """Keeps what it hears, in order."""
+
+    def __init__(self, path: Path) -> None:
         self.heard: queue.Queue[tuple[str, Any]] = queue.Queue()
-        heard = self.heard
+        super().__init__(path)
 
-        class Listening(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                heard.put((self.path, json.loads(body)))
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+    def hear(self, asked: str, body: Any) -> None:
+        self.heard.put((asked, body))
 
-            def address_string(self) -> str:
-                return "unix"
-
-            def log_message(self, *_: Any) -> None:
-                return
-
-        self._server = socketserver.ThreadingUnixStreamServer(str(path), Listening)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def next(self, kind: str, seconds: float = 10) -> Any:
+    def next(self, kind: str) -> Any:
         """The next request to the path `kind`; what is asked before it is left out."""
         while True:
-            path, body = self.heard.get(timeout=seconds)
+            path, body = self.heard.get(timeout=10)
             if path == kind:
                 return body
 
     def all(self) -> list[tuple[str, Any]]:
         """What was asked up to now, but for what was looked at before."""
         return [self.heard.get_nowait() for _ in range(self.heard.qsize())]
-
-    def close(self) -> None:
-        """Stops listening."""
-        self._server.shutdown()
-        self._server.server_close()

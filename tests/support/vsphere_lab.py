@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-import http.server
 import json
 import select
 import socket
-import socketserver
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +35,7 @@ from paver.transport.vsphere import VsphereConnector, new
 from paver.trust import paving
 from paver.trust.material import Authority
 from paver.trust.vault import Sealed, Vault
+from tests.support.ear import Listener
 
 ADDRESS = "127.0.0.21"
 PASSWORD = "Paver-Lab-1!"
@@ -89,7 +88,7 @@ def _free_port() -> int:
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHIYmqRDTUhtHaUo/EFzAUjuvSKzWNAGdkrUlZDqKfXM"
 
 
-class Room(socketserver.ThreadingUnixStreamServer):
+class Room(Listener):
     """Stands for the lab's room: hears which VMs are switched on, and speaks for their guests.
 
     Attributes:
@@ -98,52 +97,29 @@ class Room(socketserver.ThreadingUnixStreamServer):
         falls: whether a guest that does not come up switches itself off.
     """
 
-    daemon_threads = True
-
     def __init__(self, path: Path, control_socket: Path) -> None:
         self.heard: list[dict[str, Any]] = []
         self.boots = True
         self.falls = False
         self._control = control_socket
-        super().__init__(str(path), _Listener)
+        super().__init__(path)
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def hear(self, asked: str, body: Any) -> None:
         """Takes one power event; a guest that boots publishes its host key."""
-        self.heard.append(event)
-        if event.get("state") == "on" and self.boots:
+        if asked != "/power":
+            return
+        self.heard.append(body)
+        if body["state"] != "on":
+            return
+        if self.boots:
             published = base64.b64encode(f"{HOST_KEY} root@image\n".encode()).decode()
-            body = {
-                "host": event["server"],
-                "vm": event["vm"]["uuid"],
-                "ip": "10.20.0.10",
-                "guestinfo": {"guestinfo.paver.host-keys": published},
-            }
-            control.call(self._control, "POST", "/guest", body)
-        elif event.get("state") == "on" and self.falls:
-            body = {
-                "host": event["server"],
-                "vm": event["vm"]["uuid"],
-                "tools": "guestToolsNotRunning",
-                "off": True,
-            }
-            control.call(self._control, "POST", "/guest", body)
+            self._tell(body, ip="10.20.0.10", guestinfo={"guestinfo.paver.host-keys": published})
+        elif self.falls:
+            self._tell(body, tools="guestToolsNotRunning", off=True)
 
-
-class _Listener(http.server.BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(202)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-        assert isinstance(self.server, Room)
-        if self.path == "/power":
-            threading.Thread(target=self.server.hear, args=(body,), daemon=True).start()
-
-    def address_string(self) -> str:
-        return "vsim"
-
-    def log_message(self, *_: object) -> None:
-        pass
+    def _tell(self, event: dict[str, Any], **guest: Any) -> None:
+        body = {"host": event["server"], "vm": event["vm"]["uuid"], **guest}
+        control.call(self._control, "POST", "/guest", body)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,13 +182,11 @@ def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) ->
     room_path = folder / "room.sock"
     file.write_text(json.dumps({"hosts": config, "control": str(socket_path), "room": str(room_path)}))
     room = Room(room_path, socket_path)
-    threading.Thread(target=room.serve_forever, args=(0.02,), daemon=True).start()
     try:
         with simulator("esx", file, folder / "vsim.log"):
             yield Hosts(ports, pins, socket_path, folder, room)
     finally:
-        room.shutdown()
-        room.server_close()
+        room.close()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import json
 import re
 import tempfile
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -354,6 +355,16 @@ def test_a_disk_that_would_have_qemu_open_another_file_is_refused_before_anythin
         run.prove(order, lambda _: None, lambda _: None)
 
 
+def booted_by(boot: Callable[..., Section], image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts a disk into the folder `image`, and lets `boot` prove each way, in the place of QEMU."""
+    monkeypatch.setattr(ways, "prove", boot)
+    monkeypatch.setattr(programs, "provide", lambda _: None)
+    monkeypatch.setattr(programs, "provide_firmware", lambda _: None)
+    monkeypatch.setattr(acceleration, "choose", lambda: acceleration.Acceleration("tcg", "none other"))
+    with (image / "disk.vmdk").open("wb") as file:
+        vmdk.write_vmdk(b"disk", file)
+
+
 def test_a_way_that_hangs_is_a_line_of_the_report_and_the_others_are_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,12 +373,7 @@ def test_a_way_that_hangs_is_a_line_of_the_report_and_the_others_are_done(
             raise Hung("it hangs", seen="the console's last line")
         return Section(name=way.name, how=way.how, lines=(Line("a", "x", True, "1"),))
 
-    monkeypatch.setattr(ways, "prove", boot)
-    monkeypatch.setattr(programs, "provide", lambda _: None)
-    monkeypatch.setattr(programs, "provide_firmware", lambda _: None)
-    monkeypatch.setattr(acceleration, "choose", lambda: acceleration.Acceleration("tcg", "none other"))
-    with (tmp_path / "disk.vmdk").open("wb") as file:
-        vmdk.write_vmdk(b"disk", file)
+    booted_by(boot, tmp_path, monkeypatch)
     so_far: list[report.Report] = []
     order = run.Order(file=tmp_path, only=("bios-nocloud", "uefi-nocloud"), keep=tmp_path / "keep")
     proved = run.prove(order, lambda _: None, so_far.append)
@@ -387,14 +393,9 @@ def test_what_was_said_in_a_way_that_does_not_hold_is_kept_and_named(
         return Section(name=way.name, how=way.how, lines=(Line("a", "x", way.name != "bios-nocloud", "1"),))
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(ways, "prove", boot)
-    monkeypatch.setattr(programs, "provide", lambda _: None)
-    monkeypatch.setattr(programs, "provide_firmware", lambda _: None)
-    monkeypatch.setattr(acceleration, "choose", lambda: acceleration.Acceleration("tcg", "none other"))
     image = tmp_path / "image"
     image.mkdir()
-    with (image / "disk.vmdk").open("wb") as file:
-        vmdk.write_vmdk(b"disk", file)
+    booted_by(boot, image, monkeypatch)
     told: list[str] = []
     run.prove(run.Order(file=image, only=("bios-nocloud", "uefi-nocloud")), told.append, lambda _: None)
     (kept,) = (line for line in told if "is kept" in line)

@@ -73,6 +73,12 @@ class Room:
 
         self.supervisor = supervisor.Supervisor(place, {"fake": make})
 
+    def on(self) -> None:
+        """Switches the machine on, and waits until its host was told how that went."""
+        count = len(self.told)
+        self.supervisor.power(EVENT)
+        self.heard(count + 1)
+
     def _call(self, _: Path, __: str, ___: str, body: dict[str, Any], **____: object) -> None:
         with self._more:
             self.told.append((body["tools"], body["off"], body["boot"]))
@@ -96,8 +102,7 @@ def test_a_machine_that_went_off_is_told_with_its_boot_and_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = Room(tmp_path, monkeypatch, lambda: None)
-    room.supervisor.power(EVENT)
-    room.heard(1)
+    room.on()
     room.made[0].monitor.ended(lambda: True, "it switched itself off")
     assert room.heard(2) == [RUNNING, OFF]
     assert "it switched itself off" in room.console()
@@ -107,8 +112,7 @@ def test_an_end_of_what_is_not_on_any_more_is_not_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = Room(tmp_path, monkeypatch, lambda: None)
-    room.supervisor.power(EVENT)
-    room.heard(1)
+    room.on()
     room.made[0].monitor.ended(lambda: False, "an earlier one ended")
     room.supervisor.power(EVENT)
     again = room.heard(3)
@@ -125,8 +129,8 @@ def test_a_machine_that_cannot_be_started_is_off_at_its_host_and_its_console_say
         raise PaverError("no disk could be made", seen="No space left on device", why="qemu-img refused")
 
     room = Room(tmp_path, monkeypatch, start)
-    room.supervisor.power(EVENT)
-    assert room.heard(1) == [OFF]
+    room.on()
+    assert room.told == [OFF]
     said = room.console()
     assert "no disk could be made" in said
     assert "No space left on device" in said

@@ -58,7 +58,7 @@ def prove(image: Path, folder: Path, tell: Tell) -> Section:
         phases = [word for phase in OUTSIDE for word in ("--phase", phase)]
         code, said = _paver(lab, folder / "apply.log", "apply", "--site", str(made.site), "--yes", *phases)
         seconds = {"apply": round(time.monotonic() - began)}
-        lines = [*applied(code, said, consoles(lab.folder, folder)), *_machine(lab)]
+        lines = _machine(lab)
         if code == 0:
             machine = _Over(lab, made, folder)
             machine.copy_in()
@@ -72,8 +72,9 @@ def prove(image: Path, folder: Path, tell: Tell) -> Section:
             lines.append(Line(GROUP, "paver verify holds, from outside", verified == 0, _last(words)))
         lines += _network(lab)
     finally:
-        consoles(lab.folder, folder)
+        shown = consoles(lab.folder, folder)
         raising.down(folder / "lab")
+    lines = [*applied(code, said, shown), *lines]
     return Section(name=NAME, how=HOW, stands_in=STANDS_IN, seconds=seconds, lines=tuple(lines))
 
 
@@ -167,10 +168,11 @@ def consoles(lab: Path, folder: Path) -> str:
             kept = folder / f"{log.parent.name}.{log.name}"
             try:
                 shutil.copyfile(log, kept)
+                shown = Console(kept).last()
             except OSError as error:
                 last.append(f"{kept.name} could not be kept: {error}")
                 continue
-            if shown := Console(kept).last():
+            if shown:
                 last.append(f"{kept.name}:\n{shown}")
     return "\n".join(last)
 

@@ -132,8 +132,8 @@ class Computer:
 
     def _changed(self, values: Mapping[str, str]) -> None:
         # The real tools tell the address by themselves; here what they would see counts once the machine speaks for it.
-        up = self._addresses if values.keys() & {_ADDRESS, _HOST_KEYS} else ()
+        told = self._addresses if values.keys() & {_ADDRESS, _HOST_KEYS} else ()
         try:
-            self._monitor.publish(world.Guest(up[0] if up else None, values))
+            self._monitor.publish(world.Guest(told[0] if told else None, values))
         except PaverError as error:
             self._monitor.say(f"tools: {error.what}")
