@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support.left import agents, as_named_before
 from tests.support.place import HOSTS, Call, Place
-from tests.support.raised import until
+from tests.support.waiting import until
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 

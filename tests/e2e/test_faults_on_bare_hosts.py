@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes
 from paver.lab import build, pki, system
 from paver.ovf.write import make_ova
 from tests.support.place import NAME, Place, Trace, edited, lines, place
-from tests.support.raised import until
 from tests.support.ran import refused
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

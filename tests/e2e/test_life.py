@@ -13,7 +13,7 @@ import pytest
 from tests.crash import oracle
 from tests.e2e.conftest import Life
 from tests.support.place import HOSTS, NAME, Place, edited, lines, verbs
-from tests.support.raised import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 

@@ -17,8 +17,8 @@ import pytest
 
 from paver.lab import build, control, pki, programs, system
 from tests.support.place import Place, place
-from tests.support.raised import until
 from tests.support.ran import refused
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

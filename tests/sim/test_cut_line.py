@@ -13,7 +13,7 @@ import pytest
 
 from paver.lab import system
 from tests.support.lab_jumpbox import ADDRESS, Jumpbox
-from tests.support.raised import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 

@@ -14,7 +14,7 @@ from paver.foundation.director.uploads import Release, Stemcell, Upload
 from paver.lab.standins import tarballs
 from tests.support import director_process as support
 from tests.support.director_process import AT, Director
-from tests.support.raised import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 

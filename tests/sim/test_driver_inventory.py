@@ -32,10 +32,10 @@ from paver.transport.context import Wire
 from paver.transport.tls import TrustError
 from paver.transport.vsphere import LoginError, VsphereFault, describe, new
 from tests.support.left import agents, but_agents, without
-from tests.support.raised import until
 from tests.support.vcenter_lab import CPI, InventoryRun, VCenter, vcenter, with_cluster, with_pool
 from tests.support.vsphere_lab import ADDRESS as HOSTS_AT
 from tests.support.vsphere_lab import Hosts, World, hosts, pending, site_of, text_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 

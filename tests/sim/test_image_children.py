@@ -13,7 +13,7 @@ import pytest
 from paver.errors import PaverError
 from paver.image import mmdebstrap
 from tests.support.process import gone
-from tests.support.raised import until
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
 STAND_IN = """\

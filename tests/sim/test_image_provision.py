@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from paver.errors import PaverError
 from paver.image import provision
 from tests.support.process import gone
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
 RECAP = "    qemu.jumpbox: default  : ok=1    changed={}    unreachable=0    failed=0    skipped=0\n"
@@ -89,13 +89,6 @@ def failure(bench: Bench, limits: provision.Limits | None = None) -> PaverError:
     return failed.value
 
 
-def wait_for(condition: object, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def test_what_the_playbook_changed_is_handed_over_and_nothing_else_is_left(bench: Bench) -> None:
     bench.packer(TASK + CHANGED + RECAP.format(1) + TASK + QUIET)
     told: list[str] = []
@@ -149,7 +142,7 @@ def test_what_takes_too_long_is_ended(bench: Bench) -> None:
     assert error.what.endswith("hangs: the whole took more than 2 s")
     assert error.why == "Packer was at “system : Set it up”"
     # It is sent SIGKILL as one of a group, and is not a child of ours to wait for.
-    wait_for(lambda: gone(int(bench.pids.read_text())))
+    until(lambda: gone(int(bench.pids.read_text())))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -168,13 +161,13 @@ def test_an_interrupted_build_leaves_no_process(bench: Bench, number: signal.Sig
         "provision.provision(order, print)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.DEVNULL) as build:
-        wait_for(lambda: bench.pids.exists() and bench.pids.read_text())
+        until(lambda: bench.pids.exists() and bench.pids.read_text())
         child = int(bench.pids.read_text())
         # Only then does the child end with its parent.
-        wait_for(lambda: Path(f"/proc/{child}/cmdline").read_bytes().startswith(b"sleep"))
+        until(lambda: Path(f"/proc/{child}/cmdline").read_bytes().startswith(b"sleep"))
         build.send_signal(number)
         build.wait(60)
-    wait_for(lambda: gone(child))
+    until(lambda: gone(child))
     assert not bench.order.target.exists()
     if number == signal.SIGINT:
         assert bench.left() == []

@@ -14,7 +14,7 @@ import pytest
 from paver.image.prove import elsewhere, second
 from tests.support import tools
 from tests.support.process import gone
-from tests.support.raised import until
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 BUILD = """\

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import gone
-from tests.support.raised import until
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
 GO = """\

@@ -11,7 +11,8 @@ import pytest
 
 from paver.lab.room import disk
 from paver.ovf.write import make_ova
-from tests.support.raised import Raised, until
+from tests.support.raised import Raised
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.lab_jumpbox import ADDRESS, Jumpbox, card
-from tests.support.raised import Raised, until
+from tests.support.raised import Raised
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 

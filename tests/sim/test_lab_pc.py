@@ -18,7 +18,8 @@ from paver.lab import control
 from paver.lab.qemu import guestinfo, plant, programs
 from tests.support import boots
 from tests.support.ear import Ear
-from tests.support.raised import Raised, until
+from tests.support.raised import Raised
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("qemu")]
 

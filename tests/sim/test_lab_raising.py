@@ -17,7 +17,8 @@ import pytest
 
 from paver.errors import BadInput, PaverError, Refused
 from paver.lab import plan, raising, system
-from tests.support.raised import Raised, until
+from tests.support.raised import Raised
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 

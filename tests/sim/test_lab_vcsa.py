@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.raised import Raised, until
+from tests.support.raised import Raised
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 

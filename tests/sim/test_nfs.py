@@ -21,7 +21,8 @@ from paver.lab.room import share
 from paver.transport import files, nfs, nfs_url
 from paver.transport.machine import Host, MachineReader, MachineWriter
 from paver.transport.shell import Input, LocalShell, Output, Ran
-from tests.support.raised import Raised, held, until
+from tests.support.raised import Raised, held
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 

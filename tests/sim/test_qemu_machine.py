@@ -12,7 +12,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,8 @@ from paver.lab.qemu.console import Hung
 from paver.ovf import gpt
 from paver.ovf.vmdk import write_vmdk
 from tests.support import boots, tools
+from tests.support.process import gone
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("qemu")
 
@@ -45,23 +46,11 @@ def pc(folder: Path, sector: bytes = boots.SECTOR) -> hardware.Hardware:
     )
 
 
-def gone(pid: int, seconds: float = 20.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX":
-                return True
-        except FileNotFoundError:
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def test_a_packed_disk_boots_and_its_console_is_read(tmp_path: Path) -> None:
     with machine.Machine(pc(tmp_path), SOFTWARE, tmp_path) as running:
         running.console.wait("no bootable world", 60, running.runs)
         pid = running.pid
-    assert gone(pid)
+    until(lambda: gone(pid), "QEMU is gone")
 
 
 def test_a_machine_that_hangs_is_told_with_what_it_said_last(tmp_path: Path) -> None:
@@ -122,7 +111,7 @@ def test_a_machine_does_not_outlive_whoever_started_it_and_was_killed(tmp_path: 
         assert Path(f"/proc/{pid}").exists()
         owner.send_signal(signal.SIGKILL)
         owner.wait()
-    assert gone(pid)
+    until(lambda: gone(pid), "QEMU is gone")
 
 
 def asked(values: guestinfo.Guestinfo, folder: Path, command: str) -> subprocess.CompletedProcess[str]:

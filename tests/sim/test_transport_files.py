@@ -19,7 +19,7 @@ from paver.errors import Unobservable
 from paver.transport.files import DirectFiles, ServedFiles
 from paver.transport.shell import LocalShell, Process
 from tests.support import real_sudo
-from tests.support.raised import until
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ from paver.transport.tunnel import ConnectProxy
 from tests.support.killing import Connection as Faces
 from tests.support.killing import Files, Moment
 from tests.support.killing import Site as Room
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 
@@ -493,13 +494,6 @@ class Minio:
 
     def wire(self, secret: str = "geheimgeheim", **changes: Any) -> Wire:
         return Wire(reveal=lambda _: secret, anchor=lambda _: pem(self.pair), **changes)
-
-
-def until(holds: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "what was waited for did not come"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,6 +38,7 @@ from paver.transport.shell import LocalShell, Starter
 from paver.transport.ssh import HostKeyError, SshShell
 from paver.transport.tunnel import ConnectProxy
 from tests.support.process import Unheard, gone
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 
@@ -74,13 +75,6 @@ class Server:
 
     def wire(self, **changes: object) -> Wire:
         return dataclasses.replace(Wire(reveal=lambda _: self.key), **changes)  # type: ignore[arg-type]
-
-
-def until(holds: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "what was waited for did not come"
-        time.sleep(0.01)
 
 
 def free_port() -> int:
@@ -322,7 +316,7 @@ def test_a_command_that_ends_before_it_reads_its_input_does_not_cut_the_connecti
         with inner.lock:
             end = inner._send_eof()
         with contextlib.suppress(AssertionError):
-            until(lambda: inner.closed, 0.5)
+            until(lambda: inner.closed, "it is closed", 0.5)
         if end is not None:
             inner.transport._send_user_message(end)
 

@@ -13,7 +13,7 @@ from paver.errors import PaverError
 from paver.transport.shell import LocalShell
 from tests.support import real_sudo
 from tests.support.process import Unheard, gone
-from tests.support.raised import until
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,6 @@ def test_what_nobody_can_end_is_told_as_late_and_not_waited_for(
         with pytest.raises(PaverError, match="did not end within 1 s"):
             LocalShell("here").run(["sh", "-c", f"echo $$ > {left}; exec sleep 60"], timeout=1)
     assert time.monotonic() - began < 60
-    pid = int(left.read_text())
+    pid = int(until(lambda: left.exists() and left.read_text(), "it told its number"))
     os.kill(pid, signal.SIGKILL)
     until(lambda: not Path(f"/proc/{pid}").exists(), "that it is reaped")

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from paver.transport.vsphere import (
     nfc,
 )
 from tests.support.vsphere_lab import simulator
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 
@@ -72,13 +72,6 @@ class Esx:
 
 def wire(password: str = "Geheim!1", **changes: Any) -> Wire:
     return Wire(reveal=lambda _: password, **changes)
-
-
-def until(holds: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "what was waited for did not come"
-        time.sleep(0.01)
 
 
 def free_port() -> int:

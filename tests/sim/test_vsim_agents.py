@@ -10,7 +10,8 @@ import pytest
 from tests.support import refused_by_vcenter as acts
 from tests.support import vsim
 from tests.support import vsim_wishes as wishes
-from tests.support.vsim import Site, fault, until, vim
+from tests.support.vsim import Site, fault, vim
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 

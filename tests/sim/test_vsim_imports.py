@@ -21,6 +21,7 @@ from tests.support import small_image, vsim
 from tests.support import vsim_wishes as wishes
 from tests.support.ear import Ear
 from tests.support.vsim import Site, fault, vim
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 
@@ -148,9 +149,9 @@ def test_an_upload_that_is_cut_fails_the_lease(site: Site) -> None:
 def test_a_lease_without_progress_times_out_and_leaves_nothing(room: Ear) -> None:
     with vsim.site(room=room.path, lease_timeout_s=1) as site:
         content, lease, _ = _begun(site)
-        vsim.until(lambda: lease.state == "error", "the lease times out")
+        until(lambda: lease.state == "error", "the lease times out")
         assert fault(lambda: lease.HttpNfcLeaseProgress(1)) == "Timedout"
-        vsim.until(lambda: not list(wishes.compute(content).vm), "the machine goes")
+        until(lambda: not list(wishes.compute(content).vm), "the machine goes")
         assert _files(site) == []
 
 

@@ -19,7 +19,8 @@ from paver.transport import tls
 from tests.support import refused_by_vcenter as acts
 from tests.support import vsim
 from tests.support import vsim_wishes as wishes
-from tests.support.vsim import Site, fault, until, vim
+from tests.support.vsim import Site, fault, vim
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
 
@@ -317,7 +318,7 @@ def test_an_import_is_uploaded_to_the_host_by_its_name(site: Site) -> None:
     )
     assert not spec.error
     lease = made.resourcePool.ImportVApp(spec.importSpec, folder, None)
-    vsim.until(lambda: lease.state != "initializing", "the lease is made")
+    until(lambda: lease.state != "initializing", "the lease is made")
     [item] = spec.fileItem
     url = urlsplit(next(u.url for u in lease.info.deviceUrl if u.importKey == item.deviceId))
     assert (url.hostname, url.port) == site.where("esx-01")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from paver.lab.standins.director_vms import Vms
 from paver.lab.standins.director_wish import InstanceWish
 from paver.lab.standins.tokens import Verifier
 from tests.support.standin import Api
+from tests.support.waiting import until
 
 URL = "https://10.30.0.10"
 
@@ -86,10 +86,10 @@ def director(folder: Path) -> tuple[Api, State]:
 
 def ended(api: Api, location: str) -> dict[str, Any]:
     """Returns the task at a place once it has come to its end."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        task: dict[str, Any] = api.ok("GET", location)
-        if task["state"] not in {"queued", "processing"}:
-            return task
-        time.sleep(0.01)
-    raise AssertionError(f"{location} does not come to its end")
+
+    def task() -> dict[str, Any] | None:
+        now: dict[str, Any] = api.ok("GET", location)
+        return None if now["state"] in {"queued", "processing"} else now
+
+    task_at_its_end: dict[str, Any] = until(task, f"{location} comes to its end")
+    return task_at_its_end

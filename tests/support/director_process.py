@@ -25,7 +25,7 @@ from paver.lab.standins import tokens
 from paver.transport.context import Wire
 from paver.transport.http import HttpConnector
 from paver.transport.http_auth import Bearer
-from tests.support.raised import until
+from tests.support.waiting import until
 
 ADDRESS = "127.0.0.42"
 AT: Endpoint[Any, Any] = Endpoint("director")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from paver.lab import control
-from tests.support.raised import Raised, until
+from tests.support.raised import Raised
+from tests.support.waiting import until
 
 MAC = "00:50:56:01:02:03"
 ADDRESS = "10.20.0.10"

@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,12 +79,3 @@ def held(
         raising.down(folder)
         os.close(reading)
         os.close(writing)
-
-
-def until(ask: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
-    """Waits until `ask` returns something true, and returns it."""
-    end = time.monotonic() + seconds
-    while not (found := ask()):
-        assert time.monotonic() < end, f"still not after {seconds} s: {what}"
-        time.sleep(0.02)
-    return found

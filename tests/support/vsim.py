@@ -12,7 +12,6 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -245,12 +244,3 @@ def fault(act: Callable[[], Any]) -> str | None:
     except vmodl.MethodFault as error:
         return type(error).__name__.rpartition(".")[2]
     return None
-
-
-def until(ask: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
-    """Waits until `ask` returns something true, and returns it."""
-    end = time.monotonic() + seconds
-    while not (found := ask()):
-        assert time.monotonic() < end, f"still not after {seconds} s: {what}"
-        time.sleep(0.01)
-    return found

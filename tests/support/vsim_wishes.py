@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.support.vsim import Site, trusting, until, vim, wait
+from tests.support.vsim import Site, trusting, vim, wait
+from tests.support.waiting import until
 
 
 def compute(content: Any) -> Any:

@@ -26,8 +26,8 @@ from paver.signing import ssh
 from paver.trust import ssh_keys
 from tests.image import mutate
 from tests.support import documents, small_image
-from tests.support.raised import until
 from tests.support.small_image import AT, GRAIN, MODULES, image, publisher
+from tests.support.waiting import until
 
 LOCK = Lock(suite="trixie", content="0" * 64, epoch=1, debs=())
 

@@ -14,8 +14,8 @@ from paver.errors import BadInput
 from paver.image import publish, published, verify
 from paver.ovf import write
 from tests.support import locks, small_image
-from tests.support.raised import until
 from tests.support.small_image import GRAIN
+from tests.support.waiting import until
 
 MACHINE = publish.Machine(capacity=64 * GRAIN, memory_mb=512, cpus=1)
 

@@ -17,8 +17,8 @@ from paver.lab.standins.director_state import ROOM, BlobstoreError, State
 from paver.lab.standins.director_tasks import SILENCE, Task, TaskError, Tasks
 from paver.lab.standins.director_views import Views
 from paver.lab.standins.director_vms import Vms
-from tests.support.raised import until
 from tests.support.standin import Api
+from tests.support.waiting import until
 
 RELEASE = tarballs.Release(
     "lab",

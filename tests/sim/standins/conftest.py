@@ -24,8 +24,9 @@ from paver.lab import build, control, plan, system
 from paver.lab.standins import tarballs
 from paver.sitefile import Site as Wished
 from paver.sitefile.load import loads
-from tests.support.raised import Raised, held, until
+from tests.support.raised import Raised, held
 from tests.support.vsphere_lab import text_of
+from tests.support.waiting import until
 
 PASSWORD = "Paver-Lab-1!"
 SSO = "Paver-Sso-1!"
