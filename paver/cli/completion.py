@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+import shlex
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from paver.cli import out
@@ -15,11 +18,22 @@ examples:
   paver completion fish > ~/.config/fish/completions/paver.fish
   paver completion tcsh > ~/.paver.tcsh                 and `source` it
 
-Names of secrets, resources and tools are those of the site file that PAVER_SITE names, or of site.yml in the folder at hand.
+Names of secrets, resources and tools are those of the site file that --site names earlier on the same line, else of the one
+that PAVER_SITE names, or of site.yml in the folder at hand.
 """
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 NAMES = ("secrets", "resources", "tools")
+
+_FILES = {"-s": "site", "--site": "site", "--sealed": "sealed"}
+"""Options of other commands that say where the site's files are, and what they set."""
+
+_LINE = {
+    "bash": '"${COMP_WORDS[@]:0:COMP_CWORD}"',
+    "fish": "(commandline -opc | string escape)",
+    "tcsh": '"$COMMAND_LINE"',
+}
+"""How a shell names the words before the one at hand; tcsh has the whole line as one."""
 
 _BASH = """
 # To readline a word with a colon is three words: put together here for what completes them, taken apart again after it.
@@ -45,7 +59,7 @@ complete -o bashdefault -F _paver paver
 _ZSH = """
 # Asked at the TAB that needs them: words in the lists below would be asked for, all of them, at every TAB.
 _paver_names() {
-  local -a names=("${(@f)$(paver completion zsh --names $1 2>/dev/null)}")
+  local -a names=("${(@f)$(paver completion zsh --names $1 --line "${(@)words[1,CURRENT-1]}" 2>/dev/null)}")
   compadd -a names
 }
 """
@@ -57,12 +71,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--names", choices=NAMES, help="print such names of the site at hand: what the script itself asks for"
     )
+    parser.add_argument(
+        "--line",
+        nargs=argparse.REMAINDER,
+        default=(),
+        metavar="WORD",
+        help="with --names, last: the words before the one at hand, which may name the site",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints a shell's completion script, or names that it asks for."""
     if arguments.names is not None:
-        out.lines({"secrets": _secrets, "resources": _resources, "tools": _tools}[arguments.names]())
+        names = {"secrets": _secrets, "resources": _resources, "tools": _tools}[arguments.names]
+        out.lines(names(_named(arguments.line)))
         return 0
     import shtab  # noqa: PLC0415 - only here
 
@@ -73,7 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
         # The blank has zsh call it as it stands.
         names: {"zsh": f" _paver_names {names}"}
         if arguments.shell == "zsh"
-        else shtab.cmd(f"paver completion {arguments.shell} --names {names} 2>/dev/null")
+        else shtab.cmd(
+            f"paver completion {arguments.shell} --names {names} --line {_LINE[arguments.shell]} 2>/dev/null"
+        )
         for names in NAMES
     }
     _complete(parser, _known(), asked)
@@ -84,36 +108,57 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _secrets() -> Iterable[str]:
+def _named(line: Sequence[str]) -> argparse.Namespace:
+    """Returns what the words of a line, as they were typed, say of where the site's files are."""
+    found: dict[str, Path | None] = dict.fromkeys(_FILES.values())
+    words = deque(word for typed in line for word in _plain(typed))
+    while words:
+        option, equals, value = words.popleft().partition("=")
+        if option in _FILES and not equals and words and words[0] == "=":
+            # bash takes `--site=x` for three words.
+            words.popleft()
+        if option in _FILES and (value or words):
+            found[_FILES[option]] = Path(value or words.popleft()).expanduser()
+    return argparse.Namespace(**found)
+
+
+def _plain(typed: str) -> list[str]:
+    """Returns words without the quotes that they were typed with; none where quotes are still open."""
+    try:
+        return shlex.split(typed)
+    except ValueError:
+        return []
+
+
+def _secrets(named: argparse.Namespace) -> Iterable[str]:
     """Returns the names of the secrets that the site's store has, and of those that it has to be given."""
     from paver.cli import opening  # noqa: PLC0415 - only here
     from paver.runs import compose  # noqa: PLC0415 - likewise
     from paver.trust.vault import Vault  # noqa: PLC0415 - likewise
 
-    bare = argparse.Namespace(site=None, sealed=None)
-    site, driver = opening.site_of(bare, warn=False)
-    path, memory = opening.sealed_of(bare, site)
+    site, driver = opening.site_of(named, warn=False)
+    path, memory = opening.sealed_of(named, site)
     found = Vault(path, None, "paver completion", memory).index()
     return sorted(
         {*compose.given(compose.compose(site, driver)), *(found.entries if found is not None else ())}
     )
 
 
-def _resources() -> Iterable[str]:
+def _resources(named: argparse.Namespace) -> Iterable[str]:
     """Returns the ids of the resources that the site is to have, and of their kinds."""
     from paver.cli import opening  # noqa: PLC0415 - only here
     from paver.runs import compose  # noqa: PLC0415 - likewise
 
-    site, driver = opening.site_of(argparse.Namespace(site=None), warn=False)
+    site, driver = opening.site_of(named, warn=False)
     return sorted(one.id for one in compose.compose(site, driver).resources)
 
 
-def _tools() -> Iterable[str]:
+def _tools(named: argparse.Namespace) -> Iterable[str]:
     """Returns the programs that have a way into the site."""
     from paver.cli import opening  # noqa: PLC0415 - only here
     from paver.runs import offers  # noqa: PLC0415 - likewise
 
-    return offers.tools(*opening.site_of(argparse.Namespace(site=None), warn=False))
+    return offers.tools(*opening.site_of(named, warn=False))
 
 
 def _known() -> Mapping[str, tuple[str, ...]]:
@@ -138,8 +183,6 @@ def _complete(
     parser: argparse.ArgumentParser, known: Mapping[str, tuple[str, ...]], asked: Mapping[str, Any]
 ) -> None:
     """Lets the shell complete known values, names of the site, and paths where an argument takes one."""
-    import pathlib  # noqa: PLC0415
-
     import shtab  # noqa: PLC0415
 
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to go through them
@@ -147,7 +190,7 @@ def _complete(
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for child in action.choices.values():
                 _complete(child, known, asked)
-        elif action.type is pathlib.Path:
+        elif action.type is Path:
             how = shtab.DIRECTORY if action.metavar in {"DIR", "FOLDER"} else shtab.FILE
         elif action.choices is not None or "--name" in action.option_strings:
             continue

@@ -31,13 +31,14 @@ ASKED = {
     "paver env go": "govc",
     "paver plan --only vsphere.port-group:esx-01/b": "vsphere.port-group:esx-01/bosh",
     "paver plan --phase hosts --allow vsphere.jumpbox:j": "vsphere.jumpbox:jumpbox",
+    "paver plan --site 'next door/site.yml' --only vsphere.port-group:esx-09/b": "vsphere.port-group:esx-09/bosh",
 }
 """A line up to the TAB, and the word that it becomes."""
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a site file and a sealed store, and `paver` in its `bin`."""
+    """A folder with a site file and a sealed store, another one in `next door`, and `paver` in its `bin`."""
     folder = tmp_path_factory.mktemp("desk")
     (folder / "bin").mkdir()
     paver = folder / "bin" / "paver"
@@ -47,6 +48,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = folder / "site.yml"
     site.write_text(site.read_text().replace("/etc/paver/site.key", "site.key"))
     run(folder, "secrets", "init")
+    (folder / "next door").mkdir()
+    (folder / "next door" / "site.yml").write_text(site.read_text().replace("esx-01", "esx-09"))
     return folder
 
 
@@ -120,10 +123,11 @@ def test_a_tab_in_zsh_completes_a_word_also_one_with_a_colon(desk: Path) -> None
     assert words(typed([str(zsh), "-f", "-i"], desk, first)) == list(ASKED.values())
     # Of a site only what the word at hand can be: asking for all that any word may be took five seconds a TAB.
     assert (desk / "asked").read_text().splitlines() == [
-        "completion zsh --names secrets",
-        "completion zsh --names tools",
-        "completion zsh --names resources",
-        "completion zsh --names resources",
+        "completion zsh --names secrets --line show",
+        "completion zsh --names tools --line env",
+        "completion zsh --names resources --line plan --only",
+        "completion zsh --names resources --line plan --phase hosts --allow",
+        "completion zsh --names resources --line plan --site 'next door/site.yml' --only",
     ]
 
 

@@ -393,6 +393,30 @@ def test_a_folder_that_is_closed_has_another_one_advised_by_the_commands_own_mea
     assert "PAVER_STATE" not in ran.err
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["paver", "env", "--site", "elsewhere/site.yml"],
+        ["paver", "env", "-s", "'elsewhere/site.yml'", "--show"],
+        ["paver", "env", "--site=elsewhere/site.yml"],
+        ["paver", "env", "--site", "=", "elsewhere/site.yml"],
+        ["paver", "env", "--site", "~/elsewhere/site.yml"],
+        ["paver env -s elsewhere/site.yml --socks "],
+    ],
+)
+def test_the_line_at_hand_may_name_the_site_whose_names_complete_it(
+    site: Command, line: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    site.site.rename(tmp_path / "elsewhere" / "site.yml")
+    site.patch.setenv("HOME", str(tmp_path))
+    with site.patch.context() as patch:
+        patch.chdir(tmp_path)
+        asks = "completion", "bash", "--names", "tools", "--line"
+        assert site.fine(*asks, *line).out.split()[:1] == ["bosh"]
+        refused(site.run(*asks, "paver", "--site"), 3, "site.yml")
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_every_shell_completes_every_verb(site: Command, shell: str) -> None:
     script = site.fine("completion", shell).out
