@@ -29,11 +29,14 @@ _FILES = {"-s": "site", "--site": "site", "--sealed": "sealed"}
 """Options of other commands that say where the site's files are, and what they set."""
 
 _LINE = {
-    "bash": '"${COMP_WORDS[@]:0:COMP_CWORD}"',
-    "fish": "(commandline -opc | string escape)",
+    "bash": '"${COMP_WORDS[@]:0:COMP_CWORD}" 2>/dev/null',
+    "fish": "(commandline -opc | string escape) 2>/dev/null",
     "tcsh": '"$COMMAND_LINE"',
 }
-"""How a shell names the words before the one at hand; tcsh has the whole line as one."""
+"""How a shell names the words before the one at hand, and keeps quiet what goes wrong.
+
+tcsh has the whole line as one word, ends a command for a completion at its first slash, and cannot leave out standard error alone.
+"""
 
 _BASH = """
 # To readline a word with a colon is three words: put together here for what completes them, taken apart again after it.
@@ -83,9 +86,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints a shell's completion script, or names that it asks for."""
     if arguments.names is not None:
-        names = {"secrets": _secrets, "resources": _resources, "tools": _tools}[arguments.names]
-        out.lines(names(_named(arguments.line)))
-        return 0
+        return _print_names(arguments)
     import shtab  # noqa: PLC0415 - only here
 
     from paver.cli import parsers  # noqa: PLC0415
@@ -95,9 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         # The blank has zsh call it as it stands.
         names: {"zsh": f" _paver_names {names}"}
         if arguments.shell == "zsh"
-        else shtab.cmd(
-            f"paver completion {arguments.shell} --names {names} --line {_LINE[arguments.shell]} 2>/dev/null"
-        )
+        else shtab.cmd(f"paver completion {arguments.shell} --names {names} --line {_LINE[arguments.shell]}")
         for names in NAMES
     }
     _complete(parser, _known(), asked)
@@ -105,6 +104,19 @@ def run(arguments: argparse.Namespace) -> int:
         parser, arguments.shell, preamble=_ZSH if arguments.shell == "zsh" else ""
     ).rstrip("\n")
     out.line(script + (_BASH.rstrip("\n") if arguments.shell == "bash" else ""))
+    return 0
+
+
+def _print_names(arguments: argparse.Namespace) -> int:
+    from paver.errors import PaverError  # noqa: PLC0415 - only here
+
+    names = {"secrets": _secrets, "resources": _resources, "tools": _tools}[arguments.names]
+    try:
+        out.lines(names(_named(arguments.line)))
+    except PaverError:
+        if arguments.shell != "tcsh":
+            raise
+        return 1
     return 0
 
 

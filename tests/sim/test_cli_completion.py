@@ -31,6 +31,7 @@ ASKED = {
     "paver env go": "govc",
     "paver plan --only vsphere.port-group:esx-01/b": "vsphere.port-group:esx-01/bosh",
     "paver plan --phase hosts --allow vsphere.jumpbox:j": "vsphere.jumpbox:jumpbox",
+    "paver plan -s near/site.yml --allow vsphere.port-group:esx-09/b": "vsphere.port-group:esx-09/bosh",
     "paver plan --site 'next door/site.yml' --only vsphere.port-group:esx-09/b": "vsphere.port-group:esx-09/bosh",
 }
 """A line up to the TAB, and the word that it becomes."""
@@ -38,7 +39,7 @@ ASKED = {
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a site file and a sealed store, another one in `next door`, and `paver` in its `bin`."""
+    """A folder with a site file and a sealed store, others in `near` and `next door`, and `paver` in its `bin`."""
     folder = tmp_path_factory.mktemp("desk")
     (folder / "bin").mkdir()
     paver = folder / "bin" / "paver"
@@ -48,8 +49,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = folder / "site.yml"
     site.write_text(site.read_text().replace("/etc/paver/site.key", "site.key"))
     run(folder, "secrets", "init")
-    (folder / "next door").mkdir()
-    (folder / "next door" / "site.yml").write_text(site.read_text().replace("esx-01", "esx-09"))
+    for name in ("near", "next door"):
+        (folder / name).mkdir()
+        (folder / name / "site.yml").write_text(site.read_text().replace("esx-01", "esx-09"))
     return folder
 
 
@@ -71,8 +73,8 @@ def run(desk: Path, *argv: str) -> str:
     return ran.stdout
 
 
-def typed(argv: list[str], desk: Path, first: str) -> list[str]:
-    """Returns what a shell on a terminal makes of each line and a TAB, after the line `first`."""
+def typed(argv: list[str], desk: Path, first: str, asked: Mapping[str, str] = ASKED) -> list[str]:
+    """Returns what a shell on a terminal makes of each line of `asked` and a TAB, after the line `first`."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(desk)
@@ -82,7 +84,7 @@ def typed(argv: list[str], desk: Path, first: str) -> list[str]:
     try:
         os.write(terminal, f"{first}; echo rea''dy\n".encode())
         until(terminal, "ready\r\n")
-        for line, wanted in ASKED.items():
+        for line, wanted in asked.items():
             os.write(terminal, f"{line}\t".encode())
             made.append(until(terminal, wanted))
             os.write(terminal, b"\x15")
@@ -127,8 +129,18 @@ def test_a_tab_in_zsh_completes_a_word_also_one_with_a_colon(desk: Path) -> None
         "completion zsh --names tools --line env",
         "completion zsh --names resources --line plan --only",
         "completion zsh --names resources --line plan --phase hosts --allow",
+        "completion zsh --names resources --line plan -s near/site.yml --allow",
         "completion zsh --names resources --line plan --site 'next door/site.yml' --only",
     ]
+
+
+def test_a_tab_in_tcsh_completes_a_word_also_one_of_the_site(desk: Path) -> None:
+    tcsh = tools.program("tcsh", "tcsh")
+    (desk / "paver.tcsh").write_text(run(desk, "completion", "tcsh"))
+    # It knows an option by its name alone, whatever command it is of, and a line without its quotes.
+    asked = {line: word for line, word in ASKED.items() if "image prove" not in line and "'" not in line}
+    first = "set edit; bindkey '^I' complete-word; source paver.tcsh"
+    assert words(typed([str(tcsh), "-f", "-i"], desk, first, asked)) == list(asked.values())
 
 
 def test_fish_completes_words(desk: Path) -> None:
