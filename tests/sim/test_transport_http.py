@@ -51,6 +51,7 @@ from paver.transport.tunnel import ConnectProxy
 from tests.support.killing import Connection as Faces
 from tests.support.killing import Files, Moment
 from tests.support.killing import Site as Room
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
@@ -504,9 +505,7 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
     certificate, key = pair.write(folder / "certs", "x")
     certificate.rename(folder / "certs/public.crt")
     key.rename(folder / "certs/private.key")
-    with socket.socket() as sock:
-        sock.bind((ADDRESS, 0))
-        port = sock.getsockname()[1]
+    port = free_port(ADDRESS)
     trusting = ssl.create_default_context(cadata=pem(pair))
     health = f"https://{ADDRESS}:{port}/minio/health/ready"
 

@@ -37,6 +37,7 @@ from paver.transport.machine import CommandError, MachineConnection, MachineConn
 from paver.transport.shell import LocalShell, Starter
 from paver.transport.ssh import HostKeyError, SshShell
 from paver.transport.tunnel import ConnectProxy
+from tests.support.ports import free_port
 from tests.support.process import Unheard, gone
 from tests.support.waiting import until
 
@@ -77,12 +78,6 @@ class Server:
         return dataclasses.replace(Wire(reveal=lambda _: self.key), **changes)  # type: ignore[arg-type]
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((ADDRESS, 0))
-        return int(sock.getsockname()[1])
-
-
 def keygen(tool: Path, path: Path) -> str:
     subprocess.run([tool, "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
     return path.with_suffix(".pub").read_text().strip()
@@ -106,7 +101,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (shims / "sudo").write_text('#!/bin/sh\n[ "$1 $2" = "-n --" ] || exit 9\nshift 2\nexec "$@"\n')
     (shims / "sudo").chmod(0o755)
     (folder / "passwd").write_text(f"paver:x:1002:1002::{home}:/bin/sh\nroot:x:0:0::/root:/bin/sh\n")
-    port = free_port()
+    port = free_port(ADDRESS)
     (folder / "sshd_config").write_text(
         f"ListenAddress {ADDRESS}:{port}\nHostKey {folder / 'host'}\nUsePAM no\nPidFile none\n"
         f"PasswordAuthentication no\nStrictModes no\nSubsystem sftp internal-sftp\nSetEnv PATH={shims}:{os.environ['PATH']}\n"
@@ -549,7 +544,7 @@ def test_a_wrong_key_and_a_dead_port_are_unobservable(server: Server) -> None:
     with pytest.raises(Unobservable, match="refuses the SSH login"):
         server.connector().connect(server.wire(reveal=lambda _: other))
     with pytest.raises(Unobservable, match="does not answer"):
-        server.connector(port=free_port()).connect(server.wire())
+        server.connector(port=free_port(ADDRESS)).connect(server.wire())
 
 
 @pytest.mark.parametrize(
@@ -569,7 +564,7 @@ def test_a_server_that_hangs_up_on_a_login_has_refused_nothing(
 
 def test_a_machine_whose_sshd_is_not_there_for_a_moment_is_asked_again(server: Server) -> None:
     """As cloud-init's restart of it, on a machine that has just booted."""
-    port, held = free_port(), contextlib.ExitStack()
+    port, held = free_port(ADDRESS), contextlib.ExitStack()
     told: list[str] = []
 
     def lead(one: socket.socket, other: socket.socket) -> None:

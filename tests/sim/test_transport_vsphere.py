@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from paver.transport.vsphere import (
     VsphereWriter,
     nfc,
 )
+from tests.support.ports import free_port
 from tests.support.vsphere_lab import simulator
 from tests.support.waiting import until
 
@@ -74,17 +74,11 @@ def wire(password: str = "Geheim!1", **changes: Any) -> Wire:
     return Wire(reveal=lambda _: password, **changes)
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((ADDRESS, 0))
-        return int(sock.getsockname()[1])
-
-
 @pytest.fixture
 def esx(tmp_path: Path) -> Iterator[Esx]:
     pair = pki.host("esx-01.north.example", ADDRESS)
     certificate, key = pair.write(tmp_path, "rui")
-    port = free_port()
+    port = free_port(ADDRESS)
     (tmp_path / "datastore1").mkdir()
     config = {
         "hosts": [
@@ -213,7 +207,7 @@ def test_a_wrong_password_and_a_dead_port_are_unobservable(esx: Esx) -> None:
     with pytest.raises(Unobservable, match="refuses the login of root"):
         esx.connector().connect(wire("wrong"))
     with pytest.raises(Unobservable, match="does not answer"):
-        esx.connector(port=free_port()).connect(wire())
+        esx.connector(port=free_port(ADDRESS)).connect(wire())
 
 
 def test_a_host_is_sent_a_wrong_password_once_a_run_and_the_error_says_what_more_of_it_costs(

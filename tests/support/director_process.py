@@ -25,6 +25,7 @@ from paver.lab.standins import tokens
 from paver.transport.context import Wire
 from paver.transport.http import HttpConnector
 from paver.transport.http_auth import Bearer
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 ADDRESS = "127.0.0.42"
@@ -158,9 +159,7 @@ def started(folder: Path) -> Iterator[Director]:
     """Starts a director that has nothing yet."""
     pair = pki.host("director.north.example", ADDRESS)
     certificate, key = pair.write(folder, "director")
-    with socket.socket() as free:
-        free.bind((ADDRESS, 0))
-        port = int(free.getsockname()[1])
+    port = free_port(ADDRESS)
     public = _key().public_key()
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     config = {

@@ -26,6 +26,7 @@ from paver.transport.context import Wire
 from paver.transport.http import ApiSession, HttpConnector
 from paver.transport.vsphere import VsphereConnector, new
 from paver.transport.vsphere.ssoadmin import SsoConnector
+from tests.support.ports import free_port
 from tests.support.vsphere_lab import ADDRESS as HOSTS
 from tests.support.vsphere_lab import Hosts, Run, World, simulator
 
@@ -93,9 +94,7 @@ def vcenter(folder: Path, hosts: Hosts, version: str = "8.0.3") -> Iterator[VCen
     (crt, key), (root, root_key) = machine.write(folder, "vcsa"), authority.write(folder, "vmca")
     names = Names()
     threading.Thread(target=names.serve_forever, args=(0.02,), daemon=True).start()
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        port = int(probe.getsockname()[1])
+    port = free_port(ADDRESS)
     config = {
         "name": FQDN,
         "listen": f"{ADDRESS}:{port}",

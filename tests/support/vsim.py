@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -22,6 +21,7 @@ from pyVmomi import vim as _vim
 from pyVmomi import vmodl as _vmodl
 
 from paver.lab import build, control, pki
+from tests.support.ports import free_port
 
 # pyVmomi makes its types at run time.
 vim: Any = _vim
@@ -38,13 +38,6 @@ def address() -> str:
     """A loopback address that no other test of this machine uses."""
     pid, number = os.getpid(), next(_NUMBERS)
     return f"127.{pid >> 8 & 127 | 64}.{pid & 255}.{number % 250 + 2}"
-
-
-def free_port(here: str) -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((here, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

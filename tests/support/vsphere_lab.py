@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import json
 import select
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +35,7 @@ from paver.trust import paving
 from paver.trust.material import Authority
 from paver.trust.vault import Sealed, Vault
 from tests.support.ear import Listener
+from tests.support.ports import free_port
 
 ADDRESS = "127.0.0.21"
 PASSWORD = "Paver-Lab-1!"
@@ -77,12 +77,6 @@ secrets: {{store: sealed, key: file:site.key}}
 """
 
 USER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJgkWPh1kDx8dK2zBuwvWXT4LXDZV4NS8wZdTf6yYFXg user"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return int(probe.getsockname()[1])
 
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHIYmqRDTUhtHaUo/EFzAUjuvSKzWNAGdkrUlZDqKfXM"
@@ -153,7 +147,7 @@ def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) ->
     for name in names:
         pair = pki.host(f"{name}.north.example", ADDRESS)
         certificate, key = pair.write(folder, name)
-        pins[name], ports[name] = pair.fingerprint, _free_port()
+        pins[name], ports[name] = pair.fingerprint, free_port(ADDRESS)
         (folder / f"{name}-datastore1").mkdir()
         config.append(
             {
