@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
+
+from paver.transport import ending
 
 _GRACE = 30
 """Seconds in which it may clean up after itself."""
@@ -45,10 +45,12 @@ def running(
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Asks it to end, if it still runs, and then ends whatever is left of its group: what it started, and could not end itself."""
+    """Asks it to end, if it still runs, and then ends whatever is left of its session: what it started, and could not end itself.
+
+    Returns when that is gone, too: nothing writes any more into a folder that is removed next.
+    """
     if process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    ending.end(process.pid)

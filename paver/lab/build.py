@@ -250,8 +250,10 @@ def _caches(go: Path, folder: Path) -> dict[str, str]:
 def _forget(folder: Path) -> None:
     oldest = time.time() - _UNUSED_DAYS * 86400
     for each in folder.iterdir():
-        if each.stat().st_mtime < oldest:
-            shutil.rmtree(each, ignore_errors=True)
+        # Another builder may have forgotten it in between.
+        with contextlib.suppress(FileNotFoundError):
+            if each.stat().st_mtime < oldest:
+                shutil.rmtree(each, ignore_errors=True)
 
 
 def _waits(running: subprocess.Popen[bytes]) -> bool:

@@ -79,22 +79,38 @@ def resolve(names: Iterable[str], folder: Path) -> tuple[Package, ...]:
 def unpack(packages: Iterable[Package], programs: Iterable[str], folder: Path) -> Path:
     """Downloads and unpacks `packages` and returns the folder with a wrapper for each of `programs`.
 
+    Where one of them cannot be had any more, apt fetches its lists anew: a mirror has a package's newest version alone.
+
     Raises:
         PaverError: a download failed (apt checks its signature chain), or a program is not in them.
     """
     wanted = tuple(packages)
+    try:
+        return _unpack(wanted, tuple(programs), folder)
+    except _NotFetched:
+        if _apt(folder, ["update", "--quiet"]).returncode != 0:
+            raise
+        return _unpack(resolve([package.name for package in wanted], folder), tuple(programs), folder)
+
+
+def _unpack(wanted: Iterable[Package], programs: tuple[str, ...], folder: Path) -> Path:
     named = sorted(f"{package.name}={package.version}" for package in wanted)
     final = folder / "debian" / hashlib.sha256("\n".join(named).encode()).hexdigest()[:16]
     with cache.locked(folder, "debian"):
         if not final.exists():
             with cache.draft(final) as target:
-                _fill(target, named, tuple(programs), final, folder)
+                _fill(target, named, programs, final, folder)
     return final / "bin"
 
 
 def unpacked(folder: Path) -> list[Path]:
     """Returns the folders with wrappers that earlier calls left in the cache."""
-    return sorted((folder / "debian").glob("*/bin"))
+    # A name with a dot is a draft's, which another process fills.
+    return sorted((folder / "debian").glob("[!.]*/bin"))
+
+
+class _NotFetched(PaverError):
+    pass
 
 
 def _fill(target: Path, named: list[str], programs: tuple[str, ...], final: Path, folder: Path) -> None:
@@ -103,7 +119,7 @@ def _fill(target: Path, named: list[str], programs: tuple[str, ...], final: Path
     root.mkdir()
     done = _apt(folder, ["download", "--quiet", *named], cwd=archives)
     if done.returncode != 0:
-        raise PaverError(
+        raise _NotFetched(
             "the lab's system packages could not be downloaded",
             seen=done.stderr.strip()[-1500:],
             why="apt could not fetch them",

@@ -9,6 +9,7 @@ It needs nothing but the standard library, since it is also sent to a machine as
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -29,12 +30,14 @@ def end(leader: int) -> None:
     """
     sessions = {leader}
     for number in (signal.SIGTERM, signal.SIGKILL):
-        over = time.monotonic() + GRACE
+        over = math.inf
         told: set[int] = set()
         while (left := _members(sessions)) and time.monotonic() < over:
             # Once each, and also those that were started after a look.
             _signal(left - told, number)
             told |= left
+            # Their time begins once they were told: sudo may take its own.
+            over = min(over, time.monotonic() + GRACE)
             time.sleep(_LOOK)
 
 

@@ -38,13 +38,18 @@ def boot_id() -> str:
 
 def started_at(pid: int) -> str:
     """Returns when a process started, in ticks since boot; empty if it is gone or only waits to be reaped."""
+    fields = _status(str(pid))
+    return fields[19] if fields else ""
+
+
+def _status(pid: str) -> list[str]:
+    """Returns what the kernel says of a process after its name; nothing if it is gone or only waits to be reaped."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
-            stat = stream.read()
+            fields = stream.read().rpartition(")")[2].split()
     except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] in ("Z", "X") else fields[19]
+        return []
+    return [] if fields[0] in ("Z", "X") else fields
 
 
 def alive(mark: Mapping[str, Any]) -> bool:
@@ -56,9 +61,9 @@ def _mark(pid: int) -> dict[str, Any]:
     return {"pid": pid, "start": started_at(pid), "boot": boot_id()}
 
 
-def _read(path: str) -> Any:
+def _read(name: str, folder: int | None = None) -> Any:
     try:
-        with open(path, "rb") as stream:
+        with open(name, "rb", opener=lambda path, flags: os.open(path, flags, dir_fd=folder)) as stream:
             return json.loads(stream.read())
     except (OSError, ValueError):
         return None
@@ -88,30 +93,37 @@ def state(jobs: str, job_id: str) -> dict[str, Any]:
 
     `state` is `absent`, `running`, `ended` or `died` (nobody attends it, and no exit code was left).
     """
-    folder = f"{jobs}/{job_id}"
-    spec = _read(f"{folder}/spec.json")
+    try:
+        folder = os.open(f"{jobs}/{job_id}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return {"state": "absent"}
+    try:
+        # All of it of one job: meanwhile the next one of this name may begin, and a folder of its own have its place.
+        return _state(folder)
+    finally:
+        os.close(folder)
+
+
+def _state(folder: int) -> dict[str, Any]:
+    spec = _read("spec.json", folder)
     if spec is None:
         return {"state": "absent"}
-    marks = _read(f"{folder}/pid") or {}
-    found = {
-        "state": "died",
-        "argv": spec["argv"],
-        "log": _size(f"{folder}/log"),
-        "started": spec["started"],
-    }
+    marks = _read("pid", folder) or {}
     # Read the exit last: an attendant that ends in between has written it before it went.
     running = any(alive(marks[who]) for who in ("attendant", "command") if marks.get(who))
-    end = _read(f"{folder}/exit.json")
-    if end is not None:
-        return {**found, "state": "ended", **end}
-    if running:
-        found["state"] = "running"
-    return found
+    end = _read("exit.json", folder)
+    return {
+        "state": "ended" if end is not None else "running" if running else "died",
+        "argv": spec["argv"],
+        "log": _size("log", folder),
+        "started": spec["started"],
+        **(end or {}),
+    }
 
 
-def _size(path: str) -> int:
+def _size(name: str, folder: int) -> int:
     try:
-        return os.stat(path).st_size
+        return os.stat(name, dir_fd=folder).st_size
     except FileNotFoundError:
         return 0
 
@@ -162,7 +174,6 @@ def _become_attendant(folder: str, spec: dict[str, Any], tell: int) -> None:
         _close_others(keep=tell)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.umask(0o077)
         attend(folder, spec, tell)
         code = 0
@@ -183,6 +194,9 @@ def _close_others(keep: int) -> None:
 
 def attend(folder: str, spec: dict[str, Any], tell: int) -> None:
     """Runs the command of `spec`, holds its limits, and writes how it ended."""
+    # Whoever knows this process's number may ask it to end: from then on the command must end with it.
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     scratch = _scratch_of(folder, spec)
     log = -1
     marks = {"attendant": _mark(os.getpid())}
@@ -205,7 +219,7 @@ def attend(folder: str, spec: dict[str, Any], tell: int) -> None:
             os.write(log, trouble.encode())
             end = {"code": 127, "reason": "not-started"}
         else:
-            end = _wait(process, f"{folder}/log", spec)
+            end = _wait(process, f"{folder}/log", spec, asked)
     except BaseException:
         # Where the disk is too full for its pid, nobody would find it again: it must not work on unattended.
         if process is not None and process.poll() is None:
@@ -302,9 +316,9 @@ class Ending:
             self._handle = -1
 
 
-def _wait(process: subprocess.Popen[bytes], log: str, spec: dict[str, Any]) -> dict[str, Any]:
-    asked: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+def _wait(
+    process: subprocess.Popen[bytes], log: str, spec: dict[str, Any], asked: list[int]
+) -> dict[str, Any]:
     begun = grew = time.monotonic()
     size = 0
     pause = 0.01
@@ -340,7 +354,19 @@ def _end(process: subprocess.Popen[bytes]) -> int:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             break
-    return process.wait()
+    code = process.wait()
+    # It is told as ended once nothing of it works on. One that hangs in the kernel is not waited for.
+    over = time.monotonic() + GRACE
+    while _works(process.pid) and time.monotonic() < over:
+        time.sleep(0.01)
+    return code
+
+
+def _works(group: int) -> bool:
+    """Tells whether a process of this group still runs."""
+    return any(
+        (_status(name) or ("", "", "0"))[2] == str(group) for name in os.listdir("/proc") if name.isdigit()
+    )
 
 
 def stop(jobs: str, job_id: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ is the one that's raised.
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -38,6 +39,8 @@ _CUT = (
     http.client.IncompleteRead,
     http.client.BadStatusLine,
 )
+_NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
+"""As a machine that boots: nobody says yet who has its address (no `ConnectionError`, to Python)."""
 _BUSY = frozenset({429, 502, 503, 504})
 
 
@@ -104,6 +107,8 @@ def _passes(error: BaseException) -> bool:
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN
     if isinstance(error, _CUT) or getattr(error, "status", None) in _BUSY:
+        return True
+    if isinstance(error, OSError) and error.errno in _NO_WAY:
         return True
     if type(error).__module__.partition(".")[0] == "httpx":
         # Imported here: whoever raised it has paid for it already.

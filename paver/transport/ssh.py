@@ -246,6 +246,7 @@ class SshShell:
         import paramiko  # noqa: PLC0415
 
         with self._free:
+            end = time.monotonic() + timeout
             try:
                 channel = self._opened(timeout)
                 try:
@@ -253,6 +254,9 @@ class SshShell:
                 finally:
                     channel.close()
             except (paramiko.SSHException, OSError, EOFError) as error:
+                if time.monotonic() >= end:
+                    # It was not even begun in time: the machine is slow, the connection stands.
+                    raise late(self._name, argv, timeout) from error
                 raise Unobservable(
                     f"{self._name}: the SSH connection broke while {argv[0].rpartition('/')[2]} ran",
                     why=str(error) or type(error).__name__,

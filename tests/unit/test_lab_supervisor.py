@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from paver.errors import PaverError
 from paver.lab import control, plan
-from paver.lab.room import disk, supervisor, world
+from paver.lab.room import cables, disk, supervisor, world
+from tests.support.waiting import until
 
 EVENT = world.Event(
     server="esx-01",
@@ -31,11 +33,13 @@ class System:
     kind = "fake"
     waits = False
 
-    def __init__(self, monitor: world.Monitor, start: Callable[[], None]) -> None:
-        self.monitor, self._start = monitor, start
+    def __init__(
+        self, monitor: world.Monitor, start: Callable[[], None], wanted: tuple[world.Wanted, ...]
+    ) -> None:
+        self.monitor, self._start, self._wanted = monitor, start, wanted
 
     def wake(self) -> tuple[world.Wanted, ...]:
-        return ()
+        return self._wanted
 
     def launch(self, _: tuple[str, ...]) -> world.Guest:
         self._start()
@@ -49,13 +53,22 @@ class System:
 
 
 class Room:
-    """A supervisor, and what it told hosts, as (tools, off, boot)."""
+    """A supervisor, and what it told hosts, as (tools, off, boot).
+
+    Attributes:
+        wanted: the addresses that each machine has in its settings.
+        listens: cleared, nobody takes what is told, and the machine's thread waits.
+    """
+
+    wanted: tuple[world.Wanted, ...] = ()
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, start: Callable[[], None]) -> None:
         self.told: list[tuple[str, bool, str]] = []
         self.made: list[System] = []
         self._folder = folder
         self._more = threading.Condition()
+        self.listens = threading.Event()
+        self.listens.set()
         monkeypatch.setattr(control, "call", self._call)
         monkeypatch.setattr(disk, "kind", lambda _: "fake")
         place = world.World(
@@ -68,7 +81,7 @@ class Room:
         )
 
         def make(_: world.World, __: world.Event, monitor: world.Monitor) -> System:
-            self.made.append(System(monitor, start))
+            self.made.append(System(monitor, start, self.wanted))
             return self.made[-1]
 
         self.supervisor = supervisor.Supervisor(place, {"fake": make})
@@ -83,6 +96,7 @@ class Room:
         with self._more:
             self.told.append((body["tools"], body["off"], body["boot"]))
             self._more.notify_all()
+        assert self.listens.wait(60)
 
     def heard(self, count: int) -> list[tuple[str, bool, str]]:
         """What hosts were told, once they were told `count` times."""
@@ -135,3 +149,53 @@ def test_a_machine_that_cannot_be_started_is_off_at_its_host_and_its_console_say
     assert "no disk could be made" in said
     assert "No space left on device" in said
     assert "Traceback" not in said
+
+
+def card(mac: str) -> cables.Card:
+    return cables.Card(mac=mac, port_group="mgmt", vlan=20, uplinks_up=1, connected=True)
+
+
+MAC = "00:50:56:00:00:01"
+FIRST = dataclasses.replace(EVENT, cards=(card(MAC),))
+SECOND = dataclasses.replace(FIRST, uuid="u2", name="jumpbox again")
+
+
+@pytest.fixture
+def addressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
+    """A room whose machines all have one address in their settings; no command for addresses is run."""
+    for act in ("up", "down"):
+        monkeypatch.setattr(cables, act, lambda *_: None)
+    room = Room(tmp_path, monkeypatch, lambda: None)
+    room.wanted = (world.Wanted(MAC, "10.20.0.10"),)
+    return room
+
+
+def has(room: Room, uuid: str) -> list[str]:
+    found: list[str] = (room.supervisor.describe(uuid) or {})["addresses"]
+    return found
+
+
+def test_an_address_is_free_as_soon_as_the_machine_that_had_it_is_off_whether_or_not_its_host_was_told(
+    addressed: Room,
+) -> None:
+    addressed.supervisor.power(FIRST)
+    addressed.heard(1)
+    addressed.listens.clear()
+    addressed.supervisor.power(dataclasses.replace(FIRST, state="off"))
+    addressed.heard(2)
+    addressed.supervisor.power(SECOND)
+    addressed.heard(3)
+    assert (has(addressed, "u1"), has(addressed, "u2")) == ([], ["10.20.0.10"])
+    addressed.listens.set()
+
+
+def test_a_machine_that_was_switched_on_while_another_one_had_its_address_has_it_once_that_is_off(
+    addressed: Room,
+) -> None:
+    for event in (FIRST, SECOND):
+        addressed.supervisor.power(event)
+        addressed.heard(1 if event is FIRST else 2)
+    assert (has(addressed, "u1"), has(addressed, "u2")) == (["10.20.0.10"], [])
+    addressed.supervisor.power(dataclasses.replace(FIRST, state="off"))
+    until(lambda: has(addressed, "u2") == ["10.20.0.10"], "the second one has it")
+    assert has(addressed, "u1") == []

@@ -104,12 +104,13 @@ def prove(image: Image, way: Way, acceleration: Acceleration, folder: Path, tell
     told = firstboot.wish(pair.public_key)
     values = guestinfo.Guestinfo(firstboot.of_another(told)) if way.told_by == GUESTINFO else None
     tell(f"{way.name} disk: making it")
-    network = hardware.UserNetwork(port=_free_port(), cidr=firstboot.CIDR, address=told.address)
     key = pair.private_key.reveal()
     size = None if way.bare else image.data_disk
     more = [disks.data(folder, size)] if size is not None else []
     if way.disks:
         more.append(disks.attach(folder, key))
+    # Last: whoever takes a port meanwhile would have it.
+    network = hardware.UserNetwork(port=_free_port(), cidr=firstboot.CIDR, address=told.address)
     pc = _pc(image, way, told, network, folder, tuple(more))
     clock = _Clock()
     with machine.Machine(pc, acceleration, folder) as running:

@@ -64,7 +64,9 @@ class Monitor:
         self._tell([("screendump", {"filename": str(into.absolute()), "format": kind})])
 
     def type(self, text: str) -> None:
-        """Types `text` on the keyboard, a US one; it returns once the last key was pressed.
+        """Types `text` on the keyboard, a US one; QEMU presses one key after the other, also after this has returned.
+
+        A keyboard keeps 16 bytes for a machine that does not look: what is longer, to one that is busy, is typed in parts.
 
         Raises:
             PaverError: a character has no key, nobody answers, or QEMU refuses.

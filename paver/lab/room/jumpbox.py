@@ -106,8 +106,8 @@ class Jumpbox:
         guestinfo = {"guestinfo.paver.host-keys": published}
         if up:
             guestinfo["guestinfo.local-ipv4"] = up[0]
-            machine.await_port(up[0], 22)
-            self._console(f"sshd listens on {up[0]} port 22")
+            listens = machine.await_port(up[0], 22)
+            self._console(f"sshd {'listens' if listens else 'does not listen'} on {up[0]} port 22")
         return world.Guest(up[0] if up else None, guestinfo)
 
     def halt(self) -> None:

@@ -12,6 +12,8 @@ import struct
 
 _A, _PTR = 1, 12
 _TIMEOUT_SECONDS = 2.0
+_ATTEMPTS = 3
+"""How often whoever is silent is asked: a datagram may be lost, and a machine be late."""
 
 
 def address(name: str, servers: tuple[str, ...]) -> str | None:
@@ -31,14 +33,15 @@ def name(of: str, servers: tuple[str, ...]) -> str | None:
 
 def tells_time(server: str) -> bool:
     """Returns whether `server` answers as a synchronised NTP server (RFC 5905, mode 4, stratum 1 to 15)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(_TIMEOUT_SECONDS)
+    answer = b""
+    for _ in range(_ATTEMPTS):
         try:
-            client.connect((server, 123))
-            client.send(b"\x23" + bytes(47))
-            answer = client.recv(512)
+            answer = _exchanged(server, 123, b"\x23" + bytes(47))
+            break
+        except TimeoutError:
+            continue
         except OSError:
-            return False
+            break
     return len(answer) >= 48 and answer[0] & 7 == 4 and answer[0] >> 6 != 3 and 1 <= answer[1] <= 15
 
 
@@ -78,19 +81,30 @@ def records(answer: bytes, kind: int, number: int) -> list[bytes]:
 
 
 def _ask(name: str, kind: int, servers: tuple[str, ...]) -> list[bytes]:
-    for server in servers:
-        number = secrets.randbelow(65536)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(_TIMEOUT_SECONDS)
+    asked = list(servers)
+    for _ in range(_ATTEMPTS):
+        silent = []
+        for server in asked:
+            number = secrets.randbelow(65536)
             try:
-                client.connect((server, 53))
-                client.send(question(name, kind, number))
-                found = records(client.recv(4096), kind, number)
+                found = records(_exchanged(server, 53, question(name, kind, number)), kind, number)
+            except TimeoutError:
+                silent.append(server)
+                continue
             except (OSError, ValueError):
                 continue
-        if found:
-            return found
+            if found:
+                return found
+        asked = silent
     return []
+
+
+def _exchanged(server: str, port: int, question: bytes) -> bytes:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(_TIMEOUT_SECONDS)
+        client.connect((server, port))
+        client.send(question)
+        return client.recv(4096)
 
 
 def _name(message: bytes, at: int) -> tuple[str, int]:

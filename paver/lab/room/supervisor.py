@@ -19,6 +19,9 @@ from paver.errors import PaverError
 from paver.lab import control
 from paver.lab.room import cables, disk, world
 
+_HEARD = 60.0
+"""Seconds for a simulator to take what a guest says: it says it once, and one that works on a machine looks at it after that."""
+
 Systems = Mapping[str, Callable[[world.World, world.Event, world.Monitor], world.System]]
 
 
@@ -29,6 +32,7 @@ class _Machine:
     uuid: str
     events: queue.SimpleQueue[Callable[[], None]] = field(default_factory=queue.SimpleQueue)
     last: world.Event | None = None
+    cards: tuple[cables.Card, ...] = ()
     state: str = "off"
     kind: str = ""
     system: world.System | None = None
@@ -45,6 +49,7 @@ class Supervisor:
         self._world = place
         self._systems = systems
         self._lock = threading.Lock()
+        self._addresses = threading.Lock()
         self._machines: dict[str, _Machine] = {}
         self._hosts_off: set[str] = set()
 
@@ -179,11 +184,20 @@ class Supervisor:
         if machine.system is not None:
             machine.system.halt()
             self._say(machine, "power off")
-            if machine.last is not None:
-                self._publish(machine.last, "guestToolsNotRunning", world.Guest(None, {}))
-        _reach(machine, machine.up, cables.down)
-        machine.system, machine.wanted, machine.up, machine.obstacles = None, (), (), ()
+        self._disconnect(machine)
+        if machine.system is not None and machine.last is not None:
+            self._publish(machine.last, "guestToolsNotRunning", world.Guest(None, {}))
+        machine.system, machine.wanted, machine.obstacles = None, (), ()
         machine.state = "off"
+
+    def _disconnect(self, machine: _Machine) -> None:
+        """Takes a machine's addresses away; another one that was switched on with one of them meanwhile has it now."""
+        with self._addresses:
+            freed, machine.up = machine.up, ()
+            _reach(machine, freed, cables.down)
+            waiting = [other for other in self._all() if {_taken(one) for one in freed} & {*other.obstacles}]
+        for other in waiting:
+            other.events.put(lambda other=other: self._rewire(other, other.cards))  # type: ignore[misc]
 
     def _rewire(self, machine: _Machine, cards: tuple[cables.Card, ...]) -> None:
         if machine.system is None or machine.last is None:
@@ -195,14 +209,20 @@ class Supervisor:
             self._launch(machine, machine.last)
 
     def _connect(self, machine: _Machine, cards: tuple[cables.Card, ...]) -> None:
-        by_mac = {card.mac: card for card in cards}
+        machine.cards = cards
+        # One after another: who looks while an address is given or taken would keep what it saw.
+        with self._addresses:
+            self._claim(machine)
+
+    def _claim(self, machine: _Machine) -> None:
+        by_mac = {card.mac: card for card in machine.cards}
         taken = {address for other in self._all() if other is not machine for address in other.up}
         taken |= {host.address for host in self._world.plan.hosts}
         obstacles, up = [], []
         for wanted in machine.wanted:
             why = cables.obstacle(self._world.plan, wanted.address, by_mac.get(wanted.mac))
             if why is None and wanted.address in taken:
-                why = f"{wanted.address}: another machine has it"
+                why = _taken(wanted.address)
             if why is None:
                 up.append(wanted.address)
             else:
@@ -230,7 +250,7 @@ class Supervisor:
             "boot": event.boot if off else "",
         }
         try:
-            control.call(socket, "POST", "/guest", body, timeout=5)
+            control.call(socket, "POST", "/guest", body, timeout=_HEARD)
         except control.ControlError as error:
             # A machine that was destroyed is not known any more, and a simulator may be going down.
             self._write(event.uuid, f"tools: {error.what}: {error.why}")
@@ -248,6 +268,10 @@ class Supervisor:
         except OSError:
             # Destroyed meanwhile, or the disk is full: a console nobody can read must not stop the machine.
             return
+
+
+def _taken(address: str) -> str:
+    return f"{address}: another machine has it"
 
 
 def _reach(machine: _Machine, addresses: Iterable[str], act: Callable[[Iterable[str], str], None]) -> None:

@@ -120,11 +120,15 @@ class Appliance:
         root = pki.vmca(found.get("vmdir.domain-name", "vsphere.local"), name)
         pair = pki.machine(name, root)
         certificates = self._folder / "certificates"
-        root.write(certificates, "vmca")
-        pair.write(certificates, "machine")
-        guest = self._folder / "root" / "var/lib/vmware/vmca"
-        guest.mkdir(parents=True, exist_ok=True)
-        (guest / "root.cer").write_bytes((certificates / "vmca.crt").read_bytes())
+        with self._lock:
+            # One that was destroyed meanwhile would have a folder again.
+            if self._halted.is_set():
+                raise PaverError("the power went in first boot")
+            root.write(certificates, "vmca")
+            pair.write(certificates, "machine")
+            guest = self._folder / "root" / "var/lib/vmware/vmca"
+            guest.mkdir(parents=True, exist_ok=True)
+            (guest / "root.cer").write_bytes((certificates / "vmca.crt").read_bytes())
         self._secret("guest-credentials.json", {"root": found.get("appliance.root.passwd", "")})
 
     def _time(self, server: str, resolvers: tuple[str, ...]) -> bool:

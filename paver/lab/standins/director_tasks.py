@@ -89,7 +89,7 @@ class Tasks:
     state: State
     _deployments: dict[str, threading.Lock] = field(default_factory=dict)
     locked: dict[str, int] = field(default_factory=dict)
-    _started: float = field(default_factory=time.monotonic)
+    _asked: float = 0.0
     _left: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
@@ -152,7 +152,10 @@ class Tasks:
         return path.read_bytes() if path.is_file() else b""
 
     def _give_up(self) -> None:
-        if not self._left or time.monotonic() - self._started < SILENCE:
+        if not self._left:
+            return
+        self._asked = self._asked or time.monotonic()
+        if time.monotonic() - self._asked < SILENCE:
             return
         with self.state.changing() as data:
             for identity in self._left:

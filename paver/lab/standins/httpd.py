@@ -235,11 +235,12 @@ class _Connection(BaseHTTPRequestHandler):
             write=self.command not in {"GET", "HEAD"} and parts.path not in _NO_WRITE,
         )
         reply = answer(self.server.routes, exchange)
-        self._send(reply, exchange)
         host, port = self.server.server_address[:2]
+        # Before the answer: whoever has that, and reads the trace, finds the call in it.
         self.server.trace.line(
             exchange, f"{host!s}:{port}", reply.status, round((time.monotonic() - started) * 1000)
         )
+        self._send(reply, exchange)
 
     def _send(self, reply: Reply, exchange: Exchange) -> None:
         headers = {key.lower(): value for key, value in reply.headers.items()}

@@ -59,6 +59,10 @@ def answers(data: bytes, number: int) -> list[str] | None:
     return sorted(found)
 
 
+def _answers(number: int, data: bytes, _: float) -> list[str] | None:
+    return answers(data, number)
+
+
 def name_at(data: bytes, at: int) -> tuple[str, int]:
     """Returns the name that stands at `at`, and where it ends."""
     labels: list[str] = []
@@ -77,15 +81,20 @@ def name_at(data: bytes, at: int) -> tuple[str, int]:
     return ".".join(labels).lower(), at + 1 if end is None else end
 
 
-def asked(server: str, port: int, message: bytes, accept: Callable[[bytes], Any]) -> Any:
-    """Sends a datagram, a second time if it got lost, and returns what `accept` makes of the answer."""
+def asked(server: str, port: int, message: bytes, accept: Callable[[bytes, float], Any]) -> Any:
+    """Sends a datagram, a second time if it got lost, and returns what `accept` makes of the answer.
+
+    `accept` is also given the time in the middle of question and answer, in seconds since 1970.
+    """
     for _ in range(2):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(PATIENCE / 2)
             try:
                 sock.connect((server, port))
+                sent = time.time()
                 sock.send(message)
-                found = accept(sock.recv(4096))
+                data = sock.recv(4096)
+                found = accept(data, (sent + time.time()) / 2)
             except (OSError, ValueError, IndexError, struct.error):
                 continue
             if found is not None:
@@ -98,16 +107,19 @@ def names(server: str, wanted: list[str]) -> dict[str, Any]:
     found = {}
     for text in wanted:
         number = int.from_bytes(os.urandom(2), "big")
-        found[text] = asked(server, 53, question(text, number), functools.partial(answers, number=number))
+        found[text] = asked(server, 53, question(text, number), functools.partial(_answers, number))
     return found
 
 
-def tells(data: bytes) -> dict[str, int] | None:
-    """Returns stratum and offset in an NTP answer; None if the server says that it does not know the time."""
+def tells(data: bytes, middle: float) -> dict[str, int] | None:
+    """Returns stratum and offset in an NTP answer; None if the server says that it does not know the time.
+
+    The time on the way is no offset: the answer was written in the `middle` of it, as far as anybody knows (RFC 5905, 8).
+    """
     if len(data) < 48 or data[0] >> 6 == 3 or not 0 < data[1] < 16:
         return None
     seconds, fraction = struct.unpack(">2I", data[40:48])
-    offset = seconds - UNIX_IN_NTP + fraction / 2**32 - time.time()
+    offset = seconds - UNIX_IN_NTP + fraction / 2**32 - middle
     return {"stratum": data[1], "offset_ms": round(offset * 1000)}
 
 

@@ -1,0 +1,93 @@
+"""Debian packages that a mirror has replaced since apt last looked: apt itself and dpkg, on a mirror that is a folder."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from paver.errors import PaverError
+from paver.lab import debian
+
+
+class Mirror:
+    """A mirror of one package, of which it has one version at a time."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder / "mirror"
+        self.folder.mkdir()
+        sources = folder / "sources.list"
+        sources.write_text(f"deb [trusted=yes] file:{self.folder} ./\n")
+        settings = folder / "apt.conf"
+        settings.write_text(
+            f'Dir::Etc::SourceList "{sources}";\nDir::Etc::SourceParts "/dev/null";\nDir::State::Status "/dev/null";\n'
+        )
+        monkeypatch.setenv("APT_CONFIG", str(settings))
+
+    def has(self, version: str) -> None:
+        """Has this version from now on, and no other one."""
+        for old in self.folder.iterdir():
+            old.unlink()
+        made = self.folder.with_name(f"speaker-{version}")
+        (made / "DEBIAN").mkdir(parents=True)
+        control = f"Package: speaker\nVersion: {version}\nArchitecture: all\nMaintainer: nobody\nDescription: speaks\n"
+        (made / "DEBIAN/control").write_text(control)
+        (made / "usr/bin").mkdir(parents=True)
+        (made / "usr/bin/speaker").write_text(f"#!/bin/sh\necho {version}\n")
+        (made / "usr/bin/speaker").chmod(0o755)
+        file = f"speaker_{version}_all.deb"
+        subprocess.run(["dpkg-deb", "--build", made, self.folder / file], check=True, capture_output=True)
+        size = (self.folder / file).stat().st_size
+        sums = subprocess.run(["sha256sum", self.folder / file], check=True, capture_output=True, text=True)
+        index = f"{control}Filename: ./{file}\nSize: {size}\nSHA256: {sums.stdout.split()[0]}\n"
+        (self.folder / "Packages").write_text(index)
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
+    made = Mirror(tmp_path, monkeypatch)
+    made.has("1.0")
+    (tmp_path / "cache").mkdir()
+    return made
+
+
+def says(wrappers: Path) -> str:
+    return subprocess.run([wrappers / "speaker"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.usefixtures("mirror")
+def test_a_package_is_unpacked_and_its_program_runs(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    packages = debian.resolve(["speaker"], cache)
+    assert [(each.name, each.version) for each in packages] == [("speaker", "1.0")]
+    assert says(debian.unpack(packages, ["speaker"], cache)) == "1.0"
+
+
+def test_a_package_that_was_replaced_since_apt_last_looked_is_fetched_in_its_new_version(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    packages = debian.resolve(["speaker"], cache)
+    mirror.has("1.1")
+    wrappers = debian.unpack(packages, ["speaker"], cache)
+    assert says(wrappers) == "1.1"
+    assert debian.unpacked(cache) == [wrappers]
+    assert debian.unpack(debian.resolve(["speaker"], cache), ["speaker"], cache) == wrappers
+
+
+def test_what_no_mirror_has_is_told_with_what_would_help(mirror: Mirror, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    packages = debian.resolve(["speaker"], cache)
+    for file in mirror.folder.iterdir():
+        file.unlink()
+    with pytest.raises(PaverError, match="could not be downloaded") as failed:
+        debian.unpack(packages, ["speaker"], cache)
+    assert "apt-get install speaker" in failed.value.do
+    assert debian.unpacked(cache) == []
+
+
+def test_a_folder_that_another_process_still_fills_is_not_taken_for_whole(tmp_path: Path) -> None:
+    for name in ("0123456789abcdef", ".fedcba9876543210.draft"):
+        (tmp_path / "debian" / name / "bin").mkdir(parents=True)
+    assert debian.unpacked(tmp_path) == [tmp_path / "debian/0123456789abcdef/bin"]
