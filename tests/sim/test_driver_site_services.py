@@ -37,7 +37,7 @@ done
 cat log
 exit 1
 """
-"""Starts a name server, gives its machine the address, and asks there: as a boot may go."""
+"""Starts a name server, gives its machine the address, and asks there: as a boot may go. The server ends with it."""
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_names_are_served_from_an_address_that_the_machine_gets_after_the_daemon
     assert started is not None
     argv = [word.replace("/etc/dnsmasq.d", str(tmp_path)) for word in shlex.split(started[1])]
     ran = subprocess.run(
-        [tools["unshare"], "-rn", "sh", "-c", LATE, "sh", tools["dnsmasq"], *argv[1:]],
+        [tools["unshare"], "-rnpf", "--kill-child", "sh", "-c", LATE, "sh", tools["dnsmasq"], *argv[1:]],
         cwd=tmp_path,
         env={**os.environ, "PYTHON": sys.executable, "ASK": ask.__file__},
         capture_output=True,
