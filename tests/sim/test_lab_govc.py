@@ -98,7 +98,7 @@ def test_an_ova_becomes_a_machine_that_answers_as_long_as_its_cable_is_right(
     known = base64.b64decode(until(published, "the host key is published")).decode()
     (tmp_path / "known_hosts").write_text(f"10.20.0.10 {known}")
     ssh = ["ssh", "-i", str(key), "-o", f'UserKnownHostsFile="{tmp_path}/known_hosts"', "-o", "BatchMode=yes"]
-    ssh += ["-o", "ConnectTimeout=2", "paver@10.20.0.10", "hostname"]
+    ssh += ["-o", "ConnectTimeout=30", "paver@10.20.0.10", "hostname"]
     assert lab.run(ssh).stdout == "box\n"
     govc("host.portgroup.change", "-vlan-id", "21", "mgmt")
     until(lambda: lab.run(ssh, check=False).returncode == 255, "the wrong VLAN cuts it off")

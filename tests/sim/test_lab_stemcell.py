@@ -26,7 +26,7 @@ import base64, json, ssl, sys, urllib.request
 context = ssl.create_default_context(cafile=sys.argv[1])
 request = urllib.request.Request("https://10.30.0.10:6868/agent", data=b'{"method": "ping", "arguments": [], "reply_to": "x"}')
 request.add_header("Authorization", "Basic " + base64.b64encode(b"mbus:Mbus-1").decode())
-print(json.dumps(json.load(urllib.request.urlopen(request, context=context, timeout=5))))
+print(json.dumps(json.load(urllib.request.urlopen(request, context=context, timeout=30))))
 """
 
 

@@ -99,6 +99,6 @@ class Jumpbox:
             "UserKnownHostsFile=/dev/null",
             "LogLevel=ERROR",
             "BatchMode=yes",
-            "ConnectTimeout=5",
+            "ConnectTimeout=30",
         )
         return ["-i", str(self.key), *(part for each in settings for part in ("-o", each))]

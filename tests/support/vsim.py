@@ -149,7 +149,7 @@ class Site:
         codes = []
         for process in reversed(self.processes):
             process.terminate()
-            codes.append(process.wait(10))
+            codes.append(process.wait(60))
             assert process.stdout is not None
             process.stdout.close()
         self.processes.clear()
