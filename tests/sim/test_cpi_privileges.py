@@ -91,9 +91,10 @@ class Bosh:
         return str(self.does("create_vm", "agent", stemcell, sizes, NETWORKS, [], {})[0])
 
     def machines(self) -> set[str]:
-        """The names of all machines."""
+        """The names of all machines, but for the cluster's own agents: those come and go by themselves."""
         with self.run.administrator() as session:
-            return {str(one.values["name"]) for one in every(session, "VirtualMachine")}
+            names = {str(one.values["name"]) for one in every(session, "VirtualMachine")}
+        return {name for name in names if not name.startswith("vCLS")}
 
     @contextlib.contextmanager
     def seen(self, cid: str, folder: str) -> Iterator[Any]:

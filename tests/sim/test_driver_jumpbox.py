@@ -422,6 +422,7 @@ def test_a_jumpbox_that_never_answers_is_told_and_taken_up_again(run: Run, there
     assert "never started" in error.why
     uploads = len([call for call in there.trace("esx-01") if call["method"] == "ImportVApp"])
     there.room.boots = True
+    run.patience = 60
     with run.someone_else("esx-01") as session:
         session.task(session.one("VirtualMachine")[0], "PowerOffVM_Task")
     run.fine()

@@ -128,7 +128,9 @@ def test_a_user_without_sudo_is_refused_it(jumpbox: Jumpbox) -> None:
 
 def test_sshd_comes_back_when_it_is_killed(jumpbox: Jumpbox) -> None:
     jumpbox.on()
-    jumpbox.raised.run(["pkill", "-KILL", "-f", "sshd.*listener"])
+    kill = ["pkill", "-KILL", "-f", "sshd.*listener"]
+    # It calls itself so a little after it has begun to listen.
+    until(lambda: jumpbox.raised.run(kill, check=False).returncode == 0, "sshd is killed")
     until(lambda: jumpbox.ssh("true", check=False).returncode == 0, "sshd is back")
 
 

@@ -44,7 +44,7 @@ def living(lab: raising.Lab) -> dict[int, str]:
             continue
         try:
             # Machines have namespaces of their own inside of the lab's: they are found by their lab's folder.
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             if (entry / "ns/pid").readlink() == namespace or str(lab.folder) in command:
                 found[int(entry.name)] = command
         except OSError:
@@ -263,7 +263,7 @@ def test_where_namespaces_are_refused_it_stands_on_loopback(
 
 def living_by_folder(lab: raising.Lab) -> dict[int, str]:
     numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    found = {number: _cmdline(number).decode() for number in numbers}
+    found = {number: _cmdline(number).decode(errors="replace") for number in numbers}
     return {number: command for number, command in found.items() if str(lab.folder) in command}
 
 

@@ -55,6 +55,7 @@ def test_they_lie_in_a_folder_of_their_own_and_on_no_datastore(site: Site) -> No
     _carry(site, 0, 1, 1)
     (folder,) = acts.datacenter(site).vmFolder.childEntity
     assert folder.name == "vCLS"
+    until(lambda: len(folder.childEntity) == 2, "vCenter shows what its hosts carry")
     agents = list(folder.childEntity)
     assert {vm.name for vm in agents} == {name for names in wishes.agents(site).values() for name in names}
     for vm in agents:
@@ -74,11 +75,11 @@ def test_up_to_version_8_0_2_there_are_three_and_they_lie_on_datastores() -> Non
         old.vcenter = old.more_vcenter("older.north.example", version="8.0.2")
         made, _ = _clustered(old)
         _carry(old, 1, 1, 1)
-        for name, (agent,) in wishes.agents(old).items():
-            assert f"{agent}/{agent}.vmdk" in _files(old, name)
+        disks = {name: f"{agent}/{agent}.vmdk" for name, (agent,) in wishes.agents(old).items()}
+        until(lambda: all(disks[name] in _files(old, name) for name in disks), "each has its disk")
         wishes.retreat(old, made, on=True)
         _carry(old, 0, 0, 0)
-        assert not any(_files(old, name) for name in old.hosts)
+        until(lambda: not any(_files(old, name) for name in old.hosts), "their files go")
 
 
 def _files(site: Site, host: str) -> set[str]:
@@ -101,7 +102,8 @@ def test_retreat_takes_them_away_and_its_end_brings_them_back(site: Site) -> Non
     first = wishes.agents(site)
     wishes.retreat(site, made, on=True)
     _carry(site, 0, 0, 0)
-    assert not list(acts.datacenter(site).vmFolder.childEntity[0].childEntity)
+    folder = acts.datacenter(site).vmFolder.childEntity[0]
+    until(lambda: not list(folder.childEntity), "vCenter shows them no more")
     wishes.retreat(site, made, on=False)
     _carry(site, 0, 1, 1)
     assert wishes.agents(site) != first

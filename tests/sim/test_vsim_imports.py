@@ -152,7 +152,7 @@ def test_a_lease_without_progress_times_out_and_leaves_nothing(room: Ear) -> Non
         until(lambda: lease.state == "error", "the lease times out")
         assert fault(lambda: lease.HttpNfcLeaseProgress(1)) == "Timedout"
         until(lambda: not list(wishes.compute(content).vm), "the machine goes")
-        assert _files(site) == []
+        until(lambda: not _files(site), "its files go")
 
 
 def test_a_full_datastore_fails_the_lease(room: Ear) -> None:

@@ -22,7 +22,10 @@ class Listener(socketserver.ThreadingUnixStreamServer):
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def hear(self, asked: str, body: Any) -> None:
-        """Is told what was asked for, and with what, once that is answered; by many threads."""
+        """Is told what was asked for, and with what, by many threads.
+
+        Before that is answered: whoever sends one after another is heard in this order.
+        """
         raise NotImplementedError
 
     def close(self) -> None:
@@ -36,10 +39,13 @@ class _Request(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(202)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-        self.server.hear(self.path, body)
+        try:
+            self.server.hear(self.path, body)
+        finally:
+            # Whoever gets no answer asks again, and it would be heard twice.
+            self.send_response(202)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
     def address_string(self) -> str:
         return "unix"
@@ -61,7 +67,7 @@ class Ear(Listener):
     def next(self, kind: str) -> Any:
         """The next request to the path `kind`; what is asked before it is left out."""
         while True:
-            path, body = self.heard.get(timeout=10)
+            path, body = self.heard.get(timeout=60)
             if path == kind:
                 return body
 
