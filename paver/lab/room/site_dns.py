@@ -8,7 +8,7 @@ from pathlib import Path
 from paver.errors import PaverError
 from paver.lab.room import cables, machine, resolver, world
 
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 _NESTED = ("unshare", "-U", "--map-user=1003", "--map-group=1003")
 
 
