@@ -7,7 +7,9 @@ import datetime as dt
 import hashlib
 import json
 import socket
+import socketserver
 import ssl
+import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -303,6 +305,92 @@ def test_a_linked_clone_is_a_child_of_a_snapshots_disks_and_is_born_as_it_is_ask
     vsim.wait(source.Destroy_Task())
     assert not (site.folder / "esx-01" / "stemcell").exists()
     assert fault(lambda: taken.config.name) == "ManagedObjectNotFound"
+
+
+def _uplink_down(host: Any) -> bool:
+    """Whether the vCenter shows that the host's second uplink has no link."""
+    (uplink,) = (one for one in host.config.network.pnic if one.device == "vmnic1")
+    return getattr(uplink, "linkSpeed", None) is None
+
+
+def test_a_host_that_loses_a_machine_while_it_is_read_still_responds(site: Site) -> None:
+    _, host = acts.managed(site)
+    until(lambda: wishes.agents(site)["esx-01"], "the cluster has its agent")
+    before = wishes.agents(site)
+
+    def logins() -> int:
+        return sum(line["user"] == "vpxuser" and line["method"] == "Login" for line in site.trace("esx-01"))
+
+    logged_in = logins()
+    lost = {"server": "esx-01", "method": "RetrievePropertiesEx", "fault": "ManagedObjectNotFound"}
+    site.steer("/fault", {**lost, "times": -1})
+    site.steer("/uplink", {"server": "esx-01", "device": "vmnic1", "up": False})
+    assert host.runtime.connectionState == "connected"
+    assert not _uplink_down(host), "it could not be read"
+    site.steer("/faults", method="DELETE")
+    assert _uplink_down(host), "it is read again"
+    assert wishes.agents(site) == before
+    assert logins() == logged_in, "with the session of before"
+
+
+def test_whoever_looks_at_a_host_that_loses_a_machine_meanwhile_sees_the_rest(site: Site) -> None:
+    _, host = acts.managed(site)
+    lost = {"server": "esx-01", "method": "RetrievePropertiesEx", "fault": "ManagedObjectNotFound"}
+    site.steer("/fault", lost)
+    site.steer("/uplink", {"server": "esx-01", "device": "vmnic1", "up": False})
+    assert _uplink_down(host)
+
+
+def test_a_machine_that_the_vcenter_finds_before_its_task_ends_comes_where_it_was_asked_for(
+    site: Site,
+) -> None:
+    made, _ = acts.managed(site)
+    where = acts.datacenter(site)
+    folder = where.vmFolder.CreateFolder("asked")
+    pool = made.resourcePool.CreateResourcePool("for", made.resourcePool.config)
+    # It hears late of the end of the host's task, and looks at the host all the time.
+    site.steer("/fault", {"server": "esx-01", "method": "WaitForUpdatesEx", "delay_ms": 1000})
+    task = folder.CreateVM_Task(wishes.machine_spec("vm-1"), pool)
+
+    def found() -> list[str]:
+        return [vm.name for there in (where.vmFolder, folder) for vm in there.childEntity]
+
+    until(lambda: "vm-1" in found(), "the vCenter has found it")
+    vm = vsim.wait(task)
+    assert (vm.parent, vm.resourcePool) == (folder, pool)
+    assert list(pool.vm) == [vm]
+    assert list(folder.childEntity) == [vm]
+    assert vm not in where.vmFolder.childEntity
+    assert vm not in made.resourcePool.vm
+
+
+def test_a_name_is_asked_for_again_where_the_answer_is_lost(site: Site) -> None:
+    here = site.where("esx-01")[0]
+    questions: list[bytes] = []
+
+    class Names(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            question, line = self.request
+            questions.append(question)
+            # Number, flags and counts of an answer; the question; the name as asked for, an A record of a minute.
+            head = question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0"
+            record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(here)
+            answer = head + question[12:] + record
+            # One that is cut short stands for one that is lost, which would take its time.
+            line.sendto(answer[:9] if len(questions) < 3 else answer, self.client_address)
+
+    address = vsim.address()
+    with socketserver.UDPServer((address, 0), Names) as names:
+        thread = threading.Thread(target=names.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            port = names.server_address[1]
+            site.vcenter = site.more_vcenter("other.north.example", dns=[f"{address}:{port}"])
+            assert acts.add(site, acts.cluster(site), "esx-01", hostName="esx-01.north.example") is None
+        finally:
+            names.shutdown()
+            thread.join()
+    assert len(questions) > 2
 
 
 def test_an_import_is_uploaded_to_the_host_by_its_name(site: Site) -> None:

@@ -88,7 +88,7 @@ type shown struct {
 
 // look dials a host and takes its certificate as it comes.
 func (v *VCenter) look(ctx context.Context, address string, port int) (*shown, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // looked at, then compared
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
@@ -130,6 +130,7 @@ func (v *VCenter) dial(host string, port int, config *tls.Config) (*vim25.Client
 	t := sc.DefaultTransport()
 	t.Proxy = nil
 	t.TLSClientConfig = config
+	t.TLSHandshakeTimeout = callTimeout
 	t.DialTLSContext = nil
 	t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		address, err := v.resolver.address(ctx, host)

@@ -195,25 +195,26 @@ func (v *VCenter) home(pool types.ManagedObjectReference, host *types.ManagedObj
 // settle notes where a machine that a host has just made belongs, and shows
 // it; the result is our reference.
 func (v *VCenter) settle(l *link, theirs types.ManagedObjectReference, folder, pool types.ManagedObjectReference) (types.ManagedObjectReference, types.BaseMethodFault) {
-	l.mu.Lock()
-	ours, known := l.maps.toUs[theirs]
-	l.mu.Unlock()
-	if !known {
-		v.mu.Lock()
-		v.placements[l.uuid+"/"+theirs.Value] = placement{folder: folder, pool: pool}
-		v.mu.Unlock()
-		v.sync()
-		l.mu.Lock()
-		ours, known = l.maps.toUs[theirs]
-		l.mu.Unlock()
-		if !known {
-			return ours, &types.ManagedObjectNotFound{Obj: theirs}
+	// A read that is under way may know of it and not have put it anywhere yet.
+	v.syncMu.Lock()
+	defer v.syncMu.Unlock()
+	if vm := v.machineOf(l, theirs); vm != nil {
+		// Somebody else's read was quicker and put it where strangers go.
+		v.move(vm.Self, folder, pool)
+		if entity, cr := v.computeOf(l.ref); cr != nil {
+			v.gather(v.front.NewContext(), entity, cr)
 		}
-		return ours, nil
+		return vm.Self, nil
 	}
-	// Somebody else's read was quicker and put it where strangers go.
-	v.move(ours, folder, pool)
-	return ours, nil
+	v.mu.Lock()
+	v.placements[l.uuid+"/"+theirs.Value] = placement{folder: folder, pool: pool}
+	v.mu.Unlock()
+	v.bring([]*link{l})
+	vm := v.machineOf(l, theirs)
+	if vm == nil {
+		return types.ManagedObjectReference{}, &types.ManagedObjectNotFound{Obj: theirs}
+	}
+	return vm.Self, nil
 }
 
 // move puts a machine into another folder and pool.

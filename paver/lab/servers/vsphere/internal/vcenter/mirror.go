@@ -62,6 +62,8 @@ func (v *VCenter) bring(links []*link) {
 		f, known := facts[l.server]
 		switch {
 		case err != nil || !known:
+			// Once it is heard of again, all is brought over, also where nothing has changed meanwhile.
+			l.seen = 0
 			v.showState(ctx, l, types.HostSystemConnectionStateNotResponding)
 		case f.Changes.All != l.seen:
 			// One that has lost its power says nothing more on the session that
@@ -73,7 +75,11 @@ func (v *VCenter) bring(links []*link) {
 				v.showState(ctx, l, types.HostSystemConnectionStateNotResponding)
 				continue
 			}
-			if fault := v.mirror(ctx, l, f); fault != nil {
+			fault := v.mirror(ctx, l, f)
+			if _, went := fault.(*types.ManagedObjectNotFound); went {
+				continue // it responds, and is read again
+			}
+			if fault != nil {
 				log.Printf("%s: %T", l.name, fault)
 				l.hangUp()
 				v.showState(ctx, l, types.HostSystemConnectionStateNotResponding)
@@ -118,6 +124,9 @@ func (v *VCenter) showState(ctx *simulator.Context, l *link, s types.HostSystemC
 	})
 }
 
+// readAttempts is how often a host is read at once that loses something meanwhile.
+const readAttempts = 5
+
 // read takes a host's state over its API, whole or what its machines change;
 // unchanged tells which of these have not.
 func (v *VCenter) read(l *link, whole bool, unchanged func(types.ManagedObjectReference) bool) (*state, types.BaseMethodFault) {
@@ -127,11 +136,18 @@ func (v *VCenter) read(l *link, whole bool, unchanged func(types.ManagedObjectRe
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	s := &state{whole: whole}
-	if err := retrieve(ctx, c, s, unchanged); err != nil {
-		return nil, faultOf(err)
+	for attempt := 1; ; attempt++ {
+		s := &state{whole: whole}
+		err := retrieve(ctx, c, s, unchanged)
+		if err == nil {
+			return s, nil
+		}
+		fault := faultOf(err)
+		// What went between the list and the look at it is on the next list no more.
+		if _, went := fault.(*types.ManagedObjectNotFound); !went || attempt == readAttempts {
+			return nil, fault
+		}
 	}
-	return s, nil
 }
 
 func retrieve(ctx context.Context, c *vim25.Client, s *state, unchanged func(types.ManagedObjectReference) bool) error {

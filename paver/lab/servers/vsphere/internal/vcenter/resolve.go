@@ -18,6 +18,13 @@ import (
 // would look there first.)
 type resolver struct{ servers []string }
 
+// attempts is how often a server that is silent is asked, patience how long each
+// time: one question or answer may be lost on the way.
+const (
+	attempts = 3
+	patience = 3 * time.Second
+)
+
 var errNoName = errors.New("no such host")
 
 func newResolver(servers []string) *resolver {
@@ -37,14 +44,16 @@ func (r *resolver) address(ctx context.Context, host string) (string, error) {
 		return host, nil
 	}
 	err := fmt.Errorf("%s: %w: no DNS server is configured", host, errNoName)
-	for _, server := range r.servers {
-		var found string
-		if found, err = ask(ctx, server, host); err == nil {
-			return found, nil
-		}
-		// A server that answers "no" has answered; only a silent one is skipped.
-		if errors.Is(err, errNoName) {
-			return "", err
+	for range attempts {
+		for _, server := range r.servers {
+			var found string
+			if found, err = ask(ctx, server, host); err == nil {
+				return found, nil
+			}
+			// A server that answers "no" has answered; only a silent one is skipped.
+			if errors.Is(err, errNoName) {
+				return "", err
+			}
 		}
 	}
 	return "", err
@@ -66,14 +75,14 @@ func ask(ctx context.Context, server, host string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", server)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	if _, err := conn.Write(packet); err != nil {
 		return "", err
 	}
