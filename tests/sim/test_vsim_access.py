@@ -41,6 +41,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 def test_a_host_opens_a_locked_account_fifteen_minutes_after_the_last_wrong_password(there: Site) -> None:
+    there.steer("/clock", {"still": True})
     wrong(lambda: there.host(password="wrong"), 5)
     there.steer("/clock", {"forward_seconds": 899})
     assert fault(there.host) == "InvalidLogin", "the right one does not open it"
@@ -130,6 +131,7 @@ def test_single_sign_on_opens_an_account_after_five_minutes_and_counts_those_of_
     def pass_by(seconds: int) -> None:
         managed.steer("/clock", {"forward_seconds": seconds}, at=control)
 
+    managed.steer("/clock", {"still": True}, at=control)
     wrong(lambda: managed.center(password="wrong"), 4)
     pass_by(181)
     wrong(lambda: managed.center(password="wrong"), 4)

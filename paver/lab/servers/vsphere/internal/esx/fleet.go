@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"paver.lab/vsphere/internal/control"
 	"paver.lab/vsphere/internal/front"
+	"paver.lab/vsphere/internal/lockout"
 	"paver.lab/vsphere/internal/refusals"
 	"paver.lab/vsphere/internal/room"
 )
@@ -141,12 +141,12 @@ func (f *Fleet) routes() {
 		return nil, err
 	})
 	control.Handle(c, "POST /clock", func(_ *http.Request, r struct {
-		Server  string `json:"server"`
-		Forward int    `json:"forward_seconds"`
+		Server string `json:"server"`
+		lockout.Clock
 	}) (any, error) {
 		hosts, err := f.some(r.Server)
 		for _, h := range hosts {
-			h.lockout.Forward(time.Duration(r.Forward) * time.Second)
+			h.lockout.Set(r.Clock)
 		}
 		return nil, err
 	})

@@ -1,5 +1,6 @@
 // Package lockout counts wrong passwords and locks accounts, by a clock that
-// can be set forward: nobody has to wait for a lock to end.
+// can be set forward and be held: nobody has to wait for a lock to end, or to
+// be quicker than it ends.
 package lockout
 
 import (
@@ -26,14 +27,24 @@ type Book struct {
 
 	mu    sync.Mutex
 	ahead time.Duration
+	stood time.Time // since when the clock stands still; zero while it goes
 	wrong map[string][]time.Time
 }
 
-// Forward sets the clock forward.
-func (b *Book) Forward(d time.Duration) {
+// Clock is how the clock is to be set.
+type Clock struct {
+	Forward int  `json:"forward_seconds"`
+	Still   bool `json:"still"` // from now on it goes only where it is set forward
+}
+
+// Set sets the clock.
+func (b *Book) Set(c Clock) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ahead += d
+	b.ahead += time.Duration(c.Forward) * time.Second
+	if c.Still && b.stood.IsZero() {
+		b.stood = time.Now()
+	}
 }
 
 // Try counts a login with the right or a wrong password, and says whether it
@@ -80,7 +91,12 @@ func (b *Book) locked(account string) bool {
 	return b.Refuses()
 }
 
-func (b *Book) now() time.Time { return time.Now().Add(b.ahead) }
+func (b *Book) now() time.Time {
+	if b.stood.IsZero() {
+		return time.Now().Add(b.ahead)
+	}
+	return b.stood.Add(b.ahead)
+}
 
 func recent(all []time.Time, now time.Time, within time.Duration) []time.Time {
 	if within <= 0 {

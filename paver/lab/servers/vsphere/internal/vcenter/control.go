@@ -2,7 +2,6 @@ package vcenter
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -11,6 +10,7 @@ import (
 	"paver.lab/vsphere/internal/control"
 	"paver.lab/vsphere/internal/esx"
 	"paver.lab/vsphere/internal/front"
+	"paver.lab/vsphere/internal/lockout"
 )
 
 type none struct{}
@@ -37,11 +37,8 @@ func (v *VCenter) routes() {
 		v.front.ExpireSessions()
 		return nil, nil
 	})
-	control.Handle(c, "POST /clock", func(_ *http.Request, r struct {
-		Forward int `json:"forward_seconds"`
-	},
-	) (any, error) {
-		v.sso.lockout.Forward(time.Duration(r.Forward) * time.Second)
+	control.Handle(c, "POST /clock", func(_ *http.Request, r lockout.Clock) (any, error) {
+		v.sso.lockout.Set(r)
 		return nil, nil
 	})
 	control.Handle(c, "GET /inventory", func(*http.Request, none) (any, error) {
