@@ -129,11 +129,7 @@ func (v *vm) destroy(ctx *simulator.Context) types.BaseMethodFault {
 	}
 	disks := v.host.disksOf(v.VirtualMachine)
 	home, ok := v.host.file(v.Config.Files.VmPathName)
-	body := v.UnregisterVM(ctx, &types.UnregisterVM{This: v.Self})
-	if f := body.Fault(); f != nil {
-		fault, _ := f.VimFault().(types.BaseMethodFault)
-		return fault
-	}
+	// Whoever sees that it is gone is to find its files gone too. From here on nothing is refused.
 	for _, d := range disks {
 		_ = os.Remove(d.File)
 		if descriptor, known := v.host.file(d.Path); known {
@@ -142,6 +138,11 @@ func (v *vm) destroy(ctx *simulator.Context) types.BaseMethodFault {
 	}
 	if ok {
 		_ = os.RemoveAll(filepath.Dir(home))
+	}
+	body := v.UnregisterVM(ctx, &types.UnregisterVM{This: v.Self})
+	if f := body.Fault(); f != nil {
+		fault, _ := f.VimFault().(types.BaseMethodFault)
+		return fault
 	}
 	return nil
 }
