@@ -1,4 +1,4 @@
-"""What holds for every test: a skipped one is a failure, hypothesis keeps no examples, a lab is raised once."""
+"""What holds for every test: a skipped one is a failure, hypothesis draws the same examples, a lab is raised once."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from xdist.scheduler import LoadScopeScheduling
 import paver
 
 # How fast examples come says how busy the machine is.
-settings.register_profile("paver", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("paver")
+settings.register_profile(
+    "paver", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+# The same examples each time: what was tested is what is released. `PAVER_TESTS_RANDOM=1` looks for others.
+settings.register_profile("random", settings.get_profile("paver"), derandomize=False)
+settings.load_profile("random" if os.environ.get("PAVER_TESTS_RANDOM") else "paver")
 
 ONE_LIFE = "tests/e2e/"
 OWN_LABS = frozenset(
