@@ -36,7 +36,8 @@ def test_what_a_command_put_into_a_session_of_its_own_is_ended_with_it() -> None
     script = "setsid sh -c 'sleep 60 & echo $$ $!; wait' & wait"
     with pytest.raises(KeyError):
         LocalShell("here").run(["sh", "-c", script], timeout=60, on_output=unheard)
-    assert all(gone(pid) for pid in unheard.pids)
+    assert len(unheard.pids) == 2
+    until(lambda: all(gone(pid) for pid in unheard.pids), "that both are ended", 10)
 
 
 def test_what_a_command_left_behind_holds_nobody_and_goes_on() -> None:

@@ -7,6 +7,7 @@ its processes: by Ctrl-C, or because nobody listens any more. It prints those th
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -22,6 +23,7 @@ from paver.lab import cache, debian
 from paver.transport.files import ServedFiles
 from paver.transport.shell import LocalShell
 from tests.support.process import Unheard, gone
+from tests.support.waiting import until
 
 ACCOUNT = 1002
 
@@ -101,6 +103,9 @@ def _stop(stop: str, argv: list[str]) -> None:
     try:
         LocalShell("here").run(argv, timeout=60, on_output=take)
     except (KeyboardInterrupt, KeyError):
+        # What was killed ends a moment later than the signal is sent.
+        with contextlib.suppress(AssertionError):
+            until(lambda: all(gone(pid) for pid in take.pids), "nothing is left of it", 10)
         still = [pid for pid in take.pids if not gone(pid)]
     json.dump(still, sys.stdout)
     sys.stdout.flush()

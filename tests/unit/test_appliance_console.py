@@ -301,7 +301,11 @@ def test_what_the_other_console_did_ends_this_one_and_is_not_written_over(made: 
     assert "networkctl" not in [argv[0] for argv in made.ran]
 
 
-def test_what_the_other_console_did_while_yes_was_typed_is_not_written_over(made: Room) -> None:
+def test_what_the_other_console_did_while_yes_was_typed_is_not_written_over(
+    made: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It ends at the answer, not at a look before that: nobody would be there to take it.
+    monkeypatch.setattr(terminal, "_LOOK", 60.0)
     with opened(machine(made)) as (person, results):
         person.fills_in(*TO_THE_KEY)
         person.types(KEY)

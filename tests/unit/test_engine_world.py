@@ -39,7 +39,8 @@ def test_a_server_that_is_gone_without_a_word_holds_up_nobody_who_leaves(
     for name in connectors:
         connections.get(name)
     connections.close()
-    assert closed.is_set()
+    # Where the machine is busy, its thread comes to it later than whoever leaves waits for.
+    assert closed.wait(60)
     never.set()
 
 

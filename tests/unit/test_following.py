@@ -10,36 +10,70 @@ from typing import Any
 import pytest
 
 from paver.errors import Unobservable
-from paver.transport import job, ssh
+from paver.transport import job, listening, ssh
+from paver.transport.listening import Listening
 from paver.transport.ssh import SshShell
 
 ENDED = b'={"state":"ended","code":0}\n'
+NOTHING = None
 Say = Callable[[bytes], None]
+Said = Iterator[bytes | None]
 
 
 class Far:
-    """A machine whose line is hung up on; what each attempt says is the next of `attempts`."""
+    """A machine whose line is hung up on.
 
-    def __init__(self, *attempts: Callable[[Say], object]) -> None:
+    What each attempt says is the next of `attempts`: a piece a look, or nothing. No thread says it and no time passes, so
+    that following it comes to the same on a machine that is busy.
+    """
+
+    def __init__(self, *attempts: Callable[[], Said]) -> None:
         self.hung_up = threading.Event()
         self.offsets: list[int] = []
-        self._attempts: Iterator[Callable[[Say], object]] = iter(attempts)
+        self._attempts = iter(attempts)
         self.machine: Any = SimpleNamespace(
             name="jumpbox", host=SimpleNamespace(shell=SimpleNamespace(close=self.hung_up.set))
         )
 
     def asked(self, _: object, verb: str, __: str, offset: str, beat: str, *, on_output: Say) -> None:
+        del on_output
         assert (verb, float(beat)) == ("follow", job.BEAT)
         self.offsets.append(int(offset))
-        next(self._attempts)(on_output)
+
+    def listening(self, run: Callable[[Say], object]) -> Any:
+        run(lambda _: None)
+        said = next(self._attempts)()
+
+        def piece(_: float) -> bytes:
+            found = next(said, b"")
+            if found is NOTHING:
+                raise TimeoutError
+            return found
+
+        return SimpleNamespace(piece=piece, leave=lambda: None)
 
 
-def broken(_: Say) -> None:
+class Talking(Far):
+    """One that says by itself what the only attempt says, in a thread as it really is."""
+
+    def __init__(self, says: Callable[[Say], object]) -> None:
+        super().__init__()
+        self._says = says
+
+    def asked(self, _: object, verb: str, job_id: str, offset: str, beat: str, *, on_output: Say) -> None:
+        super().asked(_, verb, job_id, offset, beat, on_output=on_output)
+        self._says(on_output)
+
+    listening = Listening
+
+
+def broken() -> Said:
     raise Unobservable("the line broke")
+    yield
 
 
-def ends(say: Say) -> None:
-    say(ENDED)
+def ends() -> Said:
+    yield ENDED
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +93,7 @@ def followed(
     lines: list[str] = []
     told: list[str] = []
     monkeypatch.setattr(job, "_asked", far.asked)
+    monkeypatch.setattr(job, "Listening", far.listening)
     following = job._Following(far.machine, "apply", lines.append, stop, told.append)
     return following.run(patience), lines, told
 
@@ -66,14 +101,15 @@ def followed(
 def test_a_line_that_says_nothing_is_hung_up_on_and_the_log_goes_on_where_it_fell_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def falls_silent(say: Say) -> None:
-        say(b"8\none\ntwo\n")
-        assert far.hung_up.wait(60)
+    def falls_silent() -> Said:
+        yield b"8\none\ntwo\n"
+        while not far.hung_up.is_set():
+            yield NOTHING
         # What comes late, as of a machine that stood still for a while, is not heard a second time.
-        say(b"6\nthree\n")
+        yield b"6\nthree\n"
 
-    def goes_on(say: Say) -> None:
-        say(b"6\nthree\n" + ENDED)
+    def goes_on() -> Said:
+        yield b"6\nthree\n" + ENDED
 
     far = Far(falls_silent, goes_on)
     end, lines, told = followed(monkeypatch, far)
@@ -87,7 +123,7 @@ def test_whoever_stops_is_heard_while_the_line_says_nothing(monkeypatch: pytest.
     monkeypatch.setattr(job, "SILENCE", 3600)
     looks = iter([False] * 5)
     silent = threading.Event()
-    far = Far(lambda _: silent.wait(60))
+    far = Talking(lambda _: silent.wait(60))
     end, _, told = followed(monkeypatch, far, lambda: next(looks, True))
     silent.set()
     assert end.state == "running"
@@ -95,11 +131,12 @@ def test_whoever_stops_is_heard_while_the_line_says_nothing(monkeypatch: pytest.
 
 
 def test_whoever_stops_is_heard_while_the_machine_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = iter([False] * 5)
-    dialled = threading.Event()
-    far = Far(broken, lambda _: dialled.wait(60))
-    end, _, told = followed(monkeypatch, far, lambda: next(looks, True))
-    dialled.set()
+    def is_dialled() -> Said:
+        while True:
+            yield NOTHING
+
+    looks = iter([False] * 7)
+    end, _, told = followed(monkeypatch, Far(broken, is_dialled), lambda: next(looks, True))
     assert end.state == "running"
     assert told == ["the line broke"]
 
@@ -108,26 +145,14 @@ def test_a_job_that_says_nothing_for_long_is_followed_on_after_a_break_of_the_li
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its machine says every few seconds that the line stands; only how long that was not heard counts."""
-    silent = 0
 
-    def beats(say: Say) -> None:
-        nonlocal silent
+    def beats() -> Said:
         for _ in range(8):
-            silent = 0
-            assert waited.wait(60)
-            waited.clear()
-            say(b"0\n")
-        broken(say)
+            yield from [NOTHING] * 5
+            yield b"0\n"
+        yield from broken()
 
-    def look() -> bool:
-        nonlocal silent
-        silent += 1
-        if silent == 5:
-            waited.set()
-        return False
-
-    waited = threading.Event()
-    end, _, told = followed(monkeypatch, Far(beats, broken, ends), look, patience=0.09)
+    end, _, told = followed(monkeypatch, Far(beats, broken, ends), patience=0.09)
     assert end.ok
     assert told == ["the line broke", ""]
 
@@ -137,12 +162,12 @@ def test_a_machine_that_stays_away_is_given_up_when_the_patience_is_over(
 ) -> None:
     far = Far(*[broken] * 100)
     with pytest.raises(Unobservable, match="the line broke"):
-        followed(monkeypatch, far, patience=0.05)
-    assert 5 <= len(far.offsets) < 10
+        followed(monkeypatch, far, patience=0.055)
+    assert len(far.offsets) == 7, "six rests of 0.01 s between them are the first that are more"
 
 
 def test_a_line_on_which_something_else_answers_is_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    far = Far(*[lambda say: say(b"You have new mail.\n")] * 100)
+    far = Far(*[lambda: iter([b"You have new mail.\n"])] * 100)
     far.machine.host.python = "python3"
     with pytest.raises(Unobservable, match="something else answered"):
         followed(monkeypatch, far, patience=0.05)
@@ -156,9 +181,29 @@ def test_a_command_that_is_more_talkative_than_its_listener_waits_for_it(
             say(b"5\n%04d\n" % number)
         say(ENDED)
 
-    end, lines, _ = followed(monkeypatch, Far(talks))
+    monkeypatch.setattr(job, "SILENCE", 3600)
+    end, lines, _ = followed(monkeypatch, Talking(talks))
     assert end.ok
     assert lines == [f"{number:04d}" for number in range(5000)]
+
+
+def test_a_command_that_nobody_listens_to_any_more_ends_at_its_next_word() -> None:
+    left, ended = threading.Event(), threading.Event()
+
+    def talks(say: Say) -> None:
+        assert left.wait(60)
+        try:
+            say(b"late")
+        except listening._Left:
+            ended.set()
+            raise
+
+    line = Listening(talks)
+    line.leave()
+    left.set()
+    assert ended.wait(60)
+    with pytest.raises(TimeoutError):
+        line.piece(0.01)
 
 
 class Client:

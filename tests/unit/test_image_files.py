@@ -11,6 +11,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -492,7 +493,10 @@ def test_what_a_killed_build_left_is_gone_after_the_next_one(tmp_path: Path) -> 
     assert list((tmp_path / "base").iterdir()) == [made]
 
 
-def test_a_stage_says_beforehand_how_long_it_took_the_last_time(tmp_path: Path) -> None:
+def test_a_stage_says_beforehand_how_long_it_took_the_last_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "time", SimpleNamespace(monotonic=lambda: 7.0))
     told: list[str] = []
     first = stages.run(tmp_path, "base", stages.key("a"), lambda _: None, told.append)
     assert told == ["base: done in 0 s"]

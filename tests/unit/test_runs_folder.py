@@ -12,7 +12,11 @@ from paver.errors import PaverError, Refused
 from paver.runs.folder import SiteFolder
 
 
-def test_whoever_looks_who_holds_a_site_stands_in_no_runs_way(tmp_path: Path) -> None:
+def test_whoever_looks_who_holds_a_site_stands_in_no_runs_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However long who looks is held up while it has the lock.
+    monkeypatch.setattr("paver.runs.folder._LOOKING", 60.0)
     folder, stop = SiteFolder(tmp_path, "north"), threading.Event()
     with folder.locked("paver apply"):
         pass

@@ -14,7 +14,7 @@ from paver.lab.standins import director_intake, director_tarballs, director_task
 from paver.lab.standins.director import Director
 from paver.lab.standins.director_library import Library
 from paver.lab.standins.director_state import ROOM, BlobstoreError, State
-from paver.lab.standins.director_tasks import SILENCE, Task, TaskError, Tasks
+from paver.lab.standins.director_tasks import Task, TaskError, Tasks
 from paver.lab.standins.director_views import Views
 from paver.lab.standins.director_vms import Vms
 from tests.support.standin import Api
@@ -195,8 +195,9 @@ def test_deleting_a_release_of_which_there_is_no_version_is_refused(api: Api) ->
 
 
 def test_a_task_that_ran_when_the_director_died_is_given_up_by_whoever_looks_at_it_later(
-    state: State, tmp_path: Path
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(director_tasks, "SILENCE", 3600.0)
     with state.changing() as data:
         for identity, now in ((1, "processing"), (2, "done")):
             data["tasks"].append(
@@ -204,7 +205,8 @@ def test_a_task_that_ran_when_the_director_died_is_given_up_by_whoever_looks_at_
             )
     again = Tasks(State.open(tmp_path))
     assert [task["state"] for task in again.all()] == ["done", "processing"]
-    until(lambda: (again.get(1) or {})["state"] == "timeout", f"{SILENCE} s are over")
+    monkeypatch.setattr(director_tasks, "SILENCE", 0.0)
+    assert (again.get(1) or {})["state"] == "timeout"
     assert State.open(tmp_path).data["tasks"][0] == {
         "id": 1,
         "state": "timeout",

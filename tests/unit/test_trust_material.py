@@ -67,15 +67,16 @@ def test_a_certificate_has_a_key_that_credhub_takes() -> None:
 
 def test_a_plan_says_why_a_certificate_is_made_anew() -> None:
     world: Any = World()
+    now = dt.datetime.now(dt.UTC)
     for algorithm, days, why in (
         ("ec", 5, "its key is ec secp256r1, and CredHub takes RSA alone"),
-        ("rsa-2048", 1, f"it holds until {dt.datetime.now(dt.UTC) + dt.timedelta(days=1):%Y-%m-%d} only"),
+        ("rsa-2048", 1, f"it holds until {now + dt.timedelta(days=1):%Y-%m-%d} only"),
         ("rsa-2048", 5, ""),
     ):
         made = authority.issue(
             ISSUER,
             common_name="web",
-            now=dt.datetime.now(dt.UTC),
+            now=now,
             days=days,
             dns=[],
             ip=[],
