@@ -18,9 +18,9 @@ from paver.signing import chain
 from tests.crash import oracle
 from tests.crash.kills import Chain
 from tests.crash.suicide import JUMPBOX, OUTSIDE
-from tests.support.place import NAME, Place, Trace, place
+from tests.support.place import LIMIT, NAME, Place, Trace, place
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(LIMIT)]
 
 RESIDUE = ("certificate", "users")
 PHASES = ("trust", "hosts", "jumpbox", "site-services")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from paver.lab import build, programs, raising, system
-from tests.support.place import Place, place
+from tests.support.place import LIMIT, Place, place
 from tests.support.scan import Sampler, secrets
 
 STAGES = ("empty", "half", "deeper", "finished", "leaving", "destroyed")
@@ -168,7 +168,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mine = [(number, item) for number, item in enumerate(items) if _stage(item) >= 0]
     for _, item in mine:
         # The stage before a test is reached within its own time.
-        item.add_marker(pytest.mark.timeout(600))
+        item.add_marker(pytest.mark.timeout(LIMIT))
     ordered = sorted((item for _, item in mine), key=_stage)
     for (number, _), item in zip(mine, ordered, strict=True):
         items[number] = item

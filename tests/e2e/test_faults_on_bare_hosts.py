@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import datetime as dt
-import fcntl
 import io
 import json
 import shutil
@@ -20,11 +19,12 @@ from cryptography.hazmat.primitives import hashes
 
 from paver.lab import build, pki, system
 from paver.ovf.write import make_ova
-from tests.support.place import NAME, Place, Trace, edited, lines, place
+from tests.support import locks
+from tests.support.place import LIMIT, NAME, PATIENCE, Place, Trace, edited, lines, place
 from tests.support.ran import refused
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(LIMIT)]
 
 HOSTS_ONLY = ("--phase", "trust", "--phase", "hosts")
 WITH_JUMPBOX = (*HOSTS_ONLY, "--phase", "jumpbox")
@@ -236,14 +236,17 @@ def test_what_changed_between_plan_and_apply_is_drift_and_is_left_alone(bare: Pl
 
 def test_a_second_apply_at_once_is_refused_and_told_who_is_at_work(bare: Place) -> None:
     with bare.fault("esx-01", "AddPortGroup", delay_ms=6000, times=1):
-        first = bare.start("apply", "--yes", *HOSTS_ONLY)
         lock = bare.folder / ".paver" / NAME / "lock"
-        until(lambda: _held(lock), "the first run holds the lock", 60)
+        before = lock.read_text() if lock.exists() else ""
+        first = bare.start("apply", "--yes", *HOSTS_ONLY)
+        until(
+            lambda: locks.held(lock) and lock.read_text() not in {"", before}, "the first run says who it is"
+        )
         second = bare.paver("apply", "--yes", *HOSTS_ONLY, code=None)
         refused(second, 4, "another run is at work on this site", "seen", "do", "paver follow")
         assert json.loads(lock.read_text())["doing"] == "paver apply"
         assert str(json.loads(lock.read_text())["pid"]) in second.err
-        out, _ = first.communicate(timeout=120)
+        out, _ = first.communicate(timeout=PATIENCE)
         assert first.returncode == 0, out
     bare.paver("destroy", "--allow", "*", "--yes")
 
@@ -406,15 +409,6 @@ def test_a_jumpbox_that_is_switched_off_is_told_as_such_with_the_command_that_sw
 
 
 # How --------------------------------------------------------------------------------------------------------
-
-
-def _held(lock: Path) -> bool:
-    with lock.open("r+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return lock.stat().st_size > 0
-    return False
 
 
 def _paver(bare: Place, *argv: str) -> list[str]:

@@ -112,7 +112,8 @@ def test_an_installer_that_fails_is_told_in_its_own_words(
     """What it left behind does not stand in the way of the next one: that is what the next stage shows."""
     half.paver("apply", "--yes", "--phase", "site-services")
     half.paver("apply", "--yes", "--only", "vsphere.installer:*")
-    with _failing(half, fault), half.over_there("tests.support.impatient", "8"):
+    stall_limit = "8" if fault == "hang" else "60"
+    with _failing(half, fault), half.over_there("tests.support.impatient", stall_limit):
         refused(half.paver("apply", "--yes", "--phase", "vcenter", code=None), 1, *words)
     assert half.pending("--phase", "vcenter")["vsphere.appliance:vcenter"] == "create"
 

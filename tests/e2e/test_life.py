@@ -96,6 +96,7 @@ def test_boshs_machines_that_nobody_starts_after_a_power_cut_come_back_by_one_co
     running = finished.tool("govc", *machines, "poweredOn").out.split()
     assert len(running) == 3
     finished.tool("govc", "vm.power", "-off", "-force", *running)
+    finished.went_off(*(path.rpartition("/")[2] for path in running))
     assert "director" in finished.paver("plan", code=1).err
     finished.tool("govc", "vm.power", "-on", *finished.tool("govc", *machines, "poweredOff").out.split())
     until(lambda: finished.paver("plan", code=None).code == 0, "the plan finds all as it is wished", 120)
@@ -111,6 +112,7 @@ def test_a_director_whose_vm_is_gone_comes_back_on_its_disk_and_what_it_deployed
     before = finished.tool("govc", *machines).out.split()
     [path] = [one for one in before if one.endswith(own)]
     finished.tool("govc", "vm.power", "-off", "-force", path)
+    finished.went_off(path.rpartition("/")[2])
     finished.tool("govc", "vm.unregister", path)
     finished.tool("govc", "datastore.rm", "-ds", "datastore1", own)
     plan = finished.paver("plan", code=2)

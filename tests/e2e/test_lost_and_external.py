@@ -16,11 +16,11 @@ import bcrypt
 import pytest
 
 from paver.lab import build, control, pki, programs, system
-from tests.support.place import Place, place
+from tests.support.place import LIMIT, Place, place
 from tests.support.ran import refused
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(LIMIT)]
 
 ON_ESX_02 = ("  image: jumpbox.ova\n  on: esx-01\n", "  image: jumpbox.ova\n  on: esx-02\n")
 NEEDED = ("trust", "hosts", "jumpbox", "site-services")
@@ -91,11 +91,13 @@ def registry(there: Place, folder: Path, password: str) -> list[str]:
 
 @contextmanager
 def serving(there: Place, argv: list[str]) -> Iterator[None]:
-    """Runs a server in the lab for a while, from when it answers."""
+    """Runs a server in the lab for a while, from when it answers until it does no more."""
     place_of = f"https://{STORE}:9000/" if "server" in argv else f"https://{REGISTRY}:5000/v2/"
     ask: Callable[[], bool] = lambda: not there.run("curl", "-sk", place_of, check=False).code  # noqa: E731
+    # nsenter starts it and waits: ended alone, it would leave the server behind, in the way of the next one.
+    ends_with_it = ["setpriv", "--pdeathsig", "TERM", "--", *argv]
     process = subprocess.Popen(
-        there.lab.argv(argv, there.folder), env=there.environment(), stdin=subprocess.DEVNULL
+        there.lab.argv(ends_with_it, there.folder), env=there.environment(), stdin=subprocess.DEVNULL
     )
     try:
         until(ask, f"{place_of} answers")
@@ -103,6 +105,7 @@ def serving(there: Place, argv: list[str]) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait()
+        until(lambda: not ask(), f"{place_of} answers no more")
 
 
 def test_a_vcenter_that_is_off_is_switched_on_by_its_phase_alone(there: Place) -> None:
@@ -111,6 +114,7 @@ def test_a_vcenter_that_is_off_is_switched_on_by_its_phase_alone(there: Place) -
     The first of all: the lab's vCenter forgets what it had, and there is nothing in it yet.
     """
     there.govc("esx-01", "vm.power", "-off", "-force", "vcsa")
+    there.went_off("vcsa")
     there.govc("esx-01", "host.autostart.remove", "vcsa")
     refused(there.paver("plan", code=None), 1, "vcsa", "does not answer", "--phase, --only")
     assert there.pending("--phase", "vcenter") == {"vsphere.appliance:vcenter": "update"}

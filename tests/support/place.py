@@ -20,6 +20,7 @@ from paver.lab.standins import tarballs
 from paver.sealed import keys, store
 from tests.support.raised import Raised, held
 from tests.support.ran import Ran
+from tests.support.waiting import until
 from tests.support.warm import Warm
 
 NAME = "lab-north"
@@ -28,8 +29,10 @@ JUMPBOX = "10.20.0.10"
 NFS = "10.20.0.9"
 # Tools that `paver env` knows.
 EXPORTED = frozenset({"bosh", "mc", "govc"})
-# A run that hangs must end before pytest's own limit, so that its output is seen.
-PATIENCE = 280.0
+PATIENCE = 560.0
+"""Seconds for a run, ten times as many as the longest one takes on 2 cores."""
+LIMIT = 1200
+"""Seconds for a test that has several runs: of one that hangs the output is seen before, whatever ran until then."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,6 +280,13 @@ class Place:
     def inventory(self) -> dict[str, Any]:
         """Returns all state of the hosts that a client can change, and their datastores' files."""
         return {name: self.control("GET", f"/inventory?server={name}") for name in HOSTS}
+
+    def went_off(self, *names: str) -> None:
+        """Waits until nothing runs any more on machines that were switched off: their host tells the room later than its client."""
+        until(
+            lambda: {self.machines()[name]["state"] for name in names} == {"off"},
+            f"{', '.join(names)} went off",
+        )
 
     def machines(self) -> dict[str, dict[str, Any]]:
         """Returns what the room knows of the machines that are there, by name."""

@@ -235,9 +235,12 @@ class Sampler:
                     outside[name] = outside.get(name, 0) + 1
                     continue
                 arguments = _read(f"/proc/{name}/cmdline")
+                environment = _read(f"/proc/{name}/environ")
                 if arguments:
                     self.arguments.add(arguments)
-                    self.environments[arguments] = _read(f"/proc/{name}/environ")
+                    # It may have become another program between the two: that one's are not this one's.
+                    if _read(f"/proc/{name}/cmdline") == arguments:
+                        self.environments[arguments] = environment
 
 
 def _namespace(pid: int | str) -> int:
