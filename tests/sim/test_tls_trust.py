@@ -104,9 +104,9 @@ def accept(listener: socket.socket, context: ssl.SSLContext) -> None:
 def test_the_pinned_certificate_connects_whatever_its_name(serve: Serve, address: str) -> None:
     host = issue("localhost.localdomain")
     port = serve(host, address)
-    seen = tls.fetch_certificate(address, port, timeout=5)
+    seen = tls.fetch_certificate(address, port, timeout=30)
     assert seen == host.pem
-    assert tls.handshake(address, port, tls.pinned_context(seen)) == host.pem
+    assert tls.handshake(address, port, tls.pinned_context(seen), timeout=30) == host.pem
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

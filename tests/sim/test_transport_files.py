@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,8 +142,9 @@ def test_nothing_is_left_once_it_is_hung_up(tmp_path: Path) -> None:
     files = _noting(tmp_path / "pid")
     files.stat(str(tmp_path))
     files.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+    pid = (tmp_path / "pid").read_text().strip()
+    # What does not end by itself in time is ended, and then taken note of by a thread that nobody waits for.
+    until(lambda: not Path(f"/proc/{pid}").exists(), "the program is gone")
 
 
 # Answers a question about "slow" with nothing, and any other one by what was asked.
@@ -164,11 +167,58 @@ class Slow:
         return LocalShell("jumpbox").start([sys.executable, "-c", boot], timeout=timeout)
 
 
+@dataclasses.dataclass(frozen=True)
+class Timed:
+    """A program that is waited for in a way of its own."""
+
+    process: Process
+    wait: Callable[[float], float]
+    """Takes until when an answer may take, and returns until when it is waited for."""
+
+    def sendall(self, data: bytes) -> object:
+        return self.process.sendall(data)
+
+    def recv(self, most: int, until: float) -> bytes:
+        return self.process.recv(most, self.wait(until))
+
+    def close(self) -> str:
+        return self.process.close()
+
+    def end(self) -> str:
+        return self.process.end()
+
+
+class SlowAtFirst(Slow):
+    """Nothing is received from the first program before `all_asked`; those after it get a minute more for each answer."""
+
+    def __init__(self, all_asked: threading.Event) -> None:
+        self._all_asked = all_asked
+        self._begun = 0
+
+    def start(self, argv: Sequence[str], *, timeout: float) -> Process:
+        del timeout
+        self._begun += 1
+        process = super().start(argv, timeout=60)
+        return Timed(process, self._first if self._begun == 1 else lambda until: until + 60)
+
+    def _first(self, until: float) -> float:
+        assert self._all_asked.wait(60), "not all have asked"
+        return until
+
+
 def test_an_answer_that_does_not_come_is_the_failure_of_its_own_question_alone() -> None:
-    files = ServedFiles("jumpbox", Slow(), [sys.executable], 1)
+    all_asked = threading.Event()
+    files = ServedFiles("jumpbox", SlowAtFirst(all_asked), [sys.executable], 1)
+
+    def asked() -> int:
+        return len(files._reader._asked) if files._reader is not None else 0
+
     with ThreadPoolExecutor(6) as pool:
         slow = pool.submit(files.read, "slow", 100)
+        until(lambda: asked() == 1, "the slow one has asked")
         others = [pool.submit(files.read, f"file {number}", 100) for number in range(5)]
+        until(lambda: asked() == 6, "all have asked")
+        all_asked.set()
         with pytest.raises(Unobservable, match="slow was not read within 1 s"):
             slow.result()
         assert [other.result() for other in others] == [b"file %d" % number for number in range(5)]

@@ -3,7 +3,9 @@
     python -m tests.support.at_jumpbox follow|run KEY HOST_KEY STOP SILENCE
 
 `follow` follows a job that counts on, and prints what it hears, as a line of JSON each; it stops once the file STOP is there.
-`run` runs a command that says nothing, and prints what it fails with. SILENCE is how many seconds of it count as a break.
+`run` runs a command that says nothing, and prints what it fails with. SILENCE is how many seconds of it count as a break: of
+the job itself for `follow`, of the other side's kernel for `run`. The other limit stays long, so that it is never the one that
+notices.
 """
 
 from __future__ import annotations
@@ -54,7 +56,10 @@ def _run(machine: MachineWriter) -> None:
 def main() -> None:
     """Does what the first argument says."""
     verb, key, host_key, stop, silence = sys.argv[1:]
-    job.SILENCE = ssh.UNACKNOWLEDGED = float(silence)
+    if verb == "follow":
+        job.SILENCE = float(silence)
+    else:
+        ssh.UNACKNOWLEDGED = float(silence)
     job.BEAT, ssh._SAYS = 0.2, 1
     connector = MachineConnector(name="jumpbox", address=ADDRESS, key=Named("key"), host_keys=(host_key,))
     text = Path(key).read_text()
