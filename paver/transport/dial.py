@@ -68,6 +68,16 @@ def nobody(error: BaseException) -> bool:
     return any(isinstance(one, OSError) and one.errno in _NOBODY for one in _behind(error))
 
 
+def system_error(error: BaseException) -> OSError | None:
+    """Returns the system's word for why a library's connection failed or broke, None where it has none."""
+    for one in _behind(error):
+        if isinstance(one, ConnectionError | TimeoutError) or (
+            isinstance(one, OSError) and one.errno in _NOBODY
+        ):
+            return one
+    return None
+
+
 def _behind(error: BaseException) -> Iterator[BaseException]:
     waiting: list[Any] = [error]
     seen: set[int] = set()

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from paver.errors import Unobservable
-from paver.transport import bounds, tls
+from paver.transport import bounds, dial, tls
 from paver.transport.context import Wire
 from paver.transport.s3_errors import S3Error, unanswered
 
@@ -42,12 +42,15 @@ class Administration:
         self._client: Any = None
 
     def look(self, call: str, *arguments: str) -> dict[str, Any]:
-        """Returns what one of `READS` answers.
+        """Returns what one of `READS` answers; asked again while the store is busy, as one is that begins, or a connection breaks.
 
         Raises:
             S3Error: if the store refuses.
             Unobservable: if nothing answers, or what does is not MinIO's administration, or says too much.
         """
+        return self._context.repeated(self._connector.name, call, lambda: self._look(call, *arguments))
+
+    def _look(self, call: str, *arguments: str) -> dict[str, Any]:
         from botocore.auth import SigV4Auth  # noqa: PLC0415
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415
         from botocore.credentials import Credentials  # noqa: PLC0415
@@ -80,10 +83,26 @@ class Administration:
     def act(self, call: str, *arguments: Any, **named: Any) -> Any:
         """Calls a method of MinIO's own client; JSON is parsed.
 
+        What a store answers with 503 it has not done: it listens before it has read its accounts, and says so (minio/minio
+        `cmd/api-errors.go`, `ErrServerNotInitialized`, `ErrIAMNotInitialized`). That is asked again; what is not answered is not.
+
         Raises:
             S3Error: if the store refuses.
             Unobservable: if nothing answers.
         """
+
+        def answered() -> Any:
+            try:
+                return self._act(call, *arguments, **named)
+            except Unobservable as silence:
+                return silence
+
+        found = self._context.repeated(self._connector.name, call, answered)
+        if isinstance(found, Unobservable):
+            raise found
+        return found
+
+    def _act(self, call: str, *arguments: Any, **named: Any) -> Any:
         import urllib3  # noqa: PLC0415
         from minio.error import MinioAdminException  # noqa: PLC0415
 
@@ -110,7 +129,9 @@ class Administration:
                 raise
             answer.release_conn()
         except urllib3.exceptions.HTTPError as error:
-            raise unanswered(error, self._connector.name, self._connector.endpoint) from error
+            raise unanswered(error, self._connector.name, self._connector.endpoint) from (
+                dial.system_error(error) or error
+            )
         return answer.status, told.decode(errors="replace")
 
     def _refused(self, call: str, status: int, answer: str) -> S3Error:

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from paver import __version__
 from paver.errors import Refused
-from paver.transport import bounds, s3_session
+from paver.transport import bounds, dial, s3_session
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.kept import Kept
 from paver.transport.minio_admin import READS, Administration
@@ -99,7 +99,13 @@ class Store:
                 self.name, call, str(told.get("Code", "Unknown")), status, str(told.get("Message", ""))
             ) from None
         except exceptions.BotoCoreError as error:
-            raise unanswered(error, self.name, self._connector.endpoint) from error
+            raise unanswered(error, self.name, self._connector.endpoint) from (
+                dial.system_error(error) or error
+            )
+
+    def read(self, call: str, **arguments: Any) -> dict[str, Any]:
+        """Calls a method that only reads, as `ask` does; again while the store is busy or a connection breaks."""
+        return self._context.repeated(self.name, call, lambda: self.ask(call, **arguments))
 
     def close(self) -> None:
         """Hangs up."""
@@ -133,7 +139,7 @@ class S3Reader:
         """
         if not call.startswith(_READING):
             _refuse(call, self.name)
-        return self._store.ask(call, **arguments)
+        return self._store.read(call, **arguments)
 
     def find(self, call: str, **arguments: Any) -> dict[str, Any] | None:
         """Calls a reading method, None if there is no such thing (404)."""

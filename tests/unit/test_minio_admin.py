@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import json
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import urllib3
+from minio.error import MinioAdminException
 
 from paver.driver import Endpoint, Secret, Unobservable, resource_id
 from paver.foundation.object_store.user import StoreUser
 from paver.transport import minio_admin
-from paver.transport.context import Wire
+from paver.transport.context import Retry, Wire, quiet
 from paver.transport.minio_admin import Administration
 from paver.transport.s3 import S3Connector
 from paver.transport.s3_errors import S3Error
@@ -32,24 +37,30 @@ class Answer:
 
 
 class Pool:
-    """Connections on which everything is answered alike."""
+    """Connections on which everything is answered alike, once what goes wrong first did."""
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, body: bytes, first: Iterable[Answer | Exception] = ()) -> None:
         self.answer = Answer(status, body)
+        self.first = list(first)
         self.asked: list[str] = []
 
     def request(self, method: str, url: str, **_: Any) -> Answer:
         assert method == "GET"
         self.asked.append(url)
-        return self.answer
+        now = self.first.pop(0) if self.first else self.answer
+        if isinstance(now, Exception):
+            raise now
+        return now
 
 
-def administration(pool: Pool, endpoint: str = "https://s3.north.example:9000") -> Administration:
+def administration(
+    pool: Any, endpoint: str = "https://s3.north.example:9000", tell: Callable[[Retry], None] = quiet
+) -> Administration:
     secret: Any = SimpleNamespace(name="s3")
     connector = S3Connector(
         name="object store", endpoint=endpoint, access_key="paver", secret_key=secret, roots=()
     )
-    made = Administration(connector, Wire(reveal=lambda _: "geheimgeheim"))
+    made = Administration(connector, Wire(reveal=lambda _: "geheimgeheim", on_retry=tell))
     made._pool = pool
     return made
 
@@ -85,6 +96,63 @@ def test_what_says_too_much_is_given_up_and_its_connection_is_nobodys(
         administration(pool).look("policy_list")
     assert pool.answer.closed
     assert not pool.answer.released
+
+
+BEGINS = json.dumps({"Code": "XMinioIAMNotInitialized", "Message": "please try again"})
+
+
+def cut() -> Exception:
+    made = urllib3.exceptions.ProtocolError("Connection aborted.")
+    made.__context__ = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    return made
+
+
+@pytest.mark.parametrize("first", [Answer(503, BEGINS.encode()), cut()], ids=["begins", "cut"])
+def test_a_store_that_begins_is_asked_again_what_it_has_and_that_is_told(first: Answer | Exception) -> None:
+    told: list[Retry] = []
+    pool = Pool(200, b'{"team": {}}', [first])
+    assert administration(pool, tell=told.append).look("policy_list") == {"team": {}}
+    assert [(one.endpoint, one.doing) for one in told] == [("object store", "policy_list")]
+
+
+class Client:
+    """MinIO's own client, on a store that does nothing before it has been asked `refusals` times."""
+
+    def __init__(self, *refusals: Exception) -> None:
+        self.refusals = list(refusals)
+        self.added: list[str] = []
+
+    def user_add(self, name: str, _: str) -> str:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.added.append(name)
+        return ""
+
+
+def writing(client: Client) -> Administration:
+    made = administration(object())
+    made._client = client
+    return made
+
+
+def test_an_account_that_a_store_did_not_make_since_it_begins_is_made_once_it_has_begun() -> None:
+    client = Client(MinioAdminException("503", BEGINS))
+    writing(client).act("user_add", "team", "geheim")
+    assert client.added == ["team"]
+
+
+def test_what_is_not_answered_may_have_been_done_and_is_not_done_again() -> None:
+    client = Client(cut())
+    with pytest.raises(Unobservable, match="does not answer"):
+        writing(client).act("user_add", "team", "geheim")
+    assert client.added == []
+
+
+def test_what_a_store_refuses_for_good_is_asked_once() -> None:
+    client = Client(MinioAdminException("403", json.dumps({"Code": "AccessDenied"})))
+    with pytest.raises(S3Error, match="AccessDenied"):
+        writing(client).act("user_add", "team", "geheim")
+    assert client.added == []
 
 
 class Loading:

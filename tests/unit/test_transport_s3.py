@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import io
 import urllib.parse
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from paver.driver import Endpoint, PaverError, Refused, resource_id
 from paver.foundation.handover.proofs import KEY, ObjectStoreProof, RegistryProof
 from paver.foundation.object_store.bucket import Bucket, BucketFacts
-from paver.transport.context import Wire
+from paver.transport import dial
+from paver.transport.context import Retry, Wire, quiet
 from paver.transport.kept import Kept
-from paver.transport.s3 import FIRST_REGION, S3Connector, S3Reader
+from paver.transport.s3 import FIRST_REGION, S3Connector, S3Reader, Store
 from paver.transport.s3_errors import S3Error
 
 ROOT = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
@@ -25,7 +29,7 @@ ROOT = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
 class Sent:
     """A store whose requests are kept instead of sent; each is answered with 200."""
 
-    def __init__(self, region: str = FIRST_REGION) -> None:
+    def __init__(self, region: str = FIRST_REGION, tell: Callable[[Retry], None] = quiet) -> None:
         self.requests: list[Any] = []
         connector = S3Connector(
             name="object store",
@@ -35,7 +39,7 @@ class Sent:
             roots=(ROOT,),
             region=region,
         )
-        connection = connector.connect(Wire(reveal=lambda _: "geheimgeheim"))
+        connection = connector.connect(Wire(reveal=lambda _: "geheimgeheim", on_retry=tell))
         self.writer = connection.writer(lambda *_: None)
         self.close = connection.close
         self.writer._store.s3.meta.events.register("before-send.s3", self._kept)
@@ -237,7 +241,7 @@ class Refusing:
     def __init__(self, code: str) -> None:
         self.name, self.kept, self.asked, self._code = "object store", Kept(), 0, code
 
-    def ask(self, call: str, **_: Any) -> dict[str, Any]:
+    def read(self, call: str, **_: Any) -> dict[str, Any]:
         self.asked += 1
         raise S3Error(self.name, call, self._code, 404, "")
 
@@ -263,3 +267,36 @@ def test_a_store_that_is_not_there_is_none_without_buckets(fresh: bool) -> None:
     store: Any = Refusing("404")
     with pytest.raises(S3Error):
         S3Reader(store).buckets(fresh=fresh)
+
+
+def test_a_store_that_is_busy_or_not_there_for_a_moment_is_read_again_and_that_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Retry] = []
+    sent = Sent(tell=told.append)
+    silence = PaverError("object store does not answer")
+    silence.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    first = [S3Error("object store", "list_buckets", "SlowDown", 503, ""), silence]
+    ask = Store.ask
+
+    def asking(store: Store, call: str, **arguments: Any) -> dict[str, Any]:
+        if first:
+            raise first.pop(0)
+        return ask(store, call, **arguments)
+
+    monkeypatch.setattr(Store, "ask", asking)
+    assert sent.writer.buckets(fresh=True) == ()
+    assert [(one.endpoint, one.doing) for one in told] == [("object store", "list_buckets")] * 2
+    first = [S3Error("object store", "put_object", "SlowDown", 503, "")]
+    with pytest.raises(S3Error):
+        sent.writer.put_object("state", "a", b"")
+    sent.close()
+
+
+def test_the_systems_word_is_found_behind_what_a_library_says_of_it() -> None:
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    said = EndpointConnectionError(endpoint_url="https://s3.north.example", error=refused)
+    said.__context__ = refused
+    assert dial.system_error(said) is refused
+    assert dial.system_error(OSError(errno.EHOSTUNREACH, "No route to host")) is not None
+    assert dial.system_error(ValueError("no such bucket")) is None
