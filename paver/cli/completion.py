@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,8 @@ that PAVER_SITE names, or of site.yml in the folder at hand.
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 NAMES = ("secrets", "resources", "tools")
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@+,=-]+")
 
 _FILES = {"-s": "site", "--site": "site", "--sealed": "sealed"}
 """Options of other commands that say where the site's files are, and what they set."""
@@ -112,7 +115,8 @@ def _print_names(arguments: argparse.Namespace) -> int:
 
     names = {"secrets": _secrets, "resources": _resources, "tools": _tools}[arguments.names]
     try:
-        out.lines(names(_named(arguments.line)))
+        # A shell expands what it is given here, as what was typed: what it could take for more than a name is left out.
+        out.lines(name for name in names(_named(arguments.line)) if _PLAIN.fullmatch(name))
     except PaverError:
         if arguments.shell != "tcsh":
             raise
@@ -130,8 +134,15 @@ def _named(line: Sequence[str]) -> argparse.Namespace:
             # bash takes `--site=x` for three words.
             words.popleft()
         if option in _FILES and (value or words):
-            found[_FILES[option]] = Path(value or words.popleft()).expanduser()
+            found[_FILES[option]] = _expanded(value or words.popleft())
     return argparse.Namespace(**found)
+
+
+def _expanded(word: str) -> Path:
+    try:
+        return Path(word).expanduser()
+    except RuntimeError:  # nobody of this name is at home here
+        return Path(word)
 
 
 def _plain(typed: str) -> list[str]:

@@ -47,10 +47,13 @@ def running(
 def end(process: subprocess.Popen[str]) -> None:
     """Asks it to end, if it still runs, and then ends whatever is left of its session: what it started, and could not end itself.
 
-    Returns when that is gone, too: nothing writes any more into a folder that is removed next.
+    Returns when that is gone, too: nothing writes any more into a folder that is removed next. What outlives SIGKILL hangs in
+    the kernel, and is not waited for.
     """
     if process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE)
-    ending.end(process.pid)
+    # While its session has anybody in it nobody else gets its number; whoever has it once it was reaped is somebody else.
+    if process.returncode is None or not Path(f"/proc/{process.pid}").exists():
+        ending.end(process.pid)

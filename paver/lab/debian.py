@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 import urllib.parse
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -63,8 +64,7 @@ def resolve(names: Iterable[str], folder: Path) -> tuple[Package, ...]:
     wanted = list(names)
     argv = ["install", "--print-uris", "--quiet", "--yes", "--no-install-recommends", "--reinstall", *wanted]
     done = _apt(folder, argv)
-    if done.returncode != 0:
-        _apt(folder, ["update", "--quiet"])
+    if done.returncode != 0 and _update(folder):
         done = _apt(folder, argv)
     if done.returncode != 0:
         raise PaverError(
@@ -88,7 +88,7 @@ def unpack(packages: Iterable[Package], programs: Iterable[str], folder: Path) -
     try:
         return _unpack(wanted, tuple(programs), folder)
     except _NotFetched:
-        if _apt(folder, ["update", "--quiet"]).returncode != 0:
+        if not _update(folder):
             raise
         return _unpack(resolve([package.name for package in wanted], folder), tuple(programs), folder)
 
@@ -160,11 +160,28 @@ def _wrapper(root: Path, program: Path) -> str:
     )
 
 
-def _apt(folder: Path, argv: list[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    options = ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"]
+def _update(folder: Path) -> bool:
+    """Fetches apt's lists into the cache, False where one cannot be had: what there was, the system's or ours, stays then."""
     lists = folder / "apt" / "lists"
-    if argv[0] == "update":
-        (lists / "partial").mkdir(parents=True, exist_ok=True)
+    lists.parent.mkdir(parents=True, exist_ok=True)
+    with cache.locked(folder, "apt"), tempfile.TemporaryDirectory(dir=lists.parent) as aside:
+        fetched = Path(aside) / "lists"
+        (fetched / "partial").mkdir(parents=True)
+        # Without that, apt is content where no mirror answers.
+        done = _apt(folder, ["update", "--quiet", "--error-on=any"], lists=fetched)
+        if done.returncode != 0:
+            return False
+        if lists.exists():
+            lists.rename(Path(aside) / "old")
+        fetched.rename(lists)
+    return True
+
+
+def _apt(
+    folder: Path, argv: list[str], cwd: Path | None = None, lists: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    options = ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"]
+    lists = lists or folder / "apt" / "lists"
     if lists.exists():
         cached = folder / "apt" / "cache"
         (cached / "archives" / "partial").mkdir(parents=True, exist_ok=True)

@@ -110,8 +110,11 @@ def entries_from_json(found: Mapping[str, Json]) -> Mapping[str, Entry]:
     """Returns the entries that `entries_to_json` wrote.
 
     Raises:
-        ValueError: they are of another form.
+        ValueError: they are of another form, or have names that no secret has.
     """
+    for name in found:
+        if not _NAME.fullmatch(name):
+            raise ValueError("a name that no secret has")
     return MappingProxyType({name: _entry(versions) for name, versions in found.items()})
 
 

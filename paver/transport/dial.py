@@ -56,29 +56,17 @@ def _tunnel(sock: socket.socket, address: str, port: int) -> None:
 
 
 def refused_certificate(error: BaseException) -> ssl.SSLCertVerificationError | None:
-    """Returns the refused certificate that made a library's error, None if it was something else.
-
-    Libraries wrap it as a cause, a context, a reason or an argument.
-    """
-    return next((one for one in _behind(error) if isinstance(one, ssl.SSLCertVerificationError)), None)
+    """Returns the refused certificate that made a library's error, None if it was something else."""
+    return next((one for one in behind(error) if isinstance(one, ssl.SSLCertVerificationError)), None)
 
 
 def nobody(error: BaseException) -> bool:
     """Tells whether a library failed to connect because nobody took the connection, by the system's word for it."""
-    return any(isinstance(one, OSError) and one.errno in _NOBODY for one in _behind(error))
+    return any(isinstance(one, OSError) and one.errno in _NOBODY for one in behind(error))
 
 
-def system_error(error: BaseException) -> OSError | None:
-    """Returns the system's word for why a library's connection failed or broke, None where it has none."""
-    for one in _behind(error):
-        if isinstance(one, ConnectionError | TimeoutError) or (
-            isinstance(one, OSError) and one.errno in _NOBODY
-        ):
-            return one
-    return None
-
-
-def _behind(error: BaseException) -> Iterator[BaseException]:
+def behind(error: BaseException) -> Iterator[BaseException]:
+    """Yields an error and all that made it: causes, contexts, reasons, arguments, as libraries wrap them."""
     waiting: list[Any] = [error]
     seen: set[int] = set()
     while waiting:
@@ -86,7 +74,8 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
         if isinstance(one, BaseException) and id(one) not in seen:
             yield one
             seen.add(id(one))
-            waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+            context = None if one.__suppress_context__ else one.__context__
+            waiting += [one.__cause__, context, getattr(one, "reason", None), *one.args]
 
 
 class Trust:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+_NONE = -1
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 
@@ -93,19 +94,26 @@ def state(jobs: str, job_id: str) -> dict[str, Any]:
 
     `state` is `absent`, `running`, `ended` or `died` (nobody attends it, and no exit code was left).
     """
+    with _opened(jobs, job_id) as folder:
+        return _state(folder)
+
+
+@contextlib.contextmanager
+def _opened(jobs: str, job_id: str) -> Iterator[int]:
+    """Gives the folder of a job: all that is read below it is of one job, also where the next one of its name begins meanwhile."""
     try:
         folder = os.open(f"{jobs}/{job_id}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return {"state": "absent"}
+        folder = _NONE
     try:
-        # All of it of one job: meanwhile the next one of this name may begin, and a folder of its own have its place.
-        return _state(folder)
+        yield folder
     finally:
-        os.close(folder)
+        if folder != _NONE:
+            os.close(folder)
 
 
 def _state(folder: int) -> dict[str, Any]:
-    spec = _read("spec.json", folder)
+    spec = _read("spec.json", folder) if folder != _NONE else None
     if spec is None:
         return {"state": "absent"}
     marks = _read("pid", folder) or {}
@@ -119,6 +127,10 @@ def _state(folder: int) -> dict[str, Any]:
         "started": spec["started"],
         **(end or {}),
     }
+
+
+def _log(folder: int) -> Any:
+    return open("log", "rb", opener=lambda name, flags: os.open(name, flags, dir_fd=folder))
 
 
 def _size(name: str, folder: int) -> int:
@@ -355,7 +367,7 @@ def _end(process: subprocess.Popen[bytes]) -> int:
                 os.killpg(process.pid, signal.SIGKILL)
             break
     code = process.wait()
-    # It is told as ended once nothing of it works on. One that hangs in the kernel is not waited for.
+    # It is told as ended once nothing of it works on. A child that hangs in the kernel is not waited for.
     over = time.monotonic() + GRACE
     while _works(process.pid) and time.monotonic() < over:
         time.sleep(0.01)
@@ -371,15 +383,18 @@ def _works(group: int) -> bool:
 
 def stop(jobs: str, job_id: str) -> dict[str, Any]:
     """Asks the attendant to end the command; returns the state as it then is."""
-    marks = _read(f"{jobs}/{job_id}/pid") or {}
-    attendant = marks.get("attendant", {})
-    if alive(attendant):
-        os.kill(attendant["pid"], signal.SIGTERM)
-    elif alive(marks.get("command", {})):
-        os.killpg(marks["command"]["pid"], signal.SIGTERM)
-    while (now := state(jobs, job_id))["state"] == "running":
-        time.sleep(0.05)
-    return now
+    with _opened(jobs, job_id) as folder:
+        if (now := _state(folder))["state"] == "absent":
+            return now
+        marks = _read("pid", folder) or {}
+        attendant = marks.get("attendant", {})
+        if alive(attendant):
+            os.kill(attendant["pid"], signal.SIGTERM)
+        elif alive(marks.get("command", {})):
+            os.killpg(marks["command"]["pid"], signal.SIGTERM)
+        while (now := _state(folder))["state"] == "running":
+            time.sleep(0.05)
+        return now
 
 
 def follow(jobs: str, job_id: str, offset: int, beat: float, out: Any) -> None:
@@ -387,15 +402,21 @@ def follow(jobs: str, job_id: str, offset: int, beat: float, out: Any) -> None:
 
     While nothing comes, an empty frame every `beat` seconds shows the reader that the line still stands.
     """
-    folder = f"{jobs}/{job_id}"
+    with _opened(jobs, job_id) as folder:
+        if folder == _NONE:
+            raise FileNotFoundError(f"{jobs}/{job_id}")
+        _follow(folder, offset, beat, out)
+
+
+def _follow(folder: int, offset: int, beat: float, out: Any) -> None:
     quiet = time.monotonic()
-    ending = Ending((_read(f"{folder}/pid") or {}).get("attendant", {}).get("pid", 0))
-    with open(f"{folder}/log", "rb") as log, contextlib.closing(ending):
+    ending = Ending((_read("pid", folder) or {}).get("attendant", {}).get("pid", 0))
+    with _log(folder) as log, contextlib.closing(ending):
         log.seek(offset)
         pause = 0.02
         while True:
             # The state comes before the last reading, so that nothing written until the end is missed.
-            now = state(jobs, job_id)
+            now = _state(folder)
             sent = False
             while piece := log.read(65536):
                 out.write(b"%d\n" % len(piece) + piece)

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from paver.errors import Unobservable
-from paver.transport import bounds, dial, tls
+from paver.errors import PaverError, Unobservable
+from paver.transport import bounds, tls
 from paver.transport.context import Wire
 from paver.transport.s3_errors import S3Error, unanswered
 
@@ -28,6 +28,8 @@ READS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
 """By the names of MinIO's own client: the command and its parameters (minio/minio `cmd/admin-router.go`)."""
 MOST_BYTES = 16 * 1024 * 1024
 """What an answer may have: thousands of policies."""
+_BEGINS = frozenset({"XMinioServerNotInitialized", "XMinioIAMNotInitialized"})
+"""What a store says that has only begun (minio/minio `cmd/api-errors.go`)."""
 _PATH = "/minio/admin/v3/"
 
 
@@ -83,8 +85,8 @@ class Administration:
     def act(self, call: str, *arguments: Any, **named: Any) -> Any:
         """Calls a method of MinIO's own client; JSON is parsed.
 
-        What a store answers with 503 it has not done: it listens before it has read its accounts, and says so (minio/minio
-        `cmd/api-errors.go`, `ErrServerNotInitialized`, `ErrIAMNotInitialized`). That is asked again; what is not answered is not.
+        A store that listens before it has read its accounts does nothing, and says so: it is asked again. Whatever else it
+        answers, or nothing, it may have done what it was asked for.
 
         Raises:
             S3Error: if the store refuses.
@@ -94,11 +96,15 @@ class Administration:
         def answered() -> Any:
             try:
                 return self._act(call, *arguments, **named)
-            except Unobservable as silence:
-                return silence
+            except S3Error as error:
+                if error.code in _BEGINS:
+                    raise
+                return error
+            except PaverError as error:
+                return error
 
         found = self._context.repeated(self._connector.name, call, answered)
-        if isinstance(found, Unobservable):
+        if isinstance(found, PaverError):
             raise found
         return found
 
@@ -129,9 +135,7 @@ class Administration:
                 raise
             answer.release_conn()
         except urllib3.exceptions.HTTPError as error:
-            raise unanswered(error, self._connector.name, self._connector.endpoint) from (
-                dial.system_error(error) or error
-            )
+            raise unanswered(error, self._connector.name, self._connector.endpoint) from error
         return answer.status, told.decode(errors="replace")
 
     def _refused(self, call: str, status: int, answer: str) -> S3Error:

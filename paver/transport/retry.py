@@ -15,12 +15,13 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 import tenacity
 
 from paver.errors import PaverError
+from paver.transport import dial
 from paver.transport.context import Retry
 from paver.transport.tls import TrustError
 
@@ -39,8 +40,8 @@ _CUT = (
     http.client.IncompleteRead,
     http.client.BadStatusLine,
 )
-_NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
-"""As a machine that boots: nobody says yet who has its address (no `ConnectionError`, to Python)."""
+_TUNNELLED = "Tunnel connection failed: 502"
+"""How `http.client` tells that paver's own tunnel reached nobody: without a number of the system's."""
 _BUSY = frozenset({429, 502, 503, 504})
 
 
@@ -97,7 +98,7 @@ def reading(
 
 def passing(error: BaseException) -> bool:
     """Tells whether a failed read may succeed a moment later, by the error or by what caused it."""
-    causes = list(_causes(error))
+    causes = list(dial.behind(error))
     if any(isinstance(cause, TrustError | ssl.SSLCertVerificationError) for cause in causes):
         return False
     return any(_passes(cause) for cause in causes)
@@ -108,7 +109,10 @@ def _passes(error: BaseException) -> bool:
         return error.errno == socket.EAI_AGAIN
     if isinstance(error, _CUT) or getattr(error, "status", None) in _BUSY:
         return True
-    if isinstance(error, OSError) and error.errno in _NO_WAY:
+    # As a machine that boots: nobody says yet who has its address (no `ConnectionError`, to Python).
+    if isinstance(error, OSError) and (
+        error.errno == errno.EHOSTUNREACH or str(error).startswith(_TUNNELLED)
+    ):
         return True
     if type(error).__module__.partition(".")[0] == "httpx":
         # Imported here: whoever raised it has paid for it already.
@@ -116,14 +120,6 @@ def _passes(error: BaseException) -> bool:
 
         return isinstance(error, httpx.NetworkError | httpx.TimeoutException | httpx.RemoteProtocolError)
     return False
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__
 
 
 def _line(error: BaseException | None) -> str:

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from paver import __version__
 from paver.errors import Refused
-from paver.transport import bounds, dial, s3_session
+from paver.transport import bounds, s3_session
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.kept import Kept
 from paver.transport.minio_admin import READS, Administration
@@ -99,9 +99,7 @@ class Store:
                 self.name, call, str(told.get("Code", "Unknown")), status, str(told.get("Message", ""))
             ) from None
         except exceptions.BotoCoreError as error:
-            raise unanswered(error, self.name, self._connector.endpoint) from (
-                dial.system_error(error) or error
-            )
+            raise unanswered(error, self.name, self._connector.endpoint) from error
 
     def read(self, call: str, **arguments: Any) -> dict[str, Any]:
         """Calls a method that only reads, as `ask` does; again while the store is busy or a connection breaks."""

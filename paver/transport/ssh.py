@@ -246,17 +246,15 @@ class SshShell:
         import paramiko  # noqa: PLC0415
 
         with self._free:
-            end = time.monotonic() + timeout
             try:
-                channel = self._opened(timeout)
+                mark = secrets.token_hex(16)
+                command = f"echo {mark} $$; {quoted(argv)}{_WITH_INPUT if stdin else _WITHOUT_INPUT}"
+                channel = self._begun(argv, command, timeout)
                 try:
-                    return self._attend(channel, argv, stdin, timeout, on_output)
+                    return self._attend(channel, mark, argv, stdin, timeout, on_output)
                 finally:
                     channel.close()
             except (paramiko.SSHException, OSError, EOFError) as error:
-                if time.monotonic() >= end:
-                    # It was not even begun in time: the machine is slow, the connection stands.
-                    raise late(self._name, argv, timeout) from error
                 raise Unobservable(
                     f"{self._name}: the SSH connection broke while {argv[0].rpartition('/')[2]} ran",
                     why=str(error) or type(error).__name__,
@@ -266,6 +264,7 @@ class SshShell:
     def _attend(
         self,
         channel: paramiko.Channel,
+        mark: str,
         argv: Sequence[str],
         stdin: Input,
         timeout: float,
@@ -273,13 +272,6 @@ class SshShell:
     ) -> Ran:
         out, err = bytearray(), bytearray()
         end = time.monotonic() + timeout
-        channel.settimeout(timeout)
-        mark = secrets.token_hex(16)
-        _begin(
-            channel,
-            f"echo {mark} $$; {quoted(argv)}{_WITH_INPUT if stdin else _WITHOUT_INPUT}",
-            min(timeout, _ANSWERED),
-        )
         broken: list[BaseException] = []
         feeding = threading.Thread(target=_feed, args=(channel, stdin, broken), daemon=True)
         errors = threading.Thread(target=_drain_errors, args=(channel, last(err)), daemon=True)
@@ -325,11 +317,36 @@ class SshShell:
                 other.recv(1)
                 other.close()
 
-    def _opened(self, timeout: float) -> paramiko.Channel:
+    def _begun(self, argv: Sequence[str], command: str, timeout: float) -> paramiko.Channel:
+        """Returns the channel of `command`, begun for `argv`.
+
+        Raises:
+            Unobservable: it is not begun in its time, at most `_ANSWERED`; whether the connection stands nobody knows then.
+            EOFError, OSError, paramiko.SSHException: the connection broke.
+        """
+        import paramiko  # noqa: PLC0415
+
         transport = self.client.get_transport()
         if transport is None:
             raise EOFError("the connection is gone")
-        return transport.open_session(timeout=min(timeout, _ANSWERED))
+        within, began = min(timeout, _ANSWERED), time.monotonic()
+        try:
+            channel = transport.open_session(timeout=within)
+            try:
+                channel.settimeout(timeout)
+                _begin(channel, command, within)
+            except BaseException:
+                channel.close()
+                raise
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            if time.monotonic() - began < within:
+                raise
+            raise Unobservable(
+                f"{self._name} did not begin {argv[0].rpartition('/')[2]} within {within:.0f} s",
+                why="it is busy, or not there any more",
+                do="look how the machine is, then run the same command again: paver looks first what was done",
+            ) from error
+        return channel
 
     def start(self, argv: Sequence[str], *, timeout: float) -> Process:
         """Starts `argv` to talk with it; see `Starter.start`."""
@@ -338,13 +355,7 @@ class SshShell:
 
         mark = secrets.token_hex(16)
         try:
-            channel = self._opened(timeout)
-            try:
-                channel.settimeout(timeout)
-                _begin(channel, f"echo {mark} $$; exec {quoted(argv)}", min(timeout, _ANSWERED))
-            except BaseException:
-                channel.close()
-                raise
+            channel = self._begun(argv, f"echo {mark} $$; exec {quoted(argv)}", timeout)
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise Unobservable(
                 f"{self._name}: the SSH connection broke as {argv[0].rpartition('/')[2]} began",

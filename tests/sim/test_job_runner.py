@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -41,25 +42,42 @@ def test_a_job_that_is_stopped_as_soon_as_its_number_is_known_ends_with_its_comm
     ended = job_runner.stop(str(tmp_path), "one")
     assert (ended["state"], ended["reason"]) == ("ended", "stopped")
     assert not job_runner.alive(command)
+    for pid in (tmp_path / "one" / "log").read_text().split():
+        assert not job_runner.started_at(int(pid))
 
 
-def test_a_job_is_looked_at_as_one_though_the_next_of_its_name_begins_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = tmp_path / "one"
-    job.mkdir()
-    (job / "spec.json").write_text(json.dumps({**SPEC, "started": 7}))
-    (job / "log").write_text("done\n")
-    (job / "exit.json").write_text(json.dumps({"code": 0, "reason": "ended", "ended": 8}))
+def ended(folder: Path, said: str, code: int) -> None:
+    folder.mkdir()
+    (folder / "spec.json").write_text(json.dumps({**SPEC, "started": 7}))
+    (folder / "log").write_text(said)
+    (folder / "exit.json").write_text(json.dumps({"code": code, "reason": "ended", "ended": 8}))
+
+
+@pytest.fixture
+def replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The folder of jobs in which `one` ended; as soon as anything of it was read, the next `one` has ended, otherwise."""
+    ended(tmp_path / "one", "done\n", 0)
     read = job_runner._read
 
     def reading(name: str, folder: int | None = None) -> Any:
         found = read(name, folder)
-        if name == "spec.json":
-            job.rename(tmp_path / "one.1")
-            job.mkdir()
+        if not (tmp_path / "one.1").exists():
+            (tmp_path / "one").rename(tmp_path / "one.1")
+            ended(tmp_path / "one", "something else\n", 7)
         return found
 
     monkeypatch.setattr(job_runner, "_read", reading)
-    found = job_runner.state(str(tmp_path), "one")
-    assert (found["state"], found["log"], found["started"]) == ("ended", 5, 7)
+    return str(tmp_path)
+
+
+def test_a_job_is_looked_at_as_one_though_the_next_of_its_name_begins_meanwhile(replaced: str) -> None:
+    found = job_runner.state(replaced, "one")
+    assert (found["state"], found["code"], found["log"]) == ("ended", 0, 5)
+
+
+def test_a_job_is_followed_as_one_though_the_next_of_its_name_begins_meanwhile(replaced: str) -> None:
+    told = io.BytesIO()
+    job_runner.follow(replaced, "one", 0, 60, told)
+    head, _, end = told.getvalue().partition(b"=")
+    assert head == b"5\ndone\n"
+    assert json.loads(end)["code"] == 0

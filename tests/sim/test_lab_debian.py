@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,13 +20,17 @@ class Mirror:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder / "mirror"
         self.folder.mkdir()
-        sources = folder / "sources.list"
-        sources.write_text(f"deb [trusted=yes] file:{self.folder} ./\n")
-        settings = folder / "apt.conf"
-        settings.write_text(
-            f'Dir::Etc::SourceList "{sources}";\nDir::Etc::SourceParts "/dev/null";\nDir::State::Status "/dev/null";\n'
+        self._sources, self._settings = folder / "sources.list", folder / "apt.conf"
+        self.lies(f"file:{self.folder}")
+        monkeypatch.setenv("APT_CONFIG", str(self._settings))
+
+    def lies(self, where: str, settings: str = "") -> None:
+        """Has apt find it there."""
+        self._sources.write_text(f"deb [trusted=yes] {where} ./\n")
+        self._settings.write_text(
+            f'Dir::Etc::SourceList "{self._sources}";\nDir::Etc::SourceParts "/dev/null";\n'
+            f'Dir::State::Status "/dev/null";\n{settings}'
         )
-        monkeypatch.setenv("APT_CONFIG", str(settings))
 
     def has(self, version: str) -> None:
         """Has this version from now on, and no other one."""
@@ -74,6 +81,24 @@ def test_a_package_that_was_replaced_since_apt_last_looked_is_fetched_in_its_new
     assert says(wrappers) == "1.1"
     assert debian.unpacked(cache) == [wrappers]
     assert debian.unpack(debian.resolve(["speaker"], cache), ["speaker"], cache) == wrappers
+
+
+def test_a_mirror_that_is_gone_is_told_and_the_systems_own_lists_are_used_on(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    cache, lists = tmp_path / "cache", tmp_path / "lists"
+    (lists / "partial").mkdir(parents=True)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(mirror.folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        mirror.lies(f"http://127.0.0.1:{server.server_port}/", f'Dir::State::Lists "{lists}";\n')
+        subprocess.run(["apt-get", "update"], check=True, capture_output=True)
+        packages = debian.resolve(["speaker"], cache)
+        server.shutdown()
+    for _ in range(2):
+        with pytest.raises(PaverError, match="could not be downloaded"):
+            debian.unpack(packages, ["speaker"], cache)
+        assert debian.resolve(["speaker"], cache) == packages
 
 
 def test_what_no_mirror_has_is_told_with_what_would_help(mirror: Mirror, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ _DRAWN = itertools.count(os.getpid() * 1_499)
 
 
 def free_port(address: str) -> int:
-    """Returns a port of `address` that nobody listens on, and that no other test is about to listen on."""
+    """Returns a port of `address` that nobody listens on, and that another test hardly ever is about to listen on."""
     for number in itertools.islice(_DRAWN, _COUNT):
         port = _FIRST + number % _COUNT
         with socket.socket() as probe:

@@ -12,7 +12,7 @@ import pytest
 
 from paver.errors import PaverError
 from paver.lab import control, plan
-from paver.lab.room import cables, disk, supervisor, world
+from paver.lab.room import cables, disk, supervisor, vcsa, world
 from tests.support.waiting import until
 
 EVENT = world.Event(
@@ -56,6 +56,7 @@ class Room:
     """A supervisor, and what it told hosts, as (tools, off, boot).
 
     Attributes:
+        kinds: what makes a machine's system.
         wanted: the addresses that each machine has in its settings.
         listens: cleared, nobody takes what is told, and the machine's thread waits.
     """
@@ -84,7 +85,8 @@ class Room:
             self.made.append(System(monitor, start, self.wanted))
             return self.made[-1]
 
-        self.supervisor = supervisor.Supervisor(place, {"fake": make})
+        self.kinds: dict[str, Any] = {"fake": make}
+        self.supervisor = supervisor.Supervisor(place, self.kinds)
 
     def on(self) -> None:
         """Switches the machine on, and waits until its host was told how that went."""
@@ -199,3 +201,35 @@ def test_a_machine_that_was_switched_on_while_another_one_had_its_address_has_it
     addressed.supervisor.power(dataclasses.replace(FIRST, state="off"))
     until(lambda: has(addressed, "u2") == ["10.20.0.10"], "the second one has it")
     assert has(addressed, "u1") == []
+
+
+def test_an_address_that_a_cable_takes_from_one_machine_goes_to_the_one_that_waits_for_it(
+    addressed: Room,
+) -> None:
+    for event in (FIRST, SECOND):
+        addressed.supervisor.power(event)
+        addressed.heard(1 if event is FIRST else 2)
+    addressed.supervisor.wire({"u1": (dataclasses.replace(card(MAC), connected=False),)})
+    until(lambda: has(addressed, "u2") == ["10.20.0.10"], "the second one has it")
+    assert has(addressed, "u1") == []
+
+
+def test_a_vcenter_that_gets_its_address_late_begins_its_first_boot_then(
+    addressed: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booted: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        vcsa.Appliance, "_boot", lambda _, address, halted: booted.append((address, halted.is_set()))
+    )
+    settings = {"guestinfo.cis.appliance.net.addr": "10.20.0.10", "guestinfo.cis.appliance.net.pnid": "vcsa"}
+    appliance = dataclasses.replace(SECOND, extra_config=settings)
+    monkeypatch.setattr(world.Event, "macs", property(lambda _: (MAC,)))
+    addressed.supervisor.power(FIRST)
+    addressed.heard(1)
+    addressed.kinds["fake"] = vcsa.Appliance
+    addressed.supervisor.power(appliance)
+    addressed.heard(2)
+    assert booted == []
+    addressed.supervisor.power(dataclasses.replace(FIRST, state="off"))
+    until(lambda: booted, "it boots")
+    assert booted == [("10.20.0.10", False)]

@@ -13,7 +13,7 @@ import pytest
 import urllib3
 from minio.error import MinioAdminException
 
-from paver.driver import Endpoint, Secret, Unobservable, resource_id
+from paver.driver import Endpoint, PaverError, Secret, Unobservable, resource_id
 from paver.foundation.object_store.user import StoreUser
 from paver.transport import minio_admin
 from paver.transport.context import Retry, Wire, quiet
@@ -141,16 +141,19 @@ def test_an_account_that_a_store_did_not_make_since_it_begins_is_made_once_it_ha
     assert client.added == ["team"]
 
 
-def test_what_is_not_answered_may_have_been_done_and_is_not_done_again() -> None:
-    client = Client(cut())
-    with pytest.raises(Unobservable, match="does not answer"):
-        writing(client).act("user_add", "team", "geheim")
-    assert client.added == []
-
-
-def test_what_a_store_refuses_for_good_is_asked_once() -> None:
-    client = Client(MinioAdminException("403", json.dumps({"Code": "AccessDenied"})))
-    with pytest.raises(S3Error, match="AccessDenied"):
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (cut(), "does not answer"),
+        (MinioAdminException("504", "<html>a proxy's</html>"), "504"),
+        (MinioAdminException("503", json.dumps({"Code": "XMinioSiteReplicationIAMError"})), "Replication"),
+        (MinioAdminException("403", json.dumps({"Code": "AccessDenied"})), "AccessDenied"),
+    ],
+    ids=["nothing", "proxy", "replication", "refused"],
+)
+def test_what_may_have_been_done_is_not_done_again(answer: Exception, says: str) -> None:
+    client = Client(answer)
+    with pytest.raises(PaverError, match=says):
         writing(client).act("user_add", "team", "geheim")
     assert client.added == []
 

@@ -1,11 +1,14 @@
 """What is tried again: only what changes nothing, for a bounded time, and told each time."""
 
+import errno
 import socket
 import ssl
 from dataclasses import dataclass, field
 
 import httpx
 import pytest
+import urllib3
+from botocore.exceptions import EndpointConnectionError, ProxyConnectionError
 
 from paver.errors import Unobservable
 from paver.transport import retry
@@ -50,6 +53,13 @@ def caused(error: Exception, cause: BaseException) -> Exception:
     return error
 
 
+def within(error: Exception, context: BaseException, *, told: bool = True) -> Exception:
+    """As one that is raised while another is handled, and does not say so, or says `from None`."""
+    error.__context__ = context
+    error.__suppress_context__ = not told
+    return error
+
+
 PASSING = [
     ConnectionRefusedError(111, "Connection refused"),
     ConnectionResetError(104, "Connection reset by peer"),
@@ -64,6 +74,25 @@ PASSING = [
     caused(
         Unobservable("s3 does not answer"), caused(httpx.ConnectError("x"), ConnectionRefusedError(111, "x"))
     ),
+    OSError(errno.EHOSTUNREACH, "No route to host"),
+    caused(
+        Unobservable("s3 does not answer"),
+        within(
+            EndpointConnectionError(endpoint_url="https://s3.example", error="x"),
+            ConnectionResetError(104, "x"),
+        ),
+    ),
+    caused(
+        Unobservable("s3 does not answer"),
+        urllib3.exceptions.ProxyError("x", OSError("Tunnel connection failed: 502 Bad Gateway")),
+    ),
+    caused(
+        Unobservable("s3 does not answer"),
+        within(
+            ProxyConnectionError(proxy_url="http://127.0.0.1:1", error="x"),
+            urllib3.exceptions.ProxyError("x", OSError("Tunnel connection failed: 502 Bad Gateway")),
+        ),
+    ),
 ]
 LASTING = [
     TrustError("esx-01 shows another certificate"),
@@ -76,6 +105,9 @@ LASTING = [
     VsphereFault("NotAuthenticated", {}, ("NotAuthenticated",), "RetrieveProperties", "esx-01"),
     Unobservable("esx-01 refuses the login"),
     FileNotFoundError(2, "No such file"),
+    OSError(errno.ENETUNREACH, "Network is unreachable"),
+    OSError("Tunnel connection failed: 403 Forbidden"),
+    within(ValueError("x"), ConnectionResetError(104, "x"), told=False),
     ValueError("x"),
 ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import errno
 import hashlib
 import io
 import urllib.parse
@@ -12,12 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
 from paver.driver import Endpoint, PaverError, Refused, resource_id
 from paver.foundation.handover.proofs import KEY, ObjectStoreProof, RegistryProof
 from paver.foundation.object_store.bucket import Bucket, BucketFacts
-from paver.transport import dial
 from paver.transport.context import Retry, Wire, quiet
 from paver.transport.kept import Kept
 from paver.transport.s3 import FIRST_REGION, S3Connector, S3Reader, Store
@@ -291,12 +288,3 @@ def test_a_store_that_is_busy_or_not_there_for_a_moment_is_read_again_and_that_i
     with pytest.raises(S3Error):
         sent.writer.put_object("state", "a", b"")
     sent.close()
-
-
-def test_the_systems_word_is_found_behind_what_a_library_says_of_it() -> None:
-    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
-    said = EndpointConnectionError(endpoint_url="https://s3.north.example", error=refused)
-    said.__context__ = refused
-    assert dial.system_error(said) is refused
-    assert dial.system_error(OSError(errno.EHOSTUNREACH, "No route to host")) is not None
-    assert dial.system_error(ValueError("no such bucket")) is None

@@ -39,6 +39,7 @@ class _Machine:
     wanted: tuple[world.Wanted, ...] = ()
     up: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
+    waits_for: frozenset[str] = frozenset()
     launched: bool = False
 
 
@@ -187,17 +188,21 @@ class Supervisor:
         self._disconnect(machine)
         if machine.system is not None and machine.last is not None:
             self._publish(machine.last, "guestToolsNotRunning", world.Guest(None, {}))
-        machine.system, machine.wanted, machine.obstacles = None, (), ()
+        machine.system, machine.wanted, machine.obstacles, machine.waits_for = None, (), (), frozenset()
         machine.state = "off"
 
     def _disconnect(self, machine: _Machine) -> None:
-        """Takes a machine's addresses away; another one that was switched on with one of them meanwhile has it now."""
+        """Takes a machine's addresses away."""
         with self._addresses:
             freed, machine.up = machine.up, ()
             _reach(machine, freed, cables.down)
-            waiting = [other for other in self._all() if {_taken(one) for one in freed} & {*other.obstacles}]
-        for other in waiting:
-            other.events.put(lambda other=other: self._rewire(other, other.cards))  # type: ignore[misc]
+            self._hand_on(freed)
+
+    def _hand_on(self, freed: Iterable[str]) -> None:
+        """Has machines look at their cards again that were switched on while another one had their address."""
+        for machine in self._all():
+            if machine.waits_for.intersection(freed):
+                machine.events.put(lambda machine=machine: self._rewire(machine, machine.cards))  # type: ignore[misc]
 
     def _rewire(self, machine: _Machine, cards: tuple[cables.Card, ...]) -> None:
         if machine.system is None or machine.last is None:
@@ -218,16 +223,18 @@ class Supervisor:
         by_mac = {card.mac: card for card in machine.cards}
         taken = {address for other in self._all() if other is not machine for address in other.up}
         taken |= {host.address for host in self._world.plan.hosts}
-        obstacles, up = [], []
+        obstacles, up, waits_for = [], [], set()
         for wanted in machine.wanted:
             why = cables.obstacle(self._world.plan, wanted.address, by_mac.get(wanted.mac))
             if why is None and wanted.address in taken:
-                why = _taken(wanted.address)
+                why = f"{wanted.address}: another machine has it"
+                waits_for.add(wanted.address)
             if why is None:
                 up.append(wanted.address)
             else:
                 obstacles.append(why)
-        _reach(machine, [address for address in machine.up if address not in up], cables.down)
+        freed = [address for address in machine.up if address not in up]
+        _reach(machine, freed, cables.down)
         _reach(machine, up, cables.up)
         for why in obstacles:
             if why not in machine.obstacles:
@@ -235,7 +242,8 @@ class Supervisor:
         for address in up:
             if address not in machine.up:
                 self._say(machine, f"network: {address} is up")
-        machine.up, machine.obstacles = tuple(up), tuple(obstacles)
+        machine.up, machine.obstacles, machine.waits_for = tuple(up), tuple(obstacles), frozenset(waits_for)
+        self._hand_on(freed)
 
     def _publish(self, event: world.Event, tools: str, guest: world.Guest, *, off: bool = False) -> None:
         names = {host.name for host in self._world.plan.hosts}
@@ -268,10 +276,6 @@ class Supervisor:
         except OSError:
             # Destroyed meanwhile, or the disk is full: a console nobody can read must not stop the machine.
             return
-
-
-def _taken(address: str) -> str:
-    return f"{address}: another machine has it"
 
 
 def _reach(machine: _Machine, addresses: Iterable[str], act: Callable[[Iterable[str], str], None]) -> None:

@@ -60,7 +60,11 @@ class Appliance:
         """Starts the first boot, or the services where there was one before."""
         if not up:
             return world.Guest(None, {})
-        threading.Thread(target=self._boot, args=(up[0],), name=f"vcsa {up[0]}", daemon=True).start()
+        with self._lock:
+            # Of this boot alone: it may have been halted before, where it had no address yet.
+            self._halted = halted = threading.Event()
+        boot = threading.Thread(target=self._boot, args=(up[0], halted), name=f"vcsa {up[0]}", daemon=True)
+        boot.start()
         return world.Guest(up[0], {STATE: "running"})
 
     def halt(self) -> None:
@@ -74,19 +78,19 @@ class Appliance:
         """Returns the progress of the first boot."""
         return {"progress": self._progress}
 
-    def _boot(self, address: str) -> None:
+    def _boot(self, address: str, halted: threading.Event) -> None:
         done = self._folder / "firstboot.done"
         started = self._folder / "firstboot.started"
         try:
             if not done.exists():
                 # Touched once only: a first boot whose power went is never taken up again.
                 started.touch(exist_ok=False)
-                self._first_boot(address)
-            process = self._serve(address)
+                self._first_boot(address, halted)
+            process = self._serve(address, halted)
             done.touch()
             # Stays with it: a process of a lab without namespaces ends with the thread that started it.
             process.popen.wait()
-            if not self._halted.is_set():
+            if not halted.is_set():
                 self._console(f"vCenter's services ended with {process.popen.returncode}")
         except FileExistsError:
             self._console("first boot failed: it was interrupted and can't be resumed")
@@ -95,7 +99,7 @@ class Appliance:
             self._console(f"first boot failed: {error} {error.why if isinstance(error, PaverError) else ''}")
             self._tell("failed", self._progress["percent"], str(error))
 
-    def _first_boot(self, address: str) -> None:
+    def _first_boot(self, address: str, halted: threading.Event) -> None:
         found = self._settings
         name = found["appliance.net.pnid"]
         servers = tuple(
@@ -115,14 +119,14 @@ class Appliance:
             raise PaverError("no SSO password was given")
         for index, service in enumerate(SERVICES, start=1):
             self._tell("running", 5 + index * 90 // len(SERVICES), f"Starting {service}...")
-            if self._halted.wait(_STEP_SECONDS):
+            if halted.wait(_STEP_SECONDS):
                 raise PaverError("the power went in first boot")
         root = pki.vmca(found.get("vmdir.domain-name", "vsphere.local"), name)
         pair = pki.machine(name, root)
         certificates = self._folder / "certificates"
         with self._lock:
             # One that was destroyed meanwhile would have a folder again.
-            if self._halted.is_set():
+            if halted.is_set():
                 raise PaverError("the power went in first boot")
             root.write(certificates, "vmca")
             pair.write(certificates, "machine")
@@ -135,7 +139,7 @@ class Appliance:
         where = server if server.replace(".", "").isdigit() else resolver.address(server, resolvers)
         return where is not None and resolver.tells_time(where)
 
-    def _serve(self, address: str) -> machine.Process:
+    def _serve(self, address: str, halted: threading.Event) -> machine.Process:
         place, found = self._world, self._settings
         name = found["appliance.net.pnid"]
         certificates = self._folder / "certificates"
@@ -160,7 +164,7 @@ class Appliance:
         }
         config, log = self._secret("vcenter.json", content), self._folder / "vcenter.log"
         with self._lock:
-            if self._halted.is_set():
+            if halted.is_set():
                 raise PaverError("the power went in first boot")
             control.unlink(missing_ok=True)
             argv = [str(place.programs["vsim"]), "vcenter", "--config", str(config)]
