@@ -64,7 +64,8 @@ def resolve(names: Iterable[str], folder: Path) -> tuple[Package, ...]:
     wanted = list(names)
     argv = ["install", "--print-uris", "--quiet", "--yes", "--no-install-recommends", "--reinstall", *wanted]
     done = _apt(folder, argv)
-    if done.returncode != 0 and _update(folder):
+    # Those that there are do not do: one source of several that cannot be had is no reason to keep them.
+    if done.returncode != 0 and _update(folder, whole=False):
         done = _apt(folder, argv)
     if done.returncode != 0:
         raise PaverError(
@@ -88,7 +89,7 @@ def unpack(packages: Iterable[Package], programs: Iterable[str], folder: Path) -
     try:
         return _unpack(wanted, tuple(programs), folder)
     except _NotFetched:
-        if not _update(folder):
+        if not _update(folder, whole=True):
             raise
         return _unpack(resolve([package.name for package in wanted], folder), tuple(programs), folder)
 
@@ -160,16 +161,21 @@ def _wrapper(root: Path, program: Path) -> str:
     )
 
 
-def _update(folder: Path) -> bool:
-    """Fetches apt's lists into the cache, False where one cannot be had: what there was, the system's or ours, stays then."""
+def _update(folder: Path, *, whole: bool) -> bool:
+    """Fetches apt's lists into the cache; False where that fails: what there was, the system's or ours, stays then.
+
+    Args:
+        folder: the cache.
+        whole: it fails if one of the lists cannot be had; else if none can.
+    """
     lists = folder / "apt" / "lists"
     lists.parent.mkdir(parents=True, exist_ok=True)
     with cache.locked(folder, "apt"), tempfile.TemporaryDirectory(dir=lists.parent) as aside:
         fetched = Path(aside) / "lists"
         (fetched / "partial").mkdir(parents=True)
-        # Without that, apt is content where no mirror answers.
-        done = _apt(folder, ["update", "--quiet", "--error-on=any"], lists=fetched)
-        if done.returncode != 0:
+        # apt by itself is content also where no mirror answers.
+        done = _apt(folder, ["update", "--quiet", *(["--error-on=any"] if whole else [])], lists=fetched)
+        if done.returncode != 0 or not any(fetched.glob("*Packages*")):
             return False
         if lists.exists():
             lists.rename(Path(aside) / "old")

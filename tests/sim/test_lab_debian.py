@@ -29,7 +29,7 @@ class Mirror:
         self._sources.write_text(f"deb [trusted=yes] {where} ./\n")
         self._settings.write_text(
             f'Dir::Etc::SourceList "{self._sources}";\nDir::Etc::SourceParts "/dev/null";\n'
-            f'Dir::State::Status "/dev/null";\n{settings}'
+            f'Dir::State::Status "/dev/null";\nAcquire::Retries "0";\nAcquire::http::Proxy::127.0.0.1 "DIRECT";\n{settings}'
         )
 
     def has(self, version: str) -> None:
@@ -99,6 +99,23 @@ def test_a_mirror_that_is_gone_is_told_and_the_systems_own_lists_are_used_on(
         with pytest.raises(PaverError, match="could not be downloaded"):
             debian.unpack(packages, ["speaker"], cache)
         assert debian.resolve(["speaker"], cache) == packages
+
+
+def test_one_source_of_several_that_cannot_be_had_keeps_nobody_from_the_others(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    mirror.lies(f"file:{mirror.folder} ./\ndeb [trusted=yes] http://127.0.0.1:9/")
+    cache = tmp_path / "cache"
+    assert says(debian.unpack(debian.resolve(["speaker"], cache), ["speaker"], cache)) == "1.0"
+
+
+def test_where_no_mirror_answers_nothing_is_left_that_later_calls_would_go_by(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    mirror.lies("http://127.0.0.1:9/")
+    with pytest.raises(PaverError, match="could not be resolved"):
+        debian.resolve(["speaker"], tmp_path / "cache")
+    assert not (tmp_path / "cache" / "apt" / "lists").exists()
 
 
 def test_what_no_mirror_has_is_told_with_what_would_help(mirror: Mirror, tmp_path: Path) -> None:
