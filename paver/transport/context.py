@@ -121,14 +121,25 @@ class Wire:
         """Returns the proxy to what lies behind `via`: none on the jumpbox, which is there already."""
         return None if self.station == "jumpbox" else self.proxy(via)
 
-    def repeated(self, endpoint: str, doing: str, read: Callable[[], T]) -> T:
-        """Returns what `read` returns, repeating it while what failed may pass; each repetition is told."""
+    def repeated(
+        self,
+        endpoint: str,
+        doing: str,
+        read: Callable[[], T],
+        passes: Callable[[BaseException], bool] | None = None,
+    ) -> T:
+        """Returns what `read` returns, repeating it while what failed may pass (`retry.reading`); each repetition is told."""
         if not self.timeouts.patience:
             return read()
         from paver.transport import retry  # noqa: PLC0415 (it needs the shapes of this module)
 
         return retry.reading(
-            read, endpoint=endpoint, doing=doing, tell=self.on_retry, seconds=self.timeouts.patience
+            read,
+            endpoint=endpoint,
+            doing=doing,
+            tell=self.on_retry,
+            seconds=self.timeouts.patience,
+            passes=passes,
         )
 
     def pem(self, roots: Iterable[str]) -> str:

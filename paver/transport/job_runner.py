@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-_NONE = -1
+_ABSENT = {"state": "absent"}
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 
@@ -62,9 +62,13 @@ def _mark(pid: int) -> dict[str, Any]:
     return {"pid": pid, "start": started_at(pid), "boot": boot_id()}
 
 
-def _read(name: str, folder: int | None = None) -> Any:
+def _file(name: str, folder: int) -> Any:
+    return open(name, "rb", opener=lambda path, flags: os.open(path, flags, dir_fd=folder))
+
+
+def _read(name: str, folder: int) -> Any:
     try:
-        with open(name, "rb", opener=lambda path, flags: os.open(path, flags, dir_fd=folder)) as stream:
+        with _file(name, folder) as stream:
             return json.loads(stream.read())
     except (OSError, ValueError):
         return None
@@ -94,28 +98,27 @@ def state(jobs: str, job_id: str) -> dict[str, Any]:
 
     `state` is `absent`, `running`, `ended` or `died` (nobody attends it, and no exit code was left).
     """
-    with _opened(jobs, job_id) as folder:
-        return _state(folder)
+    try:
+        with _opened(jobs, job_id) as folder:
+            return _state(folder)
+    except FileNotFoundError:
+        return dict(_ABSENT)
 
 
 @contextlib.contextmanager
 def _opened(jobs: str, job_id: str) -> Iterator[int]:
     """Gives the folder of a job: all that is read below it is of one job, also where the next one of its name begins meanwhile."""
-    try:
-        folder = os.open(f"{jobs}/{job_id}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        folder = _NONE
+    folder = os.open(f"{jobs}/{job_id}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield folder
     finally:
-        if folder != _NONE:
-            os.close(folder)
+        os.close(folder)
 
 
 def _state(folder: int) -> dict[str, Any]:
-    spec = _read("spec.json", folder) if folder != _NONE else None
+    spec = _read("spec.json", folder)
     if spec is None:
-        return {"state": "absent"}
+        return dict(_ABSENT)
     marks = _read("pid", folder) or {}
     # Read the exit last: an attendant that ends in between has written it before it went.
     running = any(alive(marks[who]) for who in ("attendant", "command") if marks.get(who))
@@ -127,10 +130,6 @@ def _state(folder: int) -> dict[str, Any]:
         "started": spec["started"],
         **(end or {}),
     }
-
-
-def _log(folder: int) -> Any:
-    return open("log", "rb", opener=lambda name, flags: os.open(name, flags, dir_fd=folder))
 
 
 def _size(name: str, folder: int) -> int:
@@ -383,18 +382,23 @@ def _works(group: int) -> bool:
 
 def stop(jobs: str, job_id: str) -> dict[str, Any]:
     """Asks the attendant to end the command; returns the state as it then is."""
-    with _opened(jobs, job_id) as folder:
-        if (now := _state(folder))["state"] == "absent":
-            return now
-        marks = _read("pid", folder) or {}
-        attendant = marks.get("attendant", {})
-        if alive(attendant):
-            os.kill(attendant["pid"], signal.SIGTERM)
-        elif alive(marks.get("command", {})):
-            os.killpg(marks["command"]["pid"], signal.SIGTERM)
-        while (now := _state(folder))["state"] == "running":
-            time.sleep(0.05)
-        return now
+    try:
+        with _opened(jobs, job_id) as folder:
+            return _stop(folder)
+    except FileNotFoundError:
+        return dict(_ABSENT)
+
+
+def _stop(folder: int) -> dict[str, Any]:
+    marks = _read("pid", folder) or {}
+    attendant = marks.get("attendant", {})
+    if alive(attendant):
+        os.kill(attendant["pid"], signal.SIGTERM)
+    elif alive(marks.get("command", {})):
+        os.killpg(marks["command"]["pid"], signal.SIGTERM)
+    while (now := _state(folder))["state"] == "running":
+        time.sleep(0.05)
+    return now
 
 
 def follow(jobs: str, job_id: str, offset: int, beat: float, out: Any) -> None:
@@ -403,15 +407,13 @@ def follow(jobs: str, job_id: str, offset: int, beat: float, out: Any) -> None:
     While nothing comes, an empty frame every `beat` seconds shows the reader that the line still stands.
     """
     with _opened(jobs, job_id) as folder:
-        if folder == _NONE:
-            raise FileNotFoundError(f"{jobs}/{job_id}")
         _follow(folder, offset, beat, out)
 
 
 def _follow(folder: int, offset: int, beat: float, out: Any) -> None:
     quiet = time.monotonic()
     ending = Ending((_read("pid", folder) or {}).get("attendant", {}).get("pid", 0))
-    with _log(folder) as log, contextlib.closing(ending):
+    with _file("log", folder) as log, contextlib.closing(ending):
         log.seek(offset)
         pause = 0.02
         while True:

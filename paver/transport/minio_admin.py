@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from paver.errors import PaverError, Unobservable
+from paver.errors import Unobservable
 from paver.transport import bounds, tls
 from paver.transport.context import Wire
 from paver.transport.s3_errors import S3Error, unanswered
@@ -92,21 +92,9 @@ class Administration:
             S3Error: if the store refuses.
             Unobservable: if nothing answers.
         """
-
-        def answered() -> Any:
-            try:
-                return self._act(call, *arguments, **named)
-            except S3Error as error:
-                if error.code in _BEGINS:
-                    raise
-                return error
-            except PaverError as error:
-                return error
-
-        found = self._context.repeated(self._connector.name, call, answered)
-        if isinstance(found, PaverError):
-            raise found
-        return found
+        return self._context.repeated(
+            self._connector.name, call, lambda: self._act(call, *arguments, **named), _begins
+        )
 
     def _act(self, call: str, *arguments: Any, **named: Any) -> Any:
         import urllib3  # noqa: PLC0415
@@ -185,6 +173,10 @@ class Administration:
             if self._pool is not None:
                 self._pool.clear()
             self._client = self._pool = None
+
+
+def _begins(error: BaseException) -> bool:
+    return isinstance(error, S3Error) and error.code in _BEGINS
 
 
 def _parsed(answer: str) -> Any:

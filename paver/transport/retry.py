@@ -54,6 +54,7 @@ def reading(
     seconds: float = SECONDS,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
+    passes: Callable[[BaseException], bool] | None = None,
 ) -> T:
     """Returns what `do` returns, repeating it while the connection fails or the server is busy.
 
@@ -65,6 +66,7 @@ def reading(
         seconds: no repetition begins later than this.
         sleep: waits; an event's `wait` where a run should be able to stop it.
         clock: tells the time in seconds.
+        passes: tells whether what failed is tried again, if it is more than a read: `passing` does for those.
 
     Raises:
         Exception: what `do` raised last, or first if it's nothing that passes.
@@ -86,7 +88,7 @@ def reading(
         tell(Retry(endpoint, doing, state.attempt_number, _line(error), round(wait, 3)))
 
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(passing),
+        retry=tenacity.retry_if_exception(passes or passing),
         wait=tenacity.wait_exponential(multiplier=_FIRST, max=_MOST) + tenacity.wait_random(0, _FIRST),
         stop=lambda state: clock() + state.upcoming_sleep >= end,
         before_sleep=told,

@@ -59,7 +59,7 @@ def replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     ended(tmp_path / "one", "done\n", 0)
     read = job_runner._read
 
-    def reading(name: str, folder: int | None = None) -> Any:
+    def reading(name: str, folder: int) -> Any:
         found = read(name, folder)
         if not (tmp_path / "one.1").exists():
             (tmp_path / "one").rename(tmp_path / "one.1")

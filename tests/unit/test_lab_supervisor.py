@@ -177,6 +177,13 @@ def has(room: Room, uuid: str) -> list[str]:
     return found
 
 
+def both_on(room: Room) -> None:
+    """Switches two machines on, of which the first one has the address."""
+    for count, event in enumerate((FIRST, SECOND), start=1):
+        room.supervisor.power(event)
+        room.heard(count)
+
+
 def test_an_address_is_free_as_soon_as_the_machine_that_had_it_is_off_whether_or_not_its_host_was_told(
     addressed: Room,
 ) -> None:
@@ -194,9 +201,7 @@ def test_an_address_is_free_as_soon_as_the_machine_that_had_it_is_off_whether_or
 def test_a_machine_that_was_switched_on_while_another_one_had_its_address_has_it_once_that_is_off(
     addressed: Room,
 ) -> None:
-    for event in (FIRST, SECOND):
-        addressed.supervisor.power(event)
-        addressed.heard(1 if event is FIRST else 2)
+    both_on(addressed)
     assert (has(addressed, "u1"), has(addressed, "u2")) == (["10.20.0.10"], [])
     addressed.supervisor.power(dataclasses.replace(FIRST, state="off"))
     until(lambda: has(addressed, "u2") == ["10.20.0.10"], "the second one has it")
@@ -206,9 +211,7 @@ def test_a_machine_that_was_switched_on_while_another_one_had_its_address_has_it
 def test_an_address_that_a_cable_takes_from_one_machine_goes_to_the_one_that_waits_for_it(
     addressed: Room,
 ) -> None:
-    for event in (FIRST, SECOND):
-        addressed.supervisor.power(event)
-        addressed.heard(1 if event is FIRST else 2)
+    both_on(addressed)
     addressed.supervisor.wire({"u1": (dataclasses.replace(card(MAC), connected=False),)})
     until(lambda: has(addressed, "u2") == ["10.20.0.10"], "the second one has it")
     assert has(addressed, "u1") == []
