@@ -62,15 +62,16 @@ def _key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
-def director(folder: Path) -> tuple[Api, State]:
+def director(folder: Path, cpi: NoCpi | None = None) -> tuple[Api, State]:
     """Returns the director, and what it remembers."""
+    cpi = cpi or NoCpi()
     key = _key()
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     folder.mkdir(parents=True)
     state = State.open(folder)
-    tasks, cpi, nobody = Tasks(state), NoCpi(), ConfigServer("", "", {})
+    tasks, nobody = Tasks(state), ConfigServer("", "", {})
     made = Director(
         state,
         tasks,

@@ -42,6 +42,7 @@ def test_a_release_is_whole_if_nothing_went_wrong_with_any_since_its_upload_ende
         [("create release", "processing", None), UPLOADED],
         [("delete release: minio", "error", "the blobstore does not answer"), UPLOADED],
         [("delete release: minio", "timeout", None), UPLOADED],
+        [("delete release: minio", "processing", None), UPLOADED],
     ],
 )
 def test_a_release_of_which_that_is_not_known_is_uploaded_again(tasks: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from paver.foundation.director.uploads import Release, Stemcell
 from paver.foundation.handover.contract import Contract, path_of
 from paver.foundation.services_phase import SMOKE
 from paver.lab.standins import tarballs
+from paver.lab.standins.httpd import Reply
 from paver.runs.workbench import pending
-from tests.support.director import director
+from tests.support.director import NoCpi, director
 from tests.support.killing import Files, Moment, Site, http
 from tests.support.standin import Api
+from tests.support.waiting import until
 from tests.unit.test_standin_concourse import concourse, login
 
 BOSH, CONCOURSE = places.director(), places.concourse()
@@ -62,9 +65,9 @@ HELD = {"name": "noble", "version": "1", "os": "ubuntu-noble", "cid": "sc-0"}
 class Room:
     """A director with a cloud config, a Concourse, a jumpbox, and the engine on them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cpi: NoCpi | None = None) -> None:
         self.moment = Moment()
-        self.bosh, self._state = director(folder / "director")
+        self.bosh, self._state = director(folder / "director", cpi)
         self.bosh.ok("POST", "/configs", {"type": "cloud", "name": "bosh", "content": json.dumps(CLOUD)})
         with self._state.changing() as data:
             data["stemcells"].append(HELD)
@@ -275,6 +278,44 @@ def test_what_was_killed_while_it_went_is_made_again_where_it_is_wished_for_agai
         room.site.whole(wish, mode="destroy")
 
     killed_everywhere(tmp_path, kind, lead=lead, follow=follow)
+
+
+class SlowCpi(NoCpi):
+    """Deletes nothing before it is told to."""
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+
+    def call(self, task: Any, method: str, *arguments: Any) -> Any:
+        if method == "delete_stemcell":
+            assert self.may.wait(60)
+        return super().call(task, method, *arguments)
+
+
+def test_a_stemcell_whose_deletion_goes_on_still_does_not_count_as_uploaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpi = SlowCpi()
+    room, wish = Room(tmp_path, cpi), wishes(tmp_path)["bosh.stemcell"]
+    room.site.whole(wish)
+    planned = room.site.plan(wish, mode="destroy")
+    # Begun in the ledger first; then the director is asked.
+    room.moment.arm(1, after=True)
+    assert not room.site.act(planned, wish)
+    call, place = room.bosh.call, f"/tasks/{room.bosh.ok('GET', '/tasks?verbose=2')[0]['id']}"
+
+    def watched(verb: str, path: str, content: Any = None, **headers: str) -> Reply:
+        if path == place:
+            cpi.may.set()
+        return call(verb, path, content, **headers)
+
+    monkeypatch.setattr(room.bosh, "call", watched)
+    room.site.whole(wish)
+    # An apply that followed no deletion is at its end, and it goes now.
+    cpi.may.set()
+    until(lambda: call("GET", place).body["state"] == "done", "the deletion is at its end")
+    assert pending(room.site.plan(wish)) == {}
+    assert "jammy" in room.stands()["stemcells"]
 
 
 @pytest.mark.parametrize("kind", ["bosh.deployment", "bosh.release", "bosh.stemcell"])

@@ -97,7 +97,8 @@ class Upload(Resource[UploadFacts]):
         begun = self.id in ledger.read(world, self.at)
         if not begun and self.version not in self.versions(world, self.at, self.name):
             return False
-        tasks.await_unfinished(world, director, self.uploading)
+        # It may be coming still, or going yet by a deletion that was killed: it is listed until that has ended.
+        tasks.await_unfinished(world, director, self.uploading, self.removing(self.name, self.version))
         there = self.version in self.versions(world, self.at, self.name)
         return there and self.whole(director, self.name, self.version)
 
