@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import fnmatch
@@ -26,13 +27,15 @@ from paver.drivers.vsphere.vcsa import expiry
 from paver.engine.plan import Plan
 from paver.engine.resource import Gate
 from paver.engine.world import ReadingWorld
+from paver.lab import control
 from paver.sitefile import Site
 from paver.sitefile.load import loads
 from paver.transport.context import Wire
 from paver.transport.tls import TrustError
 from paver.transport.vsphere import LoginError, VsphereFault, describe, new
+from paver.transport.vsphere.reader import VsphereReader
 from tests.support.left import agents, but_agents, without
-from tests.support.vcenter_lab import CPI, InventoryRun, VCenter, vcenter, with_cluster, with_pool
+from tests.support.vcenter_lab import CPI, FQDN, InventoryRun, VCenter, vcenter, with_cluster, with_pool
 from tests.support.vsphere_lab import ADDRESS as HOSTS_AT
 from tests.support.vsphere_lab import Hosts, World, hosts, pending, site_of, text_of
 from tests.support.waiting import until
@@ -1258,3 +1261,57 @@ def test_a_cluster_that_would_get_another_name_is_blocked(run: InventoryRun) -> 
     reasons = {str(action.resource): action.reason for action in planned.blocked}
     assert "its own name (compute) would change" in reasons["vsphere.cluster:north-1"]
     assert HOST not in pending(planned), "its hosts are not taken out of it"
+
+
+@contextlib.contextmanager
+def dying_after(call: str) -> Iterator[None]:
+    """Has a run die once it has asked for a task of this name, as a killed paver would: nobody sees the task's end."""
+    finished = VsphereReader._finished
+
+    def died(self: VsphereReader, task: Any, method: str, *more: Any) -> Any:
+        if method == call:
+            raise KeyboardInterrupt
+        return finished(self, task, method, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VsphereReader, "_finished", died)
+        yield
+
+
+def slow(there: VCenter, call: str) -> None:
+    """Has vCenter's next task of this name take three seconds before it changes anything."""
+    rule = {"server": FQDN, "method": call, "task_ms": 3000}
+    control.call(there.control, "POST", "/fault", rule)
+
+
+def test_a_host_that_vcenter_adds_still_for_a_run_that_was_killed_is_waited_for_and_added_once(
+    run: InventoryRun, there: VCenter
+) -> None:
+    slow(there, "AddHost_Task")
+    with dying_after("AddHost_Task"):
+        assert run.apply().failed
+    run.fine()
+    assert pending(run.plan()) == {}
+    wished = [one for one in run.paved().resources if isinstance(one, ClusterHost)]
+    assert there.writes().count("AddHost_Task") == len(wished) > 1
+
+
+def test_what_vcenter_removes_still_for_a_run_that_was_killed_does_not_count_as_made(
+    run: InventoryRun, there: VCenter
+) -> None:
+    run.fine()
+    made = _but_actions(there.inventory())
+    slow(there, "Destroy_Task")
+    with dying_after("Destroy_Task"):
+        assert run.apply("destroy").failed
+    run.fine()
+    with run.administrator() as session:
+        until(lambda: not going(session), "nothing goes any more")
+    assert pending(run.plan()) == {}
+    assert _but_actions(there.inventory()) == made
+
+
+def going(session: Any) -> list[Any]:
+    """Returns the tasks of a vCenter that have not ended."""
+    tasks = session.value(session.content.taskManager, "recentTask", fresh=True)
+    return [task for task in tasks if session.value(task, "info.state", fresh=True) in {"queued", "running"}]

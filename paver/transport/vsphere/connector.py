@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import ssl
+import threading
 from typing import Any
 
 from paver.errors import Unobservable
@@ -16,7 +17,7 @@ from paver.transport import tls
 from paver.transport.context import Gate, SecretRef, Wire
 from paver.transport.dial import Route, Trust
 from paver.transport.logins import LoginError, NoAccessError, refused_by_sso
-from paver.transport.vsphere import faults, soap_gate, soap_types
+from paver.transport.vsphere import faults, soap_gate, soap_types, unfinished
 from paver.transport.vsphere.reader import Link, VsphereReader
 from paver.transport.vsphere.snapshot import Snapshot
 from paver.transport.vsphere.trust import trusted_context
@@ -75,7 +76,7 @@ class VsphereConnector:
         )
         link = self._log_in(context, route)
         link.snapshot.expect(dict(self.wants))
-        return VsphereConnection(link)
+        return VsphereConnection(link, self.user)
 
     def _log_in(self, context: Wire, route: Route) -> Link:
         from pyVmomi import vim, vmodl  # noqa: PLC0415
@@ -164,18 +165,29 @@ def _viewer(content: Any) -> Any:
 
 
 class VsphereConnection:
-    """A logged-in endpoint; thread-safe."""
+    """A logged-in endpoint, as `user`; thread-safe."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, user: str) -> None:
         self._link = link
+        self._user = user
+        self._looked = False
+        self._looking = threading.Lock()
 
     def reader(self) -> VsphereReader:
         """Returns the reading face."""
         return VsphereReader(self._link)
 
     def writer(self, gate: Gate) -> VsphereWriter:
-        """Returns a writing face whose every write passes `gate`."""
+        """Returns a writing face whose every write passes `gate`; the first one waits for what an earlier run began.
+
+        Raises:
+            StillRunningError: if that has not ended after a quarter of an hour.
+        """
         link = self._link
+        with self._looking:
+            if not self._looked:
+                unfinished.await_earlier(link, self._user)
+                self._looked = False
 
         def admit(call: str, target: str = "", detail: Any = None) -> None:
             if call not in soap_gate.UPKEEP:

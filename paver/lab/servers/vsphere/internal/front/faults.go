@@ -27,6 +27,9 @@ type Rule struct {
 	After int `json:"after"`
 	// DelayMS holds the call back.
 	DelayMS int `json:"delay_ms"`
+	// TaskMS lets the call pass, and vCenter's task take so long before it
+	// changes anything.
+	TaskMS int `json:"task_ms"`
 	// CutAfterBytes breaks the connection after so many bytes of the body.
 	CutAfterBytes int64 `json:"cut_after_bytes"`
 	// Drop breaks the connection before an answer; with Late, after the act.
@@ -51,6 +54,9 @@ func (f *Faults) Add(r Rule) error {
 			return err
 		}
 	}
+	if r.TaskMS > 0 && !isTask(r.Method) {
+		return fmt.Errorf("%s makes no task that could take its time", r.Method)
+	}
 	if r.Times == 0 {
 		r.Times = 1
 	}
@@ -69,11 +75,22 @@ func (f *Faults) Clear() {
 
 // take returns the rule that acts on this call, if any, and counts it.
 func (f *Faults) take(method, target string) *Rule {
+	return f.first(method, target, func(r *Rule) bool { return r.TaskMS == 0 })
+}
+
+// Work waits as long as the task of a call is to take.
+func (f *Faults) Work(method, target string) {
+	if r := f.first(method, target, func(r *Rule) bool { return r.TaskMS > 0 }); r != nil {
+		time.Sleep(time.Duration(r.TaskMS) * time.Millisecond)
+	}
+}
+
+func (f *Faults) first(method, target string, meant func(*Rule) bool) *Rule {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range f.rules {
 		soap := !strings.Contains(method, " ")
-		if r.Method != method && !(r.Method == "*" && soap) || r.Target != "" && r.Target != target || r.Times == 0 {
+		if !meant(r) || r.Method != method && !(r.Method == "*" && soap) || r.Target != "" && r.Target != target || r.Times == 0 {
 			continue
 		}
 		if r.After > 0 {

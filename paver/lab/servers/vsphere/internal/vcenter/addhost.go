@@ -23,6 +23,26 @@ import (
 // certificate beside the thumbprint.
 const certificateSince = "9.0.0"
 
+// adding begins the task that takes a host in. Its name is taken from then on.
+func (v *VCenter) adding(ctx *simulator.Context, into types.ManagedObjectReference, name string, spec types.HostConnectSpec) types.ManagedObjectReference {
+	key := strings.ToLower(spec.HostName)
+	v.mu.Lock()
+	twice := v.coming[key]
+	v.coming[key] = true
+	v.mu.Unlock()
+	if twice && v.refuse.Refuse("addhost-duplicate") {
+		return v.failed(ctx, into, name, &types.DuplicateName{Name: spec.HostName, Object: into})
+	}
+	return v.task(ctx, into, name, func() (types.AnyType, types.BaseMethodFault) {
+		defer func() {
+			v.mu.Lock()
+			delete(v.coming, key)
+			v.mu.Unlock()
+		}()
+		return v.addHost(into, spec)
+	})
+}
+
 // addHost takes a host into a cluster, or into a folder as one of its own:
 // name, certificate, password, version and licence are those of the host that
 // answers, and it leaves with a new certificate.

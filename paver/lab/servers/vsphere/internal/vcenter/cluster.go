@@ -100,8 +100,7 @@ func haOf(c *simulator.ClusterComputeResource) bool {
 
 // AddHostTask takes a host in: it dials it, and believes nothing unseen.
 func (c *cluster) AddHostTask(ctx *simulator.Context, req *types.AddHost_Task) soap.HasFault {
-	return &methods.AddHost_TaskBody{Res: &types.AddHost_TaskResponse{Returnval: c.v.task(ctx, c.Self, "addHost",
-		func() (types.AnyType, types.BaseMethodFault) { return c.v.addHost(c.Self, req.Spec) })}}
+	return &methods.AddHost_TaskBody{Res: &types.AddHost_TaskResponse{Returnval: c.v.adding(ctx, c.Self, "addHost", req.Spec)}}
 }
 
 // ReconfigureComputeResourceTask changes the cluster's configuration.

@@ -97,8 +97,9 @@ func (f *folder) MoveIntoFolderTask(ctx *simulator.Context, req *types.MoveIntoF
 
 // AddStandaloneHostTask takes a host in that belongs to no cluster.
 func (f *folder) AddStandaloneHostTask(ctx *simulator.Context, req *types.AddStandaloneHost_Task) soap.HasFault {
-	return &methods.AddStandaloneHost_TaskBody{Res: &types.AddStandaloneHost_TaskResponse{Returnval: f.v.task(ctx, f.Self, "addStandaloneHost",
-		func() (types.AnyType, types.BaseMethodFault) { return f.v.addHost(f.Self, req.Spec) })}}
+	return &methods.AddStandaloneHost_TaskBody{Res: &types.AddStandaloneHost_TaskResponse{
+		Returnval: f.v.adding(ctx, f.Self, "addStandaloneHost", req.Spec),
+	}}
 }
 
 // DestroyTask removes a folder with all in it.

@@ -3,8 +3,8 @@ package vcenter
 import (
 	"fmt"
 	"net/http"
-
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +48,7 @@ type VCenter struct {
 
 	mu         sync.Mutex
 	links      map[types.ManagedObjectReference]*link
+	coming     map[string]bool                         // names of hosts that are being taken in, in small letters
 	stores     map[string]types.ManagedObjectReference // datastores by their folder
 	placements map[string]placement                    // of machines that are being made, by host and id there
 	leases     map[string]*lease
@@ -83,7 +84,7 @@ func Start(c *Config, refuse *refusals.Switches) (*VCenter, error) {
 		instance: instance.Content.About.InstanceUuid, began: time.Now(),
 		config: c, service: simulator.New(ctx, instance), reg: ctx.Map, refuse: refuse, vmca: authority,
 		resolver: newResolver(c.DNS), hosts: control.Dial(c.HostsControl),
-		links: map[types.ManagedObjectReference]*link{}, stores: map[string]types.ManagedObjectReference{},
+		links: map[types.ManagedObjectReference]*link{}, coming: map[string]bool{}, stores: map[string]types.ManagedObjectReference{},
 		placements: map[string]placement{}, leases: map[string]*lease{}, done: make(chan struct{}),
 	}
 	if v.front, err = front.New(c.Name, c.Listen, certificate, trace, v.service); err != nil {
@@ -219,11 +220,31 @@ func (v *VCenter) linkOfStore(name string, among []types.ManagedObjectReference)
 	return nil
 }
 
+// named are the methods that are not called like what they do.
+var named = map[string]string{
+	"clone": "CloneVM_Task", "createVm": "CreateVM_Task", "disconnect": "DisconnectHost_Task", "powerOff": "PowerOffVM_Task",
+	"powerOn": "PowerOnVM_Task", "reconfigVm": "ReconfigVM_Task", "reconfigure": "ReconfigureComputeResource_Task",
+	"reconnect": "ReconnectHost_Task", "reset": "ResetVM_Task", "suspend": "SuspendVM_Task", "upgradeVirtualHardware": "UpgradeVM_Task",
+}
+
+// methodOf is what a task names as the call that made it.
+func methodOf(name string) string {
+	if method, ok := named[name]; ok {
+		return method
+	}
+	return strings.ToUpper(name[:1]) + name[1:] + "_Task"
+}
+
 // task runs work that belongs to an entity without holding the entity's lock:
 // it waits for hosts, and clients must be able to read meanwhile.
 func (v *VCenter) task(ctx *simulator.Context, entity types.ManagedObjectReference, name string, f func() (types.AnyType, types.BaseMethodFault)) types.ManagedObjectReference {
 	work := types.ManagedObjectReference{Type: "LabWork", Value: uuid.NewString()}
-	task := simulator.CreateTask(work, name, func(*simulator.Task) (types.AnyType, types.BaseMethodFault) { return f() })
+	called := methodOf(name)
+	task := simulator.CreateTask(work, name, func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		v.front.Faults.Work(called, entity.Value)
+		return f()
+	})
+	task.Info.Name = called
 	task.Info.DescriptionId = entity.Type + "." + name
 	if ctx.Session != nil {
 		task.Info.Reason = &types.TaskReasonUser{UserName: ctx.Session.UserName}

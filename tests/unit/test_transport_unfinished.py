@@ -1,0 +1,41 @@
+"""Which tasks of a host or vCenter are waited for before the first write: those that paver may have asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from paver.transport.vsphere import new
+from paver.transport.vsphere.unfinished import _is_ours
+
+
+def task(name: str, state: str, user: str | None) -> dict[str, Any]:
+    reason = new("TaskReasonUser", userName=user) if user is not None else new("TaskReasonSystem")
+    return {"info.name": name, "info.state": state, "info.reason": reason}
+
+
+@pytest.mark.parametrize("name", ["AddHost_Task", "Destroy_Task", "PowerOnVM_Task"])
+@pytest.mark.parametrize("state", ["queued", "running"])
+@pytest.mark.parametrize("user", ["VSPHERE.LOCAL\\Administrator", "administrator@vsphere.local"])
+def test_a_task_that_paver_may_have_asked_for_is_waited_for(name: str, state: str, user: str) -> None:
+    assert _is_ours(task(name, state, user), "administrator@vsphere.local")
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "user"),
+    [
+        ("Destroy_Task", "success", "VSPHERE.LOCAL\\Administrator"),
+        ("Destroy_Task", "error", "VSPHERE.LOCAL\\Administrator"),
+        ("CloneVM_Task", "running", "VSPHERE.LOCAL\\Administrator"),
+        ("Destroy_Task", "running", "VSPHERE.LOCAL\\bosh-cpi"),
+        ("Destroy_Task", "running", "vpxuser"),
+        ("Destroy_Task", "running", None),
+    ],
+)
+def test_what_has_ended_and_what_others_asked_for_is_not(name: str, state: str, user: str | None) -> None:
+    assert not _is_ours(task(name, state, user), "administrator@vsphere.local")
+
+
+def test_an_internal_task_which_has_no_name_is_not() -> None:
+    assert not _is_ours({"info.state": "running"}, "root")
