@@ -108,8 +108,17 @@ class Executor:
         already = set(done) | {a.resource for a in self._plan.actions if not a.writes and not a.implied}
         todo = [a for a in self._plan.actions if a.verb in WRITES and a.resource not in already]
         waiting = {action.resource: action for action in todo}
+        needs = {action.resource: action.needs for action in self._plan.actions}
+
+        def reachable(action: Action) -> bool:
+            # What waits for another station's is left for the next round.
+            waits = closure([action.resource], lambda id_: needs.get(id_, ())) & waiting.keys()
+            return all(mine(waiting[id_]) for id_ in waits)
+
         scheduler = Scheduler(
-            [a for a in todo if mine(a) and self._reachable(a, waiting, mine)], self._plan.slots
+            [action for action in todo if reachable(action)],
+            self._plan.slots,
+            between=[a for a in self._plan.actions if a.resource not in waiting],
         )
         failed: list[tuple[ResourceId, BaseException]] = []
         acted: set[ResourceId] = set()
@@ -135,13 +144,6 @@ class Executor:
                     elif future.result():
                         acted.add(id_)
         return Outcome(done=scheduler.done, acted=frozenset(acted), failed=tuple(failed), left=scheduler.left)
-
-    def _reachable(
-        self, action: Action, by_id: Mapping[ResourceId, Action], mine: Callable[[Action], bool]
-    ) -> bool:
-        """An action that waits for another station's is left for the next round."""
-        waits = closure([action.resource], lambda id_: (one for one in by_id[id_].needs if one in by_id))
-        return all(mine(by_id[id_]) for id_ in waits)
 
     def _one(self, action: Action) -> bool:
         """Does one action; returns whether it acted. Raises what went wrong, after journalling it."""

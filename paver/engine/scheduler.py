@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from paver.engine.graph import closure
 from paver.engine.plan import Action
 from paver.engine.values import ResourceId
 
@@ -20,10 +21,22 @@ class Scheduler:
     Args:
         actions: what is to be done; needs outside of these count as done.
         slots: writers at once by endpoint, where it is not one.
+        between: what is left as it is, or done already. Whoever needs it waits for what it needs itself: a bucket that is kept
+            is not there while what it lies in is restarted.
     """
 
-    def __init__(self, actions: Iterable[Action], slots: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        actions: Iterable[Action],
+        slots: Mapping[str, int] | None = None,
+        between: Iterable[Action] = (),
+    ) -> None:
         self._actions = {action.resource: action for action in actions}
+        over = {action.resource: action.needs for action in between if action.resource not in self._actions}
+        self._waits = {
+            id_: closure(action.needs, lambda need: over.get(need, ())) & self._actions.keys()
+            for id_, action in self._actions.items()
+        }
         self._slots = dict(slots or {})
         self._waiting = dict.fromkeys(self._actions)
         self._running: dict[ResourceId, tuple[str, ...]] = {}
@@ -38,7 +51,7 @@ class Scheduler:
             return starting
         for id_ in list(self._waiting):
             action = self._actions[id_]
-            if any(need in self._actions and need not in self._done for need in action.needs):
+            if not self._waits[id_] <= self._done:
                 continue
             wanted = _slots_of(action)
             if any(self._used.get(slot, 0) >= self._capacity(slot) for slot in wanted):

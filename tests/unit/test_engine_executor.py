@@ -639,6 +639,34 @@ def test_killed_at_any_write_the_same_plan_goes_on_to_the_same_end(
     assert ends[0] == ends[1]
 
 
+def test_what_stands_on_a_kept_thing_waits_for_what_that_stands_on(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a proof in a bucket that stays, while the store below it is restarted with another password."""
+
+    def pile(value: int) -> Paved:
+        paved = wish(room, shelves={"a": {"store": value}, "b": {"bucket": 1}, "c": {"proof": value}})
+        boxes = {one.id.rpartition("/")[2]: one for one in paved.resources}
+        bucket = dataclasses.replace(boxes["bucket"], after=frozenset({boxes["store"].id}))
+        proof = dataclasses.replace(boxes["proof"], after=frozenset({bucket.id}))
+        return dataclasses.replace(paved, resources=(boxes["store"], bucket, proof))
+
+    engine = Engine(tmp_path)
+    engine.apply(pile(1))
+    planned = engine.plan(pile(2))
+    assert pending(planned) == {"memory.box:a/store": "update", "memory.box:c/proof": "update"}
+
+    def broken(*_: Any) -> None:
+        raise PaverError("the shelf is broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.Room, "write", broken)
+        outcome = engine.act(pile(2), planned)
+    assert [id_ for id_, _ in outcome.failed] == ["memory.box:a/store"]
+    assert outcome.left == ("memory.box:c/proof",)
+    assert not engine.act(pile(2), planned).failed
+
+
 def rack(room: Path) -> Paved:
     """A box that is a shelf itself: what stands in it can be asked only while it stands."""
     paved = wish(room, shelves={"a": {"rack": 1}, "b": {"x": 1}})

@@ -73,6 +73,31 @@ def test_what_needs_a_failed_action_never_starts(actions: list[Action], number: 
             assert action.resource not in started
 
 
+@given(plans(), st.sets(st.integers(0, 11)), st.randoms(use_true_random=False))
+def test_what_needs_a_kept_thing_waits_for_all_that_this_one_needs(
+    actions: list[Action], kept: set[int], random: random.Random
+) -> None:
+    by_id = {action.resource: action for action in actions}
+    between = [by_id[id_] for number in kept if (id_ := ResourceId(f"k:{number}")) in by_id]
+    todo = [action for action in actions if action not in between]
+
+    def before(id_: ResourceId) -> set[ResourceId]:
+        return {one for need in by_id[id_].needs for one in (need, *before(need))}
+
+    scheduler = Scheduler(todo, between=between)
+    running: list[Action] = []
+    while True:
+        running += scheduler.ready()
+        if not running:
+            break
+        for action in running:
+            waited = before(action.resource) - {one.resource for one in between}
+            assert waited <= scheduler.done
+        ended = running.pop(random.randrange(len(running)))
+        scheduler.finished(ended.resource, ok=True)
+    assert scheduler.done == {action.resource for action in todo}
+
+
 @given(plans())
 def test_after_a_drain_nothing_starts(actions: list[Action]) -> None:
     scheduler = Scheduler(actions)
