@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from paver.engine.mark import Mark
 from paver.engine.values import ResourceId, Secret
@@ -321,6 +321,14 @@ class Connection(Protocol[R_co, W_co]):
     def writer(self, gate: Gate) -> W_co: ...
     def forget(self) -> None: ...
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A connection to what goes on with what it was asked for, also without whoever asked."""
+
+    def settle(self, stopping: Callable[[], bool], tell: Callable[[str], None]) -> None:
+        """Waits until what was asked for before has come to its end; tells in words what it waits for, and heeds `stopping`."""
 
 
 class Connector(Protocol):

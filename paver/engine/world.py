@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from paver.engine.mark import Mark
-from paver.engine.resource import Around, Connection, Connector, Endpoint, Facts, Gate
+from paver.engine.resource import Around, Connection, Connector, Endpoint, Facts, Gate, Settling
 from paver.engine.values import Output, ResourceId, Secret, in_use, references, substitute
-from paver.errors import Unobservable
+from paver.errors import PaverError, Unobservable
 
 GOODBYE = 5.0
 """Seconds that are left to all of them for saying it."""
@@ -47,6 +47,7 @@ class Connections:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._open: dict[str, Connection[Any, Any]] = {}
+        self._settled: dict[str, PaverError | None] = {}
         self._used_at: dict[ResourceId, list[str]] = {}
         for name, connector in connectors.items():
             sources = {one.versions.of for one in in_use(connector) if isinstance(one.versions, Output)}
@@ -73,6 +74,28 @@ class Connections:
                     )
                 self._open[name] = connector.connect(self._context)
             return self._open[name]
+
+    def settle(self, name: str, stopping: Callable[[], bool], tell: Callable[[str], None]) -> None:
+        """Waits for what an earlier run began at an endpoint that is connected, and what goes on there without it; once.
+
+        Raises:
+            Interrupted: if the user stopped.
+            PaverError: if that does not come to its end, also for whoever asks after that.
+        """
+        with self._lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            connection = self._open.get(name)
+            if name not in self._settled and isinstance(connection, Settling):
+                try:
+                    connection.settle(stopping, tell)
+                except PaverError as error:
+                    self._settled[name] = error
+                    raise
+                self._settled[name] = None
+            failed = self._settled.get(name)
+        if failed is not None:
+            raise failed
 
     def drop(self, name: str) -> None:
         """Closes one connection; the next `get` opens it anew (its settings may have changed)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import ssl
-import threading
+from collections.abc import Callable
 from typing import Any
 
 from paver.errors import Unobservable
@@ -170,24 +170,14 @@ class VsphereConnection:
     def __init__(self, link: Link, user: str) -> None:
         self._link = link
         self._user = user
-        self._looked = False
-        self._looking = threading.Lock()
 
     def reader(self) -> VsphereReader:
         """Returns the reading face."""
         return VsphereReader(self._link)
 
     def writer(self, gate: Gate) -> VsphereWriter:
-        """Returns a writing face whose every write passes `gate`; the first one waits for what an earlier run began.
-
-        Raises:
-            StillRunningError: if that has not ended after a quarter of an hour.
-        """
+        """Returns a writing face whose every write passes `gate`."""
         link = self._link
-        with self._looking:
-            if not self._looked:
-                unfinished.await_earlier(link, self._user)
-                self._looked = False
 
         def admit(call: str, target: str = "", detail: Any = None) -> None:
             if call not in soap_gate.UPKEEP:
@@ -195,6 +185,10 @@ class VsphereConnection:
 
         stub = soap_gate.stub(link.route, link.stub.version, link.session, admit, lender=link.stub)
         return VsphereWriter(link, stub, gate)
+
+    def settle(self, stopping: Callable[[], bool], tell: Callable[[str], None]) -> None:
+        """Waits for the tasks that an earlier run asked for and did not see the end of (`unfinished.settle`)."""
+        unfinished.settle(VsphereReader(self._link), self._user, stopping, tell)
 
     def forget(self) -> None:
         """Drops what was read."""

@@ -13,7 +13,7 @@ from paver.transport import retry, tls
 from paver.transport.context import Station, Wire
 from paver.transport.dial import Route
 from paver.transport.vsphere import faults, folder, soap_gate, soap_types
-from paver.transport.vsphere.snapshot import Found, Snapshot, Wants
+from paver.transport.vsphere.snapshot import Found, Snapshot, Wants, collect, tasks_filter
 
 T = TypeVar("T")
 
@@ -249,6 +249,18 @@ class VsphereReader:
         """Yields the bytes of a host's `[datastore] path`, piece by piece."""
         link, datacenter = self._link, folder.ESX_DATACENTER
         return folder.stream(link.route, link.session.cookie, datastore, path, datacenter)
+
+    def recent_tasks(self) -> list[Found]:
+        """Returns the tasks that the server lists as recent, as they are now: all that have not ended, and some that have.
+
+        Of each its entity's name, its own, who asked for it and its state; what may not be read of one is left out.
+        """
+        found: list[Found] = self._guard("read the recent tasks", self._recent)
+        return found
+
+    def _recent(self) -> list[Found]:
+        content = self._link.content
+        return collect(content.propertyCollector, [tasks_filter(content.taskManager)], strict=False)
 
     def forget(self) -> None:
         """Drops what was read; the next reading asks the server."""

@@ -48,17 +48,29 @@ def object_filter(managed: Sequence[Any], paths: Iterable[str]) -> Any:
     )
 
 
-def collect(collector: Any, filters: Sequence[Any]) -> list[Found]:
+def tasks_filter(manager: Any) -> Any:
+    """Returns the filter that collects what tells whose the recent tasks are, and how far, from their manager."""
+    new = soap_types.new
+    listed = new("TraversalSpec", type=type(manager), path="recentTask", skip=False)
+    paths = ["info.entityName", "info.name", "info.reason", "info.state"]
+    return new(
+        "PropertyFilterSpec",
+        objectSet=[new("ObjectSpec", obj=manager, skip=True, selectSet=[listed])],
+        propSet=[new("PropertySpec", type=soap_types.type_of("Task"), all=False, pathSet=paths)],
+    )
+
+
+def collect(collector: Any, filters: Sequence[Any], *, strict: bool = True) -> list[Found]:
     """Returns every object that the filters select, with the paths that are set.
 
     Raises:
-        Unobservable: if a property is there but the account may not read it.
+        Unobservable: if a property is there but the account may not read it; unless `strict`, that is left out.
     """
     result = collector.RetrievePropertiesEx(list(filters), soap_types.new("RetrieveOptions"))
     found: list[Found] = []
     while result is not None:
         for content in result.objects:
-            for missing in content.missingSet or ():
+            for missing in (content.missingSet or ()) if strict else ():
                 _unreadable(content.obj, missing)
             found.append((content.obj, {prop.name: prop.val for prop in content.propSet or ()}))
         result = collector.ContinueRetrievePropertiesEx(result.token) if result.token else None

@@ -7,15 +7,17 @@ for whole what is on its way out.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from paver.errors import PaverError
-from paver.transport import retry
-from paver.transport.vsphere import snapshot, soap_types
-from paver.transport.vsphere.reader import Link
+from paver.errors import Interrupted, PaverError
+from paver.transport.vsphere import soap_types
+from paver.transport.vsphere.faults import VsphereFault
+from paver.transport.vsphere.reader import VsphereReader
 
 SECONDS = 900.0
-"""How long they are waited for: the longest, adding a host, takes some minutes."""
+"""How long they are waited for in all: the longest, adding a host, takes some minutes."""
 ASKED = frozenset(
     {
         "AddHost_Task",
@@ -31,70 +33,61 @@ ASKED = frozenset(
         "Rename_Task",
     }
 )
-"""The calls of paver's that make a task."""
-_ON_ITS_WAY = frozenset({"queued", "running"})
-_PATHS = ("info.descriptionId", "info.entityName", "info.name", "info.reason", "info.state")
+"""The calls of paver's that make a task, as tasks name them."""
+_GOING = frozenset({"queued", "running"})
+_SHORTEST, _LONGEST = 0.05, 2.0
+"""Seconds between two looks."""
 
 
-class StillRunningError(PaverError):
-    """A task of before has not come to its end."""
+def settle(
+    reader: VsphereReader, user: str, stopping: Callable[[], bool], tell: Callable[[str], None]
+) -> None:
+    """Waits until the tasks have ended that are on their way now, and that paver may have asked for as `user`.
 
-
-def await_earlier(link: Link, user: str) -> None:
-    """Waits until no task that paver may have asked for, under the account `user`, is on its way; forgets then what was read.
-
-    Tasks of others are left alone: they take hours where a machine is copied.
+    What others ask for is left alone, it takes hours where a machine is copied; so is what is asked for from now on.
 
     Raises:
-        StillRunningError: if one is after `SECONDS`.
+        Interrupted: if the user stopped; the tasks go on.
+        PaverError: if one is on its way still after `SECONDS`.
         Unobservable: if they cannot be read.
     """
-    name, waited = link.name, []
-
-    def look() -> None:
-        found = [values for values in _recent(link) if _is_ours(values, user)]
-        if found:
-            waited.append(found)
-            first = found[0]
-            raise StillRunningError(
-                f"{name}: {first['info.name']} of {first.get('info.entityName') or 'something'} is still "
-                f"{first['info.state']}",
-                why="an earlier run, or somebody else with the same account, asked for it",
-                do="see the recent tasks in its own client; then run the same command again",
-            )
-
-    retry.reading(
-        look,
-        endpoint=name,
-        doing="look whether what was begun before has ended",
-        tell=link.context.on_retry,
-        seconds=SECONDS,
-        passes=lambda error: isinstance(error, StillRunningError) or retry.passing(error),
-    )
-    if waited:
-        link.snapshot.forget()
+    end = time.monotonic() + SECONDS
+    for task, seen in reader.recent_tasks():
+        if not is_ours(seen, user):
+            continue
+        what = f"{seen['info.name']} of {seen.get('info.entityName') or 'something without a name'}"
+        tell(f"{what}, which was begun before, goes on")
+        pause = _SHORTEST
+        while _goes_on(reader, task):
+            if stopping():
+                raise Interrupted(f"stopped waiting for {what}; {reader.name} goes on with it")
+            if time.monotonic() > end:
+                raise PaverError(
+                    f"{reader.name}: {what} does not come to its end",
+                    seen=f"{soap_types.describe(task)}, on its way for {SECONDS / 60:.0f} minutes and more",
+                    why="an earlier run asked for it, or somebody else with the same account",
+                    do="see the recent tasks in its own client; the same paver command tries again",
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST)
 
 
-def _recent(link: Link) -> list[dict[str, Any]]:
-    """Returns what `_PATHS` say of each task that a server lists as recent: all that have not ended, and some that have."""
-    new = soap_types.new
-    manager = link.content.taskManager
-    traversal = new("TraversalSpec", type=type(manager), path="recentTask", skip=False)
-    wanted = new(
-        "PropertyFilterSpec",
-        objectSet=[new("ObjectSpec", obj=manager, skip=True, selectSet=[traversal])],
-        propSet=[
-            new("PropertySpec", type=soap_types.type_of("Task"), all=False, pathSet=list(_PATHS)),
-        ],
-    )
-    return [values for _, values in snapshot.collect(link.content.propertyCollector, [wanted])]
+def _goes_on(reader: VsphereReader, task: Any) -> bool:
+    try:
+        return reader.value(task, "info.state", fresh=True) in _GOING
+    except VsphereFault as fault:
+        # Servers keep tasks that have ended for some minutes.
+        if fault.is_a("ManagedObjectNotFound"):
+            return False
+        raise
 
 
-def _is_ours(values: dict[str, Any], user: str) -> bool:
-    if values.get("info.state") not in _ON_ITS_WAY or values.get("info.name") not in ASKED:
+def is_ours(seen: Mapping[str, Any], user: str) -> bool:
+    """Tells whether a task is on its way and may be paver's, by what was seen of it."""
+    if seen.get("info.state") not in _GOING or seen.get("info.name") not in ASKED:
         return False
     # What a server begins by itself, or by a schedule, names nobody.
-    asked = getattr(values.get("info.reason"), "userName", None)
+    asked = getattr(seen.get("info.reason"), "userName", None)
     return asked is not None and _account(asked) == _account(user)
 
 

@@ -28,7 +28,7 @@ type Rule struct {
 	// DelayMS holds the call back.
 	DelayMS int `json:"delay_ms"`
 	// TaskMS lets the call pass, and vCenter's task take so long before it
-	// changes anything.
+	// changes anything, or until the rules are taken out. It stands alone.
 	TaskMS int `json:"task_ms"`
 	// CutAfterBytes breaks the connection after so many bytes of the body.
 	CutAfterBytes int64 `json:"cut_after_bytes"`
@@ -40,8 +40,12 @@ type Rule struct {
 
 // Faults is the set of rules in force at one server.
 type Faults struct {
-	mu    sync.Mutex
-	rules []*Rule
+	// Slow says that the server's tasks can take their time.
+	Slow bool
+
+	mu      sync.Mutex
+	rules   []*Rule
+	cleared chan struct{}
 }
 
 // Add puts a rule in force.
@@ -54,8 +58,8 @@ func (f *Faults) Add(r Rule) error {
 			return err
 		}
 	}
-	if r.TaskMS > 0 && !isTask(r.Method) {
-		return fmt.Errorf("%s makes no task that could take its time", r.Method)
+	if r.TaskMS > 0 && (!f.Slow || !isTask(r.Method) || r.Fault != "" || r.Drop || r.DelayMS > 0) {
+		return fmt.Errorf("only a task of vCenter's can take its time, and then does nothing else")
 	}
 	if r.Times == 0 {
 		r.Times = 1
@@ -71,6 +75,10 @@ func (f *Faults) Clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rules = nil
+	if f.cleared != nil {
+		close(f.cleared)
+		f.cleared = nil
+	}
 }
 
 // take returns the rule that acts on this call, if any, and counts it.
@@ -78,10 +86,22 @@ func (f *Faults) take(method, target string) *Rule {
 	return f.first(method, target, func(r *Rule) bool { return r.TaskMS == 0 })
 }
 
-// Work waits as long as the task of a call is to take.
+// Work waits as long as the task of a call is to take. The target is the
+// entity that the task names.
 func (f *Faults) Work(method, target string) {
-	if r := f.first(method, target, func(r *Rule) bool { return r.TaskMS > 0 }); r != nil {
-		time.Sleep(time.Duration(r.TaskMS) * time.Millisecond)
+	r := f.first(method, target, func(r *Rule) bool { return r.TaskMS > 0 })
+	if r == nil {
+		return
+	}
+	f.mu.Lock()
+	if f.cleared == nil {
+		f.cleared = make(chan struct{})
+	}
+	cleared := f.cleared
+	f.mu.Unlock()
+	select {
+	case <-time.After(time.Duration(r.TaskMS) * time.Millisecond):
+	case <-cleared:
 	}
 }
 

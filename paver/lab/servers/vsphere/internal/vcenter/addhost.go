@@ -26,19 +26,18 @@ const certificateSince = "9.0.0"
 // adding begins the task that takes a host in. Its name is taken from then on.
 func (v *VCenter) adding(ctx *simulator.Context, into types.ManagedObjectReference, name string, spec types.HostConnectSpec) types.ManagedObjectReference {
 	key := strings.ToLower(spec.HostName)
-	v.mu.Lock()
-	twice := v.coming[key]
-	v.coming[key] = true
-	v.mu.Unlock()
-	if twice && v.refuse.Refuse("addhost-duplicate") {
+	count := func(by int) int {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.coming[key] += by
+		return v.coming[key]
+	}
+	if count(1) > 1 && key != "" && v.refuse.Refuse("addhost-duplicate") {
+		count(-1)
 		return v.failed(ctx, into, name, &types.DuplicateName{Name: spec.HostName, Object: into})
 	}
 	return v.task(ctx, into, name, func() (types.AnyType, types.BaseMethodFault) {
-		defer func() {
-			v.mu.Lock()
-			delete(v.coming, key)
-			v.mu.Unlock()
-		}()
+		defer count(-1)
 		return v.addHost(into, spec)
 	})
 }

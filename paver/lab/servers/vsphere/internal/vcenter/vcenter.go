@@ -48,7 +48,7 @@ type VCenter struct {
 
 	mu         sync.Mutex
 	links      map[types.ManagedObjectReference]*link
-	coming     map[string]bool                         // names of hosts that are being taken in, in small letters
+	coming     map[string]int                          // tasks that take a host in, by its name in small letters
 	stores     map[string]types.ManagedObjectReference // datastores by their folder
 	placements map[string]placement                    // of machines that are being made, by host and id there
 	leases     map[string]*lease
@@ -84,13 +84,14 @@ func Start(c *Config, refuse *refusals.Switches) (*VCenter, error) {
 		instance: instance.Content.About.InstanceUuid, began: time.Now(),
 		config: c, service: simulator.New(ctx, instance), reg: ctx.Map, refuse: refuse, vmca: authority,
 		resolver: newResolver(c.DNS), hosts: control.Dial(c.HostsControl),
-		links: map[types.ManagedObjectReference]*link{}, coming: map[string]bool{}, stores: map[string]types.ManagedObjectReference{},
+		links: map[types.ManagedObjectReference]*link{}, coming: map[string]int{}, stores: map[string]types.ManagedObjectReference{},
 		placements: map[string]placement{}, leases: map[string]*lease{}, done: make(chan struct{}),
 	}
 	if v.front, err = front.New(c.Name, c.Listen, certificate, trace, v.service); err != nil {
 		return nil, err
 	}
 	v.front.Before = v.before
+	v.front.Faults.Slow = true
 	v.skipZero(ctx)
 	if m, ok := v.reg.Get(*instance.Content.LicenseManager).(*simulator.LicenseManager); ok {
 		m.Evaluation = esx.Evaluation(v.began)

@@ -1,0 +1,85 @@
+"""What earlier runs left at work at an endpoint is waited for once a run, before anybody acts there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from paver.engine.world import Connections
+from paver.errors import PaverError
+
+
+@dataclasses.dataclass
+class Slow:
+    """An endpoint where something goes on; it is its own connection."""
+
+    error: PaverError | None = None
+    waited: int = 0
+
+    def connect(self, context: Any) -> Slow:
+        del context
+        return self
+
+    def settle(self, stopping: Callable[[], bool], tell: Callable[[str], None]) -> None:
+        assert not stopping()
+        self.waited += 1
+        tell("it goes on")
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        return None
+
+
+class Quick:
+    """One that knows nothing of that."""
+
+    def connect(self, context: Any) -> Quick:
+        del context
+        return self
+
+
+def settle(connections: Connections, name: str = "vcenter") -> list[str]:
+    told: list[str] = []
+    connections.settle(name, lambda: False, told.append)
+    return told
+
+
+def test_it_is_waited_for_once_also_where_the_connection_is_made_anew() -> None:
+    slow: Any = Slow()
+    connections = Connections({"vcenter": slow}, None, lambda output: output)
+    connections.get("vcenter")
+    assert settle(connections) == ["it goes on"]
+    assert settle(connections) == []
+    connections.drop("vcenter")
+    connections.get("vcenter")
+    assert settle(connections) == []
+    assert slow.waited == 1
+
+
+def test_nobody_dials_for_that() -> None:
+    slow: Any = Slow()
+    connections = Connections({"vcenter": slow}, None, lambda output: output)
+    assert settle(connections) == []
+    connections.get("vcenter")
+    assert settle(connections) == ["it goes on"]
+
+
+def test_what_does_not_end_is_told_to_all_and_waited_for_by_the_first() -> None:
+    slow: Any = Slow(PaverError("it does not end"))
+    connections = Connections({"vcenter": slow}, None, lambda output: output)
+    connections.get("vcenter")
+    for _ in range(3):
+        with pytest.raises(PaverError, match="it does not end"):
+            settle(connections)
+    assert slow.waited == 1
+
+
+def test_an_endpoint_where_nothing_goes_on_by_itself_is_not_asked() -> None:
+    quick: Any = Quick()
+    connections = Connections({"store": quick}, None, lambda output: output)
+    connections.get("store")
+    assert settle(connections, "store") == []
