@@ -386,15 +386,15 @@ class Executor:
 
     def _settle(self, action: Action) -> None:
         """Waits for what a run that was killed left at work where this one is about to look and write."""
-        for endpoint in sorted({action.endpoint, *action.also}):
+        endpoint = action.endpoint
 
-            def tell(what: str, endpoint: str = endpoint) -> None:
-                self._hands.journal.write(
-                    "retry", {"attempt": 1, "doing": "wait for it", "endpoint": endpoint, "what": what}
-                )
-                self._tell(Event("doing", action, f"{endpoint}: {what}"))
+        def tell(what: str) -> None:
+            self._hands.journal.write(
+                "retry", {"attempt": 1, "doing": "wait for it", "endpoint": endpoint, "what": what}
+            )
+            self._tell(Event("doing", action, f"{endpoint}: {what}"))
 
-            self._hands.connections.settle(endpoint, self._hands.stop.is_set, tell)
+        self._hands.connections.settle(endpoint, self._hands.stop.is_set, tell)
 
     def _forget(self, action: Action) -> None:
         """Drops what was read of all that the action touches."""

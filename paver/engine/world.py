@@ -89,6 +89,9 @@ class Connections:
             if name not in self._settled and isinstance(connection, Settling):
                 try:
                     connection.settle(stopping, tell)
+                except Unobservable:
+                    # Whoever asks it next may be answered.
+                    raise
                 except PaverError as error:
                     self._settled[name] = error
                     raise

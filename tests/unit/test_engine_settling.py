@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from paver.engine.world import Connections
-from paver.errors import PaverError
+from paver.errors import PaverError, Unobservable
 
 
 @dataclasses.dataclass
@@ -76,6 +76,16 @@ def test_what_does_not_end_is_told_to_all_and_waited_for_by_the_first() -> None:
         with pytest.raises(PaverError, match="it does not end"):
             settle(connections)
     assert slow.waited == 1
+
+
+def test_one_that_did_not_answer_is_asked_again() -> None:
+    slow: Any = Slow(Unobservable("it does not answer"))
+    connections = Connections({"vcenter": slow}, None, lambda output: output)
+    connections.get("vcenter")
+    with pytest.raises(Unobservable):
+        settle(connections)
+    slow.error = None
+    assert settle(connections) == ["it goes on"]
 
 
 def test_an_endpoint_where_nothing_goes_on_by_itself_is_not_asked() -> None:
