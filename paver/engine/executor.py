@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
-from paver.engine import proof
+from paver.engine import order, proof
 from paver.engine.again import Again
 from paver.engine.board import standing
 from paver.engine.diff import changes, fingerprint, since
@@ -108,18 +108,13 @@ class Executor:
         already = set(done) | {a.resource for a in self._plan.actions if not a.writes and not a.implied}
         todo = [a for a in self._plan.actions if a.verb in WRITES and a.resource not in already]
         waiting = {action.resource: action for action in todo}
-        needs = {action.resource: action.needs for action in self._plan.actions}
+        waits = order.waits(self._plan.actions, waiting.keys())
 
         def reachable(action: Action) -> bool:
             # What waits for another station's is left for the next round.
-            waits = closure([action.resource], lambda id_: needs.get(id_, ())) & waiting.keys()
-            return all(mine(waiting[id_]) for id_ in waits)
+            return all(mine(waiting[id_]) for id_ in closure([action.resource], waits.__getitem__))
 
-        scheduler = Scheduler(
-            [action for action in todo if reachable(action)],
-            self._plan.slots,
-            between=[a for a in self._plan.actions if a.resource not in waiting],
-        )
+        scheduler = Scheduler([one for one in todo if reachable(one)], waits, self._plan.slots)
         failed: list[tuple[ResourceId, BaseException]] = []
         acted: set[ResourceId] = set()
         with concurrent.futures.ThreadPoolExecutor(MOST_AT_ONCE, "act") as pool:

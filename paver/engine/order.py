@@ -35,6 +35,20 @@ def goes_along(resource: Resource[Any], going: Collection[ResourceId]) -> bool:
     return resource.dies_with_parent and resource.within in going
 
 
+def waits(actions: Iterable[Action], todo: Collection[ResourceId]) -> dict[ResourceId, frozenset[ResourceId]]:
+    """Returns what each of `todo` waits for among them.
+
+    That is what it needs, and what a thing needs that is left as it is, or done already, in between: a bucket that is kept is
+    not there while what it lies in is restarted.
+    """
+    needs = {action.resource: action.needs for action in actions}
+
+    def over(id_: ResourceId) -> Iterable[ResourceId]:
+        return () if id_ in todo else needs.get(id_, ())
+
+    return {id_: frozenset(one for one in closure(needs[id_], over) if one in todo) for id_ in todo}
+
+
 def given(actions: list[Action], graph: Graph, paved: Paved, *, leaving: bool) -> list[Action]:
     """Returns a plan's actions, each with what it needs done before.
 

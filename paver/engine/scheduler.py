@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from paver.engine.graph import closure
 from paver.engine.plan import Action
 from paver.engine.values import ResourceId
 
@@ -19,24 +18,19 @@ class Scheduler:
     """Decides which actions may start.
 
     Args:
-        actions: what is to be done; needs outside of these count as done.
+        actions: what is to be done.
+        waits: what each of them waits for, of them (`order.waits`).
         slots: writers at once by endpoint, where it is not one.
-        between: what is left as it is, or done already. Whoever needs it waits for what it needs itself: a bucket that is kept
-            is not there while what it lies in is restarted.
     """
 
     def __init__(
         self,
         actions: Iterable[Action],
+        waits: Mapping[ResourceId, frozenset[ResourceId]],
         slots: Mapping[str, int] | None = None,
-        between: Iterable[Action] = (),
     ) -> None:
         self._actions = {action.resource: action for action in actions}
-        over = {action.resource: action.needs for action in between if action.resource not in self._actions}
-        self._waits = {
-            id_: closure(action.needs, lambda need: over.get(need, ())) & self._actions.keys()
-            for id_, action in self._actions.items()
-        }
+        self._waits = waits
         self._slots = dict(slots or {})
         self._waiting = dict.fromkeys(self._actions)
         self._running: dict[ResourceId, tuple[str, ...]] = {}

@@ -60,9 +60,7 @@ class Connections:
         Raises:
             Unobservable: if a setting of it is not known yet, or it does not answer.
         """
-        with self._lock:
-            lock = self._locks.setdefault(name, threading.Lock())
-        with lock:
+        with self._lock_of(name):
             if name not in self._open:
                 connector = substitute(self._connectors[name], self._known)
                 missing = [r for r in references(connector) if isinstance(r, Output)]
@@ -82,18 +80,15 @@ class Connections:
             Interrupted: if the user stopped.
             PaverError: if that does not come to its end, also for whoever asks after that.
         """
-        with self._lock:
-            lock = self._locks.setdefault(name, threading.Lock())
-        with lock:
+        with self._lock_of(name):
             connection = self._open.get(name)
             if name not in self._settled and isinstance(connection, Settling):
                 try:
                     connection.settle(stopping, tell)
-                except Unobservable:
-                    # Whoever asks it next may be answered.
-                    raise
                 except PaverError as error:
-                    self._settled[name] = error
+                    # Of one that did not answer whoever asks next may have an answer.
+                    if not isinstance(error, Unobservable):
+                        self._settled[name] = error
                     raise
                 self._settled[name] = None
             failed = self._settled.get(name)
@@ -102,12 +97,14 @@ class Connections:
 
     def drop(self, name: str) -> None:
         """Closes one connection; the next `get` opens it anew (its settings may have changed)."""
-        with self._lock:
-            lock = self._locks.setdefault(name, threading.Lock())
-        with lock:
+        with self._lock_of(name):
             connection = self._open.pop(name, None)
         if connection is not None:
             connection.close()
+
+    def _lock_of(self, name: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(name, threading.Lock())
 
     def renew(self, of: ResourceId) -> None:
         """Closes the connections whose secrets `of` has in another version now: the next `get` logs in anew."""

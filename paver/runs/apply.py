@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import paver
-from paver.engine import held, leave
+from paver.engine import held, leave, order
 from paver.engine.again import Again
 from paver.engine.executor import Event, Executor, Hands, Outcome, told
 from paver.engine.journal import Journal
@@ -166,7 +166,8 @@ class _Rounds:
         """Hands over if the other station has something that can start."""
         waiting = [a for a in self._plan.pending if a.resource not in finished and not self._mine(a)]
         open_ids = {a.resource for a in self._plan.pending} - finished
-        if not any(not set(action.needs) & open_ids for action in waiting):
+        waits = order.waits(self._plan.actions, open_ids)
+        if all(waits[action.resource] for action in waiting):
             return None
         if self._hand_off is None:
             return None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paver.engine.order import waits
 from paver.engine.plan import Action
 from paver.engine.resource import Verb
 from paver.engine.scheduler import BULK_SLOTS, Scheduler
@@ -35,11 +37,19 @@ def plans(draw: st.DrawFn) -> list[Action]:
     return made
 
 
+def scheduled(
+    actions: list[Action], slots: Mapping[str, int] | None = None, between: Iterable[Action] = ()
+) -> Scheduler:
+    """A scheduler of `actions`, in a plan that has those `between` as well."""
+    ids = {action.resource for action in actions}
+    return Scheduler(actions, waits([*actions, *between], ids), slots)
+
+
 @given(plans(), st.randoms(use_true_random=False), st.dictionaries(st.sampled_from("abc"), st.integers(1, 3)))
 def test_everything_is_done_once_in_order_and_within_the_slots(
     actions: list[Action], random: random.Random, slots: dict[str, int]
 ) -> None:
-    scheduler = Scheduler(actions, slots)
+    scheduler = scheduled(actions, slots)
     running: dict[ResourceId, Action] = {}
     done: list[ResourceId] = []
     while True:
@@ -62,7 +72,7 @@ def test_everything_is_done_once_in_order_and_within_the_slots(
 
 @given(plans(), st.integers(0, 11))
 def test_what_needs_a_failed_action_never_starts(actions: list[Action], number: int) -> None:
-    scheduler = Scheduler(actions)
+    scheduler = scheduled(actions)
     started = set()
     while ready := scheduler.ready():
         for action in ready:
@@ -84,7 +94,7 @@ def test_what_needs_a_kept_thing_waits_for_all_that_this_one_needs(
     def before(id_: ResourceId) -> set[ResourceId]:
         return {one for need in by_id[id_].needs for one in (need, *before(need))}
 
-    scheduler = Scheduler(todo, between=between)
+    scheduler = scheduled(todo, between=between)
     running: list[Action] = []
     while True:
         running += scheduler.ready()
@@ -100,7 +110,7 @@ def test_what_needs_a_kept_thing_waits_for_all_that_this_one_needs(
 
 @given(plans())
 def test_after_a_drain_nothing_starts(actions: list[Action]) -> None:
-    scheduler = Scheduler(actions)
+    scheduler = scheduled(actions)
     scheduler.drain()
     assert scheduler.ready() == []
     assert len(scheduler.left) == len(actions)

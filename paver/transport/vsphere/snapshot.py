@@ -26,11 +26,22 @@ ATTRIBUTES = frozenset({"availableField", "customValue", "field", "value"})
 
 def view_filter(view: Any, wants: Mapping[Any, frozenset[str]]) -> Any:
     """Returns the filter that collects `wants` (paths by class) from everything in a container view."""
+    return _listed_filter(view, "view", wants)
+
+
+def tasks_filter(manager: Any) -> Any:
+    """Returns the filter that collects what tells whose the recent tasks are, and how far, from their manager."""
+    paths = frozenset({"info.entityName", "info.name", "info.reason", "info.state"})
+    return _listed_filter(manager, "recentTask", {soap_types.type_of("Task"): paths})
+
+
+def _listed_filter(lister: Any, path: str, wants: Mapping[Any, frozenset[str]]) -> Any:
+    """Returns the filter that collects `wants` from all that `lister` names at `path`."""
     new = soap_types.new
-    traversal = new("TraversalSpec", name="view", type=type(view), path="view", skip=False)
+    traversal = new("TraversalSpec", name=path, type=type(lister), path=path, skip=False)
     return new(
         "PropertyFilterSpec",
-        objectSet=[new("ObjectSpec", obj=view, skip=True, selectSet=[traversal])],
+        objectSet=[new("ObjectSpec", obj=lister, skip=True, selectSet=[traversal])],
         propSet=[
             new("PropertySpec", type=type_, all=False, pathSet=sorted(paths))
             for type_, paths in wants.items()
@@ -45,18 +56,6 @@ def object_filter(managed: Sequence[Any], paths: Iterable[str]) -> Any:
         "PropertyFilterSpec",
         objectSet=[new("ObjectSpec", obj=item, skip=False) for item in managed],
         propSet=[new("PropertySpec", type=type(managed[0]), all=False, pathSet=sorted(paths))],
-    )
-
-
-def tasks_filter(manager: Any) -> Any:
-    """Returns the filter that collects what tells whose the recent tasks are, and how far, from their manager."""
-    new = soap_types.new
-    listed = new("TraversalSpec", type=type(manager), path="recentTask", skip=False)
-    paths = ["info.entityName", "info.name", "info.reason", "info.state"]
-    return new(
-        "PropertyFilterSpec",
-        objectSet=[new("ObjectSpec", obj=manager, skip=True, selectSet=[listed])],
-        propSet=[new("PropertySpec", type=soap_types.type_of("Task"), all=False, pathSet=paths)],
     )
 
 

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from paver.errors import Interrupted, PaverError
-from paver.transport.vsphere import soap_types
+from paver.errors import Interrupted
 from paver.transport.vsphere.faults import VsphereFault
 from paver.transport.vsphere.reader import VsphereReader
 
@@ -35,8 +34,6 @@ ASKED = frozenset(
 )
 """The calls of paver's that make a task, as tasks name them."""
 _GOING = frozenset({"queued", "running"})
-_SHORTEST, _LONGEST = 0.05, 2.0
-"""Seconds between two looks."""
 
 
 def settle(
@@ -57,29 +54,25 @@ def settle(
             continue
         what = f"{seen['info.name']} of {seen.get('info.entityName') or 'something without a name'}"
         tell(f"{what}, which was begun before, goes on")
-        pause = _SHORTEST
-        while _goes_on(reader, task):
-            if stopping():
+
+        def heed(now: Mapping[str, Any], what: str = what) -> None:
+            if now["info.state"] in _GOING and stopping():
                 raise Interrupted(f"stopped waiting for {what}; {reader.name} goes on with it")
-            if time.monotonic() > end:
-                raise PaverError(
-                    f"{reader.name}: {what} does not come to its end",
-                    seen=f"{soap_types.describe(task)}, on its way for {SECONDS / 60:.0f} minutes and more",
-                    why="an earlier run asked for it, or somebody else with the same account",
-                    do="see the recent tasks in its own client; the same paver command tries again",
-                )
-            time.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST)
 
-
-def _goes_on(reader: VsphereReader, task: Any) -> bool:
-    try:
-        return reader.value(task, "info.state", fresh=True) in _GOING
-    except VsphereFault as fault:
-        # Servers keep tasks that have ended for some minutes.
-        if fault.is_a("ManagedObjectNotFound"):
-            return False
-        raise
+        try:
+            reader.wait(
+                task,
+                ("info.state",),
+                lambda now: now["info.state"] not in _GOING,
+                timeout=end - time.monotonic(),
+                doing=f"the end of {what}, which an earlier run, or somebody with the same account, asked for,",
+                do="see the recent tasks in its own client; the same paver command tries again",
+                on_look=heed,
+            )
+        except VsphereFault as fault:
+            # Servers keep tasks that have ended for some minutes.
+            if not fault.is_a("ManagedObjectNotFound"):
+                raise
 
 
 def is_ours(seen: Mapping[str, Any], user: str) -> bool:
