@@ -107,14 +107,10 @@ class Executor:
         """Acts on all pending actions that are `mine` and whose needs are met; `done` were done elsewhere."""
         already = set(done) | {a.resource for a in self._plan.actions if not a.writes and not a.implied}
         todo = [a for a in self._plan.actions if a.verb in WRITES and a.resource not in already]
-        waiting = {action.resource: action for action in todo}
-        waits = order.waits(self._plan.actions, waiting.keys())
-
-        def reachable(action: Action) -> bool:
-            # What waits for another station's is left for the next round.
-            return all(mine(waiting[id_]) for id_ in closure([action.resource], waits.__getitem__))
-
-        scheduler = Scheduler([one for one in todo if reachable(one)], waits, self._plan.slots)
+        needs = order.needs(self._plan.actions, self._graph)
+        # What waits for another station's is left for the next round.
+        theirs = order.behind((action.resource for action in todo if not mine(action)), needs)
+        scheduler = Scheduler([a for a in todo if a.resource not in theirs], needs, self._plan.slots)
         failed: list[tuple[ResourceId, BaseException]] = []
         acted: set[ResourceId] = set()
         with concurrent.futures.ThreadPoolExecutor(MOST_AT_ONCE, "act") as pool:
@@ -150,8 +146,6 @@ class Executor:
             return False
         begun = False
         try:
-            self._settle(action)
-            self._forget(action)
             resource = self._wish(action)
             facts = self._found(action, resource)
             verdict = self._verdict(action, resource, facts)
@@ -249,17 +243,31 @@ class Executor:
         A run that was killed may have come that far, and not to the line that says so.
         """
         if action.verb is not Verb.DELETE:
-            return self._facts(action, resource)
+            return self._settled(action, resource)
         holders = closure([action.resource], lambda one: self._graph.holders.get(one, ())) - {action.resource}
         # Once one was waited for in vain, the others in it need not be.
         if holders & self._lost:
             return None
         try:
-            return self._facts(action, resource)
+            return self._settled(action, resource)
         except Unobservable:
             if self._lost_one_of(holders):
                 return None
             raise
+
+    def _settled(self, action: Action, resource: Resource[Any] | None) -> Facts | None:
+        """Returns what is there, once that has ended which a run that was killed left at work at the endpoint."""
+        endpoint = action.endpoint
+
+        def tell(what: str) -> None:
+            self._hands.journal.write(
+                "retry", {"attempt": 1, "doing": "wait for it", "endpoint": endpoint, "what": what}
+            )
+            self._tell(Event("doing", action, f"{endpoint}: {what}"))
+
+        self._hands.connections.settle(endpoint, self._hands.stop.is_set, tell)
+        self._forget(action)
+        return self._facts(action, resource)
 
     def _lost_one_of(self, holders: set[ResourceId]) -> bool:
         # From the outside in, as the graph has them: what lies in one that is gone answers no more either.
@@ -378,18 +386,6 @@ class Executor:
                 resource.create(world)
         self._forget(action)
         return self._facts(action, resource)
-
-    def _settle(self, action: Action) -> None:
-        """Waits for what a run that was killed left at work where this one is about to look and write."""
-        endpoint = action.endpoint
-
-        def tell(what: str) -> None:
-            self._hands.journal.write(
-                "retry", {"attempt": 1, "doing": "wait for it", "endpoint": endpoint, "what": what}
-            )
-            self._tell(Event("doing", action, f"{endpoint}: {what}"))
-
-        self._hands.connections.settle(endpoint, self._hands.stop.is_set, tell)
 
     def _forget(self, action: Action) -> None:
         """Drops what was read of all that the action touches."""

@@ -25,7 +25,7 @@ EVENTS = frozenset(
         "opened",  # the run: plan's digest, site, station, paver's version
         "begun",  # an action, before its first call
         "call",  # one write, before it leaves
-        "retry",  # something safe was tried again
+        "retry",  # something safe was tried again, or what an earlier run left at work was waited for
         "done",  # an action, after its proofs
         "skipped",  # an action that found its end already there
         "failed",  # an action, with what went wrong

@@ -35,18 +35,22 @@ def goes_along(resource: Resource[Any], going: Collection[ResourceId]) -> bool:
     return resource.dies_with_parent and resource.within in going
 
 
-def waits(actions: Iterable[Action], todo: Collection[ResourceId]) -> dict[ResourceId, frozenset[ResourceId]]:
-    """Returns what each of `todo` waits for among them.
+def needs(actions: Iterable[Action], graph: Graph) -> dict[ResourceId, Collection[ResourceId]]:
+    """Returns what each thing needs: those of a plan as it says, and those that a selection left out as the wish does.
 
-    That is what it needs, and what a thing needs that is left as it is, or done already, in between: a bucket that is kept is
-    not there while what it lies in is restarted.
+    Who waits for what goes by that: what a thing stands on that is left as it is may stand on something that is not. A bucket
+    that is kept is not there while what it lies in is restarted.
     """
-    needs = {action.resource: action.needs for action in actions}
+    return {**graph.needs, **{action.resource: action.needs for action in actions}}
 
-    def over(id_: ResourceId) -> Iterable[ResourceId]:
-        return () if id_ in todo else needs.get(id_, ())
 
-    return {id_: frozenset(one for one in closure(needs[id_], over) if one in todo) for id_ in todo}
+def behind(ids: Iterable[ResourceId], needs: Mapping[ResourceId, Collection[ResourceId]]) -> set[ResourceId]:
+    """Returns those of `ids`, and whatever needs one of them, also through others."""
+    above: dict[ResourceId, list[ResourceId]] = {}
+    for id_, needed in needs.items():
+        for one in needed:
+            above.setdefault(one, []).append(id_)
+    return closure(ids, lambda id_: above.get(id_, ()))
 
 
 def given(actions: list[Action], graph: Graph, paved: Paved, *, leaving: bool) -> list[Action]:
@@ -60,16 +64,16 @@ def given(actions: list[Action], graph: Graph, paved: Paved, *, leaving: bool) -
     going = {id_ for id_, action in about.items() if action.verb is Verb.DELETE}
     own = set(names.values())
     orphans = [action for action in actions if action.resource not in own]
-    needs = _orphans_needs(orphans, [] if leaving else about.values(), paved)
+    found = _orphans_needs(orphans, [] if leaving else about.values(), paved)
     living = _living_behind(orphans, graph, paved) if leaving else {}
     dependents = graph.dependents()
     for id_, action in about.items():
         if action.verb is Verb.DELETE:
             before = closure(dependents[id_], dependents.__getitem__) & going - {id_}
-            needs[action.resource] = {names[one] for one in before} | living.get(id_, set())
+            found[action.resource] = {names[one] for one in before} | living.get(id_, set())
         else:
-            needs[action.resource] = {names.get(one, one) for one in graph.needs[id_]}
-    return [dataclasses.replace(one, needs=tuple(sorted(needs[one.resource]))) for one in actions]
+            found[action.resource] = {names.get(one, one) for one in graph.needs[id_]}
+    return [dataclasses.replace(one, needs=tuple(sorted(found[one.resource]))) for one in actions]
 
 
 def _orphans_needs(

@@ -6,8 +6,10 @@ as many slots as the endpoint says (one, unless told otherwise); bulk transfers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import graphlib
+from collections.abc import Collection, Iterable, Mapping
 
+from paver.engine.graph import closure
 from paver.engine.plan import Action
 from paver.engine.values import ResourceId
 
@@ -19,42 +21,51 @@ class Scheduler:
 
     Args:
         actions: what is to be done.
-        waits: what each of them waits for, of them (`order.waits`).
+        needs: what each of them needs, and what that needs which nothing is to be done about (`order.needs`).
         slots: writers at once by endpoint, where it is not one.
+
+    Raises:
+        graphlib.CycleError: if something waits for itself.
     """
 
     def __init__(
         self,
         actions: Iterable[Action],
-        waits: Mapping[ResourceId, frozenset[ResourceId]],
+        needs: Mapping[ResourceId, Collection[ResourceId]],
         slots: Mapping[str, int] | None = None,
     ) -> None:
         self._actions = {action.resource: action for action in actions}
-        self._waits = waits
+        self._rank = {id_: number for number, id_ in enumerate(self._actions)}
         self._slots = dict(slots or {})
         self._waiting = dict.fromkeys(self._actions)
+        self._met: list[ResourceId] = []
         self._running: dict[ResourceId, tuple[str, ...]] = {}
         self._done: set[ResourceId] = set()
         self._used: dict[str, int] = {}
         self._draining = False
+        under = closure(self._actions, lambda id_: needs.get(id_, ()))
+        self._order = graphlib.TopologicalSorter({id_: needs.get(id_, ()) for id_ in under})
+        self._order.prepare()
+        self._look()
 
     def ready(self) -> list[Action]:
         """Returns the actions that may start now, in the plan's order, and takes their slots."""
         starting: list[Action] = []
         if self._draining:
             return starting
-        for id_ in list(self._waiting):
+        held: list[ResourceId] = []
+        for id_ in self._met:
             action = self._actions[id_]
-            if not self._waits[id_] <= self._done:
-                continue
             wanted = _slots_of(action)
             if any(self._used.get(slot, 0) >= self._capacity(slot) for slot in wanted):
+                held.append(id_)
                 continue
             for slot in wanted:
                 self._used[slot] = self._used.get(slot, 0) + 1
             del self._waiting[id_]
             self._running[id_] = wanted
             starting.append(action)
+        self._met = held
         return starting
 
     def finished(self, id_: ResourceId, *, ok: bool) -> None:
@@ -63,6 +74,15 @@ class Scheduler:
             self._used[slot] -= 1
         if ok:
             self._done.add(id_)
+            self._order.done(id_)
+            self._look()
+
+    def _look(self) -> None:
+        """Finds what waits for nothing any more. What stays as it is, or is done, is done as soon as that is so for it."""
+        while met := self._order.get_ready():
+            self._order.done(*(id_ for id_ in met if id_ not in self._actions))
+            self._met += [id_ for id_ in met if id_ in self._actions]
+        self._met.sort(key=self._rank.__getitem__)
 
     def drain(self) -> None:
         """Starts nothing new from now on."""

@@ -61,37 +61,42 @@ class Connections:
             Unobservable: if a setting of it is not known yet, or it does not answer.
         """
         with self._lock_of(name):
-            if name not in self._open:
-                connector = substitute(self._connectors[name], self._known)
-                missing = [r for r in references(connector) if isinstance(r, Output)]
-                if missing:
-                    raise Unobservable(
-                        f"{name} cannot be asked yet",
-                        why=self._lacking(missing[0]) or f"{missing[0].fact} of {missing[0].of} is not known",
-                        do=f"see to that first: `paver apply --only {missing[0].of}`",
-                    )
-                self._open[name] = connector.connect(self._context)
-            return self._open[name]
+            return self._opened(name)
+
+    def _opened(self, name: str) -> Connection[Any, Any]:
+        if name not in self._open:
+            connector = substitute(self._connectors[name], self._known)
+            missing = [r for r in references(connector) if isinstance(r, Output)]
+            if missing:
+                raise Unobservable(
+                    f"{name} cannot be asked yet",
+                    why=self._lacking(missing[0]) or f"{missing[0].fact} of {missing[0].of} is not known",
+                    do=f"see to that first: `paver apply --only {missing[0].of}`",
+                )
+            self._open[name] = connector.connect(self._context)
+        return self._open[name]
 
     def settle(self, name: str, stopping: Callable[[], bool], tell: Callable[[str], None]) -> None:
-        """Waits for what an earlier run began at an endpoint that is connected, and what goes on there without it; once.
+        """Waits for what an earlier run began at an endpoint, and what goes on there without it; once.
 
         Raises:
+            Unobservable: as `get`.
             Interrupted: if the user stopped.
             PaverError: if that does not come to its end, also for whoever asks after that.
         """
         with self._lock_of(name):
-            connection = self._open.get(name)
-            if name not in self._settled and isinstance(connection, Settling):
+            if name not in self._settled:
+                connection = self._opened(name)
                 try:
-                    connection.settle(stopping, tell)
+                    if isinstance(connection, Settling):
+                        connection.settle(stopping, tell)
                 except PaverError as error:
                     # Of one that did not answer whoever asks next may have an answer.
                     if not isinstance(error, Unobservable):
                         self._settled[name] = error
                     raise
                 self._settled[name] = None
-            failed = self._settled.get(name)
+            failed = self._settled[name]
         if failed is not None:
             raise failed
 

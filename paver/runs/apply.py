@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import paver
-from paver.engine import held, leave, order
+from paver.engine import held, leave
 from paver.engine.again import Again
 from paver.engine.executor import Event, Executor, Hands, Outcome, told
 from paver.engine.journal import Journal
@@ -135,12 +135,10 @@ class _Rounds:
             if error is not None or self._stop.is_set() or self._hand_off is None or pending <= finished:
                 break
             try:
-                there = self._over(finished)
+                there = self._over(self._hand_off, finished)
             except Exception as broken:  # noqa: BLE001 (whatever it was, this run has an end, and what it did is told)
                 self._keep_faults([("hand-off", broken)])
                 error = broken
-                break
-            if there is None:
                 break
             acted |= there.acted
             failed += there.failed
@@ -162,19 +160,12 @@ class _Rounds:
                 with (self._folder / FAULTS).open("a", encoding="utf-8") as file:
                     file.write(f"{id_}: {type(wrong).__name__}\n{place}\n")
 
-    def _over(self, finished: frozenset[ResourceId]) -> Ended | None:
-        """Hands over if the other station has something that can start."""
-        waiting = [a for a in self._plan.pending if a.resource not in finished and not self._mine(a)]
-        open_ids = {a.resource for a in self._plan.pending} - finished
-        waits = order.waits(self._plan.actions, open_ids)
-        if all(waits[action.resource] for action in waiting):
-            return None
-        if self._hand_off is None:
-            return None
+    def _over(self, hand_off: CarryOn, finished: frozenset[ResourceId]) -> Ended:
+        """Hands over: nothing here can start any more, so that something over there can."""
         self._journal.write("handed-off", {"done": [*map(str, sorted(finished))], "plan": self._plan.digest})
         self._tell(Happening(what="handed-off", resource=JUMPBOX, station=JUMPBOX))
         self._session.vault.close()
-        there = self._hand_off(finished, self._journal, self._tell)
+        there = hand_off(finished, self._journal, self._tell)
         self._session.vault.forget()
         self._session.connections.forget_all()
         self._journal.write("returned", {"head": there.head, "left": [*map(str, sorted(there.left))]})

@@ -121,7 +121,9 @@ class Clock:
         Never back: events of threads, and of two stations, are not told in the order of their times.
         """
         begun = self._times.get(("begun", event.resource), 0.0)
-        at = self._times.get((event.what, event.resource), max(float(event.at), begun))
+        told = float(event.at)
+        # In the second in which its action began it was told after that; where it was told before, the action waited.
+        at = self._times.get((event.what, event.resource), begun if told < begun < told + 1 else told)
         at = min(at, self._ended or at)
         self._now = max(self._now, at)
         return at

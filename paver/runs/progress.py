@@ -136,7 +136,8 @@ class Progress:
                 self._phases.append(event.phase)
             self._first[event.phase] = min(self._first.get(event.phase, moment), moment)
             self._latest[event.phase] = max(self._latest.get(event.phase, moment), moment)
-            if event.what == "begun":
+            # Before it begins, an action may have to wait for what an earlier run left at work.
+            if event.what == "begun" or (event.what == "doing" and event.resource not in self._begun):
                 self._begun[event.resource] = moment
                 self._samples.pop(event.resource, None)
             if event.what == "doing" and event.unit == "B":

@@ -13,7 +13,7 @@ from paver.engine.again import Again
 from paver.engine.board import Board
 from paver.engine.executor import Event, Executor, Hands, Outcome
 from paver.engine.journal import Journal
-from paver.engine.plan import Plan
+from paver.engine.plan import Action, Plan
 from paver.engine.planner import Heading, Request, plan
 from paver.engine.world import Connections, ReadingWorld
 
@@ -49,8 +49,14 @@ class Engine:
         world = ReadingWorld(self.site, connections, self.versions)
         return plan(paved, heading, request or Request(), world, self.board)
 
-    def act(self, paved: Paved, planned: Plan, allow: tuple[str, ...] | None = None) -> Outcome:
-        """Carries `planned` out, by a command that names what the plan does unless `allow` says else."""
+    def act(
+        self,
+        paved: Paved,
+        planned: Plan,
+        allow: tuple[str, ...] | None = None,
+        mine: Callable[[Action], bool] = lambda _: True,
+    ) -> Outcome:
+        """Carries out what is `mine` of `planned`, by a command that names what the plan does unless `allow` says else."""
         connections = Connections(paved.connectors, None, self.board.for_reading, self.board.lacking)
         journal = self.folder / f"journal-{secrets.token_hex(4)}.jsonl"
         with Journal(journal) as written:
@@ -66,7 +72,7 @@ class Engine:
             named = planned.allow if allow is None else allow
             again = Again(planned, paved, self.board, world, allow=named)
             again.demand_all()
-            return Executor(again, hands).run(lambda _: True)
+            return Executor(again, hands).run(mine)
 
     def apply(self, paved: Paved, request: Request | None = None) -> Outcome:
         """Plans and carries out."""

@@ -19,9 +19,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from paver.driver import Endpoint, Gate, Opaque, Paved, Verb, output
+from paver.driver import Endpoint, Gate, Opaque, Paved, ResourceId, Verb, output
 from paver.engine import proof
 from paver.engine.diff import wish_digest
+from paver.engine.executor import Outcome
 from paver.engine.journal import Journal, JournalError
 from paver.engine.plan import loads
 from paver.engine.planner import Request
@@ -639,21 +640,25 @@ def test_killed_at_any_write_the_same_plan_goes_on_to_the_same_end(
     assert ends[0] == ends[1]
 
 
+def pile(room: Path, value: int) -> Paved:
+    """A proof of a bucket that stays as it is, which stands on a store."""
+    paved = wish(room, shelves={"a": {"store": value}, "b": {"bucket": 1}, "c": {"proof": value}})
+    boxes = {one.id.rpartition("/")[2]: one for one in paved.resources}
+    bucket = dataclasses.replace(boxes["bucket"], after=frozenset({boxes["store"].id}))
+    proof = dataclasses.replace(boxes["proof"], after=frozenset({bucket.id}))
+    return dataclasses.replace(paved, resources=(boxes["store"], bucket, proof))
+
+
+@pytest.mark.parametrize(
+    "request_", [Request(), Request(only=("memory.box:a/*", "memory.box:c/*"))], ids=["all of it", "a part"]
+)
 def test_what_stands_on_a_kept_thing_waits_for_what_that_stands_on(
-    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch, request_: Request
 ) -> None:
     """As a proof in a bucket that stays, while the store below it is restarted with another password."""
-
-    def pile(value: int) -> Paved:
-        paved = wish(room, shelves={"a": {"store": value}, "b": {"bucket": 1}, "c": {"proof": value}})
-        boxes = {one.id.rpartition("/")[2]: one for one in paved.resources}
-        bucket = dataclasses.replace(boxes["bucket"], after=frozenset({boxes["store"].id}))
-        proof = dataclasses.replace(boxes["proof"], after=frozenset({bucket.id}))
-        return dataclasses.replace(paved, resources=(boxes["store"], bucket, proof))
-
     engine = Engine(tmp_path)
-    engine.apply(pile(1))
-    planned = engine.plan(pile(2))
+    engine.apply(pile(room, 1))
+    planned = engine.plan(pile(room, 2), request_)
     assert pending(planned) == {"memory.box:a/store": "update", "memory.box:c/proof": "update"}
 
     def broken(*_: Any) -> None:
@@ -661,10 +666,63 @@ def test_what_stands_on_a_kept_thing_waits_for_what_that_stands_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(memory.Room, "write", broken)
-        outcome = engine.act(pile(2), planned)
+        outcome = engine.act(pile(room, 2), planned)
     assert [id_ for id_, _ in outcome.failed] == ["memory.box:a/store"]
     assert outcome.left == ("memory.box:c/proof",)
-    assert not engine.act(pile(2), planned).failed
+    assert not engine.act(pile(room, 2), planned).failed
+
+
+def test_what_stands_on_a_kept_thing_waits_for_the_other_station_as_well(tmp_path: Path, room: Path) -> None:
+    engine = Engine(tmp_path)
+    engine.apply(pile(room, 1))
+    planned = engine.plan(pile(room, 2))
+    store = ResourceId("memory.box:a/store")
+    outcome = engine.act(pile(room, 2), planned, mine=lambda action: action.resource != store)
+    assert outcome == Outcome(done=frozenset(), acted=frozenset(), failed=(), left=())
+    outcome = engine.act(pile(room, 2), planned, mine=lambda action: action.resource == store)
+    assert outcome.acted == {store}
+
+
+def test_what_a_killed_run_left_at_work_is_waited_for_before_anybody_looks(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}, "b": {"x": 1}})
+    planned = engine.plan(paved)
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    Engine(whole).apply(wish(whole, shelves={"a": {"x": 1}}))
+
+    def settle(shelf: Any, stopping: Any, tell: Any) -> None:
+        assert not stopping()
+        if shelf.path.endswith("/a"):
+            tell("a box which was begun before goes on")
+            shutil.copy(whole / "a", room / "a")
+
+    monkeypatch.setattr(memory.Shelf, "settle", settle, raising=False)
+    outcome = engine.act(paved, planned)
+    assert outcome.acted == {"memory.box:b/x"}
+    events = [(line["event"], line.get("resource") or line.get("endpoint")) for line in journal_of(tmp_path)]
+    assert events.index(("retry", "shelf:a")) < events.index(("skipped", "memory.box:a/x"))
+    assert [one.what for one in engine.events if one.action.resource == "memory.box:a/x"] == [
+        "doing",
+        "skipped",
+    ]
+
+
+def test_what_does_not_come_to_its_end_fails_the_action_that_would_meet_it(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def settle(*_: Any) -> None:
+        raise PaverError("it does not end")
+
+    monkeypatch.setattr(memory.Shelf, "settle", settle, raising=False)
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    outcome = engine.apply(paved)
+    assert [(id_, str(error)) for id_, error in outcome.failed] == [("memory.box:a/x", "it does not end")]
+    assert journal_of(tmp_path)[-1]["event"] == "failed"
+    assert not (room / "a").exists()
 
 
 def rack(room: Path) -> Paved:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paver.engine.order import waits
 from paver.engine.plan import Action
 from paver.engine.resource import Verb
 from paver.engine.scheduler import BULK_SLOTS, Scheduler
@@ -41,8 +40,7 @@ def scheduled(
     actions: list[Action], slots: Mapping[str, int] | None = None, between: Iterable[Action] = ()
 ) -> Scheduler:
     """A scheduler of `actions`, in a plan that has those `between` as well."""
-    ids = {action.resource for action in actions}
-    return Scheduler(actions, waits([*actions, *between], ids), slots)
+    return Scheduler(actions, {action.resource: action.needs for action in [*actions, *between]}, slots)
 
 
 @given(plans(), st.randoms(use_true_random=False), st.dictionaries(st.sampled_from("abc"), st.integers(1, 3)))

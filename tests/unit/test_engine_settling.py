@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from paver.engine.world import Connections
 from paver.errors import PaverError, Unobservable
+from tests.support.waiting import until
 
 
 @dataclasses.dataclass
@@ -18,6 +21,7 @@ class Slow:
 
     error: PaverError | None = None
     waited: int = 0
+    held: threading.Event | None = None
 
     def connect(self, context: Any) -> Slow:
         del context
@@ -27,6 +31,8 @@ class Slow:
         assert not stopping()
         self.waited += 1
         tell("it goes on")
+        if self.held is not None:
+            self.held.wait()
         if self.error is not None:
             raise self.error
 
@@ -51,7 +57,6 @@ def settle(connections: Connections, name: str = "vcenter") -> list[str]:
 def test_it_is_waited_for_once_also_where_the_connection_is_made_anew() -> None:
     slow: Any = Slow()
     connections = Connections({"vcenter": slow}, None, lambda output: output)
-    connections.get("vcenter")
     assert settle(connections) == ["it goes on"]
     assert settle(connections) == []
     connections.drop("vcenter")
@@ -60,18 +65,35 @@ def test_it_is_waited_for_once_also_where_the_connection_is_made_anew() -> None:
     assert slow.waited == 1
 
 
-def test_nobody_dials_for_that() -> None:
-    slow: Any = Slow()
+def test_who_comes_meanwhile_waits_for_the_same_end() -> None:
+    slow: Any = Slow(held=threading.Event())
     connections = Connections({"vcenter": slow}, None, lambda output: output)
-    assert settle(connections) == []
-    connections.get("vcenter")
-    assert settle(connections) == ["it goes on"]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        try:
+            both = [pool.submit(settle, connections) for _ in range(2)]
+            until(lambda: slow.waited and all(one.running() for one in both))
+        finally:
+            slow.held.set()
+        told = [one.result() for one in both]
+    assert sorted(told) == [[], ["it goes on"]]
+    assert slow.waited == 1
+
+
+def test_one_that_cannot_be_dialled_is_told_as_such() -> None:
+    class Dead:
+        def connect(self, context: Any) -> Any:
+            del context
+            raise Unobservable("it does not answer")
+
+    dead: Any = Dead()
+    connections = Connections({"vcenter": dead}, None, lambda output: output)
+    with pytest.raises(Unobservable, match="it does not answer"):
+        settle(connections)
 
 
 def test_what_does_not_end_is_told_to_all_and_waited_for_by_the_first() -> None:
     slow: Any = Slow(PaverError("it does not end"))
     connections = Connections({"vcenter": slow}, None, lambda output: output)
-    connections.get("vcenter")
     for _ in range(3):
         with pytest.raises(PaverError, match="it does not end"):
             settle(connections)
@@ -81,7 +103,6 @@ def test_what_does_not_end_is_told_to_all_and_waited_for_by_the_first() -> None:
 def test_one_that_did_not_answer_is_asked_again() -> None:
     slow: Any = Slow(Unobservable("it does not answer"))
     connections = Connections({"vcenter": slow}, None, lambda output: output)
-    connections.get("vcenter")
     with pytest.raises(Unobservable):
         settle(connections)
     slow.error = None
@@ -91,5 +112,4 @@ def test_one_that_did_not_answer_is_asked_again() -> None:
 def test_an_endpoint_where_nothing_goes_on_by_itself_is_not_asked() -> None:
     quick: Any = Quick()
     connections = Connections({"store": quick}, None, lambda output: output)
-    connections.get("store")
     assert settle(connections, "store") == []

@@ -23,6 +23,7 @@ from paver.report.lines import Lines
 from paver.report.plan_text import plan_text
 from paver.report.standing_text import standing_text
 from paver.report.table import table
+from paver.runs import past
 from paver.runs.events import Happening, What
 from paver.runs.evidence import Evidence
 from paver.runs.outcome import Ended
@@ -421,6 +422,32 @@ def test_whoever_follows_later_sees_how_long_a_phase_took_and_an_action_is_in_wo
     hosts, vcenter = (phase for phase in progress.state().phases if phase.done or phase.working)
     assert hosts.seconds == 30
     assert vcenter.working[0].seconds == 20
+
+
+def test_what_an_action_waits_for_before_it_begins_is_shown_with_its_time() -> None:
+    clock = Clock()
+    progress = of(PLAN, clock)
+    progress(happening("doing", 4, text="vcenter: AddHost_Task of esx-01, which was begun before, goes on"))
+    clock.now = 300.0
+    (waiting,) = progress.state().working
+    assert waiting.seconds == 300
+    progress(happening("begun", 4))
+    clock.now = 301.0
+    (working,) = progress.state().working
+    assert working.seconds == 1
+
+
+def test_a_run_that_is_told_again_shows_the_waiting_before_an_action_began(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_text(
+        '{"event": "opened", "time": "2026-10-01T12:00:00.000000+00:00"}\n'
+        '{"event": "begun", "resource": "vsphere.role:a", "time": "2026-10-01T12:05:00.400000+00:00"}\n'
+    )
+    clock = past.Clock(tmp_path)
+    noon = clock()
+    role = dataclasses.replace(happening("doing", 0), resource="vsphere.role:a")
+    assert clock.moment(dataclasses.replace(role, at=int(noon) + 2)) == noon + 2
+    assert clock.moment(dataclasses.replace(role, at=int(noon) + 300)) == noon + 300.4
+    assert clock.moment(dataclasses.replace(role, at=int(noon) + 301)) == noon + 301
 
 
 def test_a_terminal_is_left_with_the_last_frame() -> None:

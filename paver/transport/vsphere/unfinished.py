@@ -7,11 +7,12 @@ for whole what is on its way out.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from paver.errors import Interrupted
+from paver.errors import Interrupted, PaverError
 from paver.transport.vsphere.faults import VsphereFault
 from paver.transport.vsphere.reader import VsphereReader
 
@@ -55,20 +56,22 @@ def settle(
         what = f"{seen['info.name']} of {seen.get('info.entityName') or 'something without a name'}"
         tell(f"{what}, which was begun before, goes on")
 
-        def heed(now: Mapping[str, Any], what: str = what) -> None:
-            if now["info.state"] in _GOING and stopping():
+        def ended(now: Mapping[str, Any], what: str = what) -> bool:
+            if now["info.state"] not in _GOING:
+                return True
+            if stopping():
                 raise Interrupted(f"stopped waiting for {what}; {reader.name} goes on with it")
+            if time.monotonic() > end:
+                raise PaverError(
+                    f"{reader.name}: {what} has not come to its end in {SECONDS / 60:.0f} min",
+                    why="an earlier run, or somebody with the same account, asked for it",
+                    do="see the recent tasks in its own client; the same paver command tries again",
+                    seen=f"info.state: {now['info.state']}",
+                )
+            return False
 
         try:
-            reader.wait(
-                task,
-                ("info.state",),
-                lambda now: now["info.state"] not in _GOING,
-                timeout=end - time.monotonic(),
-                doing=f"the end of {what}, which an earlier run, or somebody with the same account, asked for,",
-                do="see the recent tasks in its own client; the same paver command tries again",
-                on_look=heed,
-            )
+            reader.wait(task, ("info.state",), ended, timeout=math.inf)
         except VsphereFault as fault:
             # Servers keep tasks that have ended for some minutes.
             if not fault.is_a("ManagedObjectNotFound"):
