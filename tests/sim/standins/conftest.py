@@ -21,7 +21,7 @@ import yaml
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.inventory import bosh
 from paver.lab import build, control, plan, system
-from paver.lab.standins import tarballs
+from paver.lab.standins import libyaml, tarballs
 from paver.sitefile import Site as Wished
 from paver.sitefile.load import loads
 from tests.support.raised import Raised, held
@@ -51,7 +51,7 @@ class Site:
     @property
     def creds(self) -> dict[str, Any]:
         """What create-env generated."""
-        found: dict[str, Any] = yaml.safe_load((self.project / "state" / "creds.yml").read_text())
+        found: dict[str, Any] = libyaml.loads((self.project / "state" / "creds.yml").read_text())
         return found
 
     def write_vars(self, **changes: Any) -> None:
