@@ -275,8 +275,7 @@ class Executor:
             action = self._actions.get(holder)
             if action is None or action.verb is not Verb.DELETE:
                 continue
-            self._forget(action)
-            if not standing(self._facts(action, None), self._graph.resources[holder]):
+            if not standing(self._settled(action, None), self._graph.resources[holder]):
                 self._lost.add(holder)
                 return True
         return False

@@ -27,7 +27,7 @@ from paver.engine.journal import Journal, JournalError
 from paver.engine.plan import loads
 from paver.engine.planner import Request
 from paver.engine.world import Connections
-from paver.errors import BadInput, PaverError, Refused, Unobservable
+from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable
 from paver.runs.workbench import Engine, pending
 from paver.signing import canonical, chain
 from tests.support.memory import everything, killing, memory
@@ -710,6 +710,46 @@ def test_what_a_killed_run_left_at_work_is_waited_for_before_anybody_looks(
     ]
 
 
+def test_what_goes_still_for_a_killed_run_is_not_asked_to_go_again(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(tmp_path)
+    paved = wish(room, shelves={"a": {"x": 1}})
+    engine.apply(paved)
+    planned = engine.plan(paved, Request(mode="destroy"))
+
+    def settle(shelf: Any, stopping: Any, tell: Any) -> None:
+        assert not stopping()
+        tell("the removal of a box, which was begun before, goes on")
+        Path(shelf.path).write_text("{}")
+
+    monkeypatch.setattr(memory.Shelf, "settle", settle, raising=False)
+    before = {*tmp_path.glob("journal-*")}
+    outcome = engine.act(paved, planned, allow=("*",))
+    assert (outcome.acted, outcome.failed, outcome.left) == (frozenset(), (), ())
+    assert [line["event"] for line in journal_of(tmp_path, before)] == ["retry", "skipped"]
+    assert "remove a x" not in (room / "trace").read_text()
+
+
+def test_whoever_stops_while_a_killed_runs_work_is_waited_for_ends_the_waiting(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(tmp_path)
+
+    def settle(_: Any, stopping: Any, tell: Any) -> None:
+        tell("a box which was begun before goes on")
+        engine.stop.set()
+        if stopping():
+            raise Interrupted("stopped waiting")
+
+    monkeypatch.setattr(memory.Shelf, "settle", settle, raising=False)
+    outcome = engine.apply(wish(room, shelves={"a": {"x": 1, "y": 1}}))
+    assert [(id_, type(error)) for id_, error in outcome.failed] == [("memory.box:a/x", Interrupted)]
+    assert outcome.left == ("memory.box:a/y",)
+    assert [line["event"] for line in journal_of(tmp_path)] == ["retry", "interrupted"]
+    assert not (room / "a").exists()
+
+
 def test_what_does_not_come_to_its_end_fails_the_action_that_would_meet_it(
     tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -757,6 +797,54 @@ def test_what_does_not_answer_is_gone_only_with_what_the_plan_took_away_before_i
         assert id_ == "memory.box:b/x"
         assert isinstance(error, Unobservable)
         assert "rack" in things(room, "a")
+
+
+def test_what_does_not_answer_is_gone_with_what_goes_still_for_the_run_that_was_killed(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (room / "rack").mkdir()
+    engine, paved = Engine(tmp_path), rack(room)
+    engine.apply(paved)
+    leaving = engine.plan(paved, Request(mode="destroy"))
+    shutil.rmtree(room / "rack")
+
+    def settle(shelf: Any, stopping: Any, tell: Any) -> None:
+        del stopping, tell
+        if shelf.path.endswith("/a"):
+            (room / "a").write_text("{}")
+
+    monkeypatch.setattr(memory.Shelf, "settle", settle, raising=False)
+    outcome = engine.act(paved, leaving)
+    assert (outcome.failed, outcome.left) == ((), ())
+
+
+def test_what_is_in_a_thing_that_is_gone_is_dialled_in_vain_once(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (room / "rack").mkdir()
+    base = wish(room, shelves={"a": {"rack": 1}, "b": {"x": 1, "y": 1, "z": 1}})
+    holder, *inner = base.resources
+    within = [dataclasses.replace(one, at=dataclasses.replace(one.at, provider=holder.id)) for one in inner]
+    connectors = {**base.connectors, inner[0].at.name: memory.Shelf(f"{room}/rack/b")}
+    paved = dataclasses.replace(base, resources=(holder, *within), connectors=connectors)
+    engine = Engine(tmp_path)
+    engine.apply(paved)
+    leaving = engine.plan(paved, Request(mode="destroy"))
+    shutil.rmtree(room / "rack")
+    (room / "a").write_text("{}")
+    dialled: list[str] = []
+
+    def connect(shelf: Any, context: Any) -> Any:
+        del context
+        dialled.append(shelf.path)
+        if not Path(shelf.path).parent.exists():
+            raise Unobservable(f"{shelf.path} does not answer")
+        return shelf
+
+    monkeypatch.setattr(memory.Shelf, "connect", connect)
+    outcome = engine.act(paved, leaving)
+    assert (outcome.failed, outcome.left) == ((), ())
+    assert dialled == [f"{room}/rack/b", f"{room}/a"]
 
 
 def test_what_lies_two_deep_in_what_the_plan_took_away_is_gone_as_well(tmp_path: Path, room: Path) -> None:

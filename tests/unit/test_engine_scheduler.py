@@ -51,7 +51,9 @@ def test_everything_is_done_once_in_order_and_within_the_slots(
     running: dict[ResourceId, Action] = {}
     done: list[ResourceId] = []
     while True:
-        for action in scheduler.ready():
+        ready = scheduler.ready()
+        assert ready == sorted(ready, key=actions.index)
+        for action in ready:
             assert set(action.needs) <= set(done)
             running[action.resource] = action
         for lane in ("config", "bulk"):
