@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import graphlib
 import heapq
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from paver.engine.resource import Endpoint, Resource
@@ -39,19 +39,20 @@ class Graph:
 
     def inside(self) -> dict[ResourceId, set[ResourceId]]:
         """Returns what exists directly inside of each: gone with it."""
-        found: dict[ResourceId, set[ResourceId]] = {id_: set() for id_ in self.resources}
-        for id_, holding in self.holders.items():
-            for one in holding:
-                found[one].add(id_)
-        return found
+        return backwards(self.holders)
 
     def dependents(self) -> dict[ResourceId, set[ResourceId]]:
         """Returns the direct successors of each."""
-        found: dict[ResourceId, set[ResourceId]] = {id_: set() for id_ in self.resources}
-        for id_, needed in self.needs.items():
-            for one in needed:
-                found[one].add(id_)
-        return found
+        return backwards(self.needs)
+
+
+def backwards(edges: Mapping[ResourceId, Collection[ResourceId]]) -> dict[ResourceId, set[ResourceId]]:
+    """Returns the same edges the other way round: of each that has edges or is at an end of one, where they come from."""
+    found: dict[ResourceId, set[ResourceId]] = {id_: set() for id_ in edges}
+    for id_, ends in edges.items():
+        for one in ends:
+            found.setdefault(one, set()).add(id_)
+    return found
 
 
 def data_edges(resource: Resource[Any]) -> frozenset[ResourceId]:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from paver.engine.graph import Graph, closure
+from paver.engine.graph import Graph, backwards, closure
 from paver.engine.paved import Paved
 from paver.engine.plan import WRITES, Action
 from paver.engine.resource import Resource, Verb
@@ -46,11 +46,7 @@ def needs(actions: Iterable[Action], graph: Graph) -> dict[ResourceId, Collectio
 
 def behind(ids: Iterable[ResourceId], needs: Mapping[ResourceId, Collection[ResourceId]]) -> set[ResourceId]:
     """Returns those of `ids`, and whatever needs one of them, also through others."""
-    above: dict[ResourceId, list[ResourceId]] = {}
-    for id_, needed in needs.items():
-        for one in needed:
-            above.setdefault(one, []).append(id_)
-    return closure(ids, lambda id_: above.get(id_, ()))
+    return closure(ids, backwards(needs).__getitem__)
 
 
 def given(actions: list[Action], graph: Graph, paved: Paved, *, leaving: bool) -> list[Action]:

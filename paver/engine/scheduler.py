@@ -35,10 +35,9 @@ class Scheduler:
         slots: Mapping[str, int] | None = None,
     ) -> None:
         self._actions = {action.resource: action for action in actions}
-        self._rank = {id_: number for number, id_ in enumerate(self._actions)}
         self._slots = dict(slots or {})
         self._waiting = dict.fromkeys(self._actions)
-        self._met: list[ResourceId] = []
+        self._met: set[ResourceId] = set()
         self._running: dict[ResourceId, tuple[str, ...]] = {}
         self._done: set[ResourceId] = set()
         self._used: dict[str, int] = {}
@@ -53,19 +52,16 @@ class Scheduler:
         starting: list[Action] = []
         if self._draining:
             return starting
-        held: list[ResourceId] = []
-        for id_ in self._met:
+        for id_ in [one for one in self._waiting if one in self._met]:
             action = self._actions[id_]
             wanted = _slots_of(action)
             if any(self._used.get(slot, 0) >= self._capacity(slot) for slot in wanted):
-                held.append(id_)
                 continue
             for slot in wanted:
                 self._used[slot] = self._used.get(slot, 0) + 1
             del self._waiting[id_]
             self._running[id_] = wanted
             starting.append(action)
-        self._met = held
         return starting
 
     def finished(self, id_: ResourceId, *, ok: bool) -> None:
@@ -81,8 +77,7 @@ class Scheduler:
         """Finds what waits for nothing any more. What stays as it is, or is done, is done as soon as that is so for it."""
         while met := self._order.get_ready():
             self._order.done(*(id_ for id_ in met if id_ not in self._actions))
-            self._met += [id_ for id_ in met if id_ in self._actions]
-        self._met.sort(key=self._rank.__getitem__)
+            self._met.update(id_ for id_ in met if id_ in self._actions)
 
     def drain(self) -> None:
         """Starts nothing new from now on."""

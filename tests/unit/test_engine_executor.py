@@ -24,7 +24,7 @@ from paver.engine import proof
 from paver.engine.diff import wish_digest
 from paver.engine.executor import Outcome
 from paver.engine.journal import Journal, JournalError
-from paver.engine.plan import loads
+from paver.engine.plan import Plan, loads
 from paver.engine.planner import Request
 from paver.engine.world import Connections
 from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable
@@ -47,6 +47,13 @@ def wish(room: Path, **values: Any) -> Paved:
 def things(room: Path, shelf: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((room / shelf).read_text())
     return found
+
+
+def made_to_leave(folder: Path, paved: Paved) -> tuple[Engine, Plan]:
+    """Returns an engine by which `paved` stands, and its plan to take that away."""
+    engine = Engine(folder)
+    engine.apply(paved)
+    return engine, engine.plan(paved, Request(mode="destroy"))
 
 
 def journal_of(folder: Path, before: Collection[Path] = ()) -> list[dict[str, Any]]:
@@ -197,10 +204,8 @@ def test_what_another_site_takes_over_while_it_is_made_is_not_done(
 
 
 def test_what_was_to_go_and_lost_its_mark_is_no_longer_ours_and_stays(tmp_path: Path, room: Path) -> None:
-    engine = Engine(tmp_path)
     paved = wish(room, shelves={"a": {"x": 1}})
-    engine.apply(paved)
-    leaving = engine.plan(paved, Request(mode="destroy"))
+    engine, leaving = made_to_leave(tmp_path, paved)
     foreign = {"x": {**things(room, "a")["x"], "mark": None}}
     (room / "a").write_text(json.dumps(foreign))
     ((_, error),) = engine.act(paved, leaving).failed
@@ -233,10 +238,8 @@ def test_what_an_act_leaves_at_work_writes_nothing_after_it(
 def test_what_is_still_there_after_it_was_deleted_fails(
     tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = Engine(tmp_path)
     paved = wish(room, shelves={"a": {"x": 1}})
-    engine.apply(paved)
-    leaving = engine.plan(paved, Request(mode="destroy"))
+    engine, leaving = made_to_leave(tmp_path, paved)
     monkeypatch.setattr(memory.Box, "delete", classmethod(lambda *_: None))
     ((_, error),) = engine.act(paved, leaving).failed
     assert str(error) == "memory.box:a/x is still there after it was deleted"
@@ -713,10 +716,8 @@ def test_what_a_killed_run_left_at_work_is_waited_for_before_anybody_looks(
 def test_what_goes_still_for_a_killed_run_is_not_asked_to_go_again(
     tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = Engine(tmp_path)
     paved = wish(room, shelves={"a": {"x": 1}})
-    engine.apply(paved)
-    planned = engine.plan(paved, Request(mode="destroy"))
+    engine, planned = made_to_leave(tmp_path, paved)
 
     def settle(shelf: Any, stopping: Any, tell: Any) -> None:
         assert not stopping()
@@ -781,9 +782,8 @@ def test_what_does_not_answer_is_gone_only_with_what_the_plan_took_away_before_i
     tmp_path: Path, room: Path, *, gone: bool
 ) -> None:
     (room / "rack").mkdir()
-    engine, paved = Engine(tmp_path), rack(room)
-    engine.apply(paved)
-    leaving = engine.plan(paved, Request(mode="destroy"))
+    paved = rack(room)
+    engine, leaving = made_to_leave(tmp_path, paved)
     assert len(pending(leaving)) == 2
     shutil.rmtree(room / "rack")
     if gone:
@@ -803,9 +803,8 @@ def test_what_does_not_answer_is_gone_with_what_goes_still_for_the_run_that_was_
     tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (room / "rack").mkdir()
-    engine, paved = Engine(tmp_path), rack(room)
-    engine.apply(paved)
-    leaving = engine.plan(paved, Request(mode="destroy"))
+    paved = rack(room)
+    engine, leaving = made_to_leave(tmp_path, paved)
     shutil.rmtree(room / "rack")
 
     def settle(shelf: Any, stopping: Any, tell: Any) -> None:
@@ -827,9 +826,7 @@ def test_what_is_in_a_thing_that_is_gone_is_dialled_in_vain_once(
     within = [dataclasses.replace(one, at=dataclasses.replace(one.at, provider=holder.id)) for one in inner]
     connectors = {**base.connectors, inner[0].at.name: memory.Shelf(f"{room}/rack/b")}
     paved = dataclasses.replace(base, resources=(holder, *within), connectors=connectors)
-    engine = Engine(tmp_path)
-    engine.apply(paved)
-    leaving = engine.plan(paved, Request(mode="destroy"))
+    engine, leaving = made_to_leave(tmp_path, paved)
     shutil.rmtree(room / "rack")
     (room / "a").write_text("{}")
     dialled: list[str] = []
@@ -857,9 +854,7 @@ def test_what_lies_two_deep_in_what_the_plan_took_away_is_gone_as_well(tmp_path:
     connectors = {**paved.connectors, **{name: memory.Shelf(path) for name, path in shelves.items()}}
     paved = dataclasses.replace(paved, resources=(rack, box, inner), connectors=connectors)
     (room / "rack").mkdir()
-    engine = Engine(tmp_path)
-    engine.apply(paved)
-    leaving = engine.plan(paved, Request(mode="destroy"))
+    engine, leaving = made_to_leave(tmp_path, paved)
     assert len(pending(leaving)) == 3
     shutil.rmtree(room / "rack")
     (room / "m").write_text("{}")

@@ -169,7 +169,6 @@ class VsphereReader:
         *,
         timeout: float,
         doing: str = "",
-        do: str = "",
         on_look: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Reads `paths` anew until `until` holds for them, and returns them.
@@ -188,7 +187,6 @@ class VsphereReader:
             if time.monotonic() + pause > end:
                 raise PaverError(
                     f"{self.name}: {doing or 'what was waited for'} did not come within {timeout:.0f} s",
-                    do=do,
                     seen=", ".join(f"{key}: {value}" for key, value in seen.items()),
                 )
             time.sleep(pause)
