@@ -128,3 +128,15 @@ def command(tmp_path: Path, capture: pytest.CaptureFixture[str], patch: pytest.M
     made.write()
     made.fine("secrets", "init")
     return made
+
+
+class Machine:
+    """A jumpbox of files that can be read."""
+
+    name = "jumpbox"
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+
+    def read_file(self, path: str) -> bytes | None:
+        return self.files.get(path)

@@ -32,17 +32,12 @@ from paver.sealed import keys, store
 from paver.sitefile.init import init_text
 from paver.sitefile.load import loads
 from paver.sitefile.site import Site
-from tests.support.command import Command, command
+from tests.support.command import Command
 from tests.support.memory import memory
 from tests.support.ran import refused
 
-DOCS = Path(__file__).parents[2] / "docs" / "reference"
+DOCS = Path(__file__).parents[3] / "docs" / "reference"
 NAMES = ("director-admin", "credhub-admin", "concourse-admin", "object-store-root")
-
-
-@pytest.fixture
-def site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return command(tmp_path, capsys, monkeypatch)
 
 
 @pytest.fixture

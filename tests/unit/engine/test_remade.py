@@ -46,12 +46,6 @@ class Purse(memory.Box):  # type: ignore[misc]
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Path:
-    (tmp_path / "room").mkdir()
-    return tmp_path / "room"
-
-
-@pytest.fixture
 def engine(tmp_path: Path, room: Path) -> Engine:
     def version(_: Secret) -> str | None:
         shelf = room / "shelf"

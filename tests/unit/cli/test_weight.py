@@ -10,7 +10,7 @@ import pytest
 
 from paver.cli.commands import COMMANDS
 
-FOLDER = Path(__file__).parents[2] / "paver" / "cli"
+FOLDER = Path(__file__).parents[3] / "paver" / "cli"
 HEAVY = frozenset(
     {
         "pydantic",

@@ -37,14 +37,9 @@ from paver.sealed import keys, store
 from paver.transport import job
 from paver.transport.context import Wire
 from paver.transport.job import JobState
-from tests.support.command import Command, command
+from tests.support.command import Command
 from tests.support.memory import memory
 from tests.support.ran import refused
-
-
-@pytest.fixture
-def site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return command(tmp_path, capsys, monkeypatch)
 
 
 def test_a_plan_with_changes_ends_with_2_and_writes_nothing(site: Command) -> None:
@@ -396,7 +391,7 @@ def test_what_paver_itself_failed_with_is_told_by_its_place_and_not_by_its_words
     ran = site.run("apply", "--yes")
     assert ran.code == 1
     assert "ValueError" in ran.err
-    assert "fails in test_cli_acting.py:" in ran.err
+    assert "fails in test_acting.py:" in ran.err
     (folder,) = site.runs
     written = "".join(path.read_text() for path in folder.iterdir())
     assert secret not in ran.out + ran.err + written

@@ -2,65 +2,29 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import errno
 import itertools
 import json
 import os
-import resource
-import shutil
-import threading
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from paver.driver import Endpoint, Gate, Opaque, Paved, ResourceId, Verb, output
+from paver.driver import Endpoint, Gate, Opaque, Paved, Verb, output
 from paver.engine import proof
 from paver.engine.diff import wish_digest
-from paver.engine.executor import Outcome
-from paver.engine.journal import Journal, JournalError
-from paver.engine.plan import Plan, loads
+from paver.engine.plan import loads
 from paver.engine.planner import Request
 from paver.engine.world import Connections
-from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable
+from paver.errors import BadInput, PaverError, Refused
 from paver.runs.workbench import Engine, pending
-from paver.signing import canonical, chain
-from tests.support.memory import everything, killing, memory
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Path:
-    (tmp_path / "room").mkdir()
-    return tmp_path / "room"
-
-
-def wish(room: Path, **values: Any) -> Paved:
-    paved: Paved = memory.wish(memory.Settings(folder=str(room), **values))
-    return paved
-
-
-def things(room: Path, shelf: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((room / shelf).read_text())
-    return found
-
-
-def made_to_leave(folder: Path, paved: Paved) -> tuple[Engine, Plan]:
-    """Returns an engine by which `paved` stands, and its plan to take that away."""
-    engine = Engine(folder)
-    engine.apply(paved)
-    return engine, engine.plan(paved, Request(mode="destroy"))
-
-
-def journal_of(folder: Path, before: Collection[Path] = ()) -> list[dict[str, Any]]:
-    """Returns the lines of the one journal that is there beside those of `before`: two may bear the same time."""
-    (path,) = {*folder.glob("journal-*")} - {*before}
-    chain.verify(path.read_bytes())
-    return [json.loads(line) for line in path.read_bytes().splitlines()]
+from paver.signing import canonical
+from tests.support.memory import everything, memory
+from tests.support.shelves import journal_of, made_to_leave, things, wish
 
 
 def test_a_write_is_journalled_before_it_leaves(tmp_path: Path, room: Path) -> None:
@@ -309,16 +273,6 @@ def test_a_value_that_is_not_the_one_that_was_promised_is_refused(tmp_path: Path
     assert not (room / "a").exists()
 
 
-def test_a_journal_is_its_owners_and_never_goes_on_in_a_file_that_is_there(tmp_path: Path) -> None:
-    Journal(tmp_path / "j").close()
-    assert (tmp_path / "j").stat().st_mode & 0o777 == 0o600
-    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    for name in ("j", "link"):
-        with pytest.raises(JournalError, match="cannot be made"):
-            Journal(tmp_path / name)
-    assert not (tmp_path / "elsewhere").exists()
-
-
 def test_an_apply_that_would_delete_what_the_site_file_wishes_for_is_refused(
     tmp_path: Path, room: Path
 ) -> None:
@@ -456,97 +410,6 @@ def test_stopping_starts_nothing_new(tmp_path: Path, room: Path) -> None:
     assert (outcome.done, outcome.left) == (frozenset(), ("memory.box:a/x",))
 
 
-def test_a_journal_on_a_full_disk_stops_the_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Journal(tmp_path / "j") as journal:
-        monkeypatch.setattr(os, "write", lambda _, data: len(data) // 2)
-        with pytest.raises(JournalError, match="No space left on device"):
-            journal.write("begun", {})
-        monkeypatch.undo()
-        journal.write("begun", {"action": "a"})
-    chain.verify((tmp_path / "j").read_bytes())
-
-
-def test_of_a_line_that_a_full_disk_took_in_part_nothing_stays(tmp_path: Path) -> None:
-    with Journal(tmp_path / "j") as journal:
-        journal.write("opened")
-        size = (tmp_path / "j").stat().st_size
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        # The kernel itself takes a part, and not the rest.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))
-        try:
-            with pytest.raises(JournalError):
-                journal.write("begun", {"action": "a"})
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert (tmp_path / "j").stat().st_size == size
-        journal.write("begun", {"action": "a"})
-    assert chain.verify((tmp_path / "j").read_bytes()) == journal.head
-
-
-@pytest.mark.parametrize("event", ["opened", "begun", "call", "handed-off"])
-def test_what_announces_an_act_is_on_the_disk_before_the_act(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
-) -> None:
-    synced: list[int] = []
-    real = os.fsync
-
-    def sync(descriptor: int) -> None:
-        real(descriptor)
-        synced.append(os.fstat(descriptor).st_size)
-
-    with Journal(tmp_path / "j") as journal:
-        monkeypatch.setattr(os, "fsync", sync)
-        journal.write(event, {"action": "a"})
-        assert synced == [(tmp_path / "j").stat().st_size]
-
-
-def test_a_journal_whose_disk_refused_once_takes_nothing_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    journal = Journal(tmp_path / "j")
-    monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(JournalError, match="Input/output error"):
-        journal.write("begun", {"action": "a"})
-    monkeypatch.undo()
-    with pytest.raises(JournalError, match="Input/output error"):
-        journal.write("done", {"action": "a"})
-    journal.close()
-
-
-def test_threads_that_wait_for_the_disk_share_one_sync(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[int] = []
-    begun, go = threading.Event(), threading.Event()
-    with Journal(tmp_path / "j") as journal:
-
-        def slow(_: int) -> None:
-            synced.append(journal.head.lines)
-            begun.set()
-            assert go.wait(20)
-
-        monkeypatch.setattr(os, "fsync", slow)
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            waiting = [pool.submit(journal.write, "begun", {"action": "0"})]
-            assert begun.wait(20)
-            waiting += [pool.submit(journal.write, "begun", {"action": str(n)}) for n in range(1, 8)]
-            while journal.head.lines < 8:
-                assert not any(one.done() for one in waiting)
-            go.set()
-            assert all(one.result(20) is None for one in waiting)
-        assert synced == [1, 8]
-        monkeypatch.undo()
-    assert chain.verify((tmp_path / "j").read_bytes()).lines == 8
-
-
-def test_a_journal_knows_its_events_only(tmp_path: Path) -> None:
-    with Journal(tmp_path / "j") as journal, pytest.raises(ValueError, match="is not an event"):
-        journal.write("guessed", {})
-
-
 def test_an_edited_plan_is_not_read(tmp_path: Path, room: Path) -> None:
     text = Engine(tmp_path).plan(wish(room, shelves={"a": {"x": 1}})).dumps()
     for old, new in ((b'"size":1', b'"size":2'), (b'"verb":"create"', b'"verb":"delete"'), (b"{", b"{ ")):
@@ -558,309 +421,6 @@ def test_an_edited_plan_is_not_read(tmp_path: Path, room: Path) -> None:
 def test_any_bytes_are_a_plan_or_bad_input(data: bytes) -> None:
     with pytest.raises(BadInput):
         loads(data)
-
-
-SHELVES = st.dictionaries(
-    st.sampled_from("ab"), st.dictionaries(st.sampled_from("xyz"), st.integers(0, 3), max_size=3), max_size=2
-)
-WISHES = st.fixed_dictionaries(
-    {
-        "shelves": SHELVES,
-        "dials": st.dictionaries(st.sampled_from("pq"), st.integers(0, 3), max_size=2),
-        "colour": st.sampled_from(["grey", "red"]),
-    }
-)
-
-
-@settings(max_examples=20, deadline=None)
-@given(first=WISHES, second=WISHES)
-def test_any_wish_after_any_other_ends_in_nothing_to_do(
-    tmp_path_factory: pytest.TempPathFactory, first: Any, second: Any
-) -> None:
-    folder = tmp_path_factory.mktemp("any")
-    room = folder / "room"
-    room.mkdir()
-    engine = Engine(folder)
-    # Both wishes know both shelves: a shelf that the site no longer names is not asked for orphans.
-    every: dict[str, dict[str, int]] = {"a": {}, "b": {}}
-    for values in (first, second):
-        paved = wish(room, **{**values, "shelves": {**every, **values["shelves"]}})
-        assert not engine.apply(paved).failed
-        assert pending(engine.plan(paved)) == {}
-
-
-@settings(max_examples=25, deadline=None)
-@given(values=WISHES, moment=st.integers(0, 14))
-def test_killed_at_any_write_the_same_command_converges_to_the_same_end(
-    tmp_path_factory: pytest.TempPathFactory, values: Any, moment: int
-) -> None:
-    ends = []
-    for kill in (None, moment):
-        folder = tmp_path_factory.mktemp("kill")
-        room = folder / "room"
-        room.mkdir()
-        paved = wish(room, **values)
-        engine = Engine(folder)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(memory.Room, "write", killing(kill))
-            engine.apply(paved)
-        outcome = engine.apply(paved)
-        assert not outcome.failed
-        assert not engine.plan(paved).pending
-        ends.append(everything(room))
-    assert ends[0] == ends[1]
-
-
-GREY: dict[str, Any] = {"shelves": {"a": {"x": 1}}, "dials": {}, "colour": "grey"}
-
-
-@settings(max_examples=25, deadline=None)
-@given(first=WISHES, second=WISHES, moment=st.integers(0, 14))
-@example(first=GREY, second={**GREY, "colour": "red"}, moment=0)
-@example(first=GREY, second={**GREY, "colour": "red"}, moment=1)
-@example(first=GREY, second={**GREY, "colour": "red"}, moment=2)
-def test_killed_at_any_write_the_same_plan_goes_on_to_the_same_end(
-    tmp_path_factory: pytest.TempPathFactory, first: Any, second: Any, moment: int
-) -> None:
-    ends = []
-    every: dict[str, dict[str, int]] = {"a": {}, "b": {}}
-    for kill in (None, moment):
-        folder = tmp_path_factory.mktemp("kill")
-        room = folder / "room"
-        room.mkdir()
-        before, after = (
-            wish(room, **{**each, "shelves": {**every, **each["shelves"]}}) for each in (first, second)
-        )
-        engine = Engine(folder)
-        engine.apply(before)
-        approved = engine.plan(after)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(memory.Room, "write", killing(kill))
-            engine.act(after, approved)
-        assert not engine.act(after, approved).failed
-        assert not engine.plan(after).pending
-        ends.append(everything(room))
-    assert ends[0] == ends[1]
-
-
-def pile(room: Path, value: int) -> Paved:
-    """A proof of a bucket that stays as it is, which stands on a store."""
-    paved = wish(room, shelves={"a": {"store": value}, "b": {"bucket": 1}, "c": {"proof": value}})
-    boxes = {one.id.rpartition("/")[2]: one for one in paved.resources}
-    bucket = dataclasses.replace(boxes["bucket"], after=frozenset({boxes["store"].id}))
-    proof = dataclasses.replace(boxes["proof"], after=frozenset({bucket.id}))
-    return dataclasses.replace(paved, resources=(boxes["store"], bucket, proof))
-
-
-@pytest.mark.parametrize(
-    "request_", [Request(), Request(only=("memory.box:a/*", "memory.box:c/*"))], ids=["all of it", "a part"]
-)
-def test_what_stands_on_a_kept_thing_waits_for_what_that_stands_on(
-    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch, request_: Request
-) -> None:
-    """As a proof in a bucket that stays, while the store below it is restarted with another password."""
-    engine = Engine(tmp_path)
-    engine.apply(pile(room, 1))
-    planned = engine.plan(pile(room, 2), request_)
-    assert pending(planned) == {"memory.box:a/store": "update", "memory.box:c/proof": "update"}
-
-    def broken(*_: Any) -> None:
-        raise PaverError("the shelf is broken")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(memory.Room, "write", broken)
-        outcome = engine.act(pile(room, 2), planned)
-    assert [id_ for id_, _ in outcome.failed] == ["memory.box:a/store"]
-    assert outcome.left == ("memory.box:c/proof",)
-    assert not engine.act(pile(room, 2), planned).failed
-
-
-def test_what_stands_on_a_kept_thing_waits_for_the_other_station_as_well(tmp_path: Path, room: Path) -> None:
-    engine = Engine(tmp_path)
-    engine.apply(pile(room, 1))
-    planned = engine.plan(pile(room, 2))
-    store = ResourceId("memory.box:a/store")
-    outcome = engine.act(pile(room, 2), planned, mine=lambda action: action.resource != store)
-    assert outcome == Outcome(done=frozenset(), acted=frozenset(), failed=(), left=())
-    outcome = engine.act(pile(room, 2), planned, mine=lambda action: action.resource == store)
-    assert outcome.acted == {store}
-
-
-def test_what_a_killed_run_left_at_work_is_waited_for_before_anybody_looks(
-    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = Engine(tmp_path)
-    paved = wish(room, shelves={"a": {"x": 1}, "b": {"x": 1}})
-    planned = engine.plan(paved)
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    Engine(whole).apply(wish(whole, shelves={"a": {"x": 1}}))
-
-    def settle(shelf: Any, stopping: Any, tell: Any) -> None:
-        assert not stopping()
-        if shelf.path.endswith("/a"):
-            tell("a box which was begun before goes on")
-            shutil.copy(whole / "a", room / "a")
-
-    monkeypatch.setattr(memory.Shelf, "settle", settle, raising=False)
-    outcome = engine.act(paved, planned)
-    assert outcome.acted == {"memory.box:b/x"}
-    events = [(line["event"], line.get("resource") or line.get("endpoint")) for line in journal_of(tmp_path)]
-    assert events.index(("retry", "shelf:a")) < events.index(("skipped", "memory.box:a/x"))
-    assert [one.what for one in engine.events if one.action.resource == "memory.box:a/x"] == [
-        "doing",
-        "skipped",
-    ]
-
-
-def test_what_goes_still_for_a_killed_run_is_not_asked_to_go_again(
-    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paved = wish(room, shelves={"a": {"x": 1}})
-    engine, planned = made_to_leave(tmp_path, paved)
-
-    def settle(shelf: Any, stopping: Any, tell: Any) -> None:
-        assert not stopping()
-        tell("the removal of a box, which was begun before, goes on")
-        Path(shelf.path).write_text("{}")
-
-    monkeypatch.setattr(memory.Shelf, "settle", settle, raising=False)
-    before = {*tmp_path.glob("journal-*")}
-    outcome = engine.act(paved, planned, allow=("*",))
-    assert (outcome.acted, outcome.failed, outcome.left) == (frozenset(), (), ())
-    assert [line["event"] for line in journal_of(tmp_path, before)] == ["retry", "skipped"]
-    assert "remove a x" not in (room / "trace").read_text()
-
-
-def test_whoever_stops_while_a_killed_runs_work_is_waited_for_ends_the_waiting(
-    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = Engine(tmp_path)
-
-    def settle(_: Any, stopping: Any, tell: Any) -> None:
-        tell("a box which was begun before goes on")
-        engine.stop.set()
-        if stopping():
-            raise Interrupted("stopped waiting")
-
-    monkeypatch.setattr(memory.Shelf, "settle", settle, raising=False)
-    outcome = engine.apply(wish(room, shelves={"a": {"x": 1, "y": 1}}))
-    assert [(id_, type(error)) for id_, error in outcome.failed] == [("memory.box:a/x", Interrupted)]
-    assert outcome.left == ("memory.box:a/y",)
-    assert [line["event"] for line in journal_of(tmp_path)] == ["retry", "interrupted"]
-    assert not (room / "a").exists()
-
-
-def test_what_does_not_come_to_its_end_fails_the_action_that_would_meet_it(
-    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def settle(*_: Any) -> None:
-        raise PaverError("it does not end")
-
-    monkeypatch.setattr(memory.Shelf, "settle", settle, raising=False)
-    engine = Engine(tmp_path)
-    paved = wish(room, shelves={"a": {"x": 1}})
-    outcome = engine.apply(paved)
-    assert [(id_, str(error)) for id_, error in outcome.failed] == [("memory.box:a/x", "it does not end")]
-    assert journal_of(tmp_path)[-1]["event"] == "failed"
-    assert not (room / "a").exists()
-
-
-def rack(room: Path) -> Paved:
-    """A box that is a shelf itself: what stands in it can be asked only while it stands."""
-    paved = wish(room, shelves={"a": {"rack": 1}, "b": {"x": 1}})
-    inside = dataclasses.replace(paved.resources[1].at, provider=paved.resources[0].id)
-    return dataclasses.replace(
-        paved,
-        resources=(paved.resources[0], dataclasses.replace(paved.resources[1], at=inside)),
-        connectors={**paved.connectors, inside.name: memory.Shelf(f"{room}/rack/b")},
-    )
-
-
-@pytest.mark.parametrize("gone", [True, False])
-def test_what_does_not_answer_is_gone_only_with_what_the_plan_took_away_before_it_was_killed(
-    tmp_path: Path, room: Path, *, gone: bool
-) -> None:
-    (room / "rack").mkdir()
-    paved = rack(room)
-    engine, leaving = made_to_leave(tmp_path, paved)
-    assert len(pending(leaving)) == 2
-    shutil.rmtree(room / "rack")
-    if gone:
-        (room / "a").write_text("{}")
-    outcome = engine.act(paved, leaving)
-    if gone:
-        assert not outcome.failed
-        assert not outcome.left
-    else:
-        ((id_, error),) = outcome.failed
-        assert id_ == "memory.box:b/x"
-        assert isinstance(error, Unobservable)
-        assert "rack" in things(room, "a")
-
-
-def test_what_does_not_answer_is_gone_with_what_goes_still_for_the_run_that_was_killed(
-    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (room / "rack").mkdir()
-    paved = rack(room)
-    engine, leaving = made_to_leave(tmp_path, paved)
-    shutil.rmtree(room / "rack")
-
-    def settle(shelf: Any, stopping: Any, tell: Any) -> None:
-        del stopping, tell
-        if shelf.path.endswith("/a"):
-            (room / "a").write_text("{}")
-
-    monkeypatch.setattr(memory.Shelf, "settle", settle, raising=False)
-    outcome = engine.act(paved, leaving)
-    assert (outcome.failed, outcome.left) == ((), ())
-
-
-def test_what_is_in_a_thing_that_is_gone_is_dialled_in_vain_once(
-    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (room / "rack").mkdir()
-    base = wish(room, shelves={"a": {"rack": 1}, "b": {"x": 1, "y": 1, "z": 1}})
-    holder, *inner = base.resources
-    within = [dataclasses.replace(one, at=dataclasses.replace(one.at, provider=holder.id)) for one in inner]
-    connectors = {**base.connectors, inner[0].at.name: memory.Shelf(f"{room}/rack/b")}
-    paved = dataclasses.replace(base, resources=(holder, *within), connectors=connectors)
-    engine, leaving = made_to_leave(tmp_path, paved)
-    shutil.rmtree(room / "rack")
-    (room / "a").write_text("{}")
-    dialled: list[str] = []
-
-    def connect(shelf: Any, context: Any) -> Any:
-        del context
-        dialled.append(shelf.path)
-        if not Path(shelf.path).parent.exists():
-            raise Unobservable(f"{shelf.path} does not answer")
-        return shelf
-
-    monkeypatch.setattr(memory.Shelf, "connect", connect)
-    outcome = engine.act(paved, leaving)
-    assert (outcome.failed, outcome.left) == ((), ())
-    assert dialled == [f"{room}/rack/b", f"{room}/a"]
-
-
-def test_what_lies_two_deep_in_what_the_plan_took_away_is_gone_as_well(tmp_path: Path, room: Path) -> None:
-    """Whoever asks what is between them gets no answer either."""
-    paved = wish(room, shelves={"b": {"box": 1}, "c": {"x": 1}, "m": {"rack": 1}})
-    box, inner, rack = sorted(paved.resources, key=lambda one: "bcm".index(one.at.name[-1]))
-    box = dataclasses.replace(box, at=dataclasses.replace(box.at, provider=rack.id))
-    inner = dataclasses.replace(inner, at=dataclasses.replace(inner.at, provider=box.id))
-    shelves = {box.at.name: f"{room}/rack/b", inner.at.name: f"{room}/rack/c"}
-    connectors = {**paved.connectors, **{name: memory.Shelf(path) for name, path in shelves.items()}}
-    paved = dataclasses.replace(paved, resources=(rack, box, inner), connectors=connectors)
-    (room / "rack").mkdir()
-    engine, leaving = made_to_leave(tmp_path, paved)
-    assert len(pending(leaving)) == 3
-    shutil.rmtree(room / "rack")
-    (room / "m").write_text("{}")
-    outcome = engine.act(paved, leaving)
-    assert not outcome.failed
-    assert not outcome.left
 
 
 def test_no_gate_no_write(room: Path) -> None:

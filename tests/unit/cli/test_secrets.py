@@ -20,15 +20,10 @@ from paver.runs.folder import SiteFolder
 from paver.runs.session import Session
 from paver.sealed import store
 from paver.sitefile.init import init_text
-from tests.support.command import Command, command
+from tests.support.command import Command
 from tests.support.ran import refused
 
 VALUE = "Correct-Horse-9"
-
-
-@pytest.fixture
-def site(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return command(tmp_path, capsys, monkeypatch)
 
 
 def pipe(site: Command, text: str) -> None:

@@ -16,22 +16,12 @@ from paver.engine.planner import Request
 from paver.errors import BadInput, Refused, Unobservable
 from paver.runs.workbench import Engine, pending
 from tests.support.memory import memory
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Path:
-    (tmp_path / "room").mkdir()
-    return tmp_path / "room"
+from tests.support.shelves import wish
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     return Engine(tmp_path)
-
-
-def wish(room: Path, **settings: Any) -> Paved:
-    paved: Paved = memory.wish(memory.Settings(folder=str(room), **settings))
-    return paved
 
 
 def put(room: Path, shelf: str, name: str, **thing: Any) -> None:

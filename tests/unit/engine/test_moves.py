@@ -16,14 +16,9 @@ from paver.errors import BadInput
 from paver.runs.conformance import renamed
 from paver.runs.workbench import Engine, pending
 from tests.support.memory import memory
+from tests.support.shelves import things, wish
 
 OLD, NEW = ResourceId("memory.box:a/x"), ResourceId("memory.box:top/x")
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Path:
-    (tmp_path / "room").mkdir()
-    return tmp_path / "room"
 
 
 @pytest.fixture
@@ -31,18 +26,9 @@ def engine(tmp_path: Path) -> Engine:
     return Engine(tmp_path)
 
 
-def wish(room: Path, **settings: Any) -> Paved:
-    paved: Paved = memory.wish(memory.Settings(folder=str(room), **settings))
-    return paved
-
-
 def box(room: Path, **settings: Any) -> Paved:
     """A wish for box x of shelf a, by its new id."""
     return renamed(wish(room, shelves={"a": {"x": settings.pop("size", 1)}}, **settings), {OLD: NEW})
-
-
-def things(room: Path, shelf: str = "a") -> Any:
-    return json.loads((room / shelf).read_text())
 
 
 def calls(room: Path) -> list[str]:
