@@ -53,7 +53,9 @@ def given(actions: list[Action], graph: Graph, paved: Paved, *, leaving: bool) -
     """Returns a plan's actions, each with what it needs done before.
 
     What is made needs what it stands on, and what goes needs that gone which stands on it. What nobody wishes for goes
-    last at its endpoint, later kinds first; when the site goes, before what its endpoint is reached through.
+    last at its endpoint, later kinds first, and after all tools that write by themselves: they may be moving away from it,
+    and whatever comes or goes around them counts as theirs. When the site goes, it goes before what its endpoint is
+    reached through.
     """
     about = wished(actions, graph, paved)
     names = {id_: action.resource for id_, action in about.items()}
@@ -78,12 +80,16 @@ def _orphans_needs(
     order = {ground.kind.kind: number for number, ground in enumerate(paved.grounds)}
     ranks = {one.resource: (order[one.kind], one.resource) for one in orphans}
     writing: dict[str, set[ResourceId]] = {}
+    tools: set[ResourceId] = set()
     for action in staying:
         if action.verb in WRITES:
             writing.setdefault(action.endpoint, set()).add(action.resource)
+            if action.opaque is not None:
+                tools.add(action.resource)
     return {
         one.resource: {other for other, rank in ranks.items() if rank > ranks[one.resource]}
         | writing.get(one.endpoint, set())
+        | tools
         for one in orphans
     }
 

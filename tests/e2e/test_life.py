@@ -13,6 +13,7 @@ import pytest
 from tests.crash import oracle
 from tests.e2e.conftest import Life
 from tests.support.place import HOSTS, NAME, Place, edited, lines, verbs
+from tests.support.ran import refused
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
@@ -153,6 +154,16 @@ def test_what_is_taken_out_of_the_site_file_is_planned_as_deletes_and_goes(finis
     finished.paver("apply", "--yes", "--allow", "s3.bucket:spare")
     assert not any("spare" in finished.inventory()[host]["port_groups"] for host in HOSTS)
     assert finished.pending() == {}
+
+
+@pytest.mark.parametrize("verb", [("plan",), ("destroy", "--allow", "*", "--yes")], ids=lambda verb: verb[0])
+def test_a_vcenter_that_the_site_file_has_on_another_host_is_neither_made_there_nor_forgotten(
+    finished: Place, verb: tuple[str, ...]
+) -> None:
+    moved = edited(finished, "size: tiny\n    on: esx-01", "size: tiny\n    on: esx-02")
+    refused(
+        finished.paver(*verb, file=moved, code=None), 4, "vCenter's VM vcsa is on esx-01", "iaas.vcenter.on"
+    )
 
 
 def test_a_destroyed_site_leaves_what_was_there_before(life: Life, destroyed: Place) -> None:

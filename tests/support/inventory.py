@@ -36,14 +36,14 @@ def machine(session: Any, name: str) -> None:
     session.task(folder, "CreateVM_Task", config=small(name), pool=pool)
 
 
-def small(name: str) -> Any:
+def small(name: str, store: str = "datastore1") -> Any:
     return new(
         "VirtualMachineConfigSpec",
         name=name,
         guestId="otherGuest64",
         numCPUs=1,
         memoryMB=128,
-        files=new("VirtualMachineFileInfo", vmPathName="[datastore1]"),
+        files=new("VirtualMachineFileInfo", vmPathName=f"[{store}]"),
     )
 
 

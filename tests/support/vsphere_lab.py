@@ -141,14 +141,25 @@ class Hosts:
 
 
 @contextlib.contextmanager
-def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) -> Iterator[Hosts]:
-    """Starts hosts on loopback and stops them; `settings` go into each host's configuration."""
+def hosts(
+    folder: Path,
+    *names: str,
+    capacity: int = 10**12,
+    stores: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> Iterator[Hosts]:
+    """Starts hosts on loopback and stops them.
+
+    `stores` are the names of datastores by host, where it is not `datastore1`; `settings` go into each host's
+    configuration.
+    """
     pins, ports, config = {}, {}, []
     for name in names:
+        store = (stores or {}).get(name, "datastore1")
         pair = pki.host(f"{name}.north.example", ADDRESS)
         certificate, key = pair.write(folder, name)
         pins[name], ports[name] = pair.fingerprint, free_port(ADDRESS)
-        (folder / f"{name}-datastore1").mkdir()
+        (folder / f"{name}-{store}").mkdir()
         config.append(
             {
                 "name": name,
@@ -159,8 +170,8 @@ def hosts(folder: Path, *names: str, capacity: int = 10**12, **settings: Any) ->
                 "users": [{"name": "root", "password": PASSWORD}],
                 "datastores": [
                     {
-                        "name": "datastore1",
-                        "path": str(folder / f"{name}-datastore1"),
+                        "name": store,
+                        "path": str(folder / f"{name}-{store}"),
                         "capacity_bytes": capacity,
                     }
                 ],
@@ -289,6 +300,8 @@ class Run:
         whole = merge(("trust", *DRIVER.phases), paving.pave(self.site, driver.material), driver)
         connectors = dict(whole.connectors)
         for name, port in self.there.ports.items():
+            if f"host:{name}" not in connectors:
+                continue
             connector = connectors[f"host:{name}"]
             assert isinstance(connector, VsphereConnector)
             connectors[f"host:{name}"] = dataclasses.replace(connector, address=ADDRESS, port=port)

@@ -161,8 +161,9 @@ def test_vcenters_own_host_is_added_first(site: Site) -> None:
     moved = iaas.model_copy(update={"vcenter": iaas.vcenter.model_copy(update={"on": "esx-02"})})
     made = {one.id: one for one in inventory.resources(dataclasses.replace(site, iaas=moved))}
     override = override_id(APPLIANCE)
-    assert made[inventory.host_id("esx-01")].after == {inventory.host_id("esx-02"), override}
-    assert made[inventory.host_id("esx-02")].after == frozenset()
+    cluster = inventory.cluster_id("compute")
+    assert made[inventory.host_id("esx-01")].after == {cluster, inventory.host_id("esx-02"), override}
+    assert made[inventory.host_id("esx-02")].after == {cluster}
     assert made[override].within == inventory.host_id("esx-02")
 
 

@@ -98,7 +98,8 @@ class VCenter:
         vms = {"vm-1": "vm-of-bosh", **{f"vm-{number}": name for number, name in enumerate(self.agents, 2)}}
         host = ref("HostSystem", "host-12")
         return [
-            (ref("VirtualMachine", moid), {"name": name, "runtime.host": host}) for moid, name in vms.items()
+            (ref("VirtualMachine", moid), {"name": name, "parent": None, "runtime.host": host})
+            for moid, name in vms.items()
         ]
 
     def call(self, managed: Any, method: str, **arguments: Any) -> None:

@@ -145,6 +145,26 @@ def test_a_vcenter_that_has_left_its_host_is_refused_and_never_made_a_second_tim
         WISH.read(world)
 
 
+@pytest.mark.parametrize("marked", [True, False], ids=["finished", "its first boot failed"])
+def test_a_vcenter_on_another_host_than_the_site_files_is_named_and_never_made_a_second_time(
+    monkeypatch: pytest.MonkeyPatch, *, marked: bool
+) -> None:
+    there: Endpoint[Any, Any] = Endpoint("host:esx-02")
+    mark = Mark("north", ID, "before", complete=True).dumps()
+    extra = [SimpleNamespace(key=MARK_KEY, value=mark)] if marked else []
+    machines = [(SimpleNamespace(_moId="1"), {"name": "vcsa", "config.extraConfig": extra})]
+    hosts = {
+        HOST.name: SimpleNamespace(name="esx-01", objects=lambda *_: []),
+        there.name: SimpleNamespace(name="esx-02", objects=lambda *_: machines),
+    }
+    begun = ledger.Entry(id=ID, action="before", complete=False, address={"name": "vcsa"})
+    books: dict[str, dict[str, ledger.Entry]] = {HOST.name: {}, there.name: {} if marked else {ID: begun}}
+    monkeypatch.setattr(ledger, "read", lambda _, at: ledger.Ledger("north", "datastore1", books[at.name]))
+    world: Any = SimpleNamespace(site="north", session=lambda at: hosts[at.name])
+    with pytest.raises(Refused, match="vCenter's VM vcsa is on esx-02, not on esx-01"):
+        dataclasses.replace(WISH, elsewhere=(there,)).read(world)
+
+
 @pytest.mark.parametrize(
     ("told", "running", "holds"),
     [

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Paved, Verb
+from paver.driver import Paved, PaverError, Verb
 from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.host.autostart import Autostart
 from paver.drivers.vsphere.jumpbox.machine import Jumpbox
 from paver.drivers.vsphere.vcsa.appliance import Appliance
 from paver.sitefile import load
-from paver.transport.vsphere import ref
+from paver.transport.vsphere import VsphereFault, ref
 
 GOOD = (pathlib.Path(__file__).parents[1] / "cases" / "sitefile" / "good" / "lab-north.yml").read_text()
 CLUSTERS = "compute: {hosts: [esx-01, esx-02], drs: true, ha: false}"
@@ -108,3 +108,19 @@ def test_an_entry_that_somebody_took_out_is_put_back_and_nothing_else_is_touched
     facts: Any = SimpleNamespace(address={"vm": "7"})
     wished(paved(), Appliance).update(world, facts, frozenset({"autostart"}))
     assert [entry.startAction for entry in host.entries.values()] == ["powerOn"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"), [("NotSupported", "starts no VMs by itself"), ("HostConfigFault", "HostConfigFault")]
+)
+def test_a_host_whose_cluster_has_high_availability_still_says_so(
+    monkeypatch: pytest.MonkeyPatch, fault: str, told: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise VsphereFault(fault, {}, (fault,), "ReconfigureAutostart", "esx-01")
+
+    host = SimpleNamespace(name="esx-01", call=refuse)
+    monkeypatch.setattr(reading, "manager", lambda *_: "manager")
+    with pytest.raises(PaverError, match=told) as caught:
+        wished(paved(), Appliance).enter_autostart(host, ref("VirtualMachine", "7"))
+    assert ("high availability" in caught.value.why) is (fault == "NotSupported")

@@ -232,7 +232,8 @@ class VCenter(Section):
         description="The network that it stands in, a key of `networks`; the one that holds its address.",
     )
     datastore: ObjectName | None = Field(
-        default=None, description="Where its disks lie, if not on the host's own `datastore`."
+        default=None,
+        description="Where its disks lie, if not on the host's own `datastore`; only as it is installed.",
     )
     name: ObjectName | None = Field(
         default=None, description="The VM's name, if not the first label of `fqdn`."
@@ -247,8 +248,10 @@ class VCenter(Section):
         default=None,
         description='The version that the installer must be of, as far as it is given: "8.0.3". None is older than 7.0.2.',
     )
-    ssh: bool = Field(default=False, description="SSH to the appliance.")
-    thin: bool = Field(default=True, description="Its disks take only the room that they use.")
+    ssh: bool = Field(default=False, description="SSH to the appliance; only as it is installed.")
+    thin: bool = Field(
+        default=True, description="Its disks take only the room that they use; only as it is installed."
+    )
     timeout: Duration = Field(
         default=dt.timedelta(hours=3),
         description="How long the installer may take before it is stopped.",

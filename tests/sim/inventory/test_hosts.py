@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from paver.driver import PaverError, Secret
+from paver.driver import PaverError, Refused, ResourceId, Secret
+from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.endpoints import shown_certificate
 from paver.drivers.vsphere.inventory import retreat
+from paver.sitefile import Site
+from paver.sitefile.load import loads
 from paver.transport.context import Wire
 from paver.transport.tls import TrustError
 from tests.support.inventory import (
     HOST,
     carried,
+    entity,
     machine,
+    small,
     state,
 )
 from tests.support.left import agents
 from tests.support.vcenter_lab import InventoryRun, VCenter, vcenter, with_cluster, with_pool
 from tests.support.vsphere_lab import ADDRESS as HOSTS_AT
-from tests.support.vsphere_lab import hosts, pending, site_of
+from tests.support.vsphere_lab import hosts, pending, site_of, text_of
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.lab
@@ -167,3 +174,99 @@ def test_a_connection_to_a_host_outlives_its_new_certificate(run: InventoryRun) 
         run.fine()
         assert session.value(session.one("HostSystem")[0], "name", fresh=True) == before
         machine(session, "made-afterwards")
+
+
+def _in_clusters(there: VCenter, folder: Path, second: str = "", *, alone: bool = False) -> Site:
+    first = (
+        "first: {hosts: [esx-01], azs: [z1]}"
+        if second or alone
+        else "first: {hosts: [esx-01, esx-02], azs: [z1]}"
+    )
+    clusters = f"{{{first}, {second}}}" if second else f"{{{first}}}"
+    text = text_of(list(there.hosts.pins.values())).replace("{compute: {hosts: [esx-01, esx-02]}}", clusters)
+    if alone:
+        text = re.sub(r"    esx-02: .*\n", "", text)
+    text = text.replace("address: 10.20.0.12", "address: 10.20.0.12, datastore: hdd")
+    return loads(text, {"vsphere": DRIVER}, file="site.yml", folder=folder)
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[InventoryRun]:
+    """Two hosts in a cluster each, the second with a datastore that no other host has."""
+    with (
+        hosts(tmp_path, "esx-01", "esx-02", stores={"esx-02": "hdd"}) as running,
+        vcenter(tmp_path, running) as there,
+    ):
+        run = InventoryRun(
+            _in_clusters(there, tmp_path, "second: {hosts: [esx-02], azs: [z1]}"), there, tmp_path
+        )
+        run.fine()
+        yield run
+
+
+def test_a_cluster_that_gets_another_name_in_the_site_file_hands_its_host_over_in_one_apply(
+    apart: InventoryRun,
+) -> None:
+    apart.site = _in_clusters(apart.vcenter, apart.site.folder, "other: {hosts: [esx-02], azs: [z1]}")
+    planned = pending(apart.plan())
+    assert planned["vsphere.cluster-host:esx-02"] == "replace"
+    assert planned["vsphere.cluster:other"] == "create"
+    assert planned["vsphere.cluster:second"] == "delete"
+    apart.fine()
+    assert pending(apart.plan()) == {}
+
+
+def test_a_host_that_goes_to_another_cluster_takes_what_stands_on_its_own_datastore_along(
+    apart: InventoryRun,
+) -> None:
+    """VCenter forgets a datastore with its last host, and each permission on it."""
+    apart.site = _in_clusters(apart.vcenter, apart.site.folder)
+    (moved,) = (one for one in apart.plan().actions if one.resource == "vsphere.cluster-host:esx-02")
+    assert moved.verb.value == "replace"
+    assert moved.lost == ("vsphere.permission:north/datastore/hdd",)
+    apart.fine()
+    assert pending(apart.plan()) == {}
+
+
+def test_a_host_and_its_cluster_leave_in_one_apply(apart: InventoryRun) -> None:
+    apart.site = _in_clusters(apart.vcenter, apart.site.folder, alone=True)
+    assert set(pending(apart.plan()).values()) == {"delete"}
+    apart.fine()
+    assert pending(apart.plan()) == {}
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["leaves", "goes to another cluster"])
+def test_a_host_that_machines_of_boshs_are_on_stays_in_its_cluster(
+    apart: InventoryRun, *, alone: bool
+) -> None:
+    with apart.administrator() as session:
+        cluster = entity(session, "ClusterComputeResource", "second")
+        pool = session.value(cluster, "resourcePool")
+        for name in ("vm-1", "sc-1"):
+            session.task(
+                entity(session, "Folder", "BOSH_VMs"), "CreateVM_Task", config=small(name, "hdd"), pool=pool
+            )
+    apart.site = _in_clusters(apart.vcenter, apart.site.folder, alone=alone)
+    errors = dict(apart.apply().failed)
+    refused = errors[ResourceId("vsphere.cluster-host:esx-02")]
+    assert isinstance(refused, Refused)
+    assert (refused.what, refused.seen) == ("machines of BOSH's are on esx-02.north.example", "vm-1")
+    with apart.administrator() as session:
+        assert session.value(cluster, "host")
+        session.task(entity(session, "VirtualMachine", "vm-1"), "Destroy_Task")
+    apart.fine()
+    assert pending(apart.plan()) == {}
+
+
+def test_a_host_that_leaves_is_the_same_once_vcenter_has_lost_sight_of_it(apart: InventoryRun) -> None:
+    """As of one whose name the site's DNS has no more, since the site file has it no more."""
+    apart.site = _in_clusters(apart.vcenter, apart.site.folder, alone=True)
+
+    def read() -> str | None:
+        return {one.resource: one.before for one in apart.plan().actions}[leaves]
+
+    leaves = ResourceId("vsphere.cluster-host:esx-02")
+    before = read()
+    with apart.administrator() as session:
+        session.task(entity(session, "HostSystem", "esx-02.north.example"), "DisconnectHost_Task")
+    assert read() == before

@@ -1,4 +1,4 @@
-"""What stands on a kept thing waits for what that stands on."""
+"""What stands on a kept thing waits for what that stands on; what nobody wishes for goes after tools that write by themselves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from paver.driver import Paved, ResourceId
+from paver.driver import Opaque, Paved, ResourceId
 from paver.engine.executor import Outcome
 from paver.engine.planner import Request
 from paver.errors import PaverError
@@ -58,3 +58,16 @@ def test_what_stands_on_a_kept_thing_waits_for_the_other_station_as_well(tmp_pat
     assert outcome == Outcome(done=frozenset(), acted=frozenset(), failed=(), left=())
     outcome = engine.act(pile(room, 2), planned, mine=lambda action: action.resource == store)
     assert outcome.acted == {store}
+
+
+def test_what_nobody_wishes_for_goes_after_tools_that_write_by_themselves_wherever_they_do(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tool may be moving away from it; and what goes beside it would pass for an act of the tool's."""
+    engine = Engine(tmp_path)
+    engine.apply(wish(room, shelves={"a": {"cluster": 1}}))
+    monkeypatch.setattr(memory.Box, "opaque", lambda *_: Opaque("tool", ("run",), ("a box",), ("tool",)))
+    planned = engine.plan(wish(room, shelves={"a": {}, "b": {"tool": 1}}))
+    needs = {action.resource: set(action.needs) for action in planned.actions}
+    assert pending(planned) == {"memory.box:a/cluster": "delete", "memory.box:b/tool": "create"}
+    assert needs[ResourceId("memory.box:a/cluster")] == {"memory.box:b/tool"}

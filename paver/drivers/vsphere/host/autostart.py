@@ -11,10 +11,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from paver.driver import Endpoint, Facts, Mark, Writer
+from paver.driver import Endpoint, Facts, Mark, PaverError, Writer
 from paver.drivers.vsphere.host import reading
 from paver.drivers.vsphere.host.setting import HostSetting, Values, declared
-from paver.transport.vsphere import new
+from paver.transport.vsphere import VsphereFault, new
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,8 +53,7 @@ class Autostart(HostSetting[AutostartFacts]):
         session = world.writing(at)
         defaults = reading.of(session, reading.AUTOSTART).defaults or new("AutoStartDefaults")
         defaults.enabled = values["enabled"]
-        config = new("HostAutoStartManagerConfig", defaults=defaults)
-        session.call(reading.manager(session, "autoStartManager"), "ReconfigureAutostart", spec=config)
+        _reconfigure(session, new("HostAutoStartManagerConfig", defaults=defaults))
 
     def says(self) -> str:
         """Returns what a plan shows."""
@@ -86,5 +85,19 @@ def enter(session: Any, vm: Any, *, start: bool, order: int) -> None:
         stopDelay=-1,
         stopAction="systemDefault",
     )
-    config = new("HostAutoStartManagerConfig", powerInfo=[entry])
-    session.call(reading.manager(session, "autoStartManager"), "ReconfigureAutostart", spec=config)
+    _reconfigure(session, new("HostAutoStartManagerConfig", powerInfo=[entry]))
+
+
+def _reconfigure(session: Any, config: Any) -> None:
+    try:
+        session.call(reading.manager(session, "autoStartManager"), "ReconfigureAutostart", spec=config)
+    except VsphereFault as fault:
+        if not fault.is_a("NotSupported"):
+            raise
+        # What starts with a host comes before the cluster that it is put into, so that the cluster can't go first.
+        raise PaverError(
+            f"{session.name} starts no VMs by itself",
+            seen=fault.what,
+            why="high availability is on in its cluster, and starts them; the site file has it off",
+            do="switch it off in vCenter's client (the cluster, Configure, vSphere Availability), then run the same command again",
+        ) from fault

@@ -12,7 +12,19 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from paver.driver import STORE, Check, Facts, PaverError, Reader, Secret, Unobservable, Writer, resource_id
+from paver.driver import (
+    STORE,
+    Check,
+    Endpoint,
+    Facts,
+    PaverError,
+    Reader,
+    Refused,
+    Secret,
+    Unobservable,
+    Writer,
+    resource_id,
+)
 from paver.drivers.vsphere import ledger
 from paver.drivers.vsphere.endpoints import shown_certificate
 from paver.drivers.vsphere.host import licence, reading
@@ -20,8 +32,9 @@ from paver.drivers.vsphere.inventory import attributes, cluster, licences, retre
 from paver.drivers.vsphere.inventory.entity import Entity, Found, declared, every, same
 from paver.drivers.vsphere.inventory.noted import key_of
 from paver.transport import tls
-from paver.transport.vsphere import VsphereFault, new
+from paver.transport.vsphere import VsphereFault, describe, new
 
+_STEMCELL = "sc-"
 _ELSEWHERE = frozenset({"AlreadyConnected", "DuplicateName"})
 _CERTIFICATE_SINCE = 9
 """The major version of the API whose HostConnectSpec takes a certificate."""
@@ -245,10 +258,30 @@ class ClusterHost(Entity[ClusterHostFacts]):
 
         What runs on it (vCenter's own machine may) is why it is disconnected and not put into maintenance; so the agent,
         its account and the cluster's resource pools stay on it ("Remove a Host from a Cluster", vSphere 8).
+
+        Raises:
+            Refused: if machines of BOSH's are on it.
         """
+        if carried := _machines_of_bosh(world, session, found.ref):
+            raise Refused(
+                f"machines of BOSH's are on {found.values['name']}",
+                seen=", ".join(carried[:10]),
+                why="a host takes its machines along out of vCenter: they would run on with their disks and addresses, and "
+                "lie outside of BOSH's folders, where its account may do nothing, once the host is added again",
+                do="have BOSH make them on another host, or move them there (vMotion), then run the same command again",
+            )
         state = str(found.values["runtime.connectionState"])
         retreat.disconnect(world, session, found.ref, found.values["parent"], state)
         session.task(found.ref, "Destroy_Task")
+
+    @classmethod
+    def discover(cls, world: Reader, at: Endpoint[Any, Any]) -> Iterable[ClusterHostFacts]:
+        """Yields the hosts that bear the site's mark, whether vCenter reaches them or not.
+
+        One that the site file no longer names has no name in the site's DNS either, by which vCenter dials it.
+        """
+        for facts in super().discover(world, at):
+            yield dataclasses.replace(facts, connected=None)
 
     def says(self) -> str:
         """Returns what a plan shows."""
@@ -283,6 +316,36 @@ def shown(session: Any, name: str) -> str:
         return ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True))
     finally:
         connection.close()
+
+
+def _machines_of_bosh(world: Reader, session: Any, host: Any) -> list[str]:
+    """Returns the machines on a host that lie in the site's folders, but for stemcells, which the CPI makes anew.
+
+    It calls these `sc-…` (bosh-vsphere-cpi-release, `cloud.rb`).
+    """
+    folders = {describe(one.ref): one for one in every(session, "Folder")}
+    ours = {ref for ref, one in folders.items() if _is_ours(world, session, one)}
+
+    def inside(parent: Any) -> bool:
+        while parent is not None and (one := folders.get(describe(parent))) is not None:
+            if describe(one.ref) in ours:
+                return True
+            parent = one.values["parent"]
+        return False
+
+    machines = session.objects("VirtualMachine", ("name", "parent", "runtime.host"))
+    return sorted(
+        str(values["name"])
+        for _, values in machines
+        if same(values["runtime.host"], host)
+        and inside(values["parent"])
+        and not str(values["name"]).startswith(_STEMCELL)
+    )
+
+
+def _is_ours(world: Reader, session: Any, found: Found) -> bool:
+    mark = attributes.mark_of(session, found.values["customValue"])
+    return mark is not None and mark.site == world.site
 
 
 def _cluster_of(session: Any, found: Found) -> str:

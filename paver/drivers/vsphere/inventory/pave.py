@@ -264,7 +264,8 @@ def _rights(site: Site) -> Iterator[Resource[Any]]:
             id=resource_id(Permission.kind, f"{wished.inventory.datacenter}/datastore/{store}"),
             phase=PHASE,
             at=at,
-            within=datacenter_id(wished.inventory.datacenter),
+            # One that a single host brings along leaves vCenter with that host, and what stands on it goes too.
+            within=host_id(*hosts) if len(hosts) == 1 else datacenter_id(wished.inventory.datacenter),
             after=frozenset({ACCOUNT, role_id("cpi-folder"), *(host_id(name) for name in hosts)}),
             principal=wished.cpi_account(),
             role=role.name(site.name, "cpi-folder"),
@@ -317,8 +318,9 @@ def _hosts(site: Site, cluster: str) -> Iterator[Resource[Any]]:
             phase=PHASE,
             at=endpoints.VCENTER,
             also=(endpoints.host(name),),
-            within=cluster_id(cluster),
-            after=frozenset({host_id(names[0]), *before} - {host_id(name)}),
+            # Not within its cluster: it may be in another one, where it is to be looked for before this one stands.
+            within=datacenter_id(place),
+            after=frozenset({cluster_id(cluster), host_id(names[0]), *before} - {host_id(name)}),
             name=site.fqdn(name),
             host=name,
             datacenter=place,

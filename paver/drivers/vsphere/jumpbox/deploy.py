@@ -266,6 +266,19 @@ def _finish(world: Writer, session: Any, wish: Jumpbox, found: Found, disk: Any)
     session.task(found.vm, "ReconfigVM_Task", spec=marks.spec(done))
 
 
+def demand_room(name: str, there: int, wished: int) -> None:
+    """Does nothing if a disk of `there` GiB may become one of `wished`.
+
+    Raises:
+        Refused: if it would have to become smaller.
+    """
+    if there > wished:
+        raise Refused(
+            f"{name}: a disk of {there} GiB cannot shrink to {wished}",
+            do="set jumpbox.disk_gb to what is there, or more",
+        )
+
+
 def _grown(wish: Jumpbox, found: Found) -> Any:
     if wish.disk_gb is None or not facts.own_disks(found):
         return None
@@ -281,11 +294,7 @@ def _grown(wish: Jumpbox, found: Found) -> Any:
         )
     if disk.capacityInKB // 2**20 == wish.disk_gb:
         return None
-    if disk.capacityInKB > wish.disk_gb * 2**20:
-        raise Refused(
-            f"{wish.name}: a disk of {disk.capacityInKB // 2**20} GiB cannot shrink to {wish.disk_gb}",
-            do="set jumpbox.disk_gb to what is there, or more",
-        )
+    demand_room(wish.name, disk.capacityInKB // 2**20, wish.disk_gb)
     if getattr(disk.backing, "parent", None) is not None:
         raise Refused(
             f"{wish.name} has a snapshot, and its disk cannot grow",

@@ -132,6 +132,13 @@ class Jumpbox(Resource[JumpboxFacts]):
                 do=f"write jumpbox.on: {there}, or move it back to {here} (vMotion, or unregister and register it)",
             )
 
+    def foresees(self, world: Reader, facts: JumpboxFacts | None) -> str:
+        """Returns nothing; raises `Refused` where its disk would have to become smaller."""
+        del world
+        if facts is not None and facts.disk_gb is not None and self.disk_gb is not None:
+            deploy.demand_room(self.name, facts.disk_gb, self.disk_gb)
+        return ""
+
     def create(self, world: Writer) -> None:
         """Deploys the image and waits until the machine answers; a VM that was begun is brought to its end."""
         deploy.create(world, self)

@@ -61,6 +61,7 @@ class Appliance(Resource[ApplianceFacts]):
         order: all that the installer is told beside passwords.
         ledger_on: datastore of the host's ledger.
         time_limit: seconds until the installer is stopped.
+        elsewhere: the site's other hosts, on which it may be instead: there is never a second one.
         name: of the VM.
         running: whether it is switched on.
         ip: its address.
@@ -83,6 +84,7 @@ class Appliance(Resource[ApplianceFacts]):
             },
             update={
                 "PowerOnVM_Task",
+                "Rename_Task",
                 "InitiateFileTransferFromGuest",
                 "ReconfigVM_Task",
                 "ReconfigureAutostart",
@@ -92,7 +94,7 @@ class Appliance(Resource[ApplianceFacts]):
     }
     replaces = frozenset({"ip", "fqdn", "size"})
     unmanaged = frozenset(
-        {"program", "sha256", "version", "order", "ledger_on", "time_limit", "host_password"}
+        {"program", "sha256", "version", "order", "ledger_on", "time_limit", "elsewhere", "host_password"}
     )
 
     protected: bool = True
@@ -103,6 +105,7 @@ class Appliance(Resource[ApplianceFacts]):
     host_password: Secret
     ledger_on: str
     time_limit: int
+    elsewhere: tuple[Endpoint[Any, Any], ...] = ()
     name: str
     running: bool = True
     ip: str
@@ -144,16 +147,36 @@ class Appliance(Resource[ApplianceFacts]):
         return frozenset(machines | {f"port group {group.spec.name}" for group in groups})
 
     def read(self, world: Reader) -> ApplianceFacts | None:
-        """Returns the VM that is the site's vCenter, or the foreign one of its name."""
+        """Returns the VM that is the site's vCenter, or the foreign one of its name.
+
+        Raises:
+            Refused: if it stands on another host, or stood here and is gone.
+        """
         found = _find(world, self.at, self.id, self.name)
+        if found is None or found[-1] is None:
+            self._nowhere_else(world)
+            _not_lost(world, self.at, self.id, self.name)
         return _facts(world.session(self.at), *found) if found is not None else None
+
+    def _nowhere_else(self, world: Reader) -> None:
+        for at in self.elsewhere:
+            found = _find(world, at, self.id, self.name)
+            if found is None or found[-1] is None:
+                continue
+            here, there = world.session(self.at).name, world.session(at).name
+            raise Refused(
+                f"vCenter's VM {found[1]['name']} is on {there}, not on {here}",
+                seen=f"the VM with the mark of {self.id} on {there}, or with its entry in the ledger there",
+                why="HA, DRS or somebody moved it, or the site file names another host now; a second one is never made",
+                do=f"write iaas.vcenter.on: {there}, or move it to {here} (vMotion, or unregister and register it)",
+            )
 
     def create(self, world: Writer) -> None:
         """Installs it, or goes on with an installation that was begun."""
         install.create(world, self)
 
     def update(self, world: Writer, facts: ApplianceFacts, fields: frozenset[str]) -> None:
-        """Switches it on, and has its host do so; proves passwords that were changed in it, and notes their versions.
+        """Switches it on, and has its host do so; gives its VM its name; proves passwords that were changed in it, and notes their versions.
 
         Raises:
             PaverError: if the sealed store's password is not the one that is in use.
@@ -162,6 +185,8 @@ class Appliance(Resource[ApplianceFacts]):
         vm = host.ref("VirtualMachine", facts.address["vm"])
         if "running" in fields:
             host.task(vm, "PowerOnVM_Task")
+        if "name" in fields:
+            host.task(vm, "Rename_Task", newName=self.name)
         if "autostart" in fields:
             self.enter_autostart(host, vm)
         if "root_password" in fields:
@@ -169,7 +194,7 @@ class Appliance(Resource[ApplianceFacts]):
         if "administrator_password" in fields:
             # Its connection logs in with what the sealed store has.
             world.session(VCENTER)
-        if fields - {"running", "autostart"}:
+        if fields - {"running", "name", "autostart"}:
             install.mark(world, self)
 
     def enter_autostart(self, host: Any, vm: Any) -> None:
@@ -227,7 +252,6 @@ def _find(
     world: Reader, at: Endpoint[Any, Any], id_: str, name: str
 ) -> tuple[Any, dict[str, Any], dict[str, str], Any] | None:
     """Returns VM, properties, extra configuration and mark: the marked VM, or the one of that name."""
-    entry = ledger.read(world, at).get(id_)
     same_name = None
     for vm, values in world.session(at).objects("VirtualMachine", _PATHS):
         extra = marks.values(values["config.extraConfig"])
@@ -235,15 +259,23 @@ def _find(
         if mark is not None and mark.names(world.site, id_):
             return vm, values, extra, mark
         if values["name"] == name and mark is None:
-            same_name = vm, values, extra, entry.mark(world.site) if entry is not None else None
-    if same_name is None and entry is not None and entry.complete:
+            same_name = vm, values, extra
+    if same_name is None:
+        return None
+    entry = ledger.read(world, at).get(id_)
+    return *same_name, entry.mark(world.site) if entry is not None else None
+
+
+def _not_lost(world: Reader, at: Endpoint[Any, Any], id_: str, name: str) -> None:
+    """Raises `Refused` where it was finished on a host that has it no more."""
+    entry = ledger.read(world, at).get(id_)
+    if entry is not None and entry.complete:
         raise Refused(
             f"vCenter's VM {name} is no longer on {world.session(at).name}",
             why="it was finished there; HA or DRS may have moved it, or somebody deleted it",
             do="move it back, or name its host in iaas.vcenter.on; a second vCenter of that address is never made. "
             f"If it was deleted on purpose, take {id_} out of [datastore] {ledger.path(world.site, at)}",
         )
-    return same_name
 
 
 def _facts(session: Any, vm: Any, values: dict[str, Any], extra: dict[str, str], mark: Any) -> ApplianceFacts:

@@ -80,6 +80,7 @@ def resources(site: Site, after: frozenset[ResourceId]) -> Iterator[Resource[Any
         host_password=endpoints.secret(host.login.password),
         ledger_on=host.datastore,
         time_limit=int(wish.timeout.total_seconds()),
+        elsewhere=tuple(endpoints.host(name) for name in iaas.hosts if name != wish.on),
         name=wish.vm_name,
         ip=str(wish.address),
         fqdn=wish.fqdn,
