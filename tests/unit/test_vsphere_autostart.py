@@ -10,7 +10,7 @@ import pytest
 
 from paver.driver import Paved, PaverError, Verb
 from paver.drivers.vsphere import DRIVER
-from paver.drivers.vsphere.host import reading
+from paver.drivers.vsphere.host import autostart, reading
 from paver.drivers.vsphere.host.autostart import Autostart
 from paver.drivers.vsphere.jumpbox.machine import Jumpbox
 from paver.drivers.vsphere.vcsa.appliance import Appliance
@@ -91,6 +91,22 @@ def test_vcenter_starts_after_the_jumpbox_that_its_names_and_time_are_from(
     monkeypatch.setattr(reading, "manager", lambda *_: "manager")
     wished(paved(), Appliance).enter_autostart(host, vm)
     assert (host.entries["7"].startAction, host.entries["7"].startOrder) == ("powerOn", -1)
+
+
+@pytest.mark.parametrize(
+    ("stops", "as_wished"), [("guestShutdown", True), ("systemDefault", False), ("powerOff", False)]
+)
+def test_a_machine_that_starts_with_its_host_is_shut_down_with_it_and_not_switched_off(
+    monkeypatch: pytest.MonkeyPatch, stops: str, *, as_wished: bool
+) -> None:
+    host, vm = Host(), ref("VirtualMachine", "7")
+    monkeypatch.setattr(reading, "manager", lambda *_: "manager")
+    wished(paved(), Appliance).enter_autostart(host, vm)
+    entry = host.entries["7"]
+    assert (entry.stopAction, entry.stopDelay) == ("guestShutdown", 600)
+    entry.stopAction = stops
+    monkeypatch.setattr(reading, "of", lambda *_: SimpleNamespace(powerInfo=[entry]))
+    assert autostart.starts(None, vm) is as_wished
 
 
 def test_putting_an_entry_back_is_no_act_of_the_installers() -> None:

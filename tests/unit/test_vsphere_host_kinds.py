@@ -25,6 +25,7 @@ from paver.driver import (
     resource_id,
 )
 from paver.drivers.vsphere import endpoints, ledger
+from paver.drivers.vsphere.host import switches
 from paver.drivers.vsphere.host.datastore import Datastore
 from paver.drivers.vsphere.host.default_switch import DefaultSwitch
 from paver.drivers.vsphere.host.dns import Dns
@@ -846,3 +847,10 @@ def test_what_time_servers_need_is_said_before_it_is_read_so_that_one_call_fetch
     assert set[str]().union(*session.read) == session.said
     first = dict(endpoints.HOST_WANTS)["HostSystem"]
     assert not session.said & set(first), "who asks for hosts alone does not decode these"
+
+
+def test_a_new_switch_hears_which_port_of_which_physical_switch_it_is_plugged_into() -> None:
+    """As a host's own one does; a bridge that is given none has it switched off."""
+    made = switches.spec({"uplinks": ("vmnic1",), "mtu": 1500})
+    listens = made.bridge.linkDiscoveryProtocolConfig
+    assert (listens.protocol, listens.operation) == ("cdp", "listen")

@@ -153,6 +153,14 @@ def _clusters(site: Site, wished: Settings) -> Iterator[Diagnostic]:
         if cluster.resource_pool and not cluster.drs:
             advice = "vCenter makes resource pools in clusters with DRS only: set `drs: true`, or leave the pool out."
             yield site.source.at((*path, "resource_pool"), "a resource pool without DRS", advice)
+        elif not cluster.drs and (cluster.azs or len(wished.inventory.clusters) == 1):
+            yield site.source.at(
+                (*path, "drs"),
+                "BOSH places machines in a cluster without DRS",
+                "Its CPI names no host for a stemcell that it uploads, which vCenter takes in clusters with DRS only "
+                "(vim25, ImportVApp): set `drs: true`, unless you know better.",
+                severity=Severity.WARNING,
+            )
         if cluster.ha and len(set(cluster.hosts)) < 2:
             yield site.source.at(
                 (*path, "ha"),

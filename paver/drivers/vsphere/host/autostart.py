@@ -62,19 +62,24 @@ class Autostart(HostSetting[AutostartFacts]):
 
 FIRST, AFTER_OTHERS = 1, -1
 """Places in the order of starting: one that the order does not reach up to is refused (vim25 AutoStartPowerInfo)."""
+_SHUT_DOWN = "guestShutdown"
+"""What happens to it when its host is shut down; a host's own default switches it off (vim25 AutoStartAction, `powerOff`)."""
+_SHUT_DOWN_WITHIN = 600
+"""Seconds that the host waits for that, at most: vCenter stops some thirty services, and writes its database."""
 
 
 def starts(session: Any, vm: Any) -> bool:
-    """Tells whether a VM's entry has it started with its host."""
+    """Tells whether a VM's entry has it started with its host, and shut down with it."""
     entries = getattr(reading.of(session, reading.AUTOSTART), "powerInfo", None) or ()
     return any(
-        entry.key._moId == vm._moId and entry.startAction.lower() == "poweron"  # noqa: SLF001
+        entry.key._moId == vm._moId  # noqa: SLF001
+        and (entry.startAction.lower(), entry.stopAction.lower()) == ("poweron", _SHUT_DOWN.lower())
         for entry in entries
     )
 
 
 def enter(session: Any, vm: Any, *, start: bool, order: int) -> None:
-    """Has a VM started with its host, or no longer (call `ReconfigureAutostart`)."""
+    """Has a VM started with its host and shut down with it, or no longer (call `ReconfigureAutostart`)."""
     entry = new(
         "AutoStartPowerInfo",
         key=vm,
@@ -82,8 +87,8 @@ def enter(session: Any, vm: Any, *, start: bool, order: int) -> None:
         startDelay=-1,
         waitForHeartbeat="systemDefault",
         startAction="powerOn" if start else "none",
-        stopDelay=-1,
-        stopAction="systemDefault",
+        stopDelay=_SHUT_DOWN_WITHIN if start else -1,
+        stopAction=_SHUT_DOWN if start else "systemDefault",
     )
     _reconfigure(session, new("HostAutoStartManagerConfig", powerInfo=[entry]))
 

@@ -61,7 +61,9 @@ def spec(values: Values, now: Any = None, standby: Collection[str] = ()) -> Any:
 
 def _bridge(now: Any, uplinks: list[str]) -> Any:
     if not isinstance(now, type_of("HostVirtualSwitchBondBridge")):
-        return new("HostVirtualSwitchBondBridge", nicDevice=uplinks)
+        # As ESXi makes its own: without it nobody sees which port of which physical switch a cable is in.
+        listens = new("LinkDiscoveryProtocolConfig", protocol="cdp", operation="listen")
+        return new("HostVirtualSwitchBondBridge", nicDevice=uplinks, linkDiscoveryProtocolConfig=listens)
     now.nicDevice = uplinks
     return now
 

@@ -57,7 +57,7 @@ _TOLD: tuple[tuple[str, str, str], ...] = (
     (
         "NotEnoughLicenses",
         "vCenter has no licence for the host, or the host's own lacks what the cluster uses (DRS wants Enterprise Plus)",
-        "give the host a licence that has it, or set `drs: false` for its cluster",
+        "give the host a licence that has it; `drs: false` for its cluster is no way out where BOSH is to place machines in it",
     ),
     (
         "NoHost",
