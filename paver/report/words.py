@@ -15,7 +15,7 @@ _PREFIXES = {
     "proof": "proof of ",
     "s3": "S3 ",
 }
-_WHOLE = {"contract.document": "contract"}
+_WHOLE = {"bucc.artefact": "unpacked artefact", "contract.document": "contract"}
 _COMMAND = re.compile(r"`[^`]+`")
 _HELD = "\0"
 """Stands for a blank at which no line is broken; no text has one that went through `plain`."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
-from paver.driver import API, Driver, Paved, Resource, Secret
+from paver.driver import API, STORE, Driver, Paved, Resource, Secret
 from paver.engine import adoption, moves
 from paver.engine.paved import merge
 from paver.engine.values import references
-from paver.errors import BadInput
+from paver.errors import BadInput, PaverError
 from paver.foundation import PHASES as ABOVE
 from paver.sitefile.site import Site
 from paver.trust import PHASES as BELOW
@@ -77,6 +77,7 @@ def compose(site: Site, driver: Driver) -> Paved:
 
     Raises:
         BadInput: if `moved` or `adopt` names what this site does not have.
+        PaverError: if what the driver gives does not hold together.
     """
     # Their kinds bring sessions and cryptography along, which a mere listing of drivers does not need.
     from paver.foundation import paving as foundation  # noqa: PLC0415
@@ -89,8 +90,31 @@ def compose(site: Site, driver: Driver) -> Paved:
         if material.setdefault(item.id, item) != item:
             msg = f"{item.id} is asked for in two ways"
             raise ValueError(msg)
-    wish = merge(phases(driver), trust.pave(site, tuple(material.values())), under, above)
+    try:
+        wish = merge(phases(driver), trust.pave(site, tuple(material.values())), under, above)
+        _held_together(wish)
+    except ValueError as error:
+        raise PaverError(
+            f"the driver {driver.name} gives a wish that nobody can carry out",
+            seen=str(error),
+            why="a fault of its package, not of your site",
+            do="who wrote it: docs/howto/driver.md says what `pave` has to give",
+        ) from error
     return adoption.allowed(moves.carried(wish, site.moved), site.adopt)
+
+
+def _held_together(wish: Paved) -> None:
+    """Does nothing if all that is needed is wished for, and every endpoint is connected.
+
+    Raises:
+        ValueError: if not.
+    """
+    for one in wish.graph.resources.values():
+        for at in (one.at, *one.also):
+            # The sealed store's own connector is the run's.
+            if at != STORE and at.name not in wish.connectors:
+                msg = f"{one.id} is at {at.name}, which no connector leads to"
+                raise ValueError(msg)
 
 
 def given(paved: Paved) -> frozenset[str]:

@@ -172,8 +172,15 @@ def loads(data: bytes) -> Told:
     """
     import pydantic  # noqa: PLC0415 - only where a run comes back
 
+    document = canonical.loads(data)
+    schema = document.pop("schema", None) if isinstance(document, dict) else None
+    if schema != OUTCOME:
+        raise _changed(
+            "the outcome of the run on the jumpbox can't be read",
+            f"its schema is {schema!r:.80}, not {OUTCOME}",
+        )
     try:
-        told = pydantic.TypeAdapter(Told).validate_python(canonical.loads(data))
+        told = pydantic.TypeAdapter(Told).validate_python(document)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         raise _changed(

@@ -63,7 +63,8 @@ def of(folder: Path) -> Run:
     began = str(lines[0].get("time", ""))
     stations = [line["event"] for line in lines if line.get("event") in {"handed-off", "returned"}]
     away = stations[-1:] == ["handed-off"]
-    if last.get("event") not in ENDS:
+    # An action that was stopped has a line of that name, too.
+    if last.get("event") not in ENDS or "resource" in last:
         return Run(folder=folder, mode=mode, began=began, handed_over=away)
     failed = tuple(map(str, last.get("failed", ())))
     left = int(last.get("left", 0))

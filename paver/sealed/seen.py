@@ -50,8 +50,8 @@ class Seen:
         except (OSError, CanonicalError) as error:
             raise self._damaged() from error
         match found:
-            case {"generation": int(generation), "schema": str(schema), "store": str(store)} if (
-                schema == SCHEMA
+            case {"generation": int(generation), "schema": str(schema), "store": str(store), **more} if (
+                schema == SCHEMA and not more
             ):
                 return {"minimum": generation, "store": store}
             case _:

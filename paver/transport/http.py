@@ -45,6 +45,8 @@ __all__ = [
 ]
 
 _PIECE = 256 * 1024
+READS = frozenset({"GET", "HEAD"})
+"""Methods that change nothing (RFC 9110, 9.2.1)."""
 _SECRET = re.compile(
     r'(?i)("?[\w-]*(?:password|secret|token|private_key|credential|authorization)[\w-]*"?\s*[:=]\s*)("(?:[^"\\]|\\.)*"?|[^\s,}&]+)'
 )
@@ -128,7 +130,6 @@ class Line:
 
     def __init__(self, connector: HttpConnector, context: Wire) -> None:
         self.name = connector.name
-        self.reading_posts = connector.reading_posts
         self.kept = Kept()
         self._connector = connector
         self._context = context
@@ -163,7 +164,17 @@ class Line:
         return {"sni_hostname": self._connector.server_name} if self._connector.server_name else {}
 
     def read(self, method: str, path: str, **options: Any) -> Answer:
-        """Sends a request that only reads; it is repeated while the connection breaks or the server is busy."""
+        """Sends a request that only reads; it is repeated while the connection breaks or the server is busy.
+
+        Raises:
+            Refused: for a method that may write.
+        """
+        if method not in READS:
+            raise Refused(
+                f"{method} {path} on {self.name} was refused: it is not known to read only",
+                why="a plan is made with sessions that cannot write",
+                do="this is a fault of paver or of a driver: please report it with the command that you ran",
+            )
         return self._context.repeated(
             self.name, f"{method} {path.partition('?')[0]}", lambda: self.ask(method, path, **options)
         )
@@ -264,20 +275,6 @@ class HttpReader:
         """Gets `path`; the answer is kept until the next write or `forget`: nothing to wait for a change by."""
         question = path, tuple(sorted((params or {}).items()))
         return self._line.kept.get(question, lambda: self.get(path, params=params))
-
-    def query(self, path: str, *, json: Any = None, expect: tuple[int, ...] = ()) -> Answer:
-        """Posts a question to a path that the connector declares as reading.
-
-        Raises:
-            Refused: if it does not.
-        """
-        if path.partition("?")[0] not in self._line.reading_posts:
-            raise Refused(
-                f"POST {path} on {self.name} was refused: it is not known to read only",
-                why="a plan is made with sessions that cannot write",
-                do="this is a fault of paver or of a driver: please report it with the command that you ran",
-            )
-        return self._line.read("POST", path, json=json, expect=expect)
 
 
 class HttpWriter(HttpReader):
@@ -384,7 +381,6 @@ class HttpConnector:
         auth: how requests prove who asks.
         via: the machine that it lies behind, seen from outside.
         server_name: the name that its certificate bears, if it is not the one in the URL.
-        reading_posts: paths that are posted to and only read.
     """
 
     name: str
@@ -393,7 +389,6 @@ class HttpConnector:
     auth: Auth = None
     via: str | None = None
     server_name: str | None = None
-    reading_posts: tuple[str, ...] = ()
 
     def connect(self, context: Wire) -> HttpConnection:
         """Returns the connection; it dials with the first request."""

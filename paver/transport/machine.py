@@ -179,9 +179,7 @@ class MachineWriter(MachineReader):
             CommandError: if it could not be written.
         """
         self.admit("file:write", path, bytes=len(data))
-        self._must(
-            ["sh", "-c", _WRITE, "sh", path, f"{mode:o}", owner, str(len(data))], stdin=data, root=True
-        )
+        self._must(["sh", "-c", _WRITE, "sh", path, f"{mode:o}", owner, str(len(data))], stdin=data)
 
     def replace_file(
         self, path: str, data: bytes, mode: int, owner: str, *, was: bytes | None, lock: str
@@ -198,7 +196,7 @@ class MachineWriter(MachineReader):
         digest = "" if was is None else hashlib.sha256(was).hexdigest()
         argv = ["sh", "-c", _REPLACE, "sh", path, f"{mode:o}", owner, str(len(data)), lock, digest]
         try:
-            self._must(argv, stdin=data, root=True)
+            self._must(argv, stdin=data)
         except CommandError as error:
             why = _NOT_REPLACED.get(error.ran.code)
             if why is None:
@@ -215,12 +213,12 @@ class MachineWriter(MachineReader):
         # One command does all: each one is a round trip, and a sudo.
         user, _, group = owner.partition(":")
         owned = [*(["-o", user] if user else []), *(["-g", group] if group else [])]
-        self._must(["install", "-d", "-m", f"{mode:o}", *owned, "--", path], root=True)
+        self._must(["install", "-d", "-m", f"{mode:o}", *owned, "--", path])
 
     def remove(self, path: str, *, recursive: bool = False) -> None:
         """Removes a file, or a directory with all in it (call `file:remove`); absent is fine."""
         self.admit("file:remove", path)
-        self._must(["rm", "-rf" if recursive else "-f", "--", path], root=True)
+        self._must(["rm", "-rf" if recursive else "-f", "--", path])
 
     def run(
         self,
@@ -258,7 +256,7 @@ class MachineWriter(MachineReader):
         if action not in ("start", "stop", "restart", "reload", "enable", "disable"):
             raise PaverError(f"{action} is nothing that a service can do")
         self.admit(f"service:{action}", name)
-        self._must(["systemctl", action, name], root=True)
+        self._must(["systemctl", action, name])
 
     def upload(
         self,
@@ -273,14 +271,13 @@ class MachineWriter(MachineReader):
         self.admit("file:upload", path, bytes=source.stat().st_size)
 
         def must(argv: Sequence[str], *, stdin: Input = b"") -> Ran:
-            return self._must(argv, stdin=stdin, root=True, timeout=_UPLOAD)
+            return self._must(argv, stdin=stdin, timeout=_UPLOAD)
 
         transfer.upload(must, source, path, mode=mode, owner=owner, on_progress=on_progress)
 
-    def _must(
-        self, argv: Sequence[str], *, stdin: Input = b"", root: bool = False, timeout: float | None = None
-    ) -> Ran:
-        ran = self._exec(argv, stdin=stdin, root=root, timeout=timeout)
+    def _must(self, argv: Sequence[str], *, stdin: Input = b"", timeout: float | None = None) -> Ran:
+        """As root: whatever is written here is the system's."""
+        ran = self._exec(argv, stdin=stdin, root=True, timeout=timeout)
         if not ran.ok:
             raise CommandError(self.name, ran)
         return ran

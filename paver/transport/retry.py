@@ -1,6 +1,6 @@
 """What may be tried again, for how long, and who is told.
 
-Only what changes nothing when it's done twice: reads. A write whose answer was lost is never repeated here: the
+Only what changes nothing when it's done twice: reads, and what says itself that it did not begin. Any other write whose answer was lost is never repeated here: the
 engine reads what became of it. A certificate that's refused, a wrong password and a 404 don't get better by asking
 again.
 

@@ -246,12 +246,12 @@ def test_a_page_in_place_of_a_token_is_told_and_not_shown(served: Served) -> Non
     connection.close()
 
 
-def test_a_reading_face_posts_only_where_that_is_declared_to_read(served: Served) -> None:
-    connection = served.connector(reading_posts=("/query",)).connect(Wire())
-    assert connection.reader().query("/query", json={}).status == 200
-    with pytest.raises(Refused):
-        connection.reader().query("/other", json={})
-    assert [line[1] for line in served.api.seen] == ["/query"]
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_line_sends_nothing_to_read_by_a_method_that_may_write(served: Served, method: str) -> None:
+    connection = served.connector().connect(Wire())
+    with pytest.raises(Refused, match=f"{method} /other on .* was refused"):
+        connection.reader()._line.read(method, "/other", json={})
+    assert served.api.seen == []
     connection.close()
 
 

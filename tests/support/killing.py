@@ -56,7 +56,6 @@ class Line:
     name: str
     api: Api
     moment: Moment
-    reading_posts: tuple[str, ...] = ()
     kept: Kept = dataclasses.field(default_factory=Kept)
 
     def read(self, method: str, path: str, **options: Any) -> Answer:

@@ -40,8 +40,8 @@ def soap(group: PortGroup, world: Reader) -> None:
 
 
 def post(config: Config, world: Reader) -> None:
-    """Posts a config to the director as if it were a question."""
-    world.session(config.at).query("/configs", json=CONFIG)
+    """Posts a config to the director as if that only read."""
+    world.session(config.at)._line.read("POST", "/configs", json=CONFIG)
 
 
 def touch(artefact: Artefact, world: Reader) -> None:
@@ -79,11 +79,7 @@ def _open() -> None:
     soap_gate.READS |= {"AddPortGroup"}
     probes.PROBES = {**probes.PROBES, "touch": lambda _: True}
     s3._READING = (*s3._READING, "create_")  # type: ignore[assignment]
-    http.HttpReader.query = _unheld  # type: ignore[method-assign]
-
-
-def _unheld(self: http.HttpReader, path: str, *, json: Any = None, **_: Any) -> http.Answer:
-    return self._line.read("POST", path, json=json)
+    http.READS |= {"POST"}
 
 
 def main() -> int:

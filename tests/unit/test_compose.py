@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from paver.engine.resource import Verb
-from paver.errors import BadInput
+from paver.errors import BadInput, PaverError
 from paver.foundation import places, record
 from paver.foundation.credhub.entry import CredhubEntry
 from paver.foundation.handover.contract import Contract
@@ -201,3 +201,38 @@ def with_store(*, users: dict[str, StoreUserSection], team: Team, buckets: tuple
     concourse = services.concourse.model_copy(update={"teams": {"main": team}})
     changed = services.model_copy(update={"object_store": store, "concourse": concourse})
     return dataclasses.replace(site, services=changed)
+
+
+def _lacking(what: str) -> Any:
+    """Returns the driver of vSphere, of whose wish something is left out."""
+
+    def pave(site: Site) -> Any:
+        whole = drivers()["vsphere"].pave(site)
+        without: dict[str, Any] = {
+            "brought": {"brought": {}},
+            "vm types": {"vm_types": {}},
+            "connector": {"connectors": {k: v for k, v in whole.connectors.items() if k != "files"}},
+            "resource": {
+                "resources": tuple(one for one in whole.resources if one.kind != "vsphere.datacenter")
+            },
+        }
+        return dataclasses.replace(whole, **without[what])
+
+    driver = drivers()["vsphere"]
+    return SimpleNamespace(name="vsphere", phases=driver.phases, pave=pave)
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("brought", "the driver vsphere carries no whole site: `brought` has no `bucc`"),
+        ("vm types", "the driver vsphere carries no whole site: `vm_types` has no `default`"),
+        ("connector", "is at files, which no connector leads to"),
+        ("resource", "needs vsphere.datacenter:north, which nobody wishes for"),
+    ],
+)
+def test_a_driver_whose_wish_does_not_hold_together_is_told_what_it_lacks(what: str, told: str) -> None:
+    with pytest.raises(PaverError) as caught:
+        compose(site_with({}), _lacking(what))
+    assert told in f"{caught.value.what}\n{caught.value.seen}"
+    assert "docs/howto/driver.md" in caught.value.do

@@ -475,3 +475,10 @@ def test_a_journal_that_was_cut_on_the_jumpbox_is_refused(machine: Machine, tmp_
     ended(tmp_path, machine, plan(), cut=1)
     with pytest.raises(chain.ChainError):
         carry(machine, tmp_path, plan())
+
+
+@pytest.mark.parametrize("schema", ["paver.outcome/99", None])
+def test_an_outcome_of_another_version_is_not_read(schema: str | None) -> None:
+    with pytest.raises(PaverError) as caught:
+        outcome.loads(json.dumps({"schema": schema}).encode())
+    assert "paver.outcome/1" in caught.value.seen
