@@ -90,6 +90,25 @@ def test_every_trouble_is_told_at_once(there: Hosts, tmp_path: Path) -> None:
     assert "iaas.hosts.esx-01.licence" in found["esx-01", "licence"].do
 
 
+@pytest.mark.parametrize(
+    ("ahead", "ntp", "grade", "words"),
+    [
+        (0, "jumpbox", Grade.OK, "as here"),
+        (-90, "jumpbox", Grade.WARNING, "behind this machine"),
+        (3 * 3600, "jumpbox", Grade.REFUSED, "ahead of this machine"),
+        (3 * 3600, "[10.20.0.54]", Grade.WARNING, "ahead of this machine"),
+    ],
+)
+def test_a_hosts_clock_is_told_and_is_in_the_way_where_the_whole_site_would_have_its_time_from_it(
+    there: Hosts, tmp_path: Path, ahead: int, ntp: str, grade: Grade, words: str
+) -> None:
+    there.ask("/time", server="esx-01", ahead_s=ahead)
+    found = looked_at(site_with_image(there, tmp_path, dns="jumpbox", ntp=ntp))
+    assert found["esx-01", "clock"].grade is grade
+    assert found["esx-01", "clock"].seen.endswith(words)
+    assert found["esx-02", "clock"].grade is Grade.OK
+
+
 def test_at_the_jumpbox_the_image_that_it_was_made_from_is_not_asked_for(
     there: Hosts, tmp_path: Path
 ) -> None:

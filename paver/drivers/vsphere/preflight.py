@@ -1,6 +1,6 @@
 """Looks at every host before anything is planned: all findings at once, nothing is written.
 
-Certificate, login, licence, version, manager, maintenance, datastore, adapters, port groups, and the files that a host holds. Hosts are
+Certificate, login, licence, version, clock, manager, maintenance, datastore, adapters, port groups, and the files that a host holds. Hosts are
 looked at side by side; what one refuses does not hide what another one shows.
 """
 
@@ -18,6 +18,7 @@ from paver.drivers.vsphere import (
     ending,
     endpoints,
     evaluation,
+    preflight_clock,
     preflight_nfs,
     preflight_room,
     preflight_state,
@@ -48,6 +49,7 @@ managed; 6.7 U2, which vmx-15 needs, does not tell itself from 6.7."""
 FILES = "files"
 IMAGE = "jumpbox image"
 HARDWARE = "jumpbox hardware"
+HOST_API = "HostAgent"
 
 
 def preflight(site: Site, wire: Wire) -> Iterator[Finding]:
@@ -177,6 +179,8 @@ def _inside(site: Site, name: str, session: Any) -> Iterator[Finding]:
     host = settings.of(site).hosts[name]
     yield _licence(name, host, session)
     yield from preflight_state.state(site, name, session)
+    if session.content.about.apiType == HOST_API:
+        yield preflight_clock.clock(site, name, session)
     if name == site.jumpbox.on and site.jumpbox.placed_by != "hand":
         yield from _hardware(site, name, session)
     yield from preflight_room.room(site, name, host, session)

@@ -33,6 +33,7 @@ READS = frozenset(
         "FindByInventoryPath",
         "HttpNfcLeaseGetManifest",
         "QueryAssignedLicenses",
+        "QueryDateTime",
         "QueryNetworkHint",
         "QueryOptions",
         "RetrieveEntityPermissions",

@@ -57,9 +57,12 @@ func (d *dateTimeSystem) UpdateDateTimeConfig(ctx *simulator.Context, req *types
 	return body
 }
 
-// QueryDateTime is the host's clock.
+// QueryDateTime is the host's clock, which may go wrong.
 func (d *dateTimeSystem) QueryDateTime(*types.QueryDateTime) soap.HasFault {
-	return &methods.QueryDateTimeBody{Res: &types.QueryDateTimeResponse{Returnval: now()}}
+	d.host.mu.Lock()
+	ahead := d.host.ahead
+	d.host.mu.Unlock()
+	return &methods.QueryDateTimeBody{Res: &types.QueryDateTimeResponse{Returnval: now().Add(ahead)}}
 }
 
 // RefreshDateTimeSystem has nothing to refresh.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"paver.lab/vsphere/internal/control"
 	"paver.lab/vsphere/internal/front"
@@ -149,6 +150,19 @@ func (f *Fleet) routes() {
 			h.lockout.Set(r.Clock)
 		}
 		return nil, err
+	})
+	control.Handle(c, "POST /time", func(_ *http.Request, r struct {
+		Server string `json:"server"`
+		AheadS int    `json:"ahead_s"`
+	}) (any, error) {
+		h, err := f.host(r.Server)
+		if err != nil {
+			return nil, err
+		}
+		h.mu.Lock()
+		h.ahead = time.Duration(r.AheadS) * time.Second
+		h.mu.Unlock()
+		return nil, nil
 	})
 	control.Handle(c, "POST /lockdown", func(_ *http.Request, r struct {
 		Server     string   `json:"server"`

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -51,6 +52,7 @@ type Host struct {
 	ha        bool                                    // the host's cluster has HA
 	manager   string                                  // the vCenter that has taken the host in, by its instance
 	silent    bool                                    // leases do not tell what has arrived
+	ahead     time.Duration                           // what the clock tells goes ahead of the real time
 	lockdown  types.HostLockdownMode
 	// exceptions are who may log in all the same.
 	exceptions []string
