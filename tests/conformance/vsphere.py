@@ -33,6 +33,7 @@ BEYOND = {
     "site.ntp": BEHIND_SSH,
     "site.names": BEHIND_SSH,
     "site.time": BEHIND_SSH,
+    "site.clock": BEHIND_SSH,
     "vsphere.installer": BEHIND_SSH,
     "vsphere.appliance": "the vendor's installer makes it, as a job on the jumpbox",
     "vsphere.anchor": "it is read from the appliance that the vendor's installer makes",

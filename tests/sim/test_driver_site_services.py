@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 
 from paver.driver import Endpoint, Mark, ResourceId
 from paver.lab import control, plan, site, system
-from paver.machine.site_services import ask, dns
+from paver.lab.room.jumpbox import CHRONY
+from paver.machine.site_services import ask, clock, dns
 from tests.support.raised import Raised, held
 
 pytestmark = pytest.mark.lab
@@ -171,9 +173,28 @@ def test_services_are_taken_away_and_hosts_put_back_alone(there: Raised) -> None
     """Runs last: what is below the services stays as it is."""
     paver(there, "destroy", "--yes", phases=("site-services",))
     assert not (root(there) / CONFIGURATION).exists()
-    assert not (root(there) / "etc/chrony/chrony.conf").exists()
+    assert (root(there) / "etc/chrony/chrony.conf").read_text() == CHRONY
     assert asked(there, "names", "10.20.0.10", "vcsa.north.example") == {"vcsa.north.example": None}
     assert inventory(there, "esx-01")["dns"]["servers"] == []
     assert inventory(there, "esx-01")["services"]["ntpd"] == {"policy": "off", "running": False}
     paver(there, "apply", "--yes")
     assert "nothing to do" in paver(there, "plan")
+
+
+def test_the_jumpboxs_clock_follows_the_sites_time_servers_as_long_as_the_site_stands(
+    tmp_path: Path, programs: dict[str, Path], tools: dict[str, Path]
+) -> None:
+    wanted = replace(plan.demo(site.passwords(tmp_path / "site", "north")), ntp=("10.20.0.54",))
+    with held(wanted, tmp_path / "lab", programs=programs, tools=tools) as lab:
+        site.write(lab, tmp_path / "site")
+        raised = Raised(lab)
+        paver(raised, "apply", "--yes")
+        file = root(raised) / clock.FILE.lstrip("/")
+        assert file.read_text().endswith("\nserver 10.20.0.54 iburst\n")
+        assert "nothing to do" in paver(raised, "plan")
+        file.write_text(file.read_text().replace("10.20.0.54", "10.20.0.99"))
+        assert "10.20.0.99" in paver(raised, "plan", code=2)
+        paver(raised, "apply", "--yes")
+        assert "nothing to do" in paver(raised, "plan")
+        paver(raised, "destroy", "--yes", phases=("site-services",))
+        assert not file.exists()

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from paver.driver import JUMPBOX_ENDPOINT, Endpoint, Mark, ResourceId, Unobservable
 from paver.engine.diff import changes
 from paver.machine.site_services import ask, dns, probe
+from paver.machine.site_services import clock as site_clock
 from paver.machine.site_services import time as site_time
 from paver.transport import files
 from paver.transport.machine import Host, MachineReader
@@ -279,3 +280,58 @@ def test_the_distributions_time_server_is_kept_from_the_first_write_on_and_put_b
         assert b"local stratum 10" in machine.files[site_time.FILE]
     site_time.SiteNtp.delete(world, MACHINE, site_time.parse(NTP.text(MARK), running=True))
     assert machine.files == before
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ({"a": {"stratum": 2, "offset_ms": 40}, "b": {"stratum": 2, "offset_ms": 900_000}}, ()),
+        ({"a": {"stratum": 2, "offset_ms": -7000}, "b": None}, ("a is 7 s behind jumpbox",)),
+        ({"a": {"stratum": 2, "offset_ms": 7000}, "b": None}, ("a is 7 s ahead of jumpbox",)),
+        ({"a": None, "b": None}, ("a does not tell the time", "b does not tell the time")),
+    ],
+)
+def test_a_clock_is_right_where_it_goes_as_one_of_its_servers(
+    said: dict[str, Any], wrong: tuple[str, ...]
+) -> None:
+    assert probe.apart(machine_on(Saying(json.dumps(said).encode())), said) == wrong
+
+
+CLOCK = site_clock.ClockFollows(
+    id=ResourceId("site.clock:jumpbox"),
+    phase="site-services",
+    at=MACHINE,
+    servers=("10.20.0.54", "ntp.north.example"),
+)
+
+
+@pytest.mark.parametrize("by_hand", [b"", b"server 10.20.0.55 iburst\n"], ids=["none", "some"])
+def test_servers_are_named_to_chrony_and_those_of_the_consoles_form_stay(
+    monkeypatch: pytest.MonkeyPatch, by_hand: bytes
+) -> None:
+    monkeypatch.setattr(probe, "apart", lambda *_: ())
+    machine = Chrony(**({site_clock.BY_HAND: by_hand} if by_hand else {}))
+    before, asked = dict(machine.files), []
+    monkeypatch.setattr(machine, "service", lambda _, verb: asked.append(verb))
+    world: Any = SimpleNamespace(
+        writing=lambda _: machine, mark=lambda *, complete: dataclasses.replace(MARK, complete=complete)
+    )
+    CLOCK.create(world)
+    facts = site_clock.parse(machine.files[site_clock.FILE].decode(), running=True)
+    assert changes(CLOCK, facts, no_version) == ()
+    assert facts.mark == dataclasses.replace(MARK, complete=True)
+    assert asked == ["enable", "restart"]
+    site_clock.ClockFollows.delete(world, MACHINE, facts)
+    assert machine.files == before
+    assert asked[2:] == (["restart"] if by_hand else ["disable", "stop"])
+
+
+def test_a_clocks_proof_is_that_it_goes_as_a_servers() -> None:
+    assert holds(
+        CLOCK,
+        machine_on(Saying(b'{"10.20.0.54": {"stratum": 2, "offset_ms": 3}, "ntp.north.example": null}')),
+    )
+    assert not holds(
+        CLOCK,
+        machine_on(Saying(b'{"10.20.0.54": {"stratum": 2, "offset_ms": 9000}, "ntp.north.example": null}')),
+    )

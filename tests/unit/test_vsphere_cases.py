@@ -40,6 +40,7 @@ from paver.engine.planner import Heading, Request, plan
 from paver.engine.resource import META_FIELDS
 from paver.engine.world import Connections, ReadingWorld
 from paver.machine.brought import artefact
+from paver.machine.site_services import clock as site_clock
 from paver.machine.site_services import dns as site_dns
 from paver.machine.site_services import time as site_time
 
@@ -61,6 +62,7 @@ ORDER = install.Order(
 """What vCenter's installer is told."""
 FACTS: dict[str, type[Facts]] = {
     "jumpbox.artefact": artefact.ArtefactFacts,
+    "site.clock": site_clock.ClockFacts,
     "site.dns": site_dns.DnsFacts,
     "site.ntp": site_time.NtpFacts,
     "vsphere.account": account.AccountFacts,

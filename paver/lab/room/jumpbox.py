@@ -158,6 +158,10 @@ def sshd_config(addresses: Iterable[str], sshd: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+CHRONY = "sourcedir /etc/chrony/sources.d\ndriftfile /var/lib/chrony/chrony.drift\nmakestep 1 3\n"
+"""Of the image's own configuration of chrony what matters here: its servers are in files of others."""
+
+
 def _base(root: Path, seed: cloudinit.Seed) -> None:
     for folder in (
         "etc/dnsmasq.d",
@@ -198,6 +202,8 @@ def _base(root: Path, seed: cloudinit.Seed) -> None:
     }
     for name, lines in texts.items():
         (root / "etc" / name).write_text("".join(f"{line}\n" for line in lines))
+    if not (time := root / "etc/chrony/chrony.conf").exists():
+        time.write_text(CHRONY)
 
 
 def _programs(root: Path, place: world.World) -> None:

@@ -6,18 +6,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from paver.driver import Endpoint, Ground, Resource, ResourceId, resource_id
+from paver.machine.site_services.clock import ClockFollows
 from paver.machine.site_services.dns import SiteDns
 from paver.machine.site_services.outside import NamesKnown, TimeTold
 from paver.machine.site_services.probe import Record
 from paver.machine.site_services.time import SiteNtp
 from paver.sitefile.site import Site
 
-KINDS: tuple[type[Resource[Any]], ...] = (SiteDns, SiteNtp, NamesKnown, TimeTold)
+KINDS: tuple[type[Resource[Any]], ...] = (SiteDns, SiteNtp, NamesKnown, TimeTold, ClockFollows)
 
 DNS: ResourceId = resource_id(SiteDns.kind, "jumpbox")
 NTP: ResourceId = resource_id(SiteNtp.kind, "jumpbox")
 NAMES: ResourceId = resource_id(NamesKnown.kind, "site")
 TIME: ResourceId = resource_id(TimeTold.kind, "site")
+CLOCK: ResourceId = resource_id(ClockFollows.kind, "jumpbox")
 
 
 def resources(
@@ -62,9 +64,18 @@ def resources(
         )
     else:
         yield TimeTold(id=TIME, phase=phase, at=at, servers=site.ntp)
+        yield ClockFollows(
+            id=CLOCK,
+            phase=phase,
+            at=at,
+            within=at.provider,
+            after=frozenset({TIME}),
+            servers=tuple(map(str, site.ntp)),
+        )
 
 
 def grounds(phase: str, at: Endpoint[Any, Any]) -> Iterator[Ground]:
     """Yields where orphans of these kinds are looked for."""
     yield Ground(SiteDns, at, phase)
     yield Ground(SiteNtp, at, phase)
+    yield Ground(ClockFollows, at, phase)

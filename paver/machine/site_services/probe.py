@@ -15,6 +15,8 @@ Record = tuple[str, str]
 """A full name and its address."""
 
 _PROGRAM = Path(__file__).with_name("ask.py")
+NEAR = 5.0
+"""Seconds that two clocks may differ and count as one: far from what anybody refuses (vCenter's tokens: 10 minutes)."""
 SETTLED = 30.0
 """Seconds that a daemon may take from its start to its first answer."""
 
@@ -67,6 +69,23 @@ def wrong_times(session: Any, servers: Iterable[str]) -> tuple[str, ...]:
     """Returns, in words, every server that does not tell the time."""
     found = times(session, servers)
     return tuple(f"{server} does not tell the time" for server, said in found.items() if said is None)
+
+
+def apart(session: Any, servers: Iterable[str]) -> tuple[str, ...]:
+    """Returns, in words, by how much a machine's clock differs from every server's; nothing where it goes as one of theirs.
+
+    Those that say nothing do not count; where all do, that is what is returned.
+    """
+    found = times(session, servers)
+    said = {server: answer["offset_ms"] / 1000 for server, answer in found.items() if answer is not None}
+    if any(abs(ahead) <= NEAR for ahead in said.values()):
+        return ()
+    if not said:
+        return tuple(f"{server} does not tell the time" for server in found)
+    return tuple(
+        f"{server} is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} {session.name}"
+        for server, ahead in said.items()
+    )
 
 
 def settle(world: Writer, look: Callable[[], tuple[str, ...]], what: str) -> None:
