@@ -104,6 +104,10 @@ class Interrupted(PaverError):
     exit_code = 130
 
 
+class GoesOn(Interrupted):
+    """Nobody follows the run any more, which goes on on another machine: what it did there is not known here yet."""
+
+
 def plain(text: str) -> str:
     """Returns text that came from elsewhere without what a terminal would take for a command.
 

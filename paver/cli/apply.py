@@ -22,6 +22,9 @@ A plan that takes away what is protected goes only where this command names it t
 
 Stopped or killed, the same command goes on where it was. First Ctrl-C: nothing new is started;
 long jobs go on by themselves and are found again.
+
+exit codes: 0 done, or nothing to do, 1 an action failed, 3 what was given is wrong,
+4 refused: blocked, stale, drifted, locked, not confirmed, 5 a rest needs another machine
 """
 
 

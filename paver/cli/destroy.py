@@ -13,6 +13,9 @@ examples:
   paver destroy --allow '*' --yes in a pipeline
 
 What is protected (vCenter, director, jumpbox, buckets, CAs) goes only where --allow names it.
+
+exit codes: 0 done, or nothing to do, 1 an action failed, 3 what was given is wrong,
+4 refused: blocked, stale, drifted, locked, not confirmed, 5 a rest needs another machine
 """
 
 

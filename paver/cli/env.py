@@ -24,7 +24,7 @@ examples:
   eval "$(paver env --socks 1080)"   through `ssh -N -D 1080` to the jumpbox, from outside
   paver env                      on a terminal: the same without secrets (--show prints them)
 
-exit codes: 0 at least one tool can be used, 1 nothing stands yet; the last line for a shell is `false` then, so that
+exit codes: 0 at least one tool can be used, 1 the sealed store has no password for any yet; the last line for a shell is `false` then, so that
 eval fails too
 """
 

@@ -38,11 +38,21 @@ SUITES = ("conformance", "sim/standins", "sim/test_refusals.py")
 """What holds drivers, stand-ins, and the simulator to what real hosts refuse."""
 
 
+MOST_HOSTS = 64
+"""What the demo's network has room for beside all else, and a machine can bear."""
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """Adds the subcommands."""
     verbs = parser.add_subparsers(dest="lab_verb", metavar="DO", required=True)
     up = _sub(verbs, "up", "raise the demo's datacentre, and write its site file")
-    up.add_argument("--hosts", type=int, default=2, metavar="N", help="bare hosts (default: %(default)s)")
+    up.add_argument(
+        "--hosts",
+        type=parsers.number(1, MOST_HOSTS),
+        default=2,
+        metavar="N",
+        help=f"bare hosts, at most {MOST_HOSTS} (default: %(default)s)",
+    )
     up.add_argument(
         "--phase", action="append", default=[], metavar="PHASE", help="build only what these phases need"
     )

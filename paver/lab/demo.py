@@ -41,6 +41,9 @@ def main(argv: list[str] | None = None) -> int:
             providing.provide(phases or None, _say, live=sys.stdout.isatty())
             return 0
         return _run(arguments.folder.absolute(), phases, arguments.image)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; the same command begins anew, and what was built by then is built\n")
+        return STOPPED
     except (PaverError, OSError) as error:
         known = error if isinstance(error, PaverError) else of_disk(error)
         if known is None:

@@ -59,4 +59,6 @@ class _Building:
         elif progress.state == "waiting":
             self._say(f"{text} for another process that builds it, about {progress.expected} s")
         else:
-            self._say(f"{chr(13) if self._live else ''}{text} in {progress.elapsed:.0f} s")
+            # On a terminal over the line that counted, which may have been longer.
+            before, after = ("\r", "\x1b[K") if self._live else ("", "")
+            self._say(f"{before}{text} in {progress.elapsed:.0f} s{after}")

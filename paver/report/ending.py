@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from paver.engine.plan import WRITES, Action, Plan
+from paver.errors import GoesOn
 from paver.report import words
 from paver.runs.evidence import Evidence
 from paver.runs.outcome import Ended
@@ -81,16 +82,21 @@ def _split(ending: Ending) -> str:
 def ending_text(ending: Ending) -> Iterator[str]:
     """Yields the lines that end a run."""
     ended, plan = ending.ended, ending.plan
-    how = "done" if ending.whole else "not all done"
-    yield f"{plan.site}: {how} in {words.span(ending.seconds)}"
-    yield f"  made      {ending.made()}{_split(ending)}"
+    goes_on = isinstance(ended.error, GoesOn)
+    if goes_on:
+        yield f"{plan.site}: goes on on the jumpbox; it was followed for {words.span(ending.seconds)}"
+    else:
+        how = "done" if ending.whole else "not all done"
+        yield f"{plan.site}: {how} in {words.span(ending.seconds)}"
+        yield f"  made      {ending.made()}{_split(ending)}"
     if ending.page is not None:
         yield f"  report    {ending.page}"
     yield f"  journal   {ending.folder / 'journal.jsonl'}"
     yield f"  its head  {ended.head}"
     if not ending.whole:
-        if ended.left:
-            yield f"  left      {words.plural(len(ended.left), 'action')}, the first {ended.left[0]}"
+        if ended.left and not goes_on:
+            first = next((one.resource for one in plan.actions if one.resource in ended.left), ended.left[0])
+            yield f"  left      {words.plural(len(ended.left), 'action')}, the first {first}"
         return
     if plan.mode == "destroy" and plan.selection:
         yield "  next      paver plan --destroy  what is left of the whole site"

@@ -21,7 +21,7 @@ from paver.engine import plan as plans
 from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId
-from paver.errors import BadInput, Interrupted, PaverError, Refused
+from paver.errors import BadInput, GoesOn, PaverError, Refused
 from paver.machine.jumpbox import SITES
 from paver.runs import outcome, wayback
 from paver.runs.apply import JUMPBOX, Commission
@@ -118,7 +118,7 @@ class HandOff:
 
             end = running.follow(line, stop=self.stop.is_set, on_break=breaks(tell, JUMPBOX))
         if end.state == "running":
-            raise Interrupted(
+            raise GoesOn(
                 "stopped following; the run on the jumpbox goes on",
                 do="`paver follow` shows it; the same command attaches to it",
             )

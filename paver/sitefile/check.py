@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
+from typing import Any
 
 from paver.errors import nearest
 from paver.sitefile import tree
@@ -101,9 +102,16 @@ def unique(site: Site, machines: Iterable[Machine], others: Iterable[Machine] = 
 
 
 def _twice(site: Site, one: Machine, two: Machine, what: str, kind: str) -> Diagnostic:
-    """Returns the finding at whichever stands later in the file."""
-    places = {machine: site.source.at(_named(site, machine, kind), "") for machine in (one, two)}
-    first, last = sorted((one, two), key=lambda machine: places[machine].order())
+    """Returns the finding at whichever stands later in the file, or took over by `like` what the other one says."""
+
+    def place(machine: Machine) -> tuple[Any, ...]:
+        said = site.source.at(_named(site, machine, kind), "")
+        entry = site.source.at(machine.path[:-1], "", key=True)
+        # One place for both: it is in the entry that begins last before it.
+        lies_in = (entry.line, entry.column) <= (said.line, said.column), entry.line, entry.column
+        return said.line, said.column, *(-number for number in lies_in)
+
+    first, last = sorted((one, two), key=place)
     return repeated(
         site,
         _named(site, first, kind),

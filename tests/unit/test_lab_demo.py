@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paver.errors import BadInput
-from paver.lab import demo
+from paver.lab import demo, providing
 
 
 def test_without_namespaces_the_phases_that_need_no_jumpbox_are_run() -> None:
@@ -16,3 +16,17 @@ def test_without_namespaces_the_phases_that_need_no_jumpbox_are_run() -> None:
 def test_without_namespaces_a_phase_that_needs_the_jumpbox_is_refused_before_anything_is_raised() -> None:
     with pytest.raises(BadInput, match="jumpbox cannot run where user namespaces are refused"):
         demo.possible(("jumpbox",))
+
+
+def test_a_demo_that_is_stopped_while_it_builds_says_so_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(providing, "provide", stop)
+    assert demo.main(["--only-build"]) == 130
+    assert (
+        capsys.readouterr().err
+        == "\nstopped; the same command begins anew, and what was built by then is built\n"
+    )

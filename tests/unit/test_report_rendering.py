@@ -17,6 +17,7 @@ from rich.text import Text
 from paver.driver import Door, ResourceId, Verb
 from paver.engine.diff import Change
 from paver.engine.plan import Action, Plan
+from paver.errors import GoesOn
 from paver.report import live, page, words
 from paver.report.ending import Ending, ending_text
 from paver.report.lines import Lines
@@ -595,6 +596,33 @@ def test_a_run_that_did_not_do_all_says_what_is_left() -> None:
     assert "not all done in 75 s" in shown
     assert "left      1 action, the first vsphere.port-group:esx-01/bosh" in shown
     assert "next" not in shown
+
+
+def test_the_first_of_what_is_left_is_the_plans_next() -> None:
+    left = (ACTIONS[-1].resource, ACTIONS[0].resource)
+    shown = "\n".join(
+        ending_text(
+            ending(ended=Ended(done=frozenset(), acted=frozenset(), failed=(), left=left, head="3:00"))
+        )
+    )
+    assert f"left      2 actions, the first {ACTIONS[0].resource}" in shown
+
+
+def test_a_run_that_goes_on_elsewhere_is_not_told_as_one_that_failed() -> None:
+    stopped = GoesOn("stopped following; the run on the jumpbox goes on")
+    ended = Ended(
+        done=frozenset(),
+        acted=frozenset(),
+        failed=(),
+        left=(ACTIONS[0].resource,),
+        head="3:00",
+        error=stopped,
+    )
+    shown = "\n".join(ending_text(ending(ended=ended)))
+    assert "goes on on the jumpbox; it was followed for 75 s" in shown
+    assert "not all done" not in shown
+    assert "made" not in shown
+    assert "left" not in shown
 
 
 def test_what_was_found_done_is_not_told_as_made() -> None:

@@ -214,3 +214,11 @@ def test_where_nobody_says_where_home_is_it_is_said_how_to(monkeypatch: pytest.M
     with pytest.raises(PaverError) as caught:
         raising.default_folder()
     assert caught.value.do == "set HOME or XDG_STATE_HOME"
+
+
+@pytest.mark.parametrize("hosts", ["0", "-1", "65", "many"])
+def test_a_lab_has_as_many_hosts_as_its_network_has_room_for(
+    capsys: pytest.CaptureFixture[str], hosts: str
+) -> None:
+    assert entry.main(["lab", "up", "--hosts", hosts]) == 3
+    assert "is no number from 1 to 64" in capsys.readouterr().err
