@@ -166,15 +166,15 @@ def _under_way(machine: Any, fresh: Plan, given: Plan | None) -> Plan | None:
     Raises:
         Refused: if it is not the given one, or where none is given, was not made by the same command.
     """
-    from paver.runs import handoff  # noqa: PLC0415 - a verb's help does without it
+    from paver.runs import handoff, wayback  # noqa: PLC0415 - a verb's help does without it
 
-    running = handoff.running(machine, fresh.site)
+    running = wayback.running(machine, fresh.site)
     found = None if running is None else handoff.handed_plan(machine, running)
     if running is None or found is None:
         return None
     handoff.check_same(found, running, fresh, given)
     out.note(
-        f"a run of this site is under way on the jumpbox, {handoff.begun(running)}: this goes on with it"
+        f"a run of this site is under way on the jumpbox, {wayback.begun(running)}: this goes on with it"
     )
     return found
 

@@ -111,7 +111,7 @@ def _local(arguments: argparse.Namespace, state: SiteFolder, here: Local) -> int
 
 
 def _remote(arguments: argparse.Namespace, state: SiteFolder, here: _Here | None = None) -> int:
-    from paver.runs import follow, handoff, reach  # noqa: PLC0415
+    from paver.runs import follow, reach, wayback  # noqa: PLC0415
 
     site, driver = opening.site_of(arguments, warn=False)
     key = opening.needed_key(site, arguments.key, "to reach the jumpbox")
@@ -125,7 +125,7 @@ def _remote(arguments: argparse.Namespace, state: SiteFolder, here: _Here | None
         unseen = state.handed.exists() and found.state in {"ended", "died"}
         if found.state != "running" and not unseen:
             return _none(state)
-        out.note(f"on the jumpbox: job {there.name}, {handoff.begun(found)}")
+        out.note(f"on the jumpbox: job {there.name}, {wayback.begun(found)}")
         plan = there.plan(found)
         progress = here.progress if here is not None else there.progress(found, plan)
         with (

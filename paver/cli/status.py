@@ -91,7 +91,7 @@ def _ask(arguments: argparse.Namespace, site: Site, driver: Driver) -> _Asked:
     """Plans, and asks the jumpbox what runs there, also where no plan can be made meanwhile."""
     from paver.engine.planner import Request  # noqa: PLC0415
     from paver.errors import PaverError  # noqa: PLC0415
-    from paver.runs import handoff, newest, standing  # noqa: PLC0415
+    from paver.runs import newest, standing, wayback  # noqa: PLC0415
 
     key = opening.key_of(site, arguments.key)
     plan, error = None, None
@@ -101,7 +101,7 @@ def _ask(arguments: argparse.Namespace, site: Site, driver: Driver) -> _Asked:
         except PaverError as wrong:
             error = wrong
         machine = newest.jumpbox(session)
-        running = None if machine is None else handoff.running(machine, site.name)
+        running = None if machine is None else wayback.running(machine, site.name)
         absent = frozenset() if plan is None else standing.absent(plan, session.paved.graph.providers)
-    there = None if machine is None else "" if running is None else handoff.begun(running)
+    there = None if machine is None else "" if running is None else wayback.begun(running)
     return _Asked(plan, error, there, absent)

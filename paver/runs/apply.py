@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import paver
 from paver.engine import held, leave
@@ -25,7 +26,9 @@ from paver.runs.folder import FAULTS, JOURNAL, PLAN
 from paver.runs.outcome import Ended
 from paver.runs.session import Session
 from paver.signing.canonical import Json
-from paver.transport.context import Retry
+
+if TYPE_CHECKING:
+    from paver.transport.retry import Retry
 
 JUMPBOX = "jumpbox"
 

@@ -17,8 +17,9 @@ from paver.runs import past, progress
 from paver.runs.apply import JUMPBOX
 from paver.runs.events import BETWEEN, Happening, Tell, breaks, parse
 from paver.runs.folder import EVENTS, SiteFolder
-from paver.runs.handoff import handed_done, handed_plan, job_of
+from paver.runs.handoff import handed_done, handed_plan
 from paver.runs.progress import Progress
+from paver.runs.wayback import job_of
 from paver.transport import job
 from paver.transport.job import JobState
 

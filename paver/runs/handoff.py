@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import datetime as dt
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -28,13 +27,11 @@ from paver.runs.apply import JUMPBOX, Commission
 from paver.runs.events import Tell, breaks, parse
 from paver.runs.folder import FAULTS, FAULTS_THERE, LOG_THERE, next_journal_there
 from paver.runs.session import Session
-from paver.sealed import keys, store
-from paver.sealed.errors import DivergedError
+from paver.sealed import keys
 from paver.signing import canonical
 from paver.signing.canonical import Json
 from paver.transport import job
 
-BY = "--begun-by="
 OWN = frozenset({("site.yml",), ("site.sealed",), ("handoff",), (".paver",)})
 """What paver writes into a site's folder over there."""
 
@@ -91,7 +88,7 @@ class HandOff:
         machine = connection.writer(gate)
         _same_version(machine)
         base = SITES / self.session.site.name
-        name = job_of(self.session.site.name)
+        name = wayback.job_of(self.session.site.name)
         # A folder a plan: of two starters one wins, and what the other one sent is not what runs.
         handed = base / "handoff" / plan.digest
         argv, scratch = self._command(base, handed)
@@ -100,8 +97,8 @@ class HandOff:
             _same_plan(found, argv)
         else:
             # A run over there may have ended unseen: what it sealed must not be overwritten by our older copy.
-            copy = machine.read_file(sealed_there(self.session.site.name))
-            _received(self.session, copy)
+            copy = machine.read_file(wayback.sealed_there(self.session.site.name))
+            wayback.received(self.session, copy)
             self._send(machine, handed, self._files(base, handed, done), copy)
         wayback.note(self.session, self.home)
         # Asking a second time is how one attaches.
@@ -158,7 +155,7 @@ class HandOff:
         base = handed.parents[1]
         for folder in dict.fromkeys((base, handed.parent, handed, *(path.parent for path in sent))):
             machine.mkdir(str(folder), 0o700, "paver:paver")
-        there, sealed = sealed_there(self.session.site.name), self.session.vault.path.read_bytes()
+        there, sealed = wayback.sealed_there(self.session.site.name), self.session.vault.path.read_bytes()
         if sealed != copy:
             # First of all, and only in the place of the copy that it follows: somebody may have sealed there since.
             machine.replace_file(there, sealed, 0o600, "paver:paver", was=copy, lock=f"{there}.lock")
@@ -190,19 +187,19 @@ class HandOff:
             "--handed-off",
             str(handed),
             "--sealed",
-            sealed_there(self.session.site.name),
+            wayback.sealed_there(self.session.site.name),
             "--key",
             option,
             "--yes",
             "--progress",
             "events",
-            f"{BY}{self.commission.by}",
+            f"{wayback.BY}{self.commission.by}",
             *(f"--allow={pattern}" for pattern in self.commission.allow),
         ]
         return argv, {"key": secret}
 
     def _bring_back(self, machine: Any, handed: PurePosixPath, end: job.JobState) -> outcome.Ended:
-        take_in(self.session, machine)
+        wayback.take_in(self.session, machine)
         data = machine.read_file(str(handed / outcome.NAME))
         told = None if data is None else outcome.loads(data)
         before = machine.read_file(str(handed / DONE))
@@ -231,40 +228,6 @@ class HandOff:
         return told.ended()
 
 
-def take_in(session: Session, machine: Any) -> bool:
-    """Takes in what was sealed on the jumpbox since; returns whether that was anything. `machine` may be a reading face.
-
-    Raises:
-        DivergedError: if both copies were written since they were the same.
-    """
-    return _received(session, machine.read_file(sealed_there(session.site.name)))
-
-
-def _received(session: Session, copy: bytes | None) -> bool:
-    """Takes in the jumpbox's copy, None where it has none."""
-    if copy is None:
-        return False
-    vault, there = session.vault, sealed_there(session.site.name)
-    name = "the jumpbox's sealed store"
-    try:
-        # Looked at before any lock is taken: whoever only looks needs no right to write.
-        taken = store.follows(vault.path, copy, name) and store.receive(
-            vault.path, copy, who="paver apply", name=name
-        )
-    except DivergedError as error:
-        error.do += f"\nmostly the site runs on the jumpbox's, {there}: put it in the place of {vault.path}"
-        if vault.memory is not None:
-            error.do += f", and remove {vault.memory}, which would refuse it as an older or another one"
-        raise
-    vault.forget()
-    return taken
-
-
-def sealed_there(site: str) -> str:
-    """Returns where a site's sealed store lies on the jumpbox."""
-    return str(SITES / site / "site.sealed")
-
-
 def _same_version(machine: Any) -> None:
     ran = machine.probe(["paver", "--version"])
     found = ran.text.strip().rpartition(" ")[2] if ran.ok else ""
@@ -282,16 +245,10 @@ def _same_plan(found: job.JobState, argv: Sequence[str]) -> None:
         raise _other_plan(found)
 
 
-def begun(found: job.JobState) -> str:
-    """Returns who handed over what runs on the jumpbox, from which machine, and when."""
-    by = next((word.removeprefix(BY) for word in found.argv if word.startswith(BY)), "somebody")
-    return f"begun by {by}, {dt.datetime.fromtimestamp(found.started, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _other_plan(found: job.JobState) -> Refused:
     return Refused(
         "another plan of this site is being carried out on the jumpbox",
-        seen=begun(found),
+        seen=wayback.begun(found),
         do="`paver follow` shows it; wait until it ends, then run the same command again",
     )
 
@@ -309,11 +266,6 @@ def check_same(found: Plan, running: job.JobState, fresh: Plan, given: Plan | No
         same = all(getattr(found, name) == getattr(fresh, name) for name in names)
     if not same:
         raise _other_plan(running)
-
-
-def job_of(site: str) -> str:
-    """Returns the name of the job on the jumpbox: one a site, whatever its plan."""
-    return f"apply-{site}"
 
 
 def handed_plan(machine: Any, found: job.JobState) -> Plan | None:
@@ -347,12 +299,6 @@ def reachable(session: Session) -> Any:
         return connection.reader()
     except PaverError:
         return None
-
-
-def running(machine: Any, site: str) -> job.JobState | None:
-    """Returns how the site's run on the jumpbox stands, None if there is none at this moment."""
-    found = job.state(machine, job_of(site))
-    return found if found.state == "running" else None
 
 
 def demand_handed(folder: Path, plan: Plan) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from paver.engine.plan import Plan
 from paver.engine.planner import Request
 from paver.errors import PaverError, Refused
-from paver.runs import handoff, reach
+from paver.runs import handoff, reach, wayback
 from paver.runs.session import Session
 from paver.sealed.errors import StoreLockedError
 from paver.transport.logins import LoginError
@@ -58,7 +58,7 @@ def _took_in(session: Session, machine: Any) -> bool:
     if machine is None:
         return False
     try:
-        return handoff.take_in(session, machine)
+        return wayback.take_in(session, machine)
     except StoreLockedError:
         # A run of this machine writes it at this moment; it brings back what is newer itself.
         return False
@@ -69,5 +69,5 @@ def _took_in(session: Session, machine: Any) -> bool:
             "the jumpbox has sealed newer secrets, and they cannot be taken in: the plan would be by former ones",
             seen=error.what,
             why=error.why,
-            do=f"mend that, or copy {handoff.sealed_there(session.site.name)} from there, and name the copy with --sealed",
+            do=f"mend that, or copy {wayback.sealed_there(session.site.name)} from there, and name the copy with --sealed",
         ) from error

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import paver
 from paver.driver import Connection, Connector, Driver, Paved, Secret
@@ -21,10 +21,13 @@ from paver.errors import BadInput
 from paver.runs.compose import compose
 from paver.sealed.keys import KeySource
 from paver.sitefile.site import Site
-from paver.transport.context import Retry, SecretRef, Station, Wire
+from paver.transport.context import SecretRef, Station, Wire
 from paver.transport.logins import Logins
 from paver.transport.tunnel import ConnectProxy
 from paver.trust.vault import Sealed, Vault
+
+if TYPE_CHECKING:
+    from paver.transport.retry import Retry
 
 
 class Session:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from paver.errors import Unobservable
 from paver.transport.logins import Logins
+
+if TYPE_CHECKING:
+    from paver.transport.retry import Retry
 
 T = TypeVar("T")
 Station = Literal["outside", "jumpbox"]
@@ -34,25 +37,6 @@ class Progress(Protocol):
     """Is told how much of a transfer is done, in bytes."""
 
     def __call__(self, done: int, total: int) -> None: ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Retry:
-    """One repeated attempt, as it is journalled.
-
-    Attributes:
-        endpoint: the name that the user gave the endpoint.
-        doing: the call that is repeated.
-        attempt: the attempt that failed, counted from 1.
-        error: the failure, in one line, without secrets.
-        wait: seconds until the next attempt.
-    """
-
-    endpoint: str
-    doing: str
-    attempt: int
-    error: str
-    wait: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,7 +115,7 @@ class Wire:
         """Returns what `read` returns, repeating it while what failed may pass (`retry.reading`); each repetition is told."""
         if not self.timeouts.patience:
             return read()
-        from paver.transport import retry  # noqa: PLC0415 (it needs the shapes of this module)
+        from paver.transport import retry  # noqa: PLC0415 - tenacity takes its time to load, and most calls need it never
 
         return retry.reading(
             read,

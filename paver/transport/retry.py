@@ -10,6 +10,7 @@ is the one that's raised.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import http.client
 import socket
@@ -22,7 +23,6 @@ import tenacity
 
 from paver.errors import PaverError
 from paver.transport import dial
-from paver.transport.context import Retry
 from paver.transport.tls import TrustError
 
 T = TypeVar("T")
@@ -43,6 +43,25 @@ _CUT = (
 _TUNNELLED = "Tunnel connection failed: 502"
 """How `http.client` tells that paver's own tunnel reached nobody: without a number of the system's."""
 _BUSY = frozenset({429, 502, 503, 504})
+
+
+@dataclasses.dataclass(frozen=True)
+class Retry:
+    """One repeated attempt, as it is journalled.
+
+    Attributes:
+        endpoint: the name that the user gave the endpoint.
+        doing: the call that is repeated.
+        attempt: the attempt that failed, counted from 1.
+        error: the failure, in one line, without secrets.
+        wait: seconds until the next attempt.
+    """
+
+    endpoint: str
+    doing: str
+    attempt: int
+    error: str
+    wait: float
 
 
 def reading(

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from paver.lab import system
-from paver.runs.handoff import job_of
+from paver.runs.wayback import job_of
 from tests.crash.boundaries import SIDES
 from tests.crash.suicide import JUMPBOX, OUTSIDE
 from tests.support.place import NAME, PATIENCE, Place

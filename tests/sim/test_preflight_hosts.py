@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from paver.driver import BadInput, Finding, Grade
-from paver.drivers.vsphere import DRIVER, endpoints
+from paver.drivers.vsphere import DRIVER, endpoints, preflight_ha
 from paver.ovf.write import make_ova
 from paver.sitefile import Site
+from paver.sitefile.load import loads
 from paver.transport.context import Station, Wire
 from paver.transport.vsphere import VsphereConnector, VsphereFault, new
 from tests.support.vsphere_lab import ADDRESS, PASSWORD, Hosts, Run, hosts, site_of
@@ -109,6 +110,23 @@ def test_a_hosts_clock_is_told_and_is_in_the_way_where_the_whole_site_would_have
     assert found["esx-02", "clock"].grade is Grade.OK
 
 
+def test_what_high_availability_is_to_start_and_lies_on_one_hosts_disks_is_warned_of(
+    there: Hosts, tmp_path: Path
+) -> None:
+    site = site_with_image(there, tmp_path)
+    with_ha = site.source.text.replace("{hosts: [esx-01, esx-02]}", "{hosts: [esx-01, esx-02], ha: true}")
+    site = loads(with_ha, {"vsphere": DRIVER}, file="site.yml", folder=tmp_path)
+    found = looked_at(site)
+    assert grades(found) == {
+        "esx-01 high availability of vCenter": Grade.WARNING,
+        "esx-01 high availability of the jumpbox": Grade.WARNING,
+    }
+    assert found["esx-01", "high availability of vCenter"].seen == "datastore1 is a datastore of esx-01 alone"
+    shared = {name: {"datastore1": "ds:///vmfs/volumes/65a0/"} for name in there.ports}
+    assert list(preflight_ha.shared(site, shared)) == []
+    assert list(preflight_ha.shared(site, {})) == []
+
+
 def test_at_the_jumpbox_the_image_that_it_was_made_from_is_not_asked_for(
     there: Hosts, tmp_path: Path
 ) -> None:
@@ -121,8 +139,6 @@ def test_at_the_jumpbox_the_image_that_it_was_made_from_is_not_asked_for(
 def test_a_wrong_pin_is_told_with_what_was_seen_and_no_password_leaves(there: Hosts, tmp_path: Path) -> None:
     site = site_with_image(there, tmp_path)
     wrong = site.source.text.replace(there.pins["esx-01"], "sha256:" + ":".join(["ab"] * 32))
-    from paver.sitefile.load import loads  # noqa: PLC0415 - here alone
-
     site = loads(wrong, {"vsphere": DRIVER}, file="site.yml", folder=tmp_path)
     found = looked_at(site)
     assert grades(found) == {"esx-01 certificate": Grade.INPUT}

@@ -33,7 +33,7 @@ from paver.foundation.object_store.bucket import Bucket
 from paver.foundation.object_store.user import StoreUser, StoreUserFacts
 from paver.lab import build, pki
 from paver.transport import http_auth, tls
-from paver.transport.context import Retry, Timeouts, Wire
+from paver.transport.context import Timeouts, Wire
 from paver.transport.http import (
     Basic,
     ClientCredentials,
@@ -45,6 +45,7 @@ from paver.transport.http import (
 )
 from paver.transport.http_auth import Auth, Bearer
 from paver.transport.logins import LoginError
+from paver.transport.retry import Retry
 from paver.transport.s3 import S3Connector, S3Writer
 from paver.transport.s3_errors import S3Error
 from paver.transport.tunnel import ConnectProxy

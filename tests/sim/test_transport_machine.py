@@ -31,9 +31,10 @@ from paver.errors import PaverError, Refused, Unobservable
 from paver.lab import system
 from paver.transport import dial, job, job_runner, shell, transfer
 from paver.transport import machine as machines
-from paver.transport.context import Retry, Station, Timeouts, Wire
+from paver.transport.context import Station, Timeouts, Wire
 from paver.transport.files import ServedFiles
 from paver.transport.machine import CommandError, MachineConnection, MachineConnector, MachineWriter
+from paver.transport.retry import Retry
 from paver.transport.shell import LocalShell, Process, Starter
 from paver.transport.ssh import HostKeyError, SshShell
 from paver.transport.tunnel import ConnectProxy

@@ -19,7 +19,7 @@ from paver.engine.journal import Journal
 from paver.engine.plan import Plan
 from paver.engine.values import ResourceId, output
 from paver.errors import BadInput, Interrupted, PaverError, Refused, Unobservable
-from paver.runs import evidence, handoff, outcome
+from paver.runs import evidence, handoff, outcome, wayback
 from paver.runs.apply import Commission
 from paver.runs.events import Happening, Tell
 from paver.runs.folder import HANDED
@@ -54,7 +54,7 @@ def plan(**changed: Any) -> Plan:
 
 
 def running(machine: Any) -> Plan | None:
-    found = handoff.running(machine, "north")
+    found = wayback.running(machine, "north")
     return None if found is None else handoff.handed_plan(machine, found)
 
 

@@ -16,8 +16,9 @@ from minio.error import MinioAdminException
 from paver.driver import Endpoint, PaverError, Secret, Unobservable, resource_id
 from paver.foundation.object_store.user import StoreUser
 from paver.transport import minio_admin
-from paver.transport.context import Retry, Wire, quiet
+from paver.transport.context import Wire, quiet
 from paver.transport.minio_admin import Administration
+from paver.transport.retry import Retry
 from paver.transport.s3 import S3Connector
 from paver.transport.s3_errors import S3Error
 

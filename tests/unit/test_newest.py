@@ -14,13 +14,13 @@ import pytest
 from paver.engine.planner import Request
 from paver.engine.values import Secret
 from paver.errors import PaverError, Unobservable
-from paver.runs import handoff, newest, reach
+from paver.runs import newest, reach, wayback
 from paver.sealed import files, keys, store
 from paver.sealed.errors import DivergedError
 from paver.transport.logins import LoginError
 from paver.trust.vault import Vault
 
-THERE = handoff.sealed_there("north")
+THERE = wayback.sealed_there("north")
 
 
 @dataclasses.dataclass

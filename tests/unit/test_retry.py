@@ -12,8 +12,8 @@ from botocore.exceptions import EndpointConnectionError, ProxyConnectionError
 
 from paver.errors import Unobservable
 from paver.transport import retry
-from paver.transport.context import Retry
 from paver.transport.http import HttpError
+from paver.transport.retry import Retry
 from paver.transport.tls import TrustError
 from paver.transport.vsphere.faults import VsphereFault
 

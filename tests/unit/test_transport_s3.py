@@ -15,8 +15,9 @@ import pytest
 from paver.driver import Endpoint, PaverError, Refused, resource_id
 from paver.foundation.handover.proofs import KEY, ObjectStoreProof, RegistryProof
 from paver.foundation.object_store.bucket import Bucket, BucketFacts
-from paver.transport.context import Retry, Wire, quiet
+from paver.transport.context import Wire, quiet
 from paver.transport.kept import Kept
+from paver.transport.retry import Retry
 from paver.transport.s3 import FIRST_REGION, S3Connector, S3Reader, Store
 from paver.transport.s3_errors import S3Error
 

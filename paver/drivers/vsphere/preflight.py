@@ -19,6 +19,7 @@ from paver.drivers.vsphere import (
     endpoints,
     evaluation,
     preflight_clock,
+    preflight_ha,
     preflight_nfs,
     preflight_room,
     preflight_state,
@@ -58,16 +59,18 @@ def preflight(site: Site, wire: Wire) -> Iterator[Finding]:
     yield from preflight_nfs.installer(site, wire)
     iaas = settings.of(site)
     connectors = endpoints.connectors(site)
+    stores: dict[str, preflight_ha.Stores] = {}
 
     def look(name: str) -> list[Finding]:
         connector = connectors[endpoints.host(name).name]
         if not isinstance(connector, VsphereConnector):
             raise TypeError(f"{name} is reached in an unknown way")
-        return list(_host(site, name, connector, wire))
+        return list(_host(site, name, connector, wire, stores))
 
     with concurrent.futures.ThreadPoolExecutor(MOST_AT_ONCE, "preflight") as pool:
         for findings in pool.map(look, iaas.hosts):
             yield from findings
+    yield from preflight_ha.shared(site, stores)
 
 
 def _image(site: Site, wire: Wire) -> Finding:
@@ -96,7 +99,9 @@ def _image(site: Site, wire: Wire) -> Finding:
     return Finding(subject=FILES, check=IMAGE, seen=shown)
 
 
-def _host(site: Site, name: str, connector: VsphereConnector, wire: Wire) -> Iterator[Finding]:
+def _host(
+    site: Site, name: str, connector: VsphereConnector, wire: Wire, stores: dict[str, preflight_ha.Stores]
+) -> Iterator[Finding]:
     certificate = _certificate(connector, wire)
     yield certificate
     if certificate.grade is not Grade.OK:
@@ -115,7 +120,9 @@ def _host(site: Site, name: str, connector: VsphereConnector, wire: Wire) -> Ite
         return
     try:
         yield Finding(subject=name, check="login", seen=connector.user)
-        yield from _inside(site, name, connection.reader())
+        session = connection.reader()
+        yield from _inside(site, name, session)
+        stores[name] = preflight_ha.stores(session)
     except PaverError as error:
         yield _problem(name, "reading", Grade.UNREACHABLE, error)
     finally:

@@ -27,7 +27,7 @@ from paver.engine.diff import Change
 from paver.engine.journal import Journal, JournalError
 from paver.errors import Interrupted, PartlyDone, PaverError, Refused, Unobservable
 from paver.machine import jumpbox
-from paver.runs import handoff, newest, outcome
+from paver.runs import handoff, newest, outcome, wayback
 from paver.runs.events import Happening
 from paver.runs.folder import SiteFolder
 from paver.runs.outcome import Ended
@@ -831,7 +831,7 @@ def test_what_a_run_that_began_on_the_jumpbox_sealed_there_is_taken_in_before_an
         writer.remove("root")
     machine = SimpleNamespace(read_file=lambda _: theirs.read_bytes())
     monkeypatch.setattr(handoff, "reachable", lambda _: machine)
-    monkeypatch.setattr(handoff, "running", lambda *_: None)
+    monkeypatch.setattr(wayback, "running", lambda *_: None)
     site.fine("apply", "--yes")
     (made,) = [
         line for line in (site.runs[-1] / "journal.jsonl").read_text().splitlines() if '"seal:put"' in line
