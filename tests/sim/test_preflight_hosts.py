@@ -229,7 +229,10 @@ def test_too_little_room_is_refused_before_anything_is_placed(
     with hosts(tmp_path, "esx-01", "esx-02", capacity=10**10) as small:
         dial(small, monkeypatch)
         found = looked_at(site_with_image(small, tmp_path))
-    assert grades(found) == {"esx-01 datastore datastore1": Grade.REFUSED}
+    assert grades(found) == {
+        "esx-01 datastore datastore1": Grade.REFUSED,
+        "BOSH room for BOSH in z1": Grade.REFUSED,
+    }
     assert found["esx-01", "datastore datastore1"].wanted == "64 GB"
 
 

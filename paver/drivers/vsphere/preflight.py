@@ -10,7 +10,7 @@ import concurrent.futures
 import datetime as dt
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from paver.driver import BadInput, Finding, Grade, PaverError, Unobservable
@@ -18,6 +18,7 @@ from paver.drivers.vsphere import (
     ending,
     endpoints,
     evaluation,
+    preflight_bosh,
     preflight_clock,
     preflight_ha,
     preflight_nfs,
@@ -60,17 +61,22 @@ def preflight(site: Site, wire: Wire) -> Iterator[Finding]:
     iaas = settings.of(site)
     connectors = endpoints.connectors(site)
     stores: dict[str, preflight_ha.Stores] = {}
+    rooms: dict[str, preflight_bosh.Room] = {}
+
+    def seen(name: str, session: Any) -> None:
+        stores[name], rooms[name] = preflight_ha.stores(session), preflight_bosh.room(session)
 
     def look(name: str) -> list[Finding]:
         connector = connectors[endpoints.host(name).name]
         if not isinstance(connector, VsphereConnector):
             raise TypeError(f"{name} is reached in an unknown way")
-        return list(_host(site, name, connector, wire, stores))
+        return list(_host(site, name, connector, wire, seen))
 
     with concurrent.futures.ThreadPoolExecutor(MOST_AT_ONCE, "preflight") as pool:
         for findings in pool.map(look, iaas.hosts):
             yield from findings
     yield from preflight_ha.shared(site, stores)
+    yield from preflight_bosh.placeable(site, rooms)
 
 
 def _image(site: Site, wire: Wire) -> Finding:
@@ -100,7 +106,7 @@ def _image(site: Site, wire: Wire) -> Finding:
 
 
 def _host(
-    site: Site, name: str, connector: VsphereConnector, wire: Wire, stores: dict[str, preflight_ha.Stores]
+    site: Site, name: str, connector: VsphereConnector, wire: Wire, seen: Callable[[str, Any], None]
 ) -> Iterator[Finding]:
     certificate = _certificate(connector, wire)
     yield certificate
@@ -122,7 +128,7 @@ def _host(
         yield Finding(subject=name, check="login", seen=connector.user)
         session = connection.reader()
         yield from _inside(site, name, session)
-        stores[name] = preflight_ha.stores(session)
+        seen(name, session)
     except PaverError as error:
         yield _problem(name, "reading", Grade.UNREACHABLE, error)
     finally:

@@ -30,7 +30,7 @@ def room(site: Site, name: str, host: Host, session: Any) -> Iterator[Finding]:
         values["name"]: values
         for _, values in session.objects("Datastore", ("name", "summary.accessible", "summary.freeSpace"))
     }
-    for datastore, (least, most) in _placed(site, name, host).items():
+    for datastore, (least, most) in placed(site, name, host).items():
         check = f"datastore {datastore}"
         values = found.get(called(datastore, found) or datastore)
         if values is None:
@@ -52,7 +52,7 @@ def room(site: Site, name: str, host: Host, session: Any) -> Iterator[Finding]:
         yield _on_datastore(name, installer, session)
 
 
-def _placed(site: Site, name: str, host: Host) -> dict[str, tuple[int, int]]:
+def placed(site: Site, name: str, host: Host) -> dict[str, tuple[int, int]]:
     """Returns by datastore how many bytes are needed at once, and once all disks are full."""
     iaas = settings.of(site)
     needs = {host.datastore: (0, 0)}
