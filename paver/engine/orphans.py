@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from paver.engine import held, moves
@@ -65,7 +66,9 @@ def actions(
         ours = [(ground, moves.as_marked(facts, stuck)) for ground, facts in ours]
     known = {*graph.resources, *(action.resource for action in planned)}
     return [
-        action(paved, ground, facts, facts.mark.id, world, allow)
+        held_back(
+            action(paved, ground, facts, facts.mark.id, world, allow), ground, facts, world, leaving=leaving
+        )
         for ground, facts in ours
         if facts.mark is not None and facts.mark.id not in known
     ]
@@ -86,3 +89,9 @@ def action(
         calls=held.calls_of(ground.kind, Verb.DELETE),
         estimate=1,
     )
+
+
+def held_back(deletes: Action, ground: Ground, facts: Facts, world: ReadingWorld, *, leaving: bool) -> Action:
+    """Returns the delete, blocked where its kind says that what stands there has to stay for now."""
+    why = "" if leaving or deletes.verb is not Verb.DELETE else ground.kind.holds(world, ground.at, facts)
+    return dataclasses.replace(deletes, verb=Verb.BLOCKED, reason=why, changes=()) if why else deletes

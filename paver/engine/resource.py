@@ -283,6 +283,15 @@ class Resource(Generic[F]):
         return ()
 
     @classmethod
+    def holds(cls, world: Reader, at: Endpoint[Any, Any], facts: F) -> str:
+        """Returns why it stays though nobody wishes for it, as the world is, and what to do; nothing if it may go; reads only.
+
+        A plan that was to delete it is blocked by that, but for a destroy, which also takes away what is in it.
+        """
+        del world, at, facts
+        return ""
+
+    @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: F) -> None:
         """Deletes it (a setting: puts it back to its baseline); needs no wish."""
         raise NotImplementedError

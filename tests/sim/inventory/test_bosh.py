@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from paver.driver import Refused
+from paver.drivers.vsphere import DRIVER
 from paver.drivers.vsphere.inventory import bosh, surroundings
 from paver.drivers.vsphere.inventory.entity import every
 from paver.engine.world import ReadingWorld
+from paver.sitefile.load import loads
 from paver.transport.vsphere import VsphereFault, describe, new
 from tests.support.inventory import (
     carried,
@@ -25,7 +27,7 @@ from tests.support.inventory import (
     state,
 )
 from tests.support.vcenter_lab import CPI, InventoryRun, VCenter
-from tests.support.vsphere_lab import pending, site_of
+from tests.support.vsphere_lab import pending, site_of, text_of
 
 pytestmark = pytest.mark.lab
 
@@ -46,6 +48,33 @@ def test_vms_in_boshs_folder_stop_destroy_before_anything_of_it_is_lost(
         session.task(entity(session, "VirtualMachine", "vm-1"), "Destroy_Task")
     run.fine("destroy")
     assert there.inventory()["entities"] == {}
+
+
+def test_a_folder_and_a_pool_that_machines_are_in_stay_though_the_site_file_names_others(
+    run: InventoryRun, there: VCenter
+) -> None:
+    run.fine()
+    with run.administrator() as session:
+        pool = entity(session, "ResourcePool", "bosh")
+        folder = entity(session, "Folder", "BOSH_VMs")
+        session.task(folder, "CreateVM_Task", config=small("vm-1"), pool=pool)
+    text = text_of(list(there.hosts.pins.values()))
+    text = text.replace("    datacenter: north\n", "    datacenter: north\n    folders: {vms: Others}\n")
+    run.site = loads(text, {"vsphere": DRIVER}, file="site.yml", folder=run.site.folder)
+    planned = run.plan()
+    blocked = {str(one.resource): one.reason for one in planned.blocked}
+    assert blocked.keys() == {"vsphere.folder:BOSH_VMs", "vsphere.resource-pool:compute/bosh"}
+    assert all("machines are in it (vm-1)" in reason for reason in blocked.values())
+    assert "vsphere.folder:BOSH_VMs" in pending(run.plan("destroy", allow=("*",)))
+    run.fine(only=("vsphere.folder:*",))
+    with run.administrator() as session:
+        vm = entity(session, "VirtualMachine", "vm-1")
+        session.task(entity(session, "Folder", "Others"), "MoveIntoFolder_Task", list=[vm])
+    assert [one.resource for one in run.plan().blocked] == ["vsphere.resource-pool:compute/bosh"]
+    with run.administrator() as session:
+        session.task(entity(session, "VirtualMachine", "vm-1"), "Destroy_Task")
+    run.fine()
+    assert pending(run.plan()) == {}
 
 
 def test_the_empty_folders_that_boshs_cpi_makes_for_its_directors_go_along(

@@ -185,6 +185,19 @@ def test_a_destroy_is_blocked_by_what_is_protected_and_not_named(engine: Engine,
     assert set(pending(named).values()) == {"delete"}
 
 
+def test_what_its_kind_says_has_to_stay_blocks_an_apply_and_no_destroy(
+    engine: Engine, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.apply(wish(room, shelves={"a": {"x": 1}}))
+    monkeypatch.setattr(memory.Box, "holds", classmethod(lambda *_: "something is in it"))
+    planned = engine.plan(wish(room, shelves={"a": {}}))
+    assert [(one.resource, one.reason) for one in planned.blocked] == [
+        ("memory.box:a/x", "something is in it")
+    ]
+    leaving = engine.plan(wish(room, shelves={"a": {}}), Request(mode="destroy"))
+    assert pending(leaving)["memory.box:a/x"] == "delete"
+
+
 def test_of_a_kind_that_is_protected_an_orphan_is_too(engine: Engine, room: Path) -> None:
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Safe(memory.Box):  # type: ignore[misc]

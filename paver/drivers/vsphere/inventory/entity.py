@@ -179,6 +179,24 @@ class Entity(Resource[F]):
                 yield cls.facts(session, None, {}, dataclasses.replace(mark, complete=False))
 
     @classmethod
+    def machines(cls, session: Any, ref: str) -> list[str]:
+        """Returns the names of the machines in the entity of that reference, for kinds that machines keep standing."""
+        del session, ref
+        return []
+
+    @classmethod
+    def holds(cls, world: Reader, at: Endpoint[Any, Any], facts: F) -> str:
+        """Returns that machines are in it, and how they leave it without being made anew."""
+        found = cls.machines(world.session(at), facts.address.get("ref", ""))
+        if not found:
+            return ""
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        return (
+            f"machines are in it ({', '.join(sorted(found)[:3])}{more}): make the new one first, by "
+            f"`paver apply --only '{cls.kind}:*'`, move them there in vCenter's client, and plan again"
+        )
+
+    @classmethod
     def delete(cls, world: Writer, at: Endpoint[Any, Any], facts: F) -> None:
         """Removes the entity, and what is left of its mark."""
         session = world.writing(at)

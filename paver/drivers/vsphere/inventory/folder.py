@@ -9,6 +9,7 @@ from typing import Any
 from paver.driver import Refused, Writer
 from paver.drivers.vsphere.inventory import datacenter
 from paver.drivers.vsphere.inventory.entity import Entity, EntityFacts, Found, declared, every, same
+from paver.transport.vsphere import describe
 
 _DIRECTOR = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """Where a cluster has a resource pool, BOSH's CPI makes a folder in it for each director, named by the director's id,
@@ -41,6 +42,24 @@ class Folder(Entity[EntityFacts]):
         """Makes the folder."""
         del world
         session.call(parent, "CreateFolder", name=self.name)
+
+    @classmethod
+    def machines(cls, session: Any, ref: str) -> list[str]:
+        """Returns the names of the machines in the folder, and in those that BOSH's CPI made in it."""
+        folders = every(session, "Folder")
+        inside = {
+            ref,
+            *(
+                describe(one.ref)
+                for one in folders
+                if one.values["parent"] is not None and describe(one.values["parent"]) == ref
+            ),
+        }
+        return [
+            str(one.values["name"])
+            for one in every(session, "VirtualMachine")
+            if one.values["parent"] is not None and describe(one.values["parent"]) in inside
+        ]
 
     @classmethod
     def remove(cls, world: Writer, session: Any, found: Found) -> None:

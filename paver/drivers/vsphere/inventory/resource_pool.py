@@ -8,7 +8,7 @@ from typing import Any
 from paver.driver import Refused, Writer
 from paver.drivers.vsphere.inventory import cluster
 from paver.drivers.vsphere.inventory.entity import Entity, EntityFacts, Found, declared, every, same
-from paver.transport.vsphere import new
+from paver.transport.vsphere import describe, new
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,14 +42,19 @@ class ResourcePool(Entity[EntityFacts]):
         session.call(parent, "CreateResourcePool", name=self.name, spec=spec)
 
     @classmethod
+    def machines(cls, session: Any, ref: str) -> list[str]:
+        """Returns the names of the machines in the pool."""
+        return [
+            str(values["name"])
+            for _, values in session.objects("VirtualMachine", ("name", "resourcePool"))
+            if values["resourcePool"] is not None and describe(values["resourcePool"]) == ref
+        ]
+
+    @classmethod
     def remove(cls, world: Writer, session: Any, found: Found) -> None:
         """Destroys the pool; vCenter would move what is in it up into the root pool."""
         del world
-        inside = [
-            str(values["name"])
-            for _, values in session.objects("VirtualMachine", ("name", "resourcePool"))
-            if same(values["resourcePool"], found.ref)
-        ]
+        inside = cls.machines(session, describe(found.ref))
         inside += [
             str(one.values["name"])
             for one in every(session, "ResourcePool")
