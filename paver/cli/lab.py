@@ -128,19 +128,20 @@ def _folder(arguments: argparse.Namespace) -> Path:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    from paver.lab import namespace, plan, providing, raising, site  # noqa: PLC0415
+    from paver.lab import namespace, plan, programs, providing, raising, site  # noqa: PLC0415
 
+    programs.check(arguments.phase)
     folder = arguments.dir.absolute() if arguments.dir is not None else raising.default_folder()
     site_folder = folder.parent / f"{folder.name}-site"
     there = raising.find(folder)
     if there is not None:
         out.line(f"it is up already in {folder}")
         return 0
-    programs, tools = providing.provide(arguments.phase or None, out.note)
+    built, tools = providing.provide(arguments.phase or None, out.note)
     # A new lab is a new world: what an earlier one's site sealed and journalled is not of it.
     shutil.rmtree(site_folder, ignore_errors=True)
     wanted = plan.demo(site.passwords(site_folder, "lab-north", arguments.hosts), hosts=arguments.hosts)
-    lab = raising.up(wanted, folder, programs=programs, tools=tools)
+    lab = raising.up(wanted, folder, programs=built, tools=tools)
     with raising.or_down(lab):
         demo = site.write(lab, site_folder)
     out.line(f"the lab is up in {folder}: {', '.join(host.name for host in lab.plan.hosts)}")

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from paver.errors import BadInput, PaverError, of_disk
-from paver.lab import foreground, namespace, plan, providing, raising, site
+from paver.lab import foreground, namespace, plan, programs, providing, raising, site
 
 DEMO_FOLDER = "demo"
 NAME = "lab-north"
@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     phases = tuple(phase for phase in arguments.phases.split(",") if phase)
     try:
+        programs.check(phases)
         if arguments.only_build:
             providing.provide(phases or None, _say, live=sys.stdout.isatty())
             return 0

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from paver.errors import BadInput, nearest
+
 
 @dataclass(frozen=True)
 class Program:
@@ -78,6 +80,25 @@ _BY_PHASE: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "handover": ("vsim", "govc", "bosh", "mc", "crane", "registry", "minio"),
     }
 )
+
+PHASES = tuple(_BY_PHASE)
+"""The phases of the demo's site, in order."""
+
+
+def check(phases: Iterable[str]) -> None:
+    """Does nothing if the demo's site has these phases.
+
+    Raises:
+        BadInput: if not.
+    """
+    for phase in phases:
+        if phase not in PHASES:
+            near = nearest(phase, PHASES)
+            raise BadInput(
+                f"there is no phase {phase}",
+                seen=f"phases: {', '.join(PHASES)}",
+                do=f"did you mean {near}?" if near else "name one of them",
+            )
 
 
 def required(phases: Iterable[str] | None = None) -> tuple[str, ...]:

@@ -10,8 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paver.drivers.vsphere import DRIVER
 from paver.errors import PaverError
 from paver.lab import build, cache, debian, programs, system, toolchain
+from paver.runs.compose import compose
+from paver.sitefile.init import init_text
+from paver.sitefile.load import load
 
 FILES = {"go.mod": b"module x", "main.go": b"package main"}
 
@@ -31,6 +35,12 @@ def test_the_first_phases_need_the_simulator_alone() -> None:
 
 def test_all_phases_and_one_that_nobody_knows_need_everything() -> None:
     assert programs.required() == programs.required(["teleport"]) == EVERYTHING
+
+
+def test_the_phases_that_are_known_here_are_those_of_a_site_and_in_its_order(tmp_path: Path) -> None:
+    wish = tmp_path / "site.yml"
+    wish.write_text(init_text(DRIVER, "lab-north"))
+    assert compose(load(wish, {DRIVER.name: DRIVER}), DRIVER).phases == programs.PHASES
 
 
 def test_the_room_that_is_said_beforehand_is_that_of_the_programs_that_are_missing(

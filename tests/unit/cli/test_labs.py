@@ -207,6 +207,17 @@ def test_without_a_home_pavers_folders_lie_where_the_systems_list_of_users_says(
     assert place() == Path("/elsewhere") / below
 
 
+def test_a_lab_is_not_built_for_a_phase_that_is_misspelt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def touched(*_: object) -> None:
+        raise AssertionError("something is built")
+
+    monkeypatch.setattr(providing, "provide", touched)
+    assert entry.main(["lab", "up", "--phase", "hots"]) == 3
+    assert "there is no phase hots" in capsys.readouterr().err
+
+
 def test_where_nobody_says_where_home_is_it_is_said_how_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setenv("HOME", "")
