@@ -147,6 +147,8 @@ def _approved(
         return None, ""
     if under_way is None and given is None:
         _confirm(arguments, plan)
+        # Before a view of a run begins, which would show one of which nothing is done.
+        applying.check(session, plan, tuple(arguments.allow))
     return plan, _approval(arguments, under_way, given)
 
 

@@ -216,6 +216,20 @@ def test_what_somebody_else_made_is_blocked_in_the_plan_and_refused_by_apply(sit
     assert site.runs == [], "what was refused is no run that was killed"
 
 
+def test_a_plan_that_is_blocked_is_refused_before_a_view_of_its_run_begins(
+    site: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(*_: object) -> None:
+        raise AssertionError("a run is shown")
+
+    site.put("left", {"one": {"size": 9, "colour": "red"}})
+    monkeypatch.setattr(acting, "view", begun)
+    ran = site.run("apply", "--yes")
+    refused(ran, 4, "memory.box:left/one is blocked")
+    assert "blocked: a foreign thing" in ran.out
+    assert "nothing was changed" in ran.err
+
+
 def test_nobody_to_confirm_is_a_refusal(site: Command) -> None:
     ran = site.run("apply")
     assert ran.code == 4
