@@ -5,7 +5,7 @@
     lab-north.sealed    the sealed store with the hosts' passwords
     operator            SSH key of whoever may log in on the jumpbox, and operator.pub
     jumpbox.ova         the jumpbox's image: a disk that the lab boots
-    bucc.tar            the BUCC artefact; where the programs that it is made of were not built, a file in its place
+    bucc.tar            the BUCC artefact; whichever program of it was not built says so when it is run
 
 The installer's ISO is put where the site file says that it is: on the datastore of the first host.
 """
@@ -38,7 +38,7 @@ BAKED = "/usr/share/paver/venv/bin/python3"
 
 ROOT_SECRET = "esx-root"  # noqa: S105 - the secret's name
 ISO = "iso/VMware-VCSA-all-8.0.3.iso"
-_ARTEFACT_PROGRAMS = ("bosh", "minio", "registry")
+_NOT_BUILT = Path("/not/built/for/this/lab")
 _JUMPBOX_BYTES = 16 * 2**20
 # What root's password on an ESXi host may be made of; one of each kind is in it.
 _LETTERS = "abcdefghijkmnpqrstuvwxyz"
@@ -151,7 +151,7 @@ def write(lab: Lab, folder: Path, image: Path | None = None) -> Demo:
 def inputs(lab: Lab, folder: Path, vcenter_on: Host, image: Path | None = None) -> str:
     """Makes what a site file names: image and artefact in `folder`, the installer's ISO on a host's datastore (`ISO`).
 
-    Without the programs that it is made of, a file stands in for the artefact: the phases before *bucc* only bring it over.
+    Without the programs that it is made of, the artefact can be brought over, and nothing be made of it.
 
     Args:
         lab: a lab that is up.
@@ -165,13 +165,10 @@ def inputs(lab: Lab, folder: Path, vcenter_on: Host, image: Path | None = None) 
     _jumpbox(folder / "jumpbox.ova", image)
     interpreter = shlex.quote(sys.executable) if image is None else _either(sys.executable)
     artefact = folder / "bucc.tar"
-    if all(name in lab.programs for name in _ARTEFACT_PROGRAMS):
-        # Made anew each time: it names the programs where this lab has them.
-        bosh, minio, registry = (lab.programs[name] for name in _ARTEFACT_PROGRAMS)
-        library = shlex.quote(system.python_path())
-        bucc_artefact.build(artefact, bosh, minio, registry, interpreter, library)
-    elif not artefact.exists():
-        artefact.write_text("no BUCC artefact: what it is made of was not built for this lab\n")
+    # Made anew each time: it names the programs where this lab has them.
+    minio, registry = (lab.programs.get(name, _NOT_BUILT / name) for name in ("minio", "registry"))
+    library = shlex.quote(system.python_path())
+    bucc_artefact.build(artefact, lab.programs.get("bosh"), minio, registry, interpreter, library)
     iso = lab.folder / "hosts" / vcenter_on.name / "datastores" / vcenter_on.datastores[0].name / ISO
     if not iso.exists():
         iso.parent.mkdir(parents=True, exist_ok=True)

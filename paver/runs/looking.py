@@ -14,6 +14,7 @@ from typing import Any
 from paver.driver import Driver, Finding, Grade, Secret
 from paver.errors import BadInput, PaverError
 from paver.foundation import named_files
+from paver.foundation.bucc import packed
 from paver.runs.compose import compose, given
 from paver.sealed import keys, passwords
 from paver.sealed.index import Index
@@ -154,7 +155,7 @@ def _policies(
 
 
 def _files(site: Site, station: Station) -> Iterator[Finding]:
-    yield _digested(site, "BUCC artefact", site.bucc.artefact, station)
+    yield _artefact(site, "BUCC artefact", site.bucc.artefact, station)
     for what, text in site.named_files:
         try:
             named_files.READERS[what](site, text)
@@ -164,7 +165,7 @@ def _files(site: Site, station: Station) -> Iterator[Finding]:
             yield Finding(subject=FILES, check=what.value, seen=text)
 
 
-def _digested(site: Site, check: str, text: str, station: Station) -> Finding:
+def _artefact(site: Site, check: str, text: str, station: Station) -> Finding:
     if not site.path(text).is_file():
         if station == "jumpbox":
             return Finding(
@@ -183,6 +184,11 @@ def _digested(site: Site, check: str, text: str, station: Station) -> Finding:
             wanted=str(site.path(text)),
             do="put it there, or correct the site file",
         )
+    try:
+        packed.check(site.path(text), text)
+    except BadInput as error:
+        why = "\n".join(part for part in (error.seen, error.why) if part)
+        return Finding(subject=FILES, check=check, grade=Grade.INPUT, seen=error.what, why=why, do=error.do)
     with site.path(text).open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     size = site.path(text).stat().st_size

@@ -119,9 +119,6 @@ def write(site: Site, lab: Lab, folder: Path, values: dict[str, str]) -> Path:
             raise BadInput(f"{text} can't be read", why=error.strerror or "") from error
     host = next(one for one in lab.plan.hosts if one.name == document["iaas"]["vcenter"]["on"])
     document["iaas"] = _installed_by(document["iaas"], host, lab_site.inputs(lab, folder, host))
-    artefact = folder / "bucc.tar"
-    if not artefact.exists():
-        artefact.write_text("no BUCC artefact: this rehearsal ends before the phase bucc\n")
     lab.name_site(folder / "site.yml")
     file = folder / "site.yml"
     file.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), encoding="utf-8")

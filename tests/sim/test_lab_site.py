@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import stat
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 
 from paver.drivers.vsphere import DRIVER
 from paver.errors import BadInput
+from paver.foundation.bucc import packed
 from paver.lab import build, plan, site
 from paver.sealed import keys, store
 from paver.sitefile.load import load
@@ -77,11 +79,15 @@ def test_the_installer_lies_on_the_datastore_where_the_site_file_says(one: Raise
     assert (one.lab.folder / "hosts/esx-01/datastores" / store_name / path).stat().st_size > 0
 
 
-def test_the_artefact_is_made_where_its_programs_are_built_and_else_a_file_stands_in_for_it(
-    one: Raised, tmp_path: Path
-) -> None:
+def test_the_artefact_is_whole_and_of_the_programs_that_are_built(one: Raised, tmp_path: Path) -> None:
     site.write(one.lab, tmp_path / "without")
-    assert (tmp_path / "without/bucc.tar").read_text().startswith("no BUCC artefact")
+    packed.check(tmp_path / "without/bucc.tar", "bucc.tar")
+    with tarfile.open(tmp_path / "without/bucc.tar") as tar:
+        bosh = tar.extractfile("bucc/bin/bosh")
+        assert bosh is not None
+        assert b"was not built for this lab" in bosh.read()
     built = build.build(["bosh", "registry", "minio"])
     site.write(dataclasses.replace(one.lab, programs={**one.lab.programs, **built}), tmp_path / "with")
-    assert (tmp_path / "with/bucc.tar").exists()
+    packed.check(tmp_path / "with/bucc.tar", "bucc.tar")
+    with tarfile.open(tmp_path / "with/bucc.tar") as tar:
+        assert tar.getmember("bucc/bin/bosh").size == built["bosh"].stat().st_size

@@ -12,10 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paver.driver import BadInput, Endpoint, Mark, ResourceId
+from paver.driver import BadInput, Endpoint, Mark, PaverError, ResourceId
 from paver.engine.diff import changes
 from paver.foundation import record
 from paver.foundation.bucc.artefact import FORMAT, MOST_MANIFEST_BYTES, TREES, BuccArtefact, checked
+from paver.transport.machine import CommandError, Ran
 
 DIGEST = "0" * 64
 
@@ -149,6 +150,25 @@ LISTED = ["manifest.json", "bucc/bin/bucc", "stemcell.tgz"]
 
 def test_a_tree_with_just_what_its_manifest_names_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert unpack(Machine(LISTED, 100), monkeypatch) == ["tar", "sha256sum", "bosh", "mv"]
+
+
+def test_a_tar_that_cannot_be_unpacked_is_named_with_what_tar_says_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    says = b"tar: This does not look like a tar archive\n"
+
+    def run(self: Machine, argv: list[str], **_: object) -> Any:
+        self.ran.append(argv[0])
+        raise CommandError("jumpbox", Ran(tuple(argv), 2, b"", says))
+
+    monkeypatch.setattr(Machine, "run", run)
+    machine = Machine(LISTED, 100)
+    with pytest.raises(PaverError) as failed:
+        unpack(machine, monkeypatch)
+    assert failed.value.what == "BUCC's artefact bucc.tar can't be unpacked on the jumpbox"
+    assert failed.value.seen == "/bucc.tar\ntar: This does not look like a tar archive"
+    assert "paver preflight" in failed.value.do
+    assert machine.ran == ["tar"]
 
 
 def test_the_folder_in_which_a_tree_is_moved_is_the_accounts_own(monkeypatch: pytest.MonkeyPatch) -> None:

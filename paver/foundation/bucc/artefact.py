@@ -9,9 +9,21 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from paver.driver import BadInput, Check, Endpoint, Facts, Reader, Resource, Unobservable, Verb, Writer
+from paver.driver import (
+    BadInput,
+    Check,
+    Endpoint,
+    Facts,
+    PaverError,
+    Reader,
+    Resource,
+    Unobservable,
+    Verb,
+    Writer,
+)
 from paver.foundation import record
 from paver.foundation.bucc import cli, tarballs
+from paver.transport.machine import CommandError
 
 TREES = PurePosixPath("/var/lib/paver/bucc/trees")
 FORMAT = "paver.bucc-artefact/1"
@@ -73,6 +85,7 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
 
     def create(self, world: Writer) -> None:
         machine = world.writing(self.at)
+        artefact = _called(self.source)
         tree = TREES / self.sha256
         draft = TREES / f".{self.sha256}"
         record.write(world, self.at, self.id, self.wish(), complete=False)
@@ -82,12 +95,21 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
         for folder in (TREES, draft):
             machine.mkdir(str(folder), 0o755, "paver:paver")
         world.report("Unpacking")
-        machine.run(["tar", "--extract", "--no-same-owner", "--file", self.source, "--directory", str(draft)])
+        argv = ["tar", "--extract", "--no-same-owner", "--file", self.source, "--directory", str(draft)]
+        try:
+            machine.run(argv)
+        except CommandError as error:
+            raise PaverError(
+                f"{artefact} can't be unpacked on the jumpbox",
+                seen=f"{self.source}\n{error.seen}",
+                why="it is no tar archive or not a whole one, or the jumpbox has no room for what is in it",
+                do="`paver preflight` looks into the file beside the site file; put a right one there, then plan anew",
+            ) from error
         status = machine.stat(str(draft / "manifest.json"))
         small = status is not None and status.kind == "file" and status.size <= MOST_MANIFEST_BYTES
         manifest = (machine.read_file(str(draft / "manifest.json")) if small else None) or b""
-        files = checked(manifest)
-        _whole(machine, draft, [name for name, _ in files])
+        files = checked(manifest, artefact)
+        whole(_there(machine, draft), [name for name, _ in files], artefact)
         lines = "".join(f"{digest}  {draft / name}\n" for name, digest in files)
         world.report("Checking every file")
         machine.run(["sha256sum", "--check", "--quiet", "--strict", "-"], input=lines.encode())
@@ -130,42 +152,66 @@ class BuccArtefact(Resource[BuccArtefactFacts]):
             record.remove(world, at, facts.mark.id)
 
 
-def _whole(machine: Any, draft: PurePosixPath, named: Iterable[str]) -> None:
+def _called(source: str) -> str:
+    return f"BUCC's artefact {PurePosixPath(source).name}"
+
+
+def _there(machine: Any, draft: PurePosixPath) -> list[tuple[str, str, str]]:
+    """Returns of whatever lies in the tree and is no folder its type, as `find` calls it, its name, and where a link leads.
+
+    Raises:
+        PaverError: if it can't be listed.
+    """
+    argv = ["find", str(draft), "-not", "-type", "d", "-printf", "%y\\0%P\\0%l\\0"]
+    found = machine.probe(argv, timeout=_LISTING)
+    if not found.ok:
+        raise PaverError(
+            f"{draft} on the jumpbox can't be listed", seen=found.err.decode("utf-8", "replace").strip()
+        )
+    told = [os.fsdecode(one) for one in found.out.split(b"\0")]
+    return list(zip(told[0::3], told[1::3], told[2::3], strict=False))
+
+
+def whole(there: Collection[tuple[str, str, str]], named: Iterable[str], artefact: str) -> None:
     """Does nothing if nothing lies in the tree that the manifest does not name; a link is what it leads to.
+
+    Args:
+        there: of whatever is no folder its type, as `find` calls it, its name, and where a link leads.
+        named: the files that the manifest names.
+        artefact: how errors call it.
 
     Raises:
         BadInput: there is a file besides, what is neither file nor link, or a link that leads nowhere or out of the tree.
     """
-    argv = ["find", str(draft), "-not", "-type", "d", "-printf", "%y\\0%P\\0%l\\0"]
-    found = machine.probe(argv, timeout=_LISTING)
-    told = [os.fsdecode(one) for one in found.out.split(b"\0")]
-    there = list(zip(told[0::3], told[1::3], told[2::3], strict=False))
     links = {name: target for kind, name, target in there if kind == "l"}
     others = {name for kind, name, _ in there if kind != "l"}
     plain = {name for kind, name, _ in there if kind == "f"}
     unlisted = sorted(others - ({str(PurePosixPath(name)) for name in named} | {"manifest.json"}))
-    if not found.ok or unlisted or others - plain:
+    if unlisted or others - plain:
         raise BadInput(
-            "BUCC's artefact holds files that its manifest does not name",
+            f"{artefact} holds files that its manifest does not name",
             seen=", ".join((unlisted or sorted(others - plain))[:5]),
             why="nothing is known of them, and BUCC would run them",
             do="make the artefact anew; docs/reference/bucc-artefact.md says what is in one",
         )
-    if astray := sorted(name for name, target in links.items() if not _stays(name, target, links, plain)):
+    folders = {str(folder) for file in (*plain, *links) for folder in PurePosixPath(file).parents}
+    astray = sorted(name for name, target in links.items() if not _stays(name, target, links, plain, folders))
+    if astray:
         raise BadInput(
-            "BUCC's artefact holds links that lead nowhere, or out of it",
+            f"{artefact} holds links that lead nowhere, or out of it",
             seen="\n".join(f"{name} -> {links[name]}" for name in astray[:5]),
             why="BUCC's own lead from ops/ into src/bosh-deployment, whose files have to come along",
             do="make the artefact anew, with BUCC's submodules; docs/reference/bucc-artefact.md says what is in one",
         )
 
 
-def _stays(name: str, target: str, links: Mapping[str, str], files: Collection[str]) -> bool:
+def _stays(
+    name: str, target: str, links: Mapping[str, str], files: Collection[str], folders: Collection[str]
+) -> bool:
     """Tells whether a link leads to what is in the tree: through its folders, not through another link, which `..` would undo.
 
     Its end may be another link, that leads there.
     """
-    folders = {str(folder) for file in (*files, *links) for folder in PurePosixPath(file).parents}
     seen = {name}
     while True:
         at = list(PurePosixPath(name).parent.parts)
@@ -183,8 +229,12 @@ def _stays(name: str, target: str, links: Mapping[str, str], files: Collection[s
         target = links[name]
 
 
-def checked(data: bytes) -> list[tuple[str, str]]:
+def checked(data: bytes, artefact: str = "BUCC's artefact") -> list[tuple[str, str]]:
     """Returns name and SHA-256 of every file of a manifest.
+
+    Args:
+        data: the manifest.
+        artefact: how errors call what it is of.
 
     Raises:
         BadInput: if it is no manifest, or a name leads out of the tree.
@@ -196,15 +246,15 @@ def checked(data: bytes) -> list[tuple[str, str]]:
         used = [manifest["bucc"]["tree"], manifest["stemcell"]["file"]]
         used += [release["file"] for release in manifest["releases"].values() if release.get("file")]
         told = all(isinstance(manifest["stemcell"][key], str) for key in ("name", "os", "version"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(
-            "BUCC's artefact has no manifest",
+            f"{artefact} has no manifest",
             seen=type(error).__name__,
             do="name the right file in bucc.artefact; docs/reference/bucc-artefact.md says what is in one",
         ) from error
     if written_as != FORMAT:
         raise BadInput(
-            "BUCC's artefact is of another version",
+            f"{artefact} is of another version",
             seen=written_as[:80],
             why=f"this paver reads {FORMAT}",
             do="make the artefact anew; docs/reference/bucc-artefact.md says what is in one",
@@ -213,14 +263,14 @@ def checked(data: bytes) -> list[tuple[str, str]]:
     lacking = [name for name in used[1:] if str(PurePosixPath(str(name))) not in named]
     if lacking or not told or _leads_out(str(used[0])):
         raise BadInput(
-            "BUCC's artefact refers to what its manifest does not name",
+            f"{artefact} refers to what its manifest does not name",
             seen=", ".join(map(str, lacking or used[:1])),
             do="make the artefact anew; docs/reference/bucc-artefact.md says what is in one",
         )
     for name, digest in found:
         if _leads_out(name) or len(digest) != 64:
             raise BadInput(
-                f"BUCC's artefact names a file {name!r}", why="it leads out of the tree, or has no SHA-256"
+                f"{artefact} names a file {name!r}", why="it leads out of the tree, or has no SHA-256"
             )
     return found
 

@@ -31,6 +31,7 @@ BUCC_VERSION = "0.10.3"
 STEMCELL_NAME = f"bosh-vsphere-esxi-{stub_releases.OPERATING_SYSTEM}-go_agent"
 _TREE = Path(__file__).parent / "bucc"
 _OFFLINE = "bucc/src/offline_resources"
+_NO_BOSH = b"#!/bin/sh\necho 'there is no bosh: it was not built for this lab'\nexit 1\n"
 _LINKS = {
     "0-jumpbox-user.yml": "jumpbox-user.yml",
     "2-uaa.yml": "uaa.yml",
@@ -42,9 +43,12 @@ _LINKS = {
 
 
 def build(
-    out: Path, bosh: Path, minio: Path, registry: Path, interpreter: str, pythonpath: str
+    out: Path, bosh: Path | None, minio: Path, registry: Path, interpreter: str, pythonpath: str
 ) -> dict[str, Any]:
-    """Writes the artefact to `out` and returns its manifest. The same inputs give the same bytes."""
+    """Writes the artefact to `out` and returns its manifest. The same inputs give the same bytes.
+
+    Without a `bosh`, it is one as any other before it is unpacked, and then paver is told that nobody built one.
+    """
     files: dict[str, tuple[bytes, bool]] = {}
     for path in sorted(_TREE.rglob("*")):
         if path.is_file():
@@ -54,8 +58,8 @@ def build(
     for link, file in _LINKS.items():
         files[f"bucc/src/bosh-deployment/{file}"] = files.pop(f"bucc/ops/{link}")
         links[f"bucc/ops/{link}"] = f"{'../' * (link.count('/') + 1)}src/bosh-deployment/{file}"
-    files["bucc/bin/bosh"] = (bosh.read_bytes(), True)
-    version = _version(bosh)
+    files["bucc/bin/bosh"] = (_NO_BOSH if bosh is None else bosh.read_bytes(), True)
+    version = "none" if bosh is None else _version(bosh)
     files["bucc/.versions"] = (f"bucc={BUCC_VERSION}\nbosh={version}\n".encode(), False)
     releases = stub_releases.bucc_releases(interpreter, pythonpath)
     stemcell_file = f"{STEMCELL_NAME}-{stub_releases.STEMCELL_VERSION}.tgz"

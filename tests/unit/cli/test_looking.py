@@ -18,6 +18,7 @@ from paver.runs.folder import SiteFolder
 from paver.transport.context import Wire
 from paver.transport.logins import LoginError
 from paver.trust.vault import Sealed
+from tests.support import packed
 from tests.support.command import Command, Machine
 from tests.support.memory import memory
 from tests.support.ran import Ran, refused
@@ -191,7 +192,7 @@ def test_what_is_no_contract_of_this_version_is_told_and_not_printed(
 
 
 def test_preflight_ends_as_the_worst_that_it_found(site: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    (site.folder / "bucc.tar").write_bytes(b"artefact")
+    packed.write(site.folder / "bucc.tar")
     found: list[Finding] = []
     monkeypatch.setattr(memory.MemoryDriver, "preflight", lambda *_: iter(found), raising=False)
     ran = site.fine("preflight")
@@ -207,6 +208,18 @@ def test_preflight_ends_as_the_worst_that_it_found(site: Command, monkeypatch: p
         assert site.run("preflight").code == code
         assert site.run("preflight", "--json").json["exit"] == code
     assert "  do    close it" in site.run("preflight").out
+
+
+def test_an_artefact_that_could_not_be_unpacked_is_in_the_way_with_what_to_do(site: Command) -> None:
+    (site.folder / "bucc.tar").write_text("hi\n")
+    ran = site.run("preflight")
+    assert ran.code == 3
+    told = ran.out.partition("✗ files: BUCC artefact: ")[2].splitlines()
+    assert told[:3] == [
+        "bucc.tar is no tar archive",
+        r"  why   it begins with b'hi\n'",
+        "  do    name the right file in bucc.artefact, or fetch it again; docs/reference/bucc-artefact.md says what is in one",
+    ]
 
 
 def test_of_a_key_file_that_is_lost_preflight_says_what_a_command_that_needs_it_says(site: Command) -> None:
